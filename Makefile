@@ -1,0 +1,33 @@
+# make demo          deploy the CIFAR-10 example and stream its test frames; SYNTH=1 synthesizes too
+# make test          run the tests
+# make clean         remove what these two have made
+# PYTHON=python3.12  the Python that .venv is made with
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+MODEL := models/cifar10_64x3
+DEMO := build/demo
+
+.PHONY: demo test clean
+
+demo: $(VENV)/.deploy-installed
+	$(BIN)/lognet-deploy $(MODEL)/model.onnx --frames $(MODEL)/test_frames.npz --out $(DEMO) $(if $(filter-out 0,$(SYNTH)),--synth)
+	$(BIN)/lognet-stream $(DEMO)/model.lognet --frames $(MODEL)/test_frames.npz
+
+test: $(VENV)/.test-installed
+	$(BIN)/python -m pytest
+
+$(VENV)/.%-installed: pyproject.toml | $(BIN)/pip
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[$*]"
+	touch $@
+
+$(BIN)/pip:
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10))" || \
+	    { echo "error: $(PYTHON) is missing or older than Python 3.10; choose another with make PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c "import venv, ensurepip" || \
+	    { echo "error: $(PYTHON) lacks venv or ensurepip; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+
+clean:
+	rm -rf $(VENV) $(DEMO)

@@ -1,0 +1,33 @@
+"""Read counts out of a flat netlist of 7-series cells, as Yosys' write_json gives it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from lognet_fpga.build.synthesis import LUT_CELLS, PartCounts
+
+_PAIR_INPUTS = 5  # two functions of the same five inputs fill one LUT6 site
+
+
+def count_netlist(cells: Mapping[str, Mapping[str, Any]]) -> PartCounts:
+    """Counts of cells: name -> {"type", "connections": port -> list of net numbers or constants "0", "1", "x"}."""
+    types = Counter(cell["type"] for cell in cells.values() if not cell["type"].startswith("$"))
+    # CYINIT, CI and DI come from elsewhere; a LUT that drives S sits in the chain's own site.
+    in_chain = {net for cell in cells.values() if cell["type"] == "CARRY4" for net in cell["connections"]["S"]}
+    carry_luts = 0
+    same_inputs: Counter[frozenset[int]] = Counter()
+    for cell in cells.values():
+        if cell["type"] not in LUT_CELLS:
+            continue
+        connections = cell["connections"]
+        if connections["O"][0] in in_chain:
+            carry_luts += 1
+            continue
+        inputs = frozenset(net for port, nets in connections.items() if port != "O" for net in nets
+                           if not isinstance(net, str))
+        if len(inputs) <= _PAIR_INPUTS:
+            same_inputs[inputs] += 1
+    pairs = sum(count // 2 for count in same_inputs.values())
+    return PartCounts(tuple(sorted(types.items())), carry_luts, pairs)

@@ -1,0 +1,86 @@
+"""Count LUTs, flip-flops and block RAMs of each part of a design, by synthesizing it with Yosys for 7-series."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+from lognet_fpga.build.cells import count_netlist
+from lognet_fpga.build.synthesis import PartCounts, SynthesisReport
+from lognet_fpga.cache import cached, digest
+from lognet_fpga.errors import ToolError
+from lognet_fpga.ir.design import VerilogDesign
+from lognet_fpga.progress import NoProgress, Progress
+from lognet_fpga.tools import find_yosys, run_tool
+
+_FORMAT = "1"  # of the cached figures
+_WORD = re.compile(r"\b[A-Za-z_][A-Za-z0-9_$]*\b")
+_MODULE = re.compile(r"^\s*module\s+([A-Za-z_][A-Za-z0-9_$]*)", re.MULTILINE)
+
+
+def synthesize(design: VerilogDesign, progress: Progress = NoProgress(), jobs: int = 2) -> SynthesisReport:
+    """Synthesize the parts of design, each by itself, `jobs` side by side (about 1 GB of memory for each).
+
+    A module that is several parts is synthesized once and counted for each.  Results are kept in the cache by the
+    content of the files that the module needs.  Raises MissingToolError or ToolError.
+    """
+    yosys = find_yosys()
+    modules = list(dict.fromkeys(module for _, module in design.parts))
+    with progress.stage("synthesize with Yosys") as stage, ThreadPoolExecutor(max(1, jobs)) as pool:
+        tasks = {pool.submit(_synthesize_module, design, module): module for module in modules}
+        counts: dict[str, PartCounts] = {}
+        try:
+            for task in as_completed(tasks):
+                counts[tasks[task]] = task.result()
+                stage.update(len(counts), len(tasks))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return SynthesisReport(tuple((name, counts[module]) for name, module in design.parts), yosys.version)
+
+
+def files_of(design: VerilogDesign, module: str) -> tuple[tuple[str, str], ...]:
+    """(file name, text) of the files that hold module and all modules below it, in the design's order."""
+    home = {name: file for file, text in design.files for name in _MODULE.findall(text)}
+    if module not in home:
+        raise ToolError(f"no file of the design holds module {module}", context=tuple(sorted(home)))
+    texts: Mapping[str, str] = dict(design.files)
+    needed: set[str] = set()
+    waiting = [home[module]]
+    while waiting:
+        file = waiting.pop()
+        if file not in needed:
+            needed.add(file)
+            waiting += [home[word] for word in set(_WORD.findall(texts[file])) if word in home]
+    return tuple((file, text) for file, text in design.files if file in needed)
+
+
+def _synthesize_module(design: VerilogDesign, module: str) -> PartCounts:
+    yosys, files = find_yosys(), files_of(design, module)
+    script = "\n".join([
+        *(f"read_verilog {name}" for name, _ in files),
+        f"synth_xilinx -family xc7 -flatten -noiopad -noclkbuf -top {module}",
+        "setattr -unset src",
+        f"select {module}",
+        "write_json -selected netlist.json",
+    ]) + "\n"
+    key = digest(_FORMAT, script, yosys.version, *(part for file in files for part in file))
+
+    def make(folder: Path) -> None:
+        scratch = folder / "scratch"
+        scratch.mkdir()
+        for name, text in files:
+            (scratch / name).write_text(text, encoding="utf-8")
+        (scratch / "script.ys").write_text(script, encoding="utf-8")
+        run_tool(yosys, ["script.ys"], scratch, f"synthesis of {module}")
+        netlist = json.loads((scratch / "netlist.json").read_text(encoding="utf-8"))
+        counts = count_netlist(netlist["modules"][module]["cells"])
+        (folder / "counts.json").write_text(json.dumps(counts.to_json(), indent=1), encoding="utf-8")
+        shutil.rmtree(scratch)
+
+    folder, _ = cached("yosys", key, make)
+    return PartCounts.from_json(json.loads((folder / "counts.json").read_text(encoding="utf-8")))

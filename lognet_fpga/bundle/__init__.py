@@ -1,0 +1,10 @@
+"""The bundle: one deployed network as a folder NAME.lognet/ and the same as NAME.lognet.zip.
+
+manifest.json describes everything else in the folder; `bundle.model` lists its fields.
+"""
+
+from lognet_fpga.bundle.model import Bundle, make_bundle, safe_name
+from lognet_fpga.bundle.reader import read_bundle
+from lognet_fpga.bundle.writer import BundlePaths, write_bundle
+
+__all__ = ["Bundle", "BundlePaths", "make_bundle", "read_bundle", "safe_name", "write_bundle"]

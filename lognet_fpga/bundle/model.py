@@ -1,0 +1,164 @@
+"""A bundle in memory: the manifest and the bytes of every file.
+
+manifest.json is JSON in one canonical form (sorted keys, one space of indent), so that a change of any byte shows.
+This package fills in
+
+    format          "lognet-bundle"
+    format_version  1
+    files           {file name: {"sha256": hexadecimal, "size": bytes}}, every file but manifest.json
+    digest          SHA-256 over the manifest without this field, and so over everything in the bundle
+
+and deploy fills in
+
+    name            the bundle's name: the folder is NAME.lognet
+    board           {name, part, processor, power_sensor, ...}: the Board; power_sensor says in words what the
+                    board can measure, or that it can measure nothing
+    clk_mhz         clock of the overlay
+    model           {file, sha256}: the user's ONNX file
+    input           {shape [C, H, W], dtype "uint8", preprocessing {scale, mean, std}, class_names (optional)}
+    output          {shape [C, H, W], bits}: the activations that leave the FPGA
+    source, sink    {shape, bits, channels_per_beat, tdata_bits}: the stream formats at the overlay's edges
+    plan            {fps, cycles_per_frame, latency_cycles, layers [...]}: steady state, in cycles of clk_mhz
+    verification    {...}: what was compared with what
+    accuracy        optional: {frames, float_top1, deployed_top1, agreement}, shares 0..1, on the frames of deploy
+
+Files: golden.onnx (uint8 frames (n, C, H, W) in, the integer activations out), tail.onnx (input `activations`,
+uint8 (n, H, W, C) of the FPGA's output, to scores (n, classes)), verilog/*.v, vectors.npz, report.txt, report.json.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lognet_fpga.errors import BundleError
+
+FORMAT = "lognet-bundle"
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+SUFFIX = ".lognet"
+ZIP_SUFFIX = ".lognet.zip"
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """manifest: as above.  files: file name with forward slashes to content, without manifest.json."""
+
+    manifest: Mapping[str, object]
+    files: Mapping[str, bytes]
+
+    @property
+    def name(self) -> str:
+        return self._field(str, "name")
+
+    @property
+    def digest(self) -> str:
+        return self._field(str, "digest")
+
+    @property
+    def board_name(self) -> str:
+        return self._field(str, "board", "name")
+
+    @property
+    def power_sensor(self) -> str:
+        return self._field(str, "board", "power_sensor")
+
+    @property
+    def clk_mhz(self) -> float:
+        return float(self._field((int, float), "clk_mhz"))
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of a frame."""
+        return self._shape("input")
+
+    @property
+    def output_shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of the activations that leave the FPGA."""
+        return self._shape("output")
+
+    @property
+    def cycles_per_frame(self) -> int:
+        return self._field(int, "plan", "cycles_per_frame")
+
+    @property
+    def latency_cycles(self) -> int:
+        return self._field(int, "plan", "latency_cycles")
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        names = self.manifest["input"].get("class_names") if isinstance(self.manifest.get("input"), Mapping) else None
+        return tuple(map(str, names)) if names else None
+
+    @property
+    def accuracy(self) -> Mapping[str, float] | None:
+        """The figures that deploy found on the frames given to it, where it was given labelled ones."""
+        accuracy = self.manifest.get("accuracy")
+        return accuracy if isinstance(accuracy, Mapping) else None
+
+    def file(self, name: str) -> bytes:
+        """Content of a file; raises BundleError when the bundle has none of that name."""
+        if name not in self.files:
+            raise BundleError(f"the bundle has no file {name}")
+        return self.files[name]
+
+    def _field(self, kind: type | tuple[type, ...], *path: str):
+        value: object = self.manifest
+        for key in path:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        if not isinstance(value, kind):
+            raise BundleError(f"{MANIFEST} of the bundle lacks a usable field {'.'.join(path)}")
+        return value
+
+    def _shape(self, part: str) -> tuple[int, int, int]:
+        shape = self._field(list, part, "shape")
+        if len(shape) != 3 or not all(isinstance(size, int) and size > 0 for size in shape):
+            raise BundleError(f"field {part}.shape in {MANIFEST} of the bundle is not three sizes: {shape}")
+        return tuple(shape)
+
+
+def make_bundle(files: Mapping[str, bytes], manifest: Mapping[str, object]) -> Bundle:
+    """The bundle of these files, the manifest completed with format, hashes and digest.
+
+    NumPy scalars and arrays in the manifest become plain JSON.  Raises BundleError for a file name that could
+    not be written or read back everywhere.
+    """
+    for name in files:
+        problem = name_problem(name)
+        if problem:
+            raise BundleError(f"file name {name!r} cannot be in a bundle: {problem}")
+    plain = json.loads(json.dumps(dict(manifest), allow_nan=False, default=lambda value: value.tolist()))
+    plain.update(format=FORMAT, format_version=FORMAT_VERSION,
+                 files={name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+                        for name, data in files.items()})
+    plain["digest"] = manifest_digest(plain)
+    return Bundle(plain, dict(sorted(files.items())))
+
+
+def manifest_bytes(manifest: Mapping[str, object]) -> bytes:
+    """The canonical text of manifest.json."""
+    return (json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def manifest_digest(manifest: Mapping[str, object]) -> str:
+    """SHA-256, hexadecimal, over the manifest without its own field digest."""
+    return hashlib.sha256(manifest_bytes({k: v for k, v in manifest.items() if k != "digest"})).hexdigest()
+
+
+def name_problem(name: str) -> str:
+    """Why `name` is no good as a file name in a bundle; empty when it is good."""
+    if name == MANIFEST:
+        return "it is taken by the manifest"
+    if not re.fullmatch(r"[A-Za-z0-9._+/-]{1,200}", name):
+        return "only letters, digits and . _ + - / are allowed, at most 200"
+    if any(part in ("", ".", "..") for part in name.split("/")):
+        return "it must be a path below the bundle"
+    return ""
+
+
+def safe_name(stem: str) -> str:
+    """A bundle name made of `stem`: other characters than letters, digits, . _ + - become _, at most 80 of them."""
+    return re.sub(r"[^A-Za-z0-9._+-]+", "_", stem).lstrip(".-")[:80] or "model"

@@ -1,0 +1,146 @@
+"""Read a bundle, folder or archive, and accept it only when every byte is as it was written.
+
+Names and sizes are checked against the manifest before any content is read, so a foreign archive can neither
+write outside nor fill the memory: nothing is ever unpacked to disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+from lognet_fpga.bundle.model import (FORMAT, FORMAT_VERSION, MANIFEST, SUFFIX, Bundle, manifest_bytes,
+                                      manifest_digest, name_problem)
+from lognet_fpga.errors import BundleError
+
+MAX_MANIFEST_BYTES = 16 << 20
+MAX_BUNDLE_BYTES = 2 << 30
+MAX_FILES = 10_000
+
+ReadFile = Callable[[str, int], bytes]  # (file name, greatest size) to content, at most one byte more than that
+
+
+def read_bundle(path: Path) -> Bundle:
+    """The bundle at path, a folder or a .zip.  Raises BundleError, in one line, for anything but a whole bundle."""
+    path = Path(path)
+    try:
+        if path.is_dir():
+            return _read(path.name, _folder_sizes(path), lambda name, limit: _read_plain(path / name, limit))
+        if not path.exists():
+            raise BundleError(f"there is no bundle at {path}")
+        with zipfile.ZipFile(path) as archive:
+            members = _zip_members(path.name, archive)
+            sizes = {name: member.file_size for name, member in members.items()}
+            return _read(path.name, sizes, lambda name, limit: _read_member(archive, members[name], limit))
+    except (zipfile.BadZipFile, struct.error, ValueError, RuntimeError, EOFError) as error:
+        raise BundleError(f"{path} is not a bundle, or is cut off or damaged: {_one_line(error)}") from error
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _read(place: str, sizes: dict[str, int], read: ReadFile) -> Bundle:
+    """The bundle made of files `sizes`, name to size, MANIFEST included."""
+    if MANIFEST not in sizes:
+        raise BundleError(f"{place} is not a bundle: it has no {MANIFEST}")
+    manifest = _parse_manifest(place, read(MANIFEST, MAX_MANIFEST_BYTES))
+    listed: dict[str, dict] = manifest["files"]
+    for name in sorted(sizes.keys() - listed.keys() - {MANIFEST}):
+        raise BundleError(f"{place}: {name!r} is not part of the bundle, its {MANIFEST} does not list it")
+    for name in sorted(listed.keys() - sizes.keys()):
+        raise BundleError(f"{place}: {name} is missing")
+    if sum(entry["size"] for entry in listed.values()) > MAX_BUNDLE_BYTES:
+        raise BundleError(f"{place}: {MANIFEST} lists more than {MAX_BUNDLE_BYTES >> 30} GiB of files")
+    files = {}
+    for name, entry in sorted(listed.items()):
+        if sizes[name] != entry["size"]:
+            raise BundleError(f"{place}: {name} is cut off or changed: {sizes[name]} bytes, not {entry['size']}")
+        data = read(name, entry["size"])
+        if hashlib.sha256(data).hexdigest() != entry["sha256"]:
+            raise BundleError(f"{place}: {name} is changed: its SHA-256 is not the one in {MANIFEST}")
+        files[name] = data
+    return Bundle(manifest, files)
+
+
+def _parse_manifest(place: str, data: bytes) -> dict:
+    try:
+        manifest = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{place}: {MANIFEST} is not JSON: {_one_line(error)}") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise BundleError(f"{place} is not a bundle: {MANIFEST} does not say format {FORMAT!r}")
+    if manifest.get("format_version") != FORMAT_VERSION:
+        raise BundleError(f"{place}: {MANIFEST} has format version {manifest.get('format_version')!r}, "
+                          f"this program reads version {FORMAT_VERSION}; deploy the model again")
+    if manifest.get("digest") != _digest_or_none(manifest) or manifest_bytes(manifest) != data:
+        raise BundleError(f"{place}: {MANIFEST} is changed: its content does not match its digest")
+    listed = manifest.get("files")
+    if not isinstance(listed, dict) or len(listed) > MAX_FILES:
+        raise BundleError(f"{place}: {MANIFEST} has no usable list of files")
+    for name, entry in listed.items():
+        problem = name_problem(name)
+        if problem:
+            raise BundleError(f"{place}: {MANIFEST} lists a file {name!r}: {problem}")
+        if not (isinstance(entry, dict) and isinstance(entry.get("size"), int) and entry["size"] >= 0):
+            raise BundleError(f"{place}: {MANIFEST} has no usable size of {name}")
+    return manifest
+
+
+def _digest_or_none(manifest: dict) -> str | None:
+    try:
+        return manifest_digest(manifest)
+    except ValueError:  # NaN, or half a surrogate pair: nothing this package writes
+        return None
+
+
+def _folder_sizes(folder: Path) -> dict[str, int]:
+    sizes = {}
+    for parent, subfolders, names in os.walk(folder):
+        for name in (*subfolders, *names):
+            path = Path(parent, name)
+            relative = path.relative_to(folder).as_posix()
+            if path.is_symlink() or not (path.is_dir() or path.is_file()):
+                raise BundleError(f"{folder.name}: {relative!r} is not a plain file")
+            if path.is_file():
+                sizes[relative] = path.stat().st_size
+    return sizes
+
+
+def _read_plain(path: Path, limit: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(limit + 1)
+
+
+def _zip_members(place: str, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    """Name inside the bundle to member; all members lie in one folder whose name ends in SUFFIX."""
+    members: dict[str, zipfile.ZipInfo] = {}
+    folders = set()
+    for member in archive.infolist():
+        # orig_filename, for zipfile cuts filename at a NUL byte
+        folder, _, name = member.orig_filename.partition("/")
+        if folder.endswith(SUFFIX) and (not name or name.endswith("/")) and not member.file_size:
+            continue  # the entry of a folder, which other programs add
+        if not folder.endswith(SUFFIX) or (name != MANIFEST and name_problem(name)) or name in members:
+            raise BundleError(f"{place} is not a bundle: it has a member {member.orig_filename!r}")
+        folders.add(folder)
+        members[name] = member
+        if len(folders) > 1 or len(members) > MAX_FILES + 1:
+            raise BundleError(f"{place} is not a bundle: it holds more than one")
+    return members
+
+
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit: int) -> bytes:
+    try:
+        with archive.open(member) as file:
+            return file.read(limit + 1)
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OSError) as error:
+        raise BundleError(f"{archive.filename}: {member.filename} is damaged: {_one_line(error)}") from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

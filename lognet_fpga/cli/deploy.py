@@ -1,0 +1,74 @@
+"""lognet-deploy: from a float ONNX model to a bundle."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from lognet_fpga.cli import entry, options
+from lognet_fpga.cli.reporter import Reporter
+
+PROGRAM = "lognet-deploy"
+EXAMPLES = """\
+examples:
+  lognet-deploy model.onnx
+  lognet-deploy model.onnx --frames test.npz --input-scale 1/255 --out build
+  lognet-deploy model.onnx --frames photos/ --fps 1000 --synth --json
+
+The bundle is OUT/NAME.lognet and OUT/NAME.lognet.zip, NAME being the model's.  An earlier one there is replaced when
+the new one is complete, and never before.
+"""
+
+
+def parser() -> entry.Parser:
+    this = entry.Parser(PROGRAM, "Turn a float ONNX CNN into a bundle: its first convolution layers as a streaming\n"
+                                 "FPGA overlay with log2 4-bit weights, the rest as an ONNX graph for the host.",
+                        EXAMPLES)
+    this.add_argument("model", type=Path, metavar="MODEL", help="the ONNX file")
+    this.add_argument("--board", default="pynq-z2", metavar="B", help="board to plan for (default: %(default)s)")
+    this.add_argument("--out", type=Path, metavar="DIR", help="folder that gets the bundle (default: the current one)")
+    this.add_argument("--fps", type=options.number, metavar="F",
+                      help="least frames per second (default: the fastest that fits)")
+    this.add_argument("--frames", type=Path, metavar="SRC",
+                      help="frames to calibrate with and to count accuracy on: .npz, .npy, an image, a folder of "
+                           "images")
+    this.add_argument("--fpga-layers", type=options.positive, default=3, metavar="N",
+                      help="greatest number of convolution layers on the FPGA (default: %(default)s)")
+    this.add_argument("--act-bits", type=int, choices=(4, 8), default=8,
+                      help="bits of the activations between layers (default: %(default)s)")
+    this.add_argument("--prune", type=options.number, default=0.0, metavar="X",
+                      help="share of the weights to set to zero first, 0 <= X < 1 (default: 0)")
+    this.add_argument("--clk-mhz", type=options.number, metavar="F", help="clock (default: the board's)")
+    this.add_argument("--synth", action="store_true", help="synthesize with Yosys for resource figures; takes minutes")
+    this.add_argument("--no-verify", dest="verify", action="store_false",
+                      help="do not simulate the Verilog against the model")
+    inputs = this.add_argument_group("input", "model input = (pixel * S - mean) / std; one value or one a channel; "
+                                              "write --input-mean=-1,2 where the first value is negative")
+    inputs.add_argument("--input-scale", type=options.number, default=1.0, metavar="S", help="for example 1/255")
+    inputs.add_argument("--input-mean", type=options.numbers, default=(0.0,), metavar="A,B,C")
+    inputs.add_argument("--input-std", type=options.numbers, default=(1.0,), metavar="A,B,C")
+    return this
+
+
+def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
+    # Imported here, so that --help and wrong options answer at once and without the deploy side installed.
+    from lognet_fpga.config import DeployConfig, Preprocessing
+
+    config = DeployConfig(
+        model=arguments.model, board=arguments.board, out=arguments.out, fps=arguments.fps, frames=arguments.frames,
+        fpga_layers=arguments.fpga_layers, act_bits=arguments.act_bits, prune=arguments.prune,
+        clk_mhz=arguments.clk_mhz, synth=arguments.synth, verify=arguments.verify,
+        preprocessing=Preprocessing(arguments.input_scale, arguments.input_mean, arguments.input_std))
+    from lognet_fpga.deploy import deploy
+
+    result = deploy(config, reporter)
+    reporter.result(result.report, {"bundle": str(result.bundle_path)})
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    return entry.run(parser(), command, arguments)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

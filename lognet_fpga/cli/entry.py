@@ -1,0 +1,100 @@
+"""What every command has around it: options, errors, Ctrl-C, exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from lognet_fpga.cache import cache_root
+from lognet_fpga.cli.reporter import Reporter
+from lognet_fpga.errors import EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_OK, LogNetError, OutputError, UsageError
+
+EXIT_CODES = """\
+exit codes:
+  0  done                             6  does not fit the board
+  1  defect of this program           7  verification failed
+  2  wrong option or argument         8  damaged or foreign bundle
+  3  not a readable ONNX model        9  a tool or package is missing
+  4  the FPGA cannot take the model  10  the result cannot be written
+  5  unusable frames                 11  an external program failed
+                                    130  interrupted
+"""
+
+Command = Callable[[argparse.Namespace, Reporter], None]
+
+
+class Parser(argparse.ArgumentParser):
+    """ArgumentParser that raises UsageError where the original prints and exits."""
+
+    def __init__(self, program: str, description: str, examples: str) -> None:
+        super().__init__(prog=program, description=description, epilog=f"{examples}\n{EXIT_CODES}", allow_abbrev=False,
+                         formatter_class=argparse.RawDescriptionHelpFormatter)
+        self.add_argument("--json", action="store_true", help="print one JSON object on stdout instead of text")
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, hint=f"see {self.prog} --help")
+
+
+def run(parser: Parser, command: Command, arguments: Sequence[str] | None = None) -> int:
+    """Parse the arguments, run the command, and turn every way it may end into an exit code.
+
+    A LogNetError is said in its own words.  Any other exception is a defect: one line says so and where the traceback
+    was saved.  LOGNET_DEBUG=1 shows tracebacks.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    reporter = Reporter(parser.prog, "--json" in arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        command(parser.parse_args(arguments), reporter)
+        return EXIT_OK
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the second one, of an impatient user, would show a traceback
+        stop = LogNetError("interrupted; nothing was left half written")
+        return _say(reporter, stop, EXIT_INTERRUPTED, "Interrupted")
+    except LogNetError as error:
+        return _say(reporter, error, error.exit_code)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            return _say_defect(parser.prog, reporter, error)
+        full = OutputError(f"no space left on the device{f' for {error.filename}' if error.filename else ''}",
+                           hint="free some space; a bundle that was there before is unchanged")
+        return _say(reporter, full, full.exit_code)
+    except Exception as error:
+        return _say_defect(parser.prog, reporter, error)
+
+
+def _say(reporter: Reporter, error: LogNetError, exit_code: int, kind: str = "") -> int:
+    detail = traceback.format_exc() if _debugging() else ""
+    try:
+        reporter.error(str(error), kind=kind or type(error).__name__, exit_code=exit_code, detail=detail)
+    except OutputError:  # stdout is full; stderr has the error already
+        pass
+    return exit_code
+
+
+def _say_defect(program: str, reporter: Reporter, error: Exception) -> int:
+    place = f"the traceback is in {_save_traceback(program)}" if not _debugging() else "the traceback is above"
+    summary = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    return _say(reporter, LogNetError(f"defect in this program: {summary}; {place}"), EXIT_INTERNAL, "InternalError")
+
+
+def _save_traceback(program: str) -> Path | str:
+    path = cache_root() / "logs" / f"{program}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(traceback.format_exc())
+    except OSError:
+        return "no file, for none could be written; set LOGNET_DEBUG=1 to see it"
+    return path
+
+
+def _debugging() -> bool:
+    return os.environ.get("LOGNET_DEBUG", "0") not in ("", "0")

@@ -1,0 +1,26 @@
+"""Types of option values, for argparse."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def number(text: str) -> float:
+    """A number, or a fraction of two such as 1/255."""
+    try:
+        above, _, below = text.partition("/")
+        return float(above) / (float(below) if below else 1.0)
+    except (ValueError, ZeroDivisionError) as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number or a fraction such as 1/255") from error
+
+
+def numbers(text: str) -> tuple[float, ...]:
+    """Numbers or fractions separated by commas."""
+    return tuple(number(part) for part in text.split(","))
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 up."""
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**31):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
+    return int(text)

@@ -1,0 +1,153 @@
+"""Everything the commands print: progress and errors on stderr, results on stdout."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TextIO
+
+from lognet_fpga.errors import OutputError
+from lognet_fpga.report import Report
+
+TICK_S = 0.2  # between two redraws of the line on a terminal
+HEARTBEAT_S = 30.0  # between two signs of life elsewhere
+SPINNER = "|/-\\"
+
+
+class Reporter:
+    """Shows stages (it is a Progress), results and errors.
+
+    as_json: stdout gets exactly one JSON object and nothing else.  On a terminal the running stage has one line that
+    is redrawn; elsewhere every start and end is a plain line.
+    """
+
+    def __init__(self, program: str, as_json: bool = False) -> None:
+        self._program = program
+        self._as_json = as_json
+        self._lock = threading.Lock()
+        self._start = time.monotonic()
+        self._tty = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._drawn = False
+        self._depth = 0
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[_Stage]:
+        """Progress.stage: shows name, elapsed seconds and what the stage says of itself."""
+        stage = _Stage(self, name, self._depth)
+        if not self._tty:
+            self._line(f"{stage.indent}{name} ...")
+        self._depth += 1
+        stopped = threading.Event()
+        ticker = threading.Thread(target=self._tick, args=(stage, stopped), daemon=True)
+        ticker.start()
+        outcome = "failed"
+        try:
+            yield stage
+            outcome = "done"
+        finally:
+            self._depth -= 1
+            stopped.set()
+            ticker.join()
+            self._line(f"{stage.indent}{name}: {outcome}, {stage.elapsed_s:.1f} s")
+
+    def result(self, report: Report, extra: Mapping[str, object] | None = None) -> None:
+        """Print the report on stdout; as JSON, its data with `extra` added.  Raises OutputError when stdout is full."""
+        if self._as_json:
+            self._stdout(json.dumps({**report.data, **(extra or {})}) + "\n")
+        else:
+            self._stdout(report.text())
+
+    def error(self, message: str, *, kind: str, exit_code: int, detail: str = "") -> None:
+        """Say an error on stderr and, as JSON, on stdout too.  detail: a traceback, stderr only."""
+        self._line(f"{detail}{self._program}: error: {message}")
+        if self._as_json:
+            self._stdout(json.dumps({"error": {"kind": kind, "message": message, "exit_code": exit_code}}) + "\n")
+
+    def _tick(self, stage: _Stage, stopped: threading.Event) -> None:
+        turn = 0
+        while not stopped.wait(TICK_S if self._tty else HEARTBEAT_S):
+            text = f"{stage.name}{stage.state()} {stage.elapsed_s:.0f} s"
+            if not self._tty:
+                self._line(f"{stage.indent}{text}")
+            elif self._depth == stage.depth + 1:  # the innermost stage owns the line
+                self._draw(f"{stage.indent}{SPINNER[turn % len(SPINNER)]} {text}")
+            turn += 1
+
+    def _line(self, text: str) -> None:
+        """One lasting line on stderr."""
+        with self._lock:
+            clear = "\r\x1b[K" if self._drawn else ""
+            self._drawn = False
+            _write(sys.stderr, f"{clear}{text}\n")
+
+    def _draw(self, text: str) -> None:
+        """The passing line of a terminal."""
+        with self._lock:
+            self._drawn = True
+            _write(sys.stderr, f"\r\x1b[K{text[:max(20, _terminal_width() - 1)]}")
+
+    def _stdout(self, text: str) -> None:
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except BrokenPipeError:  # who reads has seen enough
+            _point_away(sys.stdout)
+        except OSError as error:
+            _point_away(sys.stdout)
+            raise OutputError(f"standard output cannot be written: {error.strerror}") from error
+
+
+class _Stage:
+    """A running stage, see lognet_fpga.progress.Stage."""
+
+    def __init__(self, reporter: Reporter, name: str, depth: int) -> None:
+        self.name = name
+        self.depth = depth
+        self._reporter = reporter
+        self._start = time.monotonic()
+        self._counts: tuple[int, int] | None = None
+
+    @property
+    def indent(self) -> str:
+        return "  " * self.depth
+
+    @property
+    def elapsed_s(self) -> float:
+        return time.monotonic() - self._start
+
+    def note(self, text: str) -> None:
+        self._reporter._line(f"{self.indent}  {text}")
+
+    def update(self, done: int, total: int) -> None:
+        self._counts = (done, total)
+
+    def state(self) -> str:
+        return f" {self._counts[0]:,}/{self._counts[1]:,}" if self._counts else ""
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """Write what may be lost: a closed or full stderr stops no work."""
+    try:
+        stream.write(text)
+        stream.flush()
+    except OSError:
+        _point_away(stream)
+
+
+def _point_away(stream: TextIO) -> None:
+    """Send the rest, and what is still buffered, nowhere: else Python complains about it when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def _terminal_width() -> int:
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns
+    except OSError:
+        return 80

@@ -1,0 +1,93 @@
+"""The only place that converts: MyHDL blocks one by one, and the hierarchy above them as plain instances.
+
+MyHDL's output depends on hash order in sensitivity lists and carries a date; both are replaced, so that the same
+design gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import textwrap
+import warnings
+from pathlib import Path
+
+from lognet_fpga.hw.overlay import overlay
+from lognet_fpga.hw.structure import Composite, Leaf, Port, modules
+from lognet_fpga.ir.design import Monitor, VerilogDesign
+from lognet_fpga.ir.quant import QuantGraph
+from lognet_fpga.plan.adder_graph import AdderGraph
+from lognet_fpga.plan.model import HardwarePlan
+from lognet_fpga.plan.streams import layer_format, sink_format, source_format
+
+BLOCK_RAM_DEPTH = 65  # memories at least this deep go to block RAM, shallower ones to LUTs
+
+
+def generate(quant: QuantGraph, plan: HardwarePlan, graphs: tuple[AdderGraph, ...], model_sha256: str) -> VerilogDesign:
+    """All Verilog of an overlay, byte for byte the same for the same arguments."""
+    top = overlay(quant, plan, graphs, model_sha256)
+    layers = [instance for instance in top.instances if isinstance(instance.module, Composite)]
+    monitors = tuple(Monitor(layer.name, f"mon_{instance.name}", layer_format(layer, layer_plan))
+                     for layer, layer_plan, instance in zip(quant.layers, plan.layers, layers))
+    shell = [("shell", instance.module.name) for instance in top.instances if isinstance(instance.module, Leaf)]
+    parts = [(layer.name, instance.module.name) for layer, instance in zip(quant.layers, layers)] + shell
+    return VerilogDesign(top.name, verilog_files(top), source_format(quant, plan), sink_format(quant, plan), monitors, tuple(parts))
+
+
+def verilog_files(top: Leaf | Composite) -> tuple[tuple[str, str], ...]:
+    """(file name, text) of every module below and including top, one file each, sorted by name."""
+    files = {f"{module.name}.v": _leaf(module) if isinstance(module, Leaf) else _composite(module) for module in modules(top)}
+    return tuple(sorted(files.items()))
+
+
+def _leaf(module: Leaf) -> str:
+    from myhdl import ToVerilogWarning
+
+    block = module.build(**{port.name: port.signal() for port in module.ports})
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore", ToVerilogWarning)
+        block.convert(hdl="Verilog", path=folder, name=module.name, initial_values=True, no_testbench=True, header="",
+                      no_myhdl_header=True, trace=False, timescale="1ns/1ps")
+        text = (Path(folder) / f"{module.name}.v").read_text()
+    return _canonical(module, text)
+
+
+def _canonical(module: Leaf, text: str) -> str:
+    def ordered(match: re.Match) -> str:
+        names = sorted(name.strip() for name in match.group(1).split(","))
+        return f"always @({', '.join(names)})"
+
+    text = re.sub(r"always @\(((?!posedge)[^()]*)\)", ordered, text)
+    text = re.sub(r"^(reg \[\d+-1:0\] \w+ \[0:(\d+)-1\];)$", _memory_style, text, flags=re.MULTILINE)
+    text = re.sub(r"^`timescale.*\n", "", text, flags=re.MULTILINE)
+    text = re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)
+    text = re.sub(r"\n{3,}", "\n\n", text).strip()
+    return f"`timescale 1ns/1ps\n\n{text}\n"
+
+
+def _memory_style(match: re.Match) -> str:
+    style = "block" if int(match.group(2)) >= BLOCK_RAM_DEPTH else "distributed"
+    return f'(* ram_style = "{style}" *)\n{match.group(1)}'
+
+
+def _composite(module: Composite) -> str:
+    lines = [f"{_comment(module.text)}`timescale 1ns/1ps\n", f"module {module.name} ("]
+    lines += [f"    {port.direction} wire {_range(port)}{port.name}," for port in module.ports]
+    lines[-1] = lines[-1].rstrip(",")
+    lines += [");", ""]
+    lines += [f"wire {_range(net)}{net.name};" for net in module.nets]
+    for instance in module.instances:
+        lines += ["", f"{instance.module.name} {instance.name} ("]
+        lines += [f"    .{port.name}({instance.wires.get(port.name, '')})," for port in instance.module.ports]
+        lines[-1] = lines[-1].rstrip(",")
+        lines.append(");")
+    lines += ["", "endmodule", ""]
+    return "\n".join(lines)
+
+
+def _range(port: Port) -> str:
+    return "" if port.width is None else f"[{port.width - 1}:0] "
+
+
+def _comment(text: str | None) -> str:
+    return "".join(f"// {line}".rstrip() + "\n" for line in textwrap.dedent(text or "").strip().splitlines())

@@ -1,0 +1,103 @@
+"""What the user asks of a deployment, checked once at the door."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lognet_fpga.errors import UsageError
+
+ACT_BITS = (4, 8)
+MAX_CLK_MHZ = 1000.0
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """From a frame's pixels to the float model's input: model_input = (frame * scale - mean) / std.
+
+    scale: one number.  mean, std: one number for all channels or one a channel, in the model's channel order.
+    Raises UsageError for values that are not finite, and for a scale or std of zero.
+    """
+
+    scale: float = 1.0
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.scale) and self.scale != 0):
+            raise UsageError(f"the input scale must be a finite number other than 0, not {self.scale}")
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if not values or not all(math.isfinite(value) for value in values):
+                raise UsageError(f"the input {name} must be finite numbers, not {values}")
+        if any(value <= 0 for value in self.std):
+            raise UsageError(f"every input std must be greater than 0, not {self.std}")
+
+    def affine(self, channels: int) -> tuple[np.ndarray, np.ndarray]:
+        """(factor, offset), each (channels,) float64, with model_input = frame * factor + offset.
+
+        Raises UsageError where mean or std has neither one value nor one a channel.
+        """
+        mean, std = self._per_channel("mean", self.mean, channels), self._per_channel("std", self.std, channels)
+        return self.scale / std, -mean / std
+
+    def apply(self, frames: np.ndarray) -> np.ndarray:
+        """float32 model input for frames, (n, channels, height, width) uint8; same shape."""
+        factor, offset = self.affine(frames.shape[1])
+        return (frames * factor.reshape(1, -1, 1, 1) + offset.reshape(1, -1, 1, 1)).astype(np.float32)
+
+    def to_dict(self) -> dict[str, object]:
+        """As in a bundle's manifest: scale, mean, std."""
+        return {"scale": self.scale, "mean": list(self.mean), "std": list(self.std)}
+
+    @staticmethod
+    def _per_channel(name: str, values: tuple[float, ...], channels: int) -> np.ndarray:
+        if len(values) not in (1, channels):
+            raise UsageError(f"the input {name} has {len(values)} values, but the model takes {channels} channels",
+                             hint=f"give one value, or {channels} separated by commas")
+        return np.broadcast_to(np.asarray(values, np.float64), (channels,)).copy()
+
+
+@dataclass(frozen=True)
+class DeployConfig:
+    """One run of lognet-deploy.  Raises UsageError for a value out of range.
+
+    model: the float ONNX file.  board: name of the board.  out: folder that gets the bundle, the current one
+    when None.  fps: least frames per second asked for; None plans the fastest that fits.  frames: calibration
+    and accuracy frames, as lognet_fpga.runtime.frames reads them; None draws random ones.  fpga_layers: greatest
+    number of convolution layers on the FPGA, 1 or more.  act_bits: bits of the activations between layers, 4 or 8.
+    prune: share of the weights set to zero before quantizing, 0 <= prune < 1.  clk_mhz: clock of the overlay, the
+    board's own when None.  synth: synthesize for resource figures.  verify: simulate the Verilog.
+    """
+
+    model: Path
+    board: str = "pynq-z2"
+    out: Path | None = None
+    fps: float | None = None
+    frames: Path | None = None
+    fpga_layers: int = 3
+    act_bits: int = 8
+    prune: float = 0.0
+    clk_mhz: float | None = None
+    synth: bool = False
+    verify: bool = True
+    preprocessing: Preprocessing = Preprocessing()
+
+    def __post_init__(self) -> None:
+        if self.fps is not None and not (math.isfinite(self.fps) and self.fps > 0):
+            raise UsageError(f"the frame rate must be greater than 0, not {self.fps}")
+        if self.fpga_layers < 1:
+            raise UsageError(f"the number of FPGA layers must be 1 or more, not {self.fpga_layers}")
+        if self.act_bits not in ACT_BITS:
+            raise UsageError(f"the activation bits must be {' or '.join(map(str, ACT_BITS))}, not {self.act_bits}")
+        if not 0 <= self.prune < 1:
+            raise UsageError(f"the share of weights to prune must be at least 0 and below 1, not {self.prune}")
+        if self.clk_mhz is not None and not 0 < self.clk_mhz <= MAX_CLK_MHZ:
+            raise UsageError(f"the clock must be above 0 and at most {MAX_CLK_MHZ:g} MHz, not {self.clk_mhz}")
+
+    @property
+    def out_folder(self) -> Path:
+        """The folder that gets the bundle."""
+        return self.out if self.out is not None else Path(".")

@@ -1,0 +1,92 @@
+"""Every error a user can meet, and the exit code each one ends a command with.
+
+Imports nothing of the package, so that every stage may raise from here.  A message says what is wrong and
+where; `context` lists the particulars one to a line; `hint` says what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+EXIT_OK = 0
+EXIT_INTERNAL = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+
+class LogNetError(Exception):
+    """Base of all errors meant for the user.  exit_code is the command's exit status."""
+
+    exit_code = EXIT_INTERNAL
+
+    def __init__(self, message: str, *, context: Sequence[str] = (), hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.context = tuple(context)
+        self.hint = hint
+
+    def __str__(self) -> str:
+        lines = [self.message, *(f"  {line}" for line in self.context)]
+        if self.hint:
+            lines.append(f"What to do: {self.hint}")
+        return "\n".join(lines)
+
+
+class UsageError(LogNetError):
+    """An option or an argument that cannot be used as given."""
+
+    exit_code = EXIT_USAGE
+
+
+class ModelError(LogNetError):
+    """The model file is not a valid ONNX model that this project can read."""
+
+    exit_code = 3
+
+
+class UnsupportedModelError(LogNetError):
+    """A valid model, but the part meant for the FPGA holds what the FPGA cannot do."""
+
+    exit_code = 4
+
+
+class InputError(LogNetError):
+    """Frames or other input data that are missing, unreadable or of the wrong size or type."""
+
+    exit_code = 5
+
+
+class DoesNotFitError(LogNetError):
+    """No plan fits the board, or none reaches the frame rate asked for."""
+
+    exit_code = 6
+
+
+class VerificationError(LogNetError):
+    """Two levels of the design disagree: a defect of this project, never of the user's model."""
+
+    exit_code = 7
+
+
+class BundleError(LogNetError):
+    """A bundle that is damaged, changed by hand, or written by an incompatible version."""
+
+    exit_code = 8
+
+
+class MissingToolError(LogNetError):
+    """A program or package that a step needs is not installed."""
+
+    exit_code = 9
+
+
+class OutputError(LogNetError):
+    """The result cannot be written: no space, no permission, or the place is taken by something else."""
+
+    exit_code = 10
+
+
+class ToolError(LogNetError):
+    """An external program (Verilator, Yosys, a compiler) ran and failed."""
+
+    exit_code = 11

@@ -1,0 +1,45 @@
+"""The whole frontend in order: read the file, settle its input, normalize it, read its nodes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from lognet_fpga.errors import UnsupportedModelError
+from lognet_fpga.frontend.file import read_model
+from lognet_fpga.frontend.normalize import normalize
+from lognet_fpga.frontend.operators import read_nodes
+from lognet_fpga.frontend.precision import to_float32
+from lognet_fpga.frontend.signature import settle_signature
+from lognet_fpga.ir.graph import Graph
+
+
+def load(path: str | os.PathLike[str], *, input_shape: tuple[int, int, int] | None = None) -> Graph:
+    """The float graph of the ONNX model at path.
+
+    input_shape: (channels, height, width), needed only where the file leaves one of them open.  The model may
+    take its frames as (batch, height, width, channels), or as integers, when its first nodes transpose and cast
+    them: the graph then starts behind those nodes, at (batch, channels, height, width) float32.
+
+    Raises ModelError for a file that cannot be read as a valid model, UnsupportedModelError for a valid model
+    of a kind that no part of this project handles, UsageError for an input_shape that contradicts the file.
+    """
+    place = Path(path)
+    data, model = read_model(place)
+    model = settle_signature(to_float32(model), input_shape)
+    if not any(node.op_type == "Conv" for node in model.graph.node):
+        raise UnsupportedModelError(f"{place.name} has no convolution: there is nothing to put on the FPGA",
+                                    hint="use a model that starts with Conv layers, or run this one on the host alone")
+    model = normalize(model)
+    frame = model.graph.input[0]
+    channels, height, width = (dim.dim_value for dim in frame.type.tensor_type.shape.dim[1:])
+    return Graph(
+        name=place.stem,
+        input=frame.name,
+        input_shape=(channels, height, width),
+        output=model.graph.output[0].name,
+        nodes=read_nodes(model),
+        onnx_model=model.SerializeToString(),
+        source_sha256=hashlib.sha256(data).hexdigest(),
+    )

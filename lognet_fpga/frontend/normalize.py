@@ -1,0 +1,260 @@
+"""Rewriting a model into the form the rest of the project reads, without changing what it computes.
+
+Wanted: opset 17, constants folded, batch normalization folded into convolutions, MatMul + Add as Gemm, no dead
+nodes, Relu in front of MaxPool (they commute) and a symbolic batch even where the exporter froze it.  onnx
+converts the opset and onnxruntime's basic graph optimizations do the folding.  A batch is freed by folding at a
+fixed batch, then rewriting every Reshape that keeps the frames apart so that it copies the first dimension.
+
+No rewrite is trusted: candidates are tried from the most to the least normalized, and the first one that
+computes what the original computes on random frames is taken.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx.version_converter
+import onnxruntime
+from onnx import TensorProto, numpy_helper
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+from lognet_fpga.errors import ModelError
+from lognet_fpga.frontend.file import STANDARD_DOMAINS, first_line, opset_of
+from lognet_fpga.frontend.signature import drop_unneeded
+
+OPSET = 17
+IR_VERSION = 10
+_ORT_ERRORS = (ort_errors.Fail, ort_errors.InvalidArgument, ort_errors.InvalidGraph, ort_errors.InvalidProtobuf,
+               ort_errors.NotImplemented, ort_errors.RuntimeException, ort_errors.EPFail, ort_errors.NoSuchFile)
+_ONNX_ERRORS = (onnx.checker.ValidationError, onnx.shape_inference.InferenceError,
+                onnx.version_converter.ConvertError, RuntimeError, ValueError, IndexError)
+_TOLERANCE = 1e-3  # of the largest output; float32 rounding grows with depth, a wrong rewrite is far off
+
+
+class _NotNormalized(Exception):
+    """This candidate cannot be made."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Sample:
+    """frames: (batch, channels, h, w) float32 at a batch that the original accepts; output: what it computes."""
+
+    frames: np.ndarray
+    output: np.ndarray
+
+
+def normalize(model: onnx.ModelProto) -> onnx.ModelProto:
+    """model, with one float32 input and one output, normalized as far as it can be; shapes inferred.
+
+    Raises ModelError when onnxruntime cannot run the model at all.
+    """
+    samples = _samples(model)
+    batch = len(samples[0].frames)
+    for converted in _at_opset(model):
+        for freed in (True, False):
+            try:
+                candidate = _optimize(_with_batch(converted, batch) if freed else converted)
+                _relu_before_pool(candidate.graph)
+                if freed:
+                    candidate = _free_batch(candidate, batch)
+                candidate = _finish(candidate)
+            except (_NotNormalized, *_ORT_ERRORS, *_ONNX_ERRORS):
+                continue
+            if _agrees(candidate, samples):
+                return candidate
+    return _finish(model)
+
+
+def _session(model: onnx.ModelProto, optimized: Path | None = None) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    level = onnxruntime.GraphOptimizationLevel
+    options.graph_optimization_level = level.ORT_ENABLE_BASIC if optimized else level.ORT_DISABLE_ALL
+    if optimized:
+        options.optimized_model_filepath = str(optimized)
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def _samples(model: onnx.ModelProto) -> list[_Sample]:
+    """Two samples of one frame where the model takes only one frame at a time, else one of a whole batch."""
+    batch, *frame_shape = (dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim)
+    sizes = (batch,) if batch else (2, 1)
+    rng = np.random.default_rng(0)
+    for size in sizes:
+        try:
+            session = _session(_with_batch(model, size))
+            samples = []
+            for _ in range(2 if size == 1 else 1):
+                frames = rng.standard_normal((size, *frame_shape)).astype(np.float32)
+                output = session.run(None, {model.graph.input[0].name: frames})[0]
+                samples.append(_Sample(frames, np.asarray(output)))
+            return samples
+        except _ORT_ERRORS as error:
+            reason = error
+    raise ModelError(f"onnxruntime cannot run the model: {first_line(reason)}",
+                     hint="check that the model runs in plain onnxruntime; it computes the layers left on the host")
+
+
+def _at_opset(model: onnx.ModelProto) -> Iterator[onnx.ModelProto]:
+    """model at opset 17 where that can be had, then model as it is."""
+    opset = opset_of(model)
+    try:
+        if opset < OPSET:
+            yield onnx.version_converter.convert_version(model, OPSET)
+        elif opset > OPSET:
+            yield lower_opset(model)
+    except (_NotNormalized, *_ONNX_ERRORS):
+        pass
+    yield model
+
+
+def lower_opset(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy of model marked as opset 17, where all its nodes are valid there with the same meaning.
+
+    Versions later than 17 that change an operator's meaning also change its inputs or attributes, so that the
+    checker tells; the rest only add element types.
+    """
+    out = _copy(model)
+    out.ir_version = min(out.ir_version, IR_VERSION)
+    for entry in out.opset_import:
+        if entry.domain in STANDARD_DOMAINS:
+            entry.version = OPSET
+    onnx.checker.check_model(out)
+    return out
+
+
+def _with_batch(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:
+    """A copy of model with its batch fixed; shapes stated inside the model are forgotten."""
+    out = _copy(model)
+    out.graph.input[0].type.tensor_type.shape.dim[0].Clear()
+    out.graph.input[0].type.tensor_type.shape.dim[0].dim_value = batch
+    _forget_shapes(out)
+    return out
+
+
+def _optimize(model: onnx.ModelProto) -> onnx.ModelProto:
+    """model after onnxruntime's basic optimizations; _NotNormalized where these used operators of its own."""
+    foreign = {node.domain for node in model.graph.node}
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "optimized.onnx"
+        _session(model, place)
+        out = onnx.load(place)
+    if not {node.domain for node in out.graph.node} <= {*STANDARD_DOMAINS, *foreign}:
+        raise _NotNormalized
+    return out
+
+
+def _relu_before_pool(graph: onnx.GraphProto) -> None:
+    """Swap every MaxPool with the Relu that alone follows it, so that a cut may fall between the two.
+
+    Names stay with the nodes; the tensor between them, now of another size, gets a new name.
+    """
+    users: dict[str, list[int]] = {}
+    for index, node in enumerate(graph.node):
+        for name in node.input:
+            users.setdefault(name, []).append(index)
+    for index, pool in enumerate(graph.node):
+        following = users.get(pool.output[0], [])
+        if (pool.op_type != "MaxPool" or len(pool.output) > 1 or len(following) != 1
+                or pool.output[0] == graph.output[0].name or graph.node[following[0]].op_type != "Relu"):
+            continue
+        relu = graph.node[following[0]]
+        between = f"{pool.output[0]}__relu"
+        relu.input[0], pool.output[0], relu.output[0], pool.input[0] = pool.input[0], relu.output[0], between, between
+        first = onnx.NodeProto.FromString(relu.SerializeToString())
+        relu.CopyFrom(pool)
+        pool.CopyFrom(first)
+
+
+def _free_batch(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:
+    """model, folded at a fixed batch, with that batch symbolic again."""
+    out = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    shapes = known_shapes(out)
+    constants = {tensor.name for tensor in out.graph.initializer}
+    for index, node in enumerate(out.graph.node):
+        if node.op_type != "Reshape" or node.domain not in STANDARD_DOMAINS or node.input[1] not in constants:
+            continue
+        before, after = shapes.get(node.input[0]), shapes.get(node.output[0])
+        if before and after and before[0] == after[0] == batch and min(after) > 0:
+            name = f"{node.output[0]}__shape_{index}"
+            # 0 copies the batch from the data.
+            out.graph.initializer.append(numpy_helper.from_array(np.array([0, *after[1:]], np.int64), name))
+            node.input[1] = name
+            del node.attribute[:]
+    frame = out.graph.input[0].type.tensor_type.shape.dim[0]
+    frame.Clear()
+    frame.dim_param = "batch"
+    _forget_shapes(out)
+    return out
+
+
+def _finish(model: onnx.ModelProto) -> onnx.ModelProto:
+    """model without dead parts and unused imports, its shapes inferred, checked."""
+    out = _copy(model)
+    drop_unneeded(out.graph)
+    used = {node.domain for node in out.graph.node}
+    imports = [(entry.domain, entry.version) for entry in out.opset_import
+               if entry.domain in STANDARD_DOMAINS or entry.domain in used]
+    del out.opset_import[:]
+    for domain, version in imports:
+        out.opset_import.add(domain=domain, version=version)
+    out.ir_version = min(max(out.ir_version, 8), IR_VERSION)
+    out = onnx.shape_inference.infer_shapes(out, data_prop=True)
+    onnx.checker.check_model(out)
+    return out
+
+
+def _agrees(model: onnx.ModelProto, samples: list[_Sample]) -> bool:
+    """Whether model computes the samples' outputs; a symbolic batch must also hold for other batches."""
+    name, batch = model.graph.input[0].name, model.graph.input[0].type.tensor_type.shape.dim[0].dim_value
+    try:
+        session = _session(model)
+        pairs = [(sample.frames, sample.output) for sample in samples]
+        if not batch:
+            frames = np.concatenate([sample.frames for sample in samples])
+            if any(sample.output.ndim == 0 for sample in samples):
+                return False
+            output = np.concatenate([sample.output for sample in samples])
+            pairs = [(frames, output), (frames[:1], output[:1])]
+        return all(_close(session.run(None, {name: frames})[0], output) for frames, output in pairs)
+    except _ORT_ERRORS:
+        return False
+
+
+def _close(found: np.ndarray, wanted: np.ndarray) -> bool:
+    found = np.asarray(found)
+    if found.shape != wanted.shape:
+        return False
+    if not np.issubdtype(wanted.dtype, np.floating):  # classes, say: an exact tie may fall either way
+        return found.dtype == wanted.dtype
+    scale = float(np.max(np.abs(wanted[np.isfinite(wanted)]), initial=0.0))
+    return np.allclose(found, wanted, rtol=0, atol=_TOLERANCE * max(scale, 1e-6), equal_nan=True)
+
+
+def known_shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
+    """Shapes of the tensors that have one; a dimension that is not static is -1."""
+    graph = model.graph
+    shapes = {value.name: tuple(dim.dim_value if dim.HasField("dim_value") else -1
+                                for dim in value.type.tensor_type.shape.dim)
+              for value in (*graph.input, *graph.value_info, *graph.output)
+              if value.type.tensor_type.HasField("shape")}
+    return shapes | {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+
+
+def _forget_shapes(model: onnx.ModelProto) -> None:
+    del model.graph.value_info[:]
+    for value in model.graph.output:
+        kind = value.type.tensor_type.elem_type
+        value.type.Clear()
+        value.type.tensor_type.elem_type = kind or TensorProto.FLOAT
+
+
+def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
+    out = onnx.ModelProto()
+    out.CopyFrom(model)
+    return out

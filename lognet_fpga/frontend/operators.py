@@ -1,0 +1,238 @@
+"""The supported-operator table: one ONNX node to one op of the float graph.
+
+What is not in the table, or is there with attributes the FPGA cannot take, becomes a HostOp that says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from lognet_fpga.frontend.file import STANDARD_DOMAINS
+from lognet_fpga.frontend.normalize import known_shapes
+from lognet_fpga.ir.graph import Affine, Conv, HostOp, Identity, MaxPool, Node, Op, Relu
+
+# A grouped or dilated kernel is stored dense; beyond this many weights it is far past any FPGA anyway.
+_MAX_DENSE_WEIGHTS = 1 << 23
+
+_PROBLEMS = {
+    "AveragePool": "the FPGA pools by maximum only",
+    "GlobalAveragePool": "the FPGA pools by maximum only",
+    "GlobalMaxPool": "the FPGA pools by windows, not over the whole frame",
+    "ConvTranspose": "transposed convolution is not supported",
+    "Clip": "a bounded ReLU is not supported, only Relu",
+    "Concat": "joining branches is not supported",
+    "Flatten": "it ends the two-dimensional frame",
+    "Reshape": "it ends the two-dimensional frame",
+    "Gemm": "fully connected layers run on the host",
+    "MatMul": "fully connected layers run on the host",
+    "Pad": "padding apart from a Conv is not supported",
+    "QLinearConv": "the model is quantized already; the float model is needed",
+    "QuantizeLinear": "the model is quantized already; the float model is needed",
+    "DequantizeLinear": "the model is quantized already; the float model is needed",
+}
+_ACTIVATIONS = ("LeakyRelu", "PRelu", "Elu", "Selu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Gelu",
+                "Softplus", "Softsign", "ThresholdedRelu", "Mish", "Swish")
+
+
+class _Unfit(Exception):
+    """The node is valid, but not for the FPGA; the text says why."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Context:
+    """One node with what is known about its tensors."""
+
+    node: onnx.NodeProto
+    attributes: dict[str, Any]
+    tensors: dict[str, onnx.TensorProto]
+    shapes: dict[str, tuple[int, ...]]
+
+    def constant(self, index: int) -> np.ndarray | None:
+        """Input number index as float64 where it is constant, else None."""
+        if index >= len(self.node.input) or self.node.input[index] not in self.tensors:
+            return None
+        return numpy_helper.to_array(self.tensors[self.node.input[index]]).astype(np.float64)
+
+    def frame(self, index: int = 0) -> tuple[int, int, int]:
+        """(channels, height, width) of input number index."""
+        shape = self.shapes.get(self.node.input[index], ())
+        if len(shape) != 4:
+            raise _Unfit("its input is not a two-dimensional frame with channels")
+        if min(shape[1:]) < 1:
+            raise _Unfit("its input has no static size")
+        return shape[1], shape[2], shape[3]
+
+
+def read_nodes(model: onnx.ModelProto) -> tuple[Node, ...]:
+    """The nodes of a normalized model in execution order."""
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    shapes = known_shapes(model)
+    nodes = []
+    for index, node in enumerate(model.graph.node):
+        attributes = {item.name: helper.get_attribute_value(item) for item in node.attribute}
+        nodes.append(Node(
+            name=node.name or f"{node.op_type}_{index}",
+            op_type=node.op_type,
+            op=_read_op(_Context(node, attributes, tensors, shapes)),
+            inputs=tuple(name for name in node.input if name and name not in tensors),
+            outputs=tuple(name for name in node.output if name),
+            out_shape=shapes.get(node.output[0], ())[1:],
+        ))
+    return tuple(nodes)
+
+
+def _read_op(context: _Context) -> Op:
+    node = context.node
+    if node.domain not in STANDARD_DOMAINS:
+        return HostOp(node.op_type, f"it is an operator of {node.domain}, not of standard ONNX")
+    reader = _READERS.get(node.op_type)
+    try:
+        if reader is not None:
+            return reader(context)
+        default = "the FPGA takes Conv, BatchNormalization, Relu and MaxPool only"
+        if node.op_type in _ACTIVATIONS:
+            default = "the only activation function on the FPGA is Relu"
+        raise _Unfit(_PROBLEMS.get(node.op_type, default))
+    except _Unfit as unfit:
+        return HostOp(node.op_type, str(unfit))
+
+
+def _conv(context: _Context) -> Conv:
+    weight, bias = context.constant(1), context.constant(2)
+    if weight is None:
+        raise _Unfit("its weights are computed, not constant")
+    if weight.ndim != 4:
+        raise _Unfit(f"it is a {weight.ndim - 2}-dimensional convolution")
+    if len(context.node.input) > 2 and context.node.input[2] and bias is None:
+        raise _Unfit("its bias is computed, not constant")
+    channels, height, width = context.frame()
+    weight = _dense(weight, context.attributes.get("group", 1), tuple(context.attributes.get("dilations", (1, 1))))
+    stride = tuple(context.attributes.get("strides", (1, 1)))
+    pads = _pads(context.attributes, (height, width), weight.shape[2:], stride)
+    if min(pads) < 0:
+        raise _Unfit("its padding is negative")
+    if weight.shape[1] != channels:
+        raise _Unfit(f"it wants {weight.shape[1]} channels and gets {channels}")
+    return Conv(weight, np.zeros(len(weight)) if bias is None else bias.reshape(-1), stride, pads)
+
+
+def _dense(weight: np.ndarray, group: int, dilations: tuple[int, int]) -> np.ndarray:
+    """The kernel with zeros where groups and dilations skip inputs."""
+    out_channels, per_group, kernel_h, kernel_w = weight.shape
+    size = (out_channels, per_group * group,
+            (kernel_h - 1) * dilations[0] + 1, (kernel_w - 1) * dilations[1] + 1)
+    if size == weight.shape:
+        return weight
+    if int(np.prod(size)) > _MAX_DENSE_WEIGHTS:
+        raise _Unfit(f"{group} groups as one dense kernel would need {int(np.prod(size)):,} weights")
+    dense = np.zeros(size)
+    rows = out_channels // group
+    for index in range(group):
+        outs = slice(index * rows, (index + 1) * rows)
+        ins = slice(index * per_group, (index + 1) * per_group)
+        dense[outs, ins, ::dilations[0], ::dilations[1]] = weight[outs]
+    return dense
+
+
+def _pads(attributes: dict[str, Any], size: tuple[int, int], kernel: tuple[int, ...],
+          stride: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """(top, left, bottom, right), auto_pad resolved; kernel: its extent with dilation, size: (height, width)."""
+    auto_pad = attributes.get("auto_pad", b"NOTSET").decode()
+    if auto_pad == "VALID":
+        return 0, 0, 0, 0
+    if auto_pad in ("SAME_UPPER", "SAME_LOWER"):
+        total = [max(0, (-(-length // step) - 1) * step + extent - length)
+                 for length, extent, step in zip(size, kernel, stride)]
+        less, more = [value // 2 for value in total], [value - value // 2 for value in total]
+        first, last = (less, more) if auto_pad == "SAME_UPPER" else (more, less)
+        return first[0], first[1], last[0], last[1]
+    top, left, bottom, right = attributes.get("pads", (0, 0, 0, 0))
+    return top, left, bottom, right
+
+
+def _batch_normalization(context: _Context) -> Affine:
+    scale, offset, mean, variance = (context.constant(index) for index in range(1, 5))
+    if scale is None or offset is None or mean is None or variance is None:
+        raise _Unfit("its statistics are computed, not constant")
+    if context.attributes.get("training_mode", 0) or len([name for name in context.node.output if name]) > 1:
+        raise _Unfit("it is in training mode; export the model in evaluation mode")
+    context.frame()
+    factor = scale / np.sqrt(variance + context.attributes.get("epsilon", 1e-5))
+    return Affine(factor, offset - mean * factor)
+
+
+def _arithmetic(context: _Context) -> Affine:
+    kind, left, right = context.node.op_type, context.constant(0), context.constant(1)
+    if left is None and right is None:
+        raise _Unfit("it joins two computed tensors (a residual or gating branch)")
+    channels, _, _ = context.frame(0 if left is None else 1)
+    value = _per_channel(right if left is None else left, channels)
+    one, zero = np.ones(channels), np.zeros(channels)
+    if kind == "Add":
+        return Affine(one, value)
+    if kind == "Mul":
+        return Affine(value, zero)
+    if kind == "Sub":
+        return Affine(one, -value) if left is None else Affine(-one, value)
+    if left is not None:
+        raise _Unfit("it divides a constant by the frame")
+    if not value.all():
+        raise _Unfit("it divides by zero")
+    return Affine(one / value, zero)
+
+
+def _per_channel(value: np.ndarray, channels: int) -> np.ndarray:
+    """value, broadcast against (batch, channels, h, w), as (channels,); _Unfit where it differs within a frame."""
+    if value.size == 1:
+        return np.full(channels, value.item())
+    shape = (1,) * (4 - value.ndim) + value.shape
+    if shape != (1, channels, 1, 1):
+        raise _Unfit(f"its constant has shape {list(value.shape)}: only one value for all, or one a channel, fits")
+    return value.reshape(channels)
+
+
+def _clip(context: _Context) -> Relu:
+    bounds = [context.attributes.get(name, context.constant(index)) for index, name in ((1, "min"), (2, "max"))]
+    low, high = (None if bound is None else float(np.asarray(bound).item()) for bound in bounds)
+    computed = any(name and name not in context.tensors for name in context.node.input[1:])
+    if computed or low != 0 or (high is not None and high < 3e38):
+        raise _Unfit(_PROBLEMS["Clip"])
+    return Relu()
+
+
+def _max_pool(context: _Context) -> MaxPool:
+    attributes = context.attributes
+    _, height, width = context.frame()
+    kernel = tuple(attributes["kernel_shape"])
+    stride = tuple(attributes.get("strides", (1, 1)))
+    if any(step != 1 for step in attributes.get("dilations", (1, 1))):
+        raise _Unfit("its window is dilated")
+    if any(_pads(attributes, (height, width), kernel, stride)):
+        raise _Unfit("it pads its input")
+    odd = any((length - extent) % step for length, extent, step in zip((height, width), kernel, stride))
+    if attributes.get("ceil_mode", 0) and odd:
+        raise _Unfit("it rounds its output size up (ceil_mode), with windows reaching past the frame")
+    if len([name for name in context.node.output if name]) > 1:
+        raise _Unfit("it also outputs the indices of the maxima")
+    return MaxPool(kernel, stride)
+
+
+_READERS: dict[str, Callable[[_Context], Op]] = {
+    "Conv": _conv,
+    "BatchNormalization": _batch_normalization,
+    "Add": _arithmetic,
+    "Sub": _arithmetic,
+    "Mul": _arithmetic,
+    "Div": _arithmetic,
+    "Relu": lambda context: Relu(),
+    "Clip": _clip,
+    "MaxPool": _max_pool,
+    "Dropout": lambda context: Identity(),
+    "Identity": lambda context: Identity(),
+}

@@ -1,0 +1,336 @@
+"""From a stream of beats to the digits of a whole window: collector, sequencer, line buffer, taps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from myhdl import always, always_comb, block, concat
+
+from lognet_fpga.hw.wiring import bits, counter, flag, join, vector
+from lognet_fpga.plan.slots import SlotRaster
+
+
+@dataclass(frozen=True)
+class WindowShape:
+    """What a layer's window block is made for; see `LayerPlan` and `SlotRaster` for the terms."""
+
+    channels: int
+    in_bits: int
+    channels_per_beat: int
+    beats: int
+    digit_bits: int
+    in_digits: int
+    ii_cycles: int
+    kernel: tuple[int, int]
+    raster: SlotRaster
+    pad_value: tuple[int, ...]
+
+    @property
+    def lanes(self) -> int:
+        """Wires of one row of taps: a digit of every channel."""
+        return self.channels * self.digit_bits
+
+    @property
+    def taps(self) -> int:
+        return self.kernel[0] * self.kernel[1] * self.lanes
+
+
+@block
+def window(clk, rst, in_data, in_valid, in_ready, room, taps, start, compute, *, shape):
+    """Collects positions, and sends slot by slot the digits of the window that ends there.
+
+    Ports: in_data, in_valid, in_ready: a stream of beats; room: there is space for the results of one more
+    computing slot; taps: one digit of each of the window's inputs, ordered (channel, row, column), digit 0
+    TAP_LATENCY cycles after start; start: first cycle of a slot; compute: with start, the slot's window is needed.
+    Throughput: one computing slot in ii_cycles, one shift-only slot in in_digits cycles.
+    Back-pressure: a slot starts only with its input at hand and, if it computes, with room; then it runs through.
+    """
+    s = shape
+    word, full, take = vector(s.beats * s.channels_per_beat * s.in_bits), flag(), flag()
+    load, use_pad, shifting = flag(), flag(), flag()
+    collect = collector(clk, rst, in_data, in_valid, in_ready, take, word, full, beats=s.beats)
+    collect.name = "collect"
+    sequence = sequencer(clk, rst, full, room, take, load, use_pad, start, compute, shifting,
+                         raster=s.raster, ii_cycles=s.ii_cycles, in_digits=s.in_digits)
+    sequence.name = "sequence"
+
+    # Parallel to serial: one register a digit, each loaded from the word or fed from the next higher digit.
+    digits = [vector(s.lanes) for _ in range(s.in_digits)]
+    serialize = []
+    for index, digit in enumerate(digits):
+        places = [(channel, index * s.digit_bits + bit) for channel in range(s.channels) for bit in range(s.digit_bits)]
+        loaded = join([word(channel * s.in_bits + bit) if bit < s.in_bits else False for channel, bit in places])
+        pad_ones = [bool(s.pad_value[channel] >> bit & 1) for channel, bit in places]
+        padding = join([use_pad if one else False for one in pad_ones]) if any(pad_ones) else None
+        following = digits[index + 1] if index + 1 < s.in_digits else None
+        register = digit_register(clk, load, use_pad, loaded, padding, following, digit)
+        register.name = f"digit{index}"
+        serialize.append(register)
+
+    row0, row0_early, enable, enable_early = vector(s.lanes), vector(s.lanes), flag(), flag()
+    newest = digits[0]
+
+    @always(clk.posedge)
+    def align():
+        """The newest row waits for the memory's two cycles."""
+        row0_early.next = newest
+        row0.next = row0_early
+        enable_early.next = shifting
+        enable.next = enable_early
+
+    rows, memory = [bits(row0)], []
+    if s.kernel[0] > 1:
+        older = vector((s.kernel[0] - 1) * s.lanes)
+        length = len(s.raster.col_flags) * s.in_digits
+        written = join((bits(row0) + bits(older))[:len(older)])
+        lines = line_memory(clk, shifting, enable, written, older, length=length)
+        lines.name = "lines"
+        memory.append(lines)
+        rows += [bits(older)[i * s.lanes:(i + 1) * s.lanes] for i in range(s.kernel[0] - 1)]
+
+    # columns[r][c]: the digit of row r (0 the newest), c positions back.
+    columns, delays = [], []
+    for r, row in enumerate(rows):
+        columns.append([row])
+        for c in range(1, s.kernel[1]):
+            earlier = vector(s.lanes)
+            delay = slot_delay(clk, enable, join(columns[r][c - 1]), earlier, digits=s.in_digits)
+            delay.name = f"row{r}_back{c}"
+            delays.append(delay)
+            columns[r].append(bits(earlier))
+
+    kernel_h, kernel_w = s.kernel
+    wires = join([columns[kernel_h - 1 - ky][kernel_w - 1 - kx][channel * s.digit_bits + bit]
+                  for channel in range(s.channels) for ky in range(kernel_h) for kx in range(kernel_w)
+                  for bit in range(s.digit_bits)])
+
+    @always(clk.posedge)
+    def tap_register():
+        """Zero behind the last digit of an activation: the sign extension of an unsigned number."""
+        if enable:
+            taps.next = wires
+        else:
+            taps.next = 0
+
+    return collect, sequence, serialize, align, memory, delays, tap_register
+
+
+@block
+def collector(clk, rst, in_data, in_valid, in_ready, take, word, full, *, beats):
+    """Gathers the beats of one position into word; full until taken.  Accepts a beat while it is being taken."""
+    count = counter(beats)
+    accept = flag()
+
+    @always_comb
+    def handshake():
+        in_ready.next = (not full) or take
+        accept.next = in_valid and ((not full) or take)
+
+    @always(clk.posedge)
+    def control():
+        if rst:
+            count.next = 0
+            full.next = False
+        else:
+            if take:
+                full.next = False
+            if accept:
+                if count == beats - 1:
+                    count.next = 0
+                    full.next = True
+                else:
+                    count.next = count + 1
+
+    if beats == 1:
+        @always(clk.posedge)
+        def payload():
+            if accept:
+                word.next = in_data
+    else:
+        high, low = len(word), len(in_data)
+
+        @always(clk.posedge)
+        def payload():
+            if accept:
+                word.next = concat(in_data, word[high:low])
+
+    return handshake, control, payload
+
+
+@block
+def sequencer(clk, rst, full, room, take, load, use_pad, start, compute, shifting, *, raster, ii_cycles, in_digits):
+    """Starts slots in raster order; see `plan.slots` for the order and the two kinds of slots."""
+    row_flags, col_flags = raster.row_flags, raster.col_flags
+    rows, cols, last_row, last_col = raster.rows, raster.cols, len(row_flags) - 1, len(col_flags) - 1
+    first_row, first_col = raster.first
+    first_primed = raster.first == (0, 0)
+    row, col, wait, digit = counter(len(row_flags)), counter(len(col_flags)), counter(ii_cycles), counter(in_digits)
+    row_ends, col_ends, primed, computes, padded, go = (flag() for _ in range(6))
+
+    @always_comb
+    def row_table():
+        row_ends.next = row_flags[int(row)]
+
+    @always_comb
+    def col_table():
+        col_ends.next = col_flags[int(col)]
+
+    @always_comb
+    def decide():
+        computes.next = row_ends and col_ends and primed
+        padded.next = (row >= rows) or (col >= cols)
+
+    @always_comb
+    def permit():
+        go.next = (wait == 0) and (padded or full) and (room or not computes)
+
+    @always_comb
+    def outputs():
+        take.next = go and not padded
+        load.next = go
+        use_pad.next = padded
+
+    @always(clk.posedge)
+    def position():
+        if rst:
+            row.next = first_row
+            col.next = first_col
+            primed.next = first_primed
+        elif go:
+            if col == last_col:
+                col.next = 0
+                if row == last_row:
+                    row.next = 0
+                    primed.next = True
+                else:
+                    row.next = row + 1
+            else:
+                col.next = col + 1
+
+    @always(clk.posedge)
+    def timing():
+        if rst:
+            wait.next = 0
+            start.next = False
+            compute.next = False
+            shifting.next = False
+            digit.next = 0
+        else:
+            start.next = go
+            compute.next = go and computes
+            if go:
+                if computes:
+                    wait.next = ii_cycles - 1
+                else:
+                    wait.next = in_digits - 1
+                shifting.next = True
+                digit.next = 0
+            else:
+                if wait != 0:
+                    wait.next = wait - 1
+                if digit == in_digits - 1:
+                    shifting.next = False
+                else:
+                    digit.next = digit + 1
+
+    return row_table, col_table, decide, permit, outputs, position, timing
+
+
+@block
+def digit_register(clk, load, use_pad, loaded, padding, following, digit):
+    """One digit of every channel on its way from parallel to serial.  padding None: pads are zero."""
+    if padding is None and following is None:
+        @always(clk.posedge)
+        def register():
+            if load:
+                if use_pad:
+                    digit.next = 0
+                else:
+                    digit.next = loaded
+    elif padding is None:
+        @always(clk.posedge)
+        def register():
+            if load:
+                if use_pad:
+                    digit.next = 0
+                else:
+                    digit.next = loaded
+            else:
+                digit.next = following
+    elif following is None:
+        @always(clk.posedge)
+        def register():
+            if load:
+                if use_pad:
+                    digit.next = padding
+                else:
+                    digit.next = loaded
+    else:
+        @always(clk.posedge)
+        def register():
+            if load:
+                if use_pad:
+                    digit.next = padding
+                else:
+                    digit.next = loaded
+            else:
+                digit.next = following
+
+    return register
+
+
+@block
+def line_memory(clk, shifting, write, written, older, *, length):
+    """One row of digits, all lines side by side: reads what is one row old, writes two cycles later.
+
+    older follows shifting by two cycles, written comes with write, which is shifting two cycles late.
+    """
+    memory = [vector(len(older)) for _ in range(length)]
+    address, address_late, address_write = counter(length), counter(length), counter(length)
+    read = vector(len(older))
+
+    @always(clk.posedge)
+    def addresses():
+        address_late.next = address
+        address_write.next = address_late
+        if shifting:
+            if address == length - 1:
+                address.next = 0
+            else:
+                address.next = address + 1
+
+    @always(clk.posedge)
+    def access():
+        if write:
+            memory[address_write].next = written
+        read.next = memory[address]
+        older.next = read
+
+    return addresses, access
+
+
+@block
+def slot_delay(clk, enable, newer, older, *, digits):
+    """The same digit of the position before: as many enabled cycles late as a position has digits."""
+    width = len(older)
+    if digits == 1:
+        @always(clk.posedge)
+        def shift():
+            if enable:
+                older.next = newer
+
+        return shift
+
+    line = vector(width * digits)
+    low, high = width * (digits - 1), width * digits
+
+    @always(clk.posedge)
+    def shift():
+        if enable:
+            line.next = concat(line[low:], newer)
+
+    @always_comb
+    def tail():
+        older.next = line[high:low]
+
+    return shift, tail

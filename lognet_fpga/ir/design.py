@@ -1,0 +1,41 @@
+"""The generated hardware as data: Verilog files, the streams at its edges, and the taps that verification reads."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from lognet_fpga.ir.stream_format import StreamFormat
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """Output ports {port}_valid and {port}_data of the top module: one beat of the layer's output per valid cycle."""
+
+    layer: str
+    port: str
+    format: StreamFormat
+
+
+@dataclass(frozen=True)
+class VerilogDesign:
+    """top: name of the top module, in file {top}.v.  files: (file name, text), sorted by name.
+
+    parts: (layer or block name, top module of it), the pieces that are synthesized and reported one by one.
+    """
+
+    top: str
+    files: tuple[tuple[str, str], ...]
+    source: StreamFormat
+    sink: StreamFormat
+    monitors: tuple[Monitor, ...]
+    parts: tuple[tuple[str, str], ...]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over all files, hexadecimal."""
+        total = hashlib.sha256()
+        for name, text in self.files:
+            total.update(f"{name}\0{len(text)}\0".encode())
+            total.update(text.encode())
+        return total.hexdigest()

@@ -1,0 +1,95 @@
+"""The float graph: what the frontend reads out of an ONNX model.
+
+A Graph is a list of nodes in execution order.  Conv, Affine, Relu and MaxPool are the operators that the
+FPGA can take; every other operator is a HostOp, known by its ONNX type only and executed by onnxruntime.
+All tensors are batch-first; the shapes here leave the batch out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Conv:
+    """Cross-correlation as in ONNX Conv, groups and dilation already expanded into a dense kernel.
+
+    weight: (out_channels, in_channels, kernel_h, kernel_w) float64; bias: (out_channels,) float64;
+    stride: (y, x); pads: (top, left, bottom, right), zero padding.
+    """
+
+    weight: np.ndarray
+    bias: np.ndarray
+    stride: tuple[int, int] = (1, 1)
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Affine:
+    """y[c] = x[c] * scale[c] + offset[c]; scale, offset: (channels,) float64."""
+
+    scale: np.ndarray
+    offset: np.ndarray
+
+
+@dataclass(frozen=True)
+class Relu:
+    pass
+
+
+@dataclass(frozen=True)
+class MaxPool:
+    """kernel, stride: (y, x).  No padding, floor division of the output size."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Dropout or Identity: passes its input on."""
+
+
+@dataclass(frozen=True)
+class HostOp:
+    """Any operator that only the host can run.  problem: why the FPGA cannot take it, in words for the user."""
+
+    op_type: str
+    problem: str
+
+
+Op = Conv | Affine | Relu | MaxPool | Identity | HostOp
+
+
+@dataclass(frozen=True)
+class Node:
+    """name and op_type as in the user's ONNX file; inputs: names of the non-constant inputs; out_shape: of the first
+    output, -1 for a dimension that is not static."""
+
+    name: str
+    op_type: str
+    op: Op
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    out_shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A whole model.
+
+    input_shape: (channels, height, width).  onnx_model: the normalized ONNX model (constants folded, batch
+    normalization folded, shapes inferred) that the nodes were read from, serialized; it computes the same
+    function as the user's file, from (batch, channels, height, width) float32 frames even where the file takes
+    another layout or type.  source_sha256: digest of the user's file.
+    """
+
+    name: str
+    input: str
+    input_shape: tuple[int, int, int]
+    output: str
+    nodes: tuple[Node, ...]
+    onnx_model: bytes
+    source_sha256: str

@@ -1,0 +1,123 @@
+"""The quantized graph: the integer semantics of the FPGA part, defined once.
+
+For each layer, with x the unsigned activations of in_bits bits and pad_value standing for zero outside the
+frame:
+
+    acc[o] = sum over i, ky, kx of codes[o, i, ky, kx] * 2**channel_shift[o] * x[i, y*sy + ky, x*sx + kx] + bias[o]
+    y[o]   = clip(floor(acc[o] / 2**shift), 0, 2**out_bits - 1)
+    out    = max-pool of y, where the layer has one
+
+codes are log2 codes: 0 or a sign times a power of two up to 64.  bias carries the rounding half LSB.
+`docs/numerics.md` gives the derivation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lognet_fpga.ir import reference
+from lognet_fpga.ir.graph import MaxPool
+
+
+@dataclass(frozen=True, eq=False)
+class QuantLayer:
+    """One convolution layer of the FPGA part: conv, requantize with ReLU, and an optional max-pool.
+
+    codes: (out, in, kh, kw) int8, log2 codes.  channel_shift: (out,) int64 >= 0, the power-of-two scale of each
+    output channel.  bias: (out,) int64.  shift: bits dropped by requantize.  pad_value: (in,) int64, the
+    activation that means zero.  alpha: (out,) float64, the real weight of one code LSB.  out_scale: (out,)
+    float64, the real value of one output LSB.  nmse: the weights' normalized mean squared error.
+    """
+
+    name: str
+    in_shape: tuple[int, int, int]
+    in_bits: int
+    out_bits: int
+    codes: np.ndarray
+    channel_shift: np.ndarray
+    bias: np.ndarray
+    shift: int
+    stride: tuple[int, int]
+    pads: tuple[int, int, int, int]
+    pad_value: np.ndarray
+    pool: MaxPool | None
+    alpha: np.ndarray
+    out_scale: np.ndarray
+    nmse: float
+
+    @property
+    def kernel(self) -> tuple[int, int]:
+        return self.codes.shape[2], self.codes.shape[3]
+
+    @property
+    def weights(self) -> np.ndarray:
+        """(out, in, kh, kw) int64: the codes with each channel's power of two multiplied in."""
+        return self.codes.astype(np.int64) << self.channel_shift.reshape(-1, 1, 1, 1)
+
+    @property
+    def conv_shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) before the pool."""
+        _, height, width = self.in_shape
+        top, left, bottom, right = self.pads
+        out_h = (height + top + bottom - self.kernel[0]) // self.stride[0] + 1
+        out_w = (width + left + right - self.kernel[1]) // self.stride[1] + 1
+        return self.codes.shape[0], out_h, out_w
+
+    @property
+    def out_shape(self) -> tuple[int, int, int]:
+        channels, height, width = self.conv_shape
+        if self.pool is None:
+            return channels, height, width
+        (kernel_h, kernel_w), (stride_y, stride_x) = self.pool.kernel, self.pool.stride
+        return channels, (height - kernel_h) // stride_y + 1, (width - kernel_w) // stride_x + 1
+
+    @property
+    def sparsity(self) -> float:
+        """Share of zero codes, 0..1."""
+        return float(np.mean(self.codes == 0))
+
+    def accumulator_range(self) -> tuple[int, int]:
+        """Exact bounds (least, greatest) of acc over all inputs and channels."""
+        weights = self.weights.reshape(len(self.codes), -1)
+        top = 2**self.in_bits - 1
+        low = np.minimum(weights, 0).sum(axis=1) * top + self.bias
+        high = np.maximum(weights, 0).sum(axis=1) * top + self.bias
+        return int(low.min()), int(high.max())
+
+    def accumulate(self, x: np.ndarray) -> np.ndarray:
+        """acc, (batch, out, h, w) int64, for x, (batch, in, h, w) of integers 0..2**in_bits - 1."""
+        padded = reference.pad(x.astype(np.float64), self.pads, self.pad_value)
+        sums = reference.conv(padded, self.weights.astype(np.float64), self.stride)
+        return np.rint(sums).astype(np.int64) + self.bias.reshape(1, -1, 1, 1)
+
+    def run(self, x: np.ndarray) -> np.ndarray:
+        """Output activations, (batch, *out_shape) uint8."""
+        y = np.clip(self.accumulate(x) >> self.shift, 0, 2**self.out_bits - 1).astype(np.uint8)
+        return y if self.pool is None else reference.max_pool(y, self.pool.kernel, self.pool.stride)
+
+
+@dataclass(frozen=True)
+class QuantGraph:
+    """The whole FPGA part.  input_shape: (channels, height, width) of the uint8 frames."""
+
+    name: str
+    input_shape: tuple[int, int, int]
+    layers: tuple[QuantLayer, ...]
+
+    @property
+    def out_shape(self) -> tuple[int, int, int]:
+        return self.layers[-1].out_shape
+
+    def run_layers(self, frames: np.ndarray) -> list[np.ndarray]:
+        """Activations of every layer for frames, (batch, channels, h, w) uint8; each (batch, *out_shape) uint8."""
+        out = []
+        for layer in self.layers:
+            frames = layer.run(frames)
+            out.append(frames)
+        return out
+
+    def run(self, frames: np.ndarray) -> np.ndarray:
+        """Activations of the last layer, (batch, *out_shape) uint8."""
+        return self.run_layers(frames)[-1]

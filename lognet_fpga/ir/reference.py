@@ -1,0 +1,39 @@
+"""NumPy reference of the operators: the definition that all other levels must equal."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def windows(x: np.ndarray, kernel: tuple[int, int], stride: tuple[int, int]) -> np.ndarray:
+    """View of x, (batch, channels, h, w), as (batch, channels, out_h, out_w, kernel_h, kernel_w)."""
+    view = np.lib.stride_tricks.sliding_window_view(x, kernel, axis=(2, 3))
+    return view[:, :, ::stride[0], ::stride[1]]
+
+
+def pad(x: np.ndarray, pads: tuple[int, int, int, int], value: np.ndarray) -> np.ndarray:
+    """Surround each channel of x with its own value; pads: (top, left, bottom, right), value: (channels,)."""
+    top, left, bottom, right = pads
+    batch, channels, height, width = x.shape
+    out = np.empty((batch, channels, top + height + bottom, left + width + right), x.dtype)
+    out[:] = np.asarray(value).astype(x.dtype).reshape(1, channels, 1, 1)
+    out[:, :, top:top + height, left:left + width] = x
+    return out
+
+
+def conv(x: np.ndarray, weight: np.ndarray, stride: tuple[int, int]) -> np.ndarray:
+    """Cross-correlation of the already padded x, (batch, in, h, w), with weight, (out, in, kh, kw).
+
+    Works in the common type of x and weight, through one matrix product, so float64 operands that hold
+    integers give exact sums below 2**53.
+    """
+    out_channels, in_channels, kernel_h, kernel_w = weight.shape
+    view = windows(x, (kernel_h, kernel_w), stride)
+    batch, _, out_h, out_w = view.shape[:4]
+    columns = view.transpose(0, 2, 3, 1, 4, 5).reshape(batch * out_h * out_w, -1)
+    product = columns @ weight.reshape(out_channels, -1).T
+    return product.reshape(batch, out_h, out_w, out_channels).transpose(0, 3, 1, 2)
+
+
+def max_pool(x: np.ndarray, kernel: tuple[int, int], stride: tuple[int, int]) -> np.ndarray:
+    return windows(x, kernel, stride).max(axis=(4, 5))

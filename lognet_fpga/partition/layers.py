@@ -1,0 +1,82 @@
+"""One FPGA layer in floating point: the exact function that quantization then approximates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lognet_fpga.ir import reference
+from lognet_fpga.ir.graph import MaxPool
+
+if TYPE_CHECKING:
+    from lognet_fpga.partition.split import Partition
+
+_CHUNK_BYTES = 128 << 20  # of unfolded windows held at once
+
+
+@dataclass(frozen=True, eq=False)
+class FloatLayer:
+    """Padding, convolution, bias, ReLU and an optional max-pool, with every per-channel scaling folded in.
+
+    weight: (out, in, kernel_h, kernel_w) float64; bias: (out,) float64; stride: (y, x); pads: (top, left,
+    bottom, right); pad_value: (in,) float64, the input value that means zero to the model; nodes: names of the
+    model's nodes that this layer computes; in_shape: (channels, height, width).  The input of the first layer
+    is the model's own input, before any normalization inside the model.
+    """
+
+    name: str
+    weight: np.ndarray
+    bias: np.ndarray
+    stride: tuple[int, int]
+    pads: tuple[int, int, int, int]
+    pad_value: np.ndarray
+    pool: MaxPool | None
+    nodes: tuple[str, ...]
+    in_shape: tuple[int, int, int]
+
+    @property
+    def conv_shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) before the pool."""
+        top, left, bottom, right = self.pads
+        _, height, width = self.in_shape
+        out_channels, _, kernel_h, kernel_w = self.weight.shape
+        return (out_channels, (height + top + bottom - kernel_h) // self.stride[0] + 1,
+                (width + left + right - kernel_w) // self.stride[1] + 1)
+
+    @property
+    def out_shape(self) -> tuple[int, int, int]:
+        channels, height, width = self.conv_shape
+        if self.pool is None:
+            return channels, height, width
+        (kernel_h, kernel_w), (stride_y, stride_x) = self.pool.kernel, self.pool.stride
+        return channels, (height - kernel_h) // stride_y + 1, (width - kernel_w) // stride_x + 1
+
+    def run(self, x: np.ndarray) -> np.ndarray:
+        """Activations, (batch, *out_shape) float32, for x, (batch, *in_shape) of floats."""
+        weight = self.weight.astype(np.float32)
+        window_bytes = 4 * weight[0].size * self.conv_shape[1] * self.conv_shape[2]
+        step = max(1, _CHUNK_BYTES // window_bytes)
+        out = np.empty((len(x), *self.out_shape), np.float32)
+        for start in range(0, len(x), step):
+            padded = reference.pad(x[start:start + step].astype(np.float32), self.pads, self.pad_value)
+            sums = reference.conv(padded, weight, self.stride)
+            y = np.maximum(sums + self.bias.astype(np.float32).reshape(1, -1, 1, 1), np.float32(0))
+            if self.pool is not None:
+                y = reference.max_pool(y, self.pool.kernel, self.pool.stride)
+            out[start:start + step] = y
+        return out
+
+
+def run_float_layers(partition: Partition, frames_float: np.ndarray) -> list[np.ndarray]:
+    """Activations behind every FPGA layer, (batch, channels, h, w) float32 each.
+
+    frames_float: (batch, channels, h, w), in the units of the model's input.
+    """
+    out = []
+    x = frames_float
+    for layer in partition.layers:
+        x = layer.run(x)
+        out.append(x)
+    return out

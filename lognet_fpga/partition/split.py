@@ -1,0 +1,89 @@
+"""Cutting a float graph in two: the first convolution layers for the FPGA, the rest for the host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lognet_fpga.errors import UnsupportedModelError, UsageError
+from lognet_fpga.ir.graph import Conv, Graph, Identity, Node
+from lognet_fpga.partition.layers import FloatLayer
+from lognet_fpga.partition.walk import Problem, Span, main_path, walk
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where one node of the normalized model runs, "FPGA" or "host", and why, in words."""
+
+    node: str
+    op_type: str
+    where: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Partition:
+    """layers: the FPGA part, in order.  placements: one for every node of graph.  cut: name of the tensor in
+    graph.onnx_model that the last layer computes; cut_shape: its (channels, height, width)."""
+
+    graph: Graph
+    layers: tuple[FloatLayer, ...]
+    placements: tuple[Placement, ...]
+    cut: str
+    cut_shape: tuple[int, int, int]
+
+
+def partition(graph: Graph, fpga_layers: int = 3) -> Partition:
+    """Put the first fpga_layers convolutions of graph, with their ReLU and max-pool, on the FPGA.
+
+    Raises UsageError for fpga_layers below 1, and UnsupportedModelError when the model holds fewer convolutions
+    or anything among them that the FPGA cannot do; the error names every such node.
+    """
+    if fpga_layers < 1:
+        raise UsageError(f"--fpga-layers must be at least 1, not {fpga_layers}")
+    path = main_path(graph)
+    available = sum(node.op_type == "Conv" for node in path)
+    span = walk(graph, path, min(fpga_layers, available))
+    if span.problems or available < fpga_layers:
+        raise _refusal(graph, path, span, fpga_layers, available)
+    return Partition(graph, span.layers, _placements(graph, path, span), span.cut, span.layers[-1].out_shape)
+
+
+def _refusal(graph: Graph, path: tuple[Node, ...], span: Span, asked: int, available: int) -> UnsupportedModelError:
+    possible = next((count for count in range(available, 0, -1) if not walk(graph, path, count).problems), 0)
+    if available < asked:
+        layers = "one convolution layer" if available == 1 else f"{available} convolution layers"
+        message = f"the model has {layers} in sequence, fewer than the {asked} asked for"
+    else:
+        message = (f"{len(span.problems)} {'node' if len(span.problems) == 1 else 'nodes'} within the first "
+                   f"{asked} convolution layers cannot go onto the FPGA")
+    if possible:
+        hint = f"pass --fpga-layers {possible}; everything behind that many convolution layers runs on the host"
+    else:
+        hint = ("not even the first convolution layer can go onto the FPGA: change the nodes listed, "
+                "to Conv, BatchNormalization, Relu and MaxPool in one chain")
+    return UnsupportedModelError(message, context=[_line(problem) for problem in span.problems], hint=hint)
+
+
+def _line(problem: Problem) -> str:
+    return f"{problem.node} ({problem.op_type}): {problem.why}"
+
+
+def _placements(graph: Graph, path: tuple[Node, ...], span: Span) -> tuple[Placement, ...]:
+    layer_of = {name: layer.name for layer in span.layers for name in layer.nodes}
+    order = {layer.name: index for index, layer in enumerate(span.layers, 1)}
+    on_fpga = {id(node) for node in path[:span.length]}
+    out = []
+    for node in graph.nodes:
+        if id(node) not in on_fpga:
+            out.append(Placement(node.name, node.op_type, "host", "after the cut"))
+            continue
+        layer = layer_of[node.name]
+        place = f"conv layer {order[layer]} of {len(span.layers)}"
+        if isinstance(node.op, Identity):
+            reason = "passes its input on: costs nothing"
+        elif isinstance(node.op, Conv) or node.op_type in ("Relu", "Clip", "MaxPool"):
+            reason = place
+        else:
+            reason = f"folded into {layer}"
+        out.append(Placement(node.name, node.op_type, "FPGA", reason))
+    return tuple(out)

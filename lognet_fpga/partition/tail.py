@@ -1,0 +1,84 @@
+"""The host's part of the model as an ONNX graph of its own, fed with the FPGA's integers."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from lognet_fpga.frontend.file import STANDARD_DOMAINS
+from lognet_fpga.frontend.normalize import IR_VERSION
+from lognet_fpga.ir.quant import QuantGraph
+from lognet_fpga.partition.split import Partition
+
+INPUT = "activations"
+
+
+def make_tail(partition: Partition, quant: QuantGraph) -> bytes:
+    """The model behind the cut, serialized ONNX.
+
+    Input "activations": uint8 (batch, height, width, channels), the stream's layout, in units of
+    quant.layers[-1].out_scale; output: the model's own, under its own name unless that is "activations".
+    Opset 17 wherever the model could be converted, else the model's own.  The batch is symbolic unless the model
+    itself insists on one.
+    """
+    model = onnx.ModelProto.FromString(partition.graph.onnx_model)
+    nodes = _nodes_behind(model.graph, partition.cut)
+    read = {name for node in nodes for name in node.input}
+    tensors = [tensor for tensor in model.graph.initializer if tensor.name in read]
+    taken = read | {name for node in nodes for name in node.output} | {partition.cut, INPUT}
+    renamed = {INPUT: _unused(INPUT, taken)}  # should the model have a tensor of that name
+    _rename(renamed, nodes, tensors)
+    cut = renamed.get(partition.cut, partition.cut)
+
+    as_float, as_frame, scale = (_unused(f"{INPUT}_{part}", taken) for part in ("float", "nchw", "scale"))
+    head = [
+        helper.make_node("Cast", [INPUT], [as_float], name="fpga_to_float", to=TensorProto.FLOAT),
+        helper.make_node("Transpose", [as_float], [as_frame], name="fpga_to_nchw", perm=[0, 3, 1, 2]),
+        helper.make_node("Mul", [as_frame, scale], [cut], name="fpga_scale"),
+    ]
+    values = np.asarray(quant.layers[-1].out_scale, np.float32).reshape(1, -1, 1, 1)
+    tensors = [numpy_helper.from_array(values, scale), *tensors]
+
+    frame_batch = model.graph.input[0].type.tensor_type.shape.dim[0]
+    batch = frame_batch.dim_value or "batch"
+    channels, height, width = partition.cut_shape
+    activations = helper.make_tensor_value_info(INPUT, TensorProto.UINT8, [batch, height, width, channels])
+    output = onnx.ValueInfoProto.FromString(model.graph.output[0].SerializeToString())
+    output.name = renamed.get(output.name, output.name)
+    graph = helper.make_graph([*head, *nodes], f"{partition.graph.name}_tail", [activations], [output], tensors)
+    used = {node.domain for node in nodes}
+    imports = [entry for entry in model.opset_import if entry.domain in STANDARD_DOMAINS or entry.domain in used]
+    tail = helper.make_model(graph, opset_imports=imports, ir_version=min(model.ir_version, IR_VERSION))
+    onnx.checker.check_model(tail)
+    return tail.SerializeToString()
+
+
+def _nodes_behind(graph: onnx.GraphProto, cut: str) -> list[onnx.NodeProto]:
+    """Nodes that the output depends on, in order, without those in front of cut."""
+    needed = {graph.output[0].name} - {cut}
+    nodes = []
+    for node in reversed(graph.node):
+        if needed.intersection(node.output):
+            nodes.append(node)
+            needed.update(name for name in node.input if name != cut)
+    return nodes[::-1]
+
+
+def _rename(names: dict[str, str], nodes: list[onnx.NodeProto], tensors: list[onnx.TensorProto]) -> None:
+    for node in nodes:
+        for field in (node.input, node.output):
+            for index, old in enumerate(field):
+                field[index] = names.get(old, old)
+    for tensor in tensors:
+        tensor.name = names.get(tensor.name, tensor.name)
+
+
+def _unused(name: str, taken: set[str]) -> str:
+    """name, or name with the first number that makes it new; added to taken."""
+    new, number = name, 1
+    while new in taken:
+        number += 1
+        new = f"{name}_{number}"
+    taken.add(new)
+    return new

@@ -1,0 +1,189 @@
+"""Constant matrix times vector as a graph of two-input adders with shared subexpressions.
+
+The search is da4ml's (Sun et al., distributed arithmetic with common subexpression elimination).  Its result is
+normalized here to integers: every adder computes (+-a << shift_a) + (+-b << shift_b) with one of the two shifts
+zero and at most one sign negative, so that the hardware needs nothing but delays, adders and carry presets.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lognet_fpga import cache
+from lognet_fpga.errors import VerificationError
+
+VERSION = "1"  # of the normalized form; part of the cache key
+ZERO = -1  # node number of an output that is always zero
+
+
+@dataclass(frozen=True)
+class Adder:
+    """a, b: node numbers; node n < inputs is input n, node inputs + i is adder i.  Shifts in bits, >= 0."""
+
+    a: int
+    shift_a: int
+    negate_a: bool
+    b: int
+    shift_b: int
+    negate_b: bool
+
+
+@dataclass(frozen=True)
+class Output:
+    """value = (-1 if negate) * node << shift; node is ZERO for an all-zero row of the matrix."""
+
+    node: int
+    shift: int
+    negate: bool
+
+
+@dataclass(frozen=True)
+class AdderGraph:
+    """solver: "da4ml VERSION" or "balanced tree"."""
+
+    inputs: int
+    adders: tuple[Adder, ...]
+    outputs: tuple[Output, ...]
+    solver: str
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        """Outputs, (len(outputs), ...) int64, for x, (inputs, ...) of integers."""
+        nodes = list(np.asarray(x, np.int64))
+        for adder in self.adders:
+            a, b = nodes[adder.a] << adder.shift_a, nodes[adder.b] << adder.shift_b
+            nodes.append((-a if adder.negate_a else a) + (-b if adder.negate_b else b))
+        zero = np.zeros_like(nodes[0])
+        values = [zero if out.node == ZERO else nodes[out.node] << out.shift for out in self.outputs]
+        return np.stack([-value if out.negate else value for value, out in zip(values, self.outputs)])
+
+    def node_ranges(self, low: int, high: int) -> list[tuple[int, int]]:
+        """Bounds (least, greatest) of every node by interval arithmetic, inputs being low..high."""
+        ranges = [(low, high)] * self.inputs
+        for adder in self.adders:
+            terms = []
+            for node, shift, negate in ((adder.a, adder.shift_a, adder.negate_a), (adder.b, adder.shift_b, adder.negate_b)):
+                least, greatest = ranges[node][0] << shift, ranges[node][1] << shift
+                terms.append((-greatest, -least) if negate else (least, greatest))
+            ranges.append((terms[0][0] + terms[1][0], terms[0][1] + terms[1][1]))
+        return ranges
+
+    def to_json(self) -> str:
+        return json.dumps({"inputs": self.inputs, "solver": self.solver,
+                           "adders": [list(asdict(adder).values()) for adder in self.adders],
+                           "outputs": [list(asdict(out).values()) for out in self.outputs]})
+
+    @classmethod
+    def from_json(cls, text: str) -> AdderGraph:
+        data = json.loads(text)
+        return cls(data["inputs"], tuple(Adder(*row) for row in data["adders"]),
+                   tuple(Output(*row) for row in data["outputs"]), data["solver"])
+
+
+def solve(weights: np.ndarray, in_bits: int) -> AdderGraph:
+    """The graph of y = weights @ x for x of in_bits unsigned bits; weights: (outputs, inputs) integers.
+
+    Cached by content.  Without da4ml (no wheel on this platform) a balanced tree a row is built, without sharing.
+    Raises VerificationError if the graph does not compute exactly the matrix.
+    """
+    weights = np.asarray(weights, np.int64)
+    solver = _solver_name()
+    key = cache.digest(VERSION, solver, str(in_bits), str(weights.shape), weights.tobytes())
+
+    def make(folder: Path) -> None:
+        graph = _balanced(weights) if solver == "balanced tree" else _da4ml(weights, in_bits, solver)
+        if not np.array_equal(graph.evaluate(np.eye(weights.shape[1], dtype=np.int64)), weights):
+            raise VerificationError(f"the adder graph found by {solver} does not compute the layer's weights",
+                                    hint="report this with the model")
+        (folder / "graph.json").write_text(graph.to_json())
+
+    folder, _ = cache.cached("adders", key, make)
+    return AdderGraph.from_json((folder / "graph.json").read_text())
+
+
+def _solver_name() -> str:
+    try:
+        import da4ml
+    except ImportError:
+        return "balanced tree"
+    return f"da4ml {da4ml.__version__}"
+
+
+def _da4ml(weights: np.ndarray, in_bits: int, solver: str) -> AdderGraph:
+    from da4ml.cmvm import solve as da4ml_solve
+
+    # The search over decomposition depths costs seven times the time and found nothing better on any layer tried:
+    # see docs/architecture.md, "Adder graph".
+    # da4ml 0.6.0 reads the raw memory of its argument: a transposed view must be made contiguous.
+    kernel = np.ascontiguousarray(weights.T, dtype=np.float32)
+    pipeline = da4ml_solve(kernel, qintervals=[(0.0, 2.0**in_bits - 1, 1.0)] * len(kernel),
+                           decompose_dc=-1, search_all_decompose_dc=False)
+    adders: list[Adder] = []
+    values = [(node, 0, False) for node in range(weights.shape[1])]  # (node, exponent, negative)
+    for stage in pipeline.solutions:
+        local: list[tuple[int, int, bool]] = []
+        for op in stage.ops:
+            if op.opcode == -1:
+                node, exponent, negative = values[op.id0]
+                local.append((node, exponent + stage.inp_shifts[op.id0], negative))
+                continue
+            if op.opcode not in (0, 1):
+                raise VerificationError(f"{solver} answered with an operation of kind {op.opcode}, which is not an addition")
+            local.append(_append_adder(adders, weights.shape[1], local[op.id0], local[op.id1], op.data, op.opcode == 1))
+        values = [(ZERO, 0, False) if index < 0 else (local[index][0], local[index][1] + shift, local[index][2] ^ negative)
+                  for index, shift, negative in zip(stage.out_idxs, stage.out_shifts, stage.out_negs)]
+    outputs = tuple(Output(node, exponent, negative) for node, exponent, negative in values)
+    if any(out.shift < 0 for out in outputs):
+        return _balanced(weights)
+    return AdderGraph(weights.shape[1], tuple(adders), outputs, solver)
+
+
+def _append_adder(adders: list[Adder], inputs: int, a: tuple[int, int, bool], b: tuple[int, int, bool], shift: int,
+                  subtract: bool) -> tuple[int, int, bool]:
+    """Append a +- (b << shift) and return its value as (node, exponent, negative)."""
+    (node_a, exponent_a, negative_a), (node_b, exponent_b, negative_b) = a, b
+    exponent_b += shift
+    negative_b ^= subtract
+    exponent = min(exponent_a, exponent_b)
+    flip = negative_a and negative_b  # -(a + b): add, and carry the sign on
+    adders.append(Adder(node_a, exponent_a - exponent, negative_a and not flip,
+                        node_b, exponent_b - exponent, negative_b and not flip))
+    return inputs + len(adders) - 1, exponent, flip
+
+
+def _balanced(weights: np.ndarray) -> AdderGraph:
+    """One balanced tree a row, terms of a row in order of their exponents; nothing is shared."""
+    warnings.warn("da4ml is not installed: adder graphs are built without sharing and are about twice as large",
+                  stacklevel=3)
+    adders: list[Adder] = []
+    outputs = []
+    for row in weights:
+        terms = []
+        for node in np.flatnonzero(row):
+            magnitude, exponent = int(abs(row[node])), 0
+            while magnitude:
+                if magnitude & 1:
+                    terms.append((int(node), exponent, bool(row[node] < 0)))
+                magnitude, exponent = magnitude >> 1, exponent + 1
+        terms.sort(key=lambda term: term[1])
+        while len(terms) > 1:
+            pairs = [_append_adder(adders, len(row), terms[i], terms[i + 1], 0, False) for i in range(0, len(terms) - 1, 2)]
+            terms = pairs + terms[2 * len(pairs):]
+        outputs.append(Output(*terms[0]) if terms else Output(ZERO, 0, False))
+    return AdderGraph(weights.shape[1], tuple(adders), tuple(outputs), "balanced tree")
+
+
+def solve_many(problems: Sequence[tuple[np.ndarray, int]], jobs: int = 2) -> list[AdderGraph]:
+    """solve() of each (weights, in_bits), jobs of them side by side in processes of their own."""
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    if len(problems) < 2:
+        return [solve(*problem) for problem in problems]
+    with ProcessPoolExecutor(min(jobs, len(problems)), mp_context=get_context("spawn")) as pool:
+        return list(pool.map(solve, *zip(*problems)))

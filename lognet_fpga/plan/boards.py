@@ -1,0 +1,24 @@
+"""The boards: read from overlays/BOARD/board.json."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+
+from lognet_fpga.errors import UsageError
+from lognet_fpga.plan.model import Board
+
+
+def board_names() -> list[str]:
+    return sorted(entry.name for entry in _root().iterdir() if entry.joinpath("board.json").is_file())
+
+
+def load_board(name: str) -> Board:
+    """The board of that name; raises UsageError with the known names."""
+    if name not in board_names():
+        raise UsageError(f"unknown board {name!r}", hint=f"use one of {', '.join(board_names())}")
+    return Board(name, **json.loads(_root().joinpath(name, "board.json").read_text()))
+
+
+def _root():
+    return resources.files("overlays")

@@ -1,0 +1,185 @@
+"""Cycle-true model of the chain of layers: when every slot starts and every beat moves.
+
+The model follows only what decides about time: slots, beats, FIFO levels.  Within an unstalled source and sink it
+is exact, not an approximation; verification compares it with the Verilog, cycle for cycle.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from lognet_fpga.plan.slots import SlotRaster
+from lognet_fpga.plan.timing import FIFO_LATENCY, SOURCE_LATENCY
+
+_SETTLED = 10**9  # the source starts long after the padding that follows reset
+
+
+@dataclass(frozen=True)
+class LayerTiming:
+    """What decides about a layer's time.  result_cycles: from letting a slot go to its first beat entering the
+    FIFO; pool: (kernel, stride) or None; fifo_depth None: never full."""
+
+    raster: SlotRaster
+    ii_cycles: int
+    in_digits: int
+    in_beats: int
+    out_beats: int
+    result_cycles: int
+    conv_rows: int
+    conv_cols: int
+    pool: tuple[tuple[int, int], tuple[int, int]] | None
+    fifo_depth: int | None
+    fifo_reserve: int
+
+
+@dataclass(frozen=True)
+class CycleCounts:
+    """Per frame: cycle of the first accepted input beat, and of the last output beat.  fifo_peaks: beats."""
+
+    first_in: tuple[int, ...]
+    last_out: tuple[int, ...]
+    fifo_peaks: tuple[int, ...]
+
+    @property
+    def latency_cycles(self) -> int:
+        """Of the first frame, into an idle overlay."""
+        return self.last_out[0] - self.first_in[0]
+
+    @property
+    def cycles_per_frame(self) -> int:
+        """Between the last two frames."""
+        return self.last_out[-1] - self.last_out[-2]
+
+
+@dataclass
+class _State:
+    slot: int = 0
+    free_at: int = 0
+    takes: list[int] = field(default_factory=list)
+    accepts: list[int] = field(default_factory=list)
+    pushes: list[int] = field(default_factory=list)
+    conv_outputs: int = 0
+
+
+def count_cycles(layers: Sequence[LayerTiming], frames: int) -> CycleCounts:
+    """Run `frames` frames through an overlay that was idle, with a source and a sink that never wait."""
+    states = [_State() for _ in layers]
+    plans = [_slot_kinds(layer.raster) for layer in layers]
+    before = [layer.raster.slots_after_reset for layer in layers]
+    totals = [len(kinds) * frames for kinds in plans]
+    emits = [_pooled(layer) for layer in layers]
+    pops: list[int] = []
+
+    def fill(index: int) -> None:
+        """Beats that layer `index` can be known to accept by now."""
+        state, layer = states[index], layers[index]
+        while True:
+            beat = len(state.accepts)
+            position, first = divmod(beat, layer.in_beats)
+            if index == 0:
+                if position >= layer.raster.rows * layer.raster.cols * frames:
+                    return
+                offered = _SETTLED + SOURCE_LATENCY
+            else:
+                pushed = states[index - 1].pushes
+                if beat >= len(pushed):
+                    return
+                offered = pushed[beat] + FIFO_LATENCY
+            if first == 0 and position > 0:
+                if position > len(state.takes):
+                    return
+                offered = max(offered, state.takes[position - 1])
+            state.accepts.append(max(offered, state.accepts[-1] + 1) if beat else offered)
+
+    def drain() -> None:
+        pushed = states[-1].pushes
+        while len(pops) < len(pushed):
+            at = pushed[len(pops)] + FIFO_LATENCY
+            pops.append(max(at, pops[-1] + 1) if pops else at)
+
+    def has_room(index: int, start: int) -> int | None:
+        """First cycle from start on with room in the FIFO behind layer `index`; None: not before another pop."""
+        layer = layers[index]
+        if layer.fifo_depth is None:
+            return start
+        pushed, popped = states[index].pushes, (states[index + 1].accepts if index + 1 < len(layers) else pops)
+        limit = layer.fifo_depth - layer.fifo_reserve
+        while bisect_right(pushed, start - 2) - bisect_right(popped, start - 2) > limit:
+            later = bisect_right(popped, start - 2)
+            if later >= len(popped):
+                return None
+            start = popped[later] + 2
+        return start
+
+    def candidate(index: int) -> int | None:
+        """Cycle in which layer `index` lets its next slot go; None: not known yet, or finished."""
+        state, layer = states[index], layers[index]
+        if state.slot >= totals[index] + before[index]:
+            return None
+        start, kinds = state.free_at, plans[index]
+        if state.slot < before[index]:
+            return start
+        is_data, computes = kinds[(state.slot - before[index]) % len(kinds)]
+        if is_data:
+            needed = (len(state.takes) + 1) * layer.in_beats
+            if needed > len(state.accepts):
+                return None
+            start = max(start, state.accepts[needed - 1] + 1)
+        return has_room(index, start) if computes else start
+
+    def commit(index: int, start: int) -> None:
+        state, layer = states[index], layers[index]
+        is_data, computes = (False, False) if state.slot < before[index] else \
+            plans[index][(state.slot - before[index]) % len(plans[index])]
+        state.free_at = start + (layer.ii_cycles if computes else layer.in_digits)
+        state.slot += 1
+        if is_data:
+            state.takes.append(start)
+            fill(index)
+        if computes:
+            if emits[index][state.conv_outputs % len(emits[index])]:
+                state.pushes += range(start + layer.result_cycles, start + layer.result_cycles + layer.out_beats)
+                if index + 1 < len(layers):
+                    fill(index + 1)
+                else:
+                    drain()
+            state.conv_outputs += 1
+
+    fill(0)
+    while True:
+        known = [(start, index) for index in range(len(layers)) if (start := candidate(index)) is not None]
+        if not known:
+            break
+        start, index = min(known)
+        commit(index, start)
+
+    beats_in = layers[0].raster.rows * layers[0].raster.cols * layers[0].in_beats
+    beats_out = len(pops) // frames
+    # The skid buffer at the entry takes a beat SOURCE_LATENCY before the first layer accepts it; only the frame
+    # that finds the overlay idle is used for latency.
+    first_in = tuple(states[0].accepts[frame * beats_in] - SOURCE_LATENCY for frame in range(frames))
+    last_out = tuple(pops[(frame + 1) * beats_out - 1] for frame in range(frames))
+    peaks = tuple(_peak(states[i].pushes, states[i + 1].accepts if i + 1 < len(layers) else pops) for i in range(len(layers)))
+    return CycleCounts(first_in, last_out, peaks)
+
+
+def _slot_kinds(raster: SlotRaster) -> list[tuple[bool, bool]]:
+    """(is data, computes) of every slot of a frame, in order."""
+    return [(r < raster.rows and c < raster.cols, bool(row_flag and col_flag))
+            for r, row_flag in enumerate(raster.row_flags) for c, col_flag in enumerate(raster.col_flags)]
+
+
+def _pooled(layer: LayerTiming) -> list[bool]:
+    """For every position of the convolution's output, whether a result leaves the pool with it."""
+    if layer.pool is None:
+        return [True]
+    (kernel_h, kernel_w), (stride_y, stride_x) = layer.pool
+    return [r >= kernel_h - 1 and (r - kernel_h + 1) % stride_y == 0 and c >= kernel_w - 1 and (c - kernel_w + 1) % stride_x == 0
+            for r in range(layer.conv_rows) for c in range(layer.conv_cols)]
+
+
+def _peak(pushes: list[int], pops: list[int]) -> int:
+    """The most beats in a FIFO: pushes[i] and pops[i] are the cycles of beat i."""
+    return max((i + 1 - bisect_right(pops, at) for i, at in enumerate(pushes)), default=0)

@@ -1,0 +1,209 @@
+"""Rate matching: the narrowest digits that keep up with the frame rate, on the fastest plan that fits the board."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+
+from lognet_fpga.errors import DoesNotFitError
+from lognet_fpga.ir.quant import QuantGraph, QuantLayer
+from lognet_fpga.plan.adder_graph import AdderGraph
+from lognet_fpga.plan.cycles import CycleCounts, LayerTiming, count_cycles
+from lognet_fpga.plan.model import Board, HardwarePlan, LayerPlan, Resources
+from lognet_fpga.plan.resources import SHELL, layer_resources
+from lognet_fpga.plan.serial import SerialSchedule, schedule
+from lognet_fpga.plan.slots import slot_raster
+from lognet_fpga.plan.timing import result_latency
+
+HEADROOM = 0.90  # share of LUTs and flip-flops a plan may take; block RAM may be used up
+MODEL_FRAMES = 4  # frames run through the cycle model; the last interval is the steady state
+SINK_BEAT_BITS = 64  # width of the overlay's exit
+INNER_BEAT_BITS = 32  # least width between layers: narrower beats save nothing that matters
+
+
+def plan_hardware(quant: QuantGraph, graphs: tuple[AdderGraph, ...], board: Board, *, fps: float | None = None,
+                  clk_mhz: float | None = None) -> HardwarePlan:
+    """The plan for `fps` frames a second, or the fastest one that fits the board when fps is None.
+
+    Raises DoesNotFitError, with the table per layer and ways out, when there is none.
+    """
+    clk_mhz = clk_mhz or board.clk_mhz
+    planner = _Planner(quant, graphs, board, clk_mhz)
+    if fps is not None:
+        plan = planner.plan(clk_mhz * 1e6 / fps)
+        if plan is None:
+            fastest = planner.plan(planner.budgets()[0])
+            raise DoesNotFitError(f"{fps:,.0f} frames a second is more than these layers can do at {clk_mhz:g} MHz",
+                                  context=[f"the fastest engines (one position a cycle) reach {fastest.fps:,.0f} fps"],
+                                  hint="ask for fewer --fps, or raise --clk-mhz")
+        if not _fits(plan):
+            raise _does_not_fit(plan, planner)
+        return plan
+    budgets = planner.budgets()
+    low, high = 0, len(budgets) - 1
+    if not _fits(smallest := planner.plan(budgets[high])):
+        raise _does_not_fit(smallest, planner)
+    while low < high:  # resources only shrink as the budget of cycles grows
+        middle = (low + high) // 2
+        if _fits(planner.plan(budgets[middle])):
+            high = middle
+        else:
+            low = middle + 1
+    return planner.plan(budgets[low])
+
+
+class _Planner:
+    """Plans for one quantized graph and board, by budget of cycles a frame."""
+
+    def __init__(self, quant: QuantGraph, graphs: tuple[AdderGraph, ...], board: Board, clk_mhz: float) -> None:
+        self.quant, self.graphs, self.board, self.clk_mhz = quant, graphs, board, clk_mhz
+        self.rasters = [slot_raster(layer) for layer in quant.layers]
+        self.acc_bits = [accumulator_bits(layer) for layer in quant.layers]
+        self.schedule = lru_cache(maxsize=None)(self._schedule)
+        self.plan = lru_cache(maxsize=None)(self._plan)
+
+    def digits(self, index: int, digit_bits: int) -> tuple[int, int]:
+        """(digits of an accumulator, digits of an input activation)."""
+        return -(-self.acc_bits[index] // digit_bits), -(-self.quant.layers[index].in_bits // digit_bits)
+
+    def cycles(self, index: int, digit_bits: int) -> int:
+        """Least cycles a frame of a layer that works on digit_bits a cycle."""
+        n_digits, in_digits = self.digits(index, digit_bits)
+        return self.rasters[index].cycles(n_digits, in_digits)
+
+    def budgets(self) -> list[int]:
+        """Every number of cycles a frame at which some layer can change its digit width, fastest first."""
+        every = [{self.cycles(i, d) for d in range(1, bits + 1)} for i, bits in enumerate(self.acc_bits)]
+        fastest, slowest = max(min(some) for some in every), max(max(some) for some in every)
+        return sorted(c for c in set().union(*every) if fastest <= c <= slowest)
+
+    def _schedule(self, index: int, digit_bits: int) -> SerialSchedule:
+        return schedule(self.graphs[index], digit_bits, self.digits(index, digit_bits)[0])
+
+    def _plan(self, budget: float) -> HardwarePlan | None:
+        """The least engines that do a frame in `budget` cycles; None when the widest digits do not."""
+        layers = self.quant.layers
+        widths = []
+        for index, bits in enumerate(self.acc_bits):
+            width = next((d for d in range(1, bits + 1) if self.cycles(index, d) <= budget), None)
+            if width is None:
+                return None
+            widths.append(width)
+        slots = []
+        for index, width in enumerate(widths):
+            n_digits, in_digits = self.digits(index, width)
+            raster = self.rasters[index]
+            spare = math.floor((budget - (raster.slots - raster.computing) * in_digits) / raster.computing)
+            slots.append(max(n_digits, spare))
+        plans: list[LayerPlan] = []
+        for index, layer in enumerate(layers):
+            if index == 0:
+                # One position a beat where a beat of 64 bits holds it.
+                lanes = min(layer.in_shape[0], 64 // layer.in_bits)
+                in_lanes, in_beats = lanes, -(-layer.in_shape[0] // lanes)
+            else:
+                in_lanes = plans[-1].channels_per_beat
+                in_beats = -(-layer.in_shape[0] // in_lanes)
+            following = slots[index + 1] if index + 1 < len(layers) else slots[index]
+            lanes = channels_per_beat(layer, min(slots[index], following), last=index + 1 == len(layers))
+            n_digits, in_digits = self.digits(index, widths[index])
+            raster = self.rasters[index]
+            plans.append(LayerPlan(
+                name=layer.name, digit_bits=widths[index], in_digits=in_digits, n_digits=n_digits, ii_cycles=slots[index],
+                acc_bits=self.acc_bits[index], slots_per_frame=raster.slots, cycles_per_frame=raster.cycles(slots[index], in_digits),
+                in_channels_per_beat=in_lanes, in_beats=in_beats, channels_per_beat=lanes, fifo_depth=0, fifo_reserve=0, fifo_peak=0,
+                adders=len(self.graphs[index].adders), nonzero_weights=int(np.count_nonzero(layer.codes)),
+                estimate=Resources(0, 0, 0)))
+        schedules = [self.schedule(i, width) for i, width in enumerate(widths)]
+        plans, counts = size_fifos(layers, plans, schedules)
+        plans = [replace(plan, estimate=layer_resources(layer, plan, graph, timed))
+                 for layer, plan, graph, timed in zip(layers, plans, self.graphs, schedules)]
+        return HardwarePlan(self.board, self.clk_mhz, tuple(plans), SHELL, counts.cycles_per_frame, counts.latency_cycles)
+
+
+def accumulator_bits(layer: QuantLayer) -> int:
+    """Bits of a two's complement accumulator that cannot overflow and whose sign lies above the bits kept."""
+    low, high = layer.accumulator_range()
+    exact = max(high.bit_length(), (-low - 1).bit_length() if low < 0 else 0) + 1
+    return max(exact, layer.shift + layer.out_bits + 1)
+
+
+def channels_per_beat(layer: QuantLayer, ii_cycles: int, *, last: bool) -> int:
+    """The fewest lanes whose beats pass within a slot, in the width that the exit or the FIFO should have."""
+    channels = layer.codes.shape[0]
+    least = min(channels, (SINK_BEAT_BITS if last else INNER_BEAT_BITS) // layer.out_bits)
+    return max(least, -(-channels // ii_cycles))
+
+
+def layer_timing(layer: QuantLayer, plan: LayerPlan, timed: SerialSchedule) -> LayerTiming:
+    _, rows, cols = layer.conv_shape
+    return LayerTiming(slot_raster(layer), plan.ii_cycles, plan.in_digits, plan.in_beats,
+                       -(-layer.codes.shape[0] // plan.channels_per_beat),
+                       result_latency(timed.out_start, plan.n_digits, layer.pool is not None), rows, cols,
+                       None if layer.pool is None else (layer.pool.kernel, layer.pool.stride),
+                       plan.fifo_depth or None, plan.fifo_reserve)
+
+
+def size_fifos(layers: tuple[QuantLayer, ...], plans: list[LayerPlan],
+               schedules: list[SerialSchedule]) -> tuple[list[LayerPlan], CycleCounts]:
+    """The shallowest FIFOs (powers of two) with which the slowest layer never waits, and the cycles that result."""
+    reserves = []
+    for layer, plan, timed in zip(layers, plans, schedules):
+        beats = -(-layer.codes.shape[0] // plan.channels_per_beat)
+        flight = result_latency(timed.out_start, plan.n_digits, layer.pool is not None) + beats + 3
+        results = flight // plan.ii_cycles + 2  # slots on their way, the one about to start included
+        if layer.pool is not None:
+            results = min(results, results // layer.pool.stride[1] + 1)
+        reserves.append(results * beats)
+
+    def with_depths(depths: list[int]) -> list[LayerPlan]:
+        return [replace(plan, fifo_depth=depth, fifo_reserve=reserve) for plan, depth, reserve in zip(plans, depths, reserves)]
+
+    def run(depths: list[int]) -> CycleCounts:
+        return count_cycles([layer_timing(layer, plan, timed) for layer, plan, timed in
+                             zip(layers, with_depths(depths), schedules)], MODEL_FRAMES)
+
+    least = [1 << (reserve + -(-layer.codes.shape[0] // plan.channels_per_beat) - 1).bit_length()
+             for layer, plan, reserve in zip(layers, plans, reserves)]
+    ample = [max(low, 1 << (2 * layer.out_shape[2] * -(-layer.codes.shape[0] // plan.channels_per_beat) - 1).bit_length())
+             for low, layer, plan in zip(least, layers, plans)]
+    counts = run(ample)
+    best = counts.cycles_per_frame
+    depths = list(ample)
+    for index in range(len(depths)):
+        while depths[index] > least[index]:
+            trial = depths[:index] + [depths[index] // 2] + depths[index + 1:]
+            tried = run(trial)
+            if tried.cycles_per_frame > best:
+                break
+            depths, counts = trial, tried
+    sized = [replace(plan, fifo_peak=peak) for plan, peak in zip(with_depths(depths), counts.fifo_peaks)]
+    return sized, counts
+
+
+def _fits(plan: HardwarePlan) -> bool:
+    total, board = plan.total, plan.board
+    return total.lut <= HEADROOM * board.lut and total.ff <= HEADROOM * board.ff and total.bram36 <= board.bram36
+
+
+def _does_not_fit(plan: HardwarePlan, planner: _Planner) -> DoesNotFitError:
+    total, board = plan.total, plan.board
+    table = [f"{layer.name}: {layer.estimate.lut:,.0f} LUT, {layer.estimate.ff:,.0f} FF, {layer.estimate.bram36:g} BRAM36 "
+             f"({layer.nonzero_weights:,} weights, {layer.digit_bits} bits a cycle)" for layer in plan.layers]
+    table.append(f"total: {total.lut:,.0f} of {board.lut:,} LUT, {total.ff:,.0f} of {board.ff:,} FF, "
+                 f"{total.bram36:g} of {board.bram36:,} BRAM36 (estimated; plans stay below {HEADROOM:.0%} of LUT and FF)")
+    ways = []
+    slowest = planner.plan(planner.budgets()[-1])
+    if slowest.total.lut < total.lut:
+        ways.append(f"ask for fewer --fps: the smallest engines do {slowest.fps:,.0f} fps in {slowest.total.lut:,.0f} LUT")
+    share = HEADROOM * board.lut / max(1.0, slowest.total.lut)
+    if share < 1:
+        kept = np.mean([np.mean(layer.codes != 0) for layer in planner.quant.layers]) * share
+        ways.append(f"--prune {min(0.99, 1 - kept):.2f} (about; check the accuracy)")
+    if len(plan.layers) > 1:
+        ways.append(f"--fpga-layers {len(plan.layers) - 1}")
+    ways.append("a larger --board")
+    return DoesNotFitError(f"the overlay does not fit {board.title}", context=table, hint="; or ".join(ways[:3]))

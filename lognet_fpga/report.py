@@ -1,0 +1,73 @@
+"""A report as data: headings, lines and tables, and the same figures for programs.
+
+One Report is what a command prints, what report.txt holds (`text()`) and what report.json holds (`data`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Table:
+    """columns: headings.  rows: as many cells each; integers get thousands separators, floats two decimals,
+    None is a dash, anything else is shown by str.  A column of numbers only is aligned to the right."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[object, ...], ...]
+
+    def text_lines(self) -> list[str]:
+        """The table as aligned lines, the first two being the headings and a rule."""
+        cells = [[_cell(value) for value in row] for row in self.rows]
+        numeric = [bool(self.rows) and all(_is_number(row[i]) for row in self.rows) for i in range(len(self.columns))]
+        widths = [max([len(name), *(len(row[i]) for row in cells)]) for i, name in enumerate(self.columns)]
+        lines = [self.columns, ["-" * width for width in widths], *cells]
+        return ["  ".join(cell.rjust(width) if right else cell.ljust(width)
+                          for cell, width, right in zip(line, widths, numeric)).rstrip() for line in lines]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, then lines, then a table; each may be empty."""
+
+    heading: str
+    lines: tuple[str, ...] = ()
+    table: Table | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """data: the report's figures for programs; whatever json.dumps takes."""
+
+    title: str
+    sections: tuple[Section, ...]
+    data: Mapping[str, object] = field(default_factory=dict)
+
+    def text(self) -> str:
+        """The whole report as plain text, ending in a line feed."""
+        lines = [self.title, "=" * len(self.title)]
+        for section in self.sections:
+            lines.append("")
+            if section.heading:
+                lines.append(section.heading)
+            lines += [f"  {line}" for line in section.lines]
+            if section.table is not None:
+                lines += [f"  {line}" for line in section.table.text_lines()]
+        return "\n".join(lines) + "\n"
+
+
+def _is_number(value: object) -> bool:
+    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.2f}"
+    return str(value)

@@ -1,0 +1,42 @@
+"""What runs the FPGA part: the one interface of the simulated device and of boards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from lognet_fpga.runtime.values import Value
+
+
+@dataclass(frozen=True, eq=False)
+class DeviceRun:
+    """One batch.  activations: (n, height, width, channels) uint8, the order in which they leave the FPGA.
+    pl_cycles: clock cycles from the first beat in to the last beat out.  clk_mhz: of the programmable logic."""
+
+    activations: np.ndarray
+    pl_cycles: int
+    clk_mhz: float
+
+
+class Device(Protocol):
+    """kind: one word, "simulated" or the board's name.  description: one line for the user."""
+
+    kind: str
+    description: str
+
+    def open(self) -> None:
+        """Get ready to run.  Raises a LogNetError that says what is missing."""
+
+    def run(self, frames: np.ndarray) -> DeviceRun:
+        """Run a batch of frames, (n, channels, height, width) uint8, n > 0, sent back to back."""
+
+    def figure(self, value: float, unit: str) -> Value:
+        """A figure of the programmable logic as the type that says where this device has it from."""
+
+    def power(self) -> str:
+        """What is known of the power drawn, in one line."""
+
+    def close(self) -> None:
+        """Let go of everything; open may follow."""

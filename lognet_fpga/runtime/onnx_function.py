@@ -1,0 +1,44 @@
+"""An ONNX graph of a bundle as a function of one array, run by onnxruntime."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lognet_fpga.bundle import Bundle
+from lognet_fpga.errors import BundleError, MissingToolError
+
+
+class OnnxFunction:
+    """The graph in file `name` of the bundle, from its only input to its last output.
+
+    Raises MissingToolError without onnxruntime, BundleError when onnxruntime does not take the graph or its run fails.
+    """
+
+    def __init__(self, bundle: Bundle, name: str) -> None:
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise MissingToolError(f"onnxruntime is not installed, and {name} of the bundle is run with it",
+                                   hint="pip install onnxruntime (there is none for 32-bit ARM: stream on a PC)"
+                                   ) from error
+        self._name = name
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # errors only: its warnings are about graphs, not for the user
+        content = bundle.file(name)
+        try:
+            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's exceptions have no common base of their own
+            raise BundleError(f"onnxruntime does not take {name} of the bundle: {_one_line(error)}") from error
+        self._input = self._session.get_inputs()[0].name
+        self._output = self._session.get_outputs()[-1].name
+
+    def __call__(self, array: np.ndarray) -> np.ndarray:
+        try:
+            return self._session.run([self._output], {self._input: array})[0]
+        except Exception as error:
+            raise BundleError(f"{self._name} of the bundle fails on {array.dtype} of shape {array.shape}: "
+                              f"{_one_line(error)}") from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

@@ -1,0 +1,48 @@
+"""A session: a bundle, the device that runs its FPGA part, and the host that runs the rest."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+import numpy as np
+
+from lognet_fpga.bundle import Bundle
+from lognet_fpga.errors import InputError
+from lognet_fpga.runtime.device import Device, DeviceRun
+from lognet_fpga.runtime.onnx_function import OnnxFunction
+
+
+class Session:
+    """Use as a context manager: the device is open inside.
+
+    Raises what the device's open raises, and MissingToolError or BundleError for the host's part.
+    """
+
+    def __init__(self, bundle: Bundle, device: Device) -> None:
+        self.bundle = bundle
+        self.device = device
+        self._tail = OnnxFunction(bundle, "tail.onnx")
+
+    def __enter__(self) -> Session:
+        self.device.open()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self.device.close()
+
+    def fpga(self, frames: np.ndarray) -> DeviceRun:
+        """Run the FPGA part on frames, (n, channels, height, width) uint8."""
+        shape = self.bundle.input_shape
+        if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[1:] != shape or not len(frames):
+            raise InputError(f"frames must be uint8 of shape (n, {', '.join(map(str, shape))}), "
+                             f"not {frames.dtype} of shape {frames.shape}")
+        return self.device.run(np.ascontiguousarray(frames))
+
+    def tail(self, activations: np.ndarray) -> np.ndarray:
+        """Run the host's part on activations, (n, height, width, channels) uint8; scores (n, classes)."""
+        return self._tail(activations).reshape(len(activations), -1)
+
+    def classify(self, frames: np.ndarray) -> np.ndarray:
+        """Scores (n, classes) of frames, through both parts."""
+        return self.tail(self.fpga(frames).activations)

@@ -1,0 +1,50 @@
+"""The device that is always there: bit-exact values, cycle-true time, no board."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lognet_fpga.bundle import Bundle
+from lognet_fpga.errors import BundleError
+from lognet_fpga.runtime.device import DeviceRun
+from lognet_fpga.runtime.onnx_function import OnnxFunction
+from lognet_fpga.runtime.values import Simulated
+
+
+class SimulatedDevice:
+    """Values are golden.onnx's, the integer graph that the Verilog equals bit for bit; time is the plan's, whose
+    cycles the Verilog's simulation equals."""
+
+    kind = "simulated"
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+        self._golden: OnnxFunction | None = None
+        self.description = (f"simulated {bundle.board_name}: bit-exact values, cycle-true time at "
+                            f"{bundle.clk_mhz:g} MHz; no board was used")
+
+    def open(self) -> None:
+        self._golden = OnnxFunction(self._bundle, "golden.onnx")
+
+    def run(self, frames: np.ndarray) -> DeviceRun:
+        if self._golden is None:
+            self.open()
+        activations = self._to_nhwc(self._golden(frames), len(frames))
+        cycles = self._bundle.latency_cycles + (len(frames) - 1) * self._bundle.cycles_per_frame
+        return DeviceRun(activations, cycles, self._bundle.clk_mhz)
+
+    def figure(self, value: float, unit: str) -> Simulated:
+        return Simulated(value, unit, f"PL, cycle-true at {self._bundle.clk_mhz:g} MHz")
+
+    def power(self) -> str:
+        return f"no power figure: nothing was measured, the device is simulated; {self._bundle.power_sensor}"
+
+    def close(self) -> None:
+        self._golden = None
+
+    def _to_nhwc(self, activations: np.ndarray, count: int) -> np.ndarray:
+        """golden.onnx gives (n, C, H, W); the FPGA sends channels last."""
+        if activations.shape != (count, *self._bundle.output_shape):
+            raise BundleError(f"golden.onnx of the bundle gives shape {activations.shape}, not "
+                              f"{(count, *self._bundle.output_shape)} as its manifest says")
+        return np.ascontiguousarray(activations.transpose(0, 2, 3, 1), np.uint8)

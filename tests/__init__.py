@@ -1,0 +1,1 @@
+"""Tests, one folder a stage.  Run with the repository root on PYTHONPATH."""

@@ -1,0 +1,22 @@
+"""Shared by all tests."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Callable
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def require_tool() -> Callable[[str], None]:
+    """require_tool(name): a Python package or program that the test needs.
+
+    Where it is missing the test is skipped, but fails under CI=true: there, a skip would hide a broken install.
+    """
+    def require(name: str) -> None:
+        if importlib.util.find_spec(name) is None and shutil.which(name) is None:
+            (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"{name} is not installed")
+    return require

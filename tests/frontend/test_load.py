@@ -1,0 +1,183 @@
+"""What a loaded graph holds, against onnxruntime and closed forms."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from lognet_fpga.errors import UsageError
+from lognet_fpga.frontend import load
+from lognet_fpga.ir import reference
+from lognet_fpga.ir.graph import Affine, Conv, Graph, HostOp, Identity, MaxPool, Relu
+from tests.models import ModelBuilder, run_onnx, save, small_cnn
+
+
+def test_graph_of_a_small_cnn(tmp_path: Path) -> None:
+    place = save(small_cnn(), tmp_path, "cat or dog.onnx")
+    graph = load(place)
+    assert (graph.name, graph.input, graph.input_shape) == ("cat or dog", "image", (3, 16, 16))
+    assert [type(node.op) for node in graph.nodes[:9]] == [Conv, Relu, MaxPool] * 3
+    assert [node.op_type for node in graph.nodes[9:]] == ["Flatten", "Gemm"]
+    assert [node.out_shape for node in graph.nodes[:3]] == [(8, 16, 16), (8, 16, 16), (8, 8, 8)]
+    assert graph.nodes[-1].outputs == (graph.output,)
+    assert graph.source_sha256 == hashlib.sha256(place.read_bytes()).hexdigest()
+
+
+def test_normalized_model_is_clean_opset_17_with_a_free_batch(tmp_path: Path) -> None:
+    graph = load(save(small_cnn(batch=1, opset=9), tmp_path))
+    model = onnx.load_from_string(graph.onnx_model)
+    onnx.checker.check_model(model, full_check=True)
+    assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 17)]
+    assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
+    frames = np.random.default_rng(0).standard_normal((2, 3, 16, 16)).astype(np.float32)
+    wanted = np.concatenate([run_onnx(small_cnn(batch=1, opset=9), frames[i:i + 1])[0] for i in range(2)])
+    np.testing.assert_allclose(run_onnx(graph.onnx_model, frames)[0], wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("attributes", [
+    {"group": 2}, {"dilations": [2, 3], "pads": [0] * 4}, {"group": 4, "dilations": [2, 1]},
+    {"auto_pad": "SAME_UPPER", "strides": [2, 3]}, {"auto_pad": "SAME_LOWER", "strides": [2, 1]},
+    {"auto_pad": "VALID", "dilations": [2, 2]}, {"pads": [1, 0, 2, 3], "strides": [1, 2]},
+])
+def test_dense_convolution_equals_onnxruntime(attributes: dict[str, object], tmp_path: Path) -> None:
+    model = ModelBuilder((4, 11, 13), seed=2, batch=2).conv(8, **attributes).relu().model()
+    frames = np.random.default_rng(3).standard_normal((2, 4, 11, 13)).astype(np.float32)
+    conv = load(save(model, tmp_path)).nodes[0].op
+    sums = reference.conv(reference.pad(frames.astype(np.float64), conv.pads, np.zeros(4)), conv.weight, conv.stride)
+    found = np.maximum(sums + conv.bias.reshape(1, -1, 1, 1), 0)
+    np.testing.assert_allclose(found, run_onnx(model, frames)[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("op_type", ["Add", "Sub", "Mul", "Div", "BatchNormalization"])
+@pytest.mark.parametrize("first", [False, True])
+def test_affine_equals_onnxruntime(op_type: str, first: bool, tmp_path: Path) -> None:
+    start = ModelBuilder((3, 6, 6), seed=4)
+    if op_type == "BatchNormalization":
+        start.batch_norm()
+    else:
+        start.per_channel(op_type, 0.5, 2.0, first=first)
+    scaled = start.tensor
+    model = start.conv(4).relu().model()
+    op = load(save(model, tmp_path)).nodes[0].op
+    if op_type == "Div" and first:
+        assert isinstance(op, HostOp) and "divides a constant" in op.problem
+        return
+    assert isinstance(op, Affine)
+    frames = np.random.default_rng(5).standard_normal((2, 3, 6, 6)).astype(np.float32)
+    del model.graph.output[:]
+    model.graph.output.append(helper.make_tensor_value_info(scaled, TensorProto.FLOAT, ["N", 3, 6, 6]))
+    found = frames * op.scale.reshape(1, 3, 1, 1) + op.offset.reshape(1, 3, 1, 1)
+    np.testing.assert_allclose(found, run_onnx(model, frames)[0], atol=1e-6)
+
+
+def test_input_shape_fills_what_the_file_leaves_open(tmp_path: Path) -> None:
+    model = ModelBuilder((3, "H", "W")).conv(4).relu().model()
+    place = save(model, tmp_path)
+    graph = load(place, input_shape=(3, 10, 12))
+    assert graph.input_shape == (3, 10, 12) and graph.nodes[0].out_shape == (4, 10, 12)
+    with pytest.raises(UsageError, match="1,10,12"):
+        load(place, input_shape=(1, 10, 12))
+
+
+def test_first_of_several_outputs_is_used(tmp_path: Path) -> None:
+    start = ModelBuilder((3, 16, 16)).conv(4).relu()
+    tensor = start.tensor
+    model = start.conv(4).relu().flatten().model(tensor, "Flatten_4_out")
+    graph = load(save(model, tmp_path))
+    assert graph.output == tensor and len(graph.nodes) == 2
+
+
+def test_initializers_listed_as_inputs_are_weights(tmp_path: Path) -> None:
+    model = small_cnn()
+    model.ir_version = 3
+    model.graph.input.extend(
+        helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims) for tensor in model.graph.initializer)
+    assert load(save(model, tmp_path)).input == "image"
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+def test_other_float_types_become_float32(dtype: type, tmp_path: Path) -> None:
+    model = small_cnn()
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    for tensor in model.graph.initializer:
+        tensor.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor).astype(dtype), tensor.name))
+    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
+        value.type.tensor_type.elem_type = kind
+    graph = load(save(model, tmp_path))
+    frames = np.random.default_rng(6).standard_normal((2, 3, 16, 16)).astype(np.float32)
+    found, wanted = run_onnx(graph.onnx_model, frames)[0], run_onnx(small_cnn(), frames)[0]
+    np.testing.assert_allclose(found, wanted, atol=2e-2 if dtype is np.float16 else 1e-5)
+
+
+def test_external_data_beside_the_file(tmp_path: Path) -> None:
+    onnx.save(small_cnn(), tmp_path / "m.onnx", save_as_external_data=True, location="m.data", size_threshold=0)
+    inside = load(save(small_cnn(), tmp_path))
+    outside = load(tmp_path / "m.onnx")
+    np.testing.assert_array_equal(outside.nodes[0].op.weight, inside.nodes[0].op.weight)
+
+
+def test_model_local_functions_are_inlined(tmp_path: Path) -> None:
+    model = small_cnn()
+    model.functions.append(helper.make_function(
+        "local", "Activation", ["x"], ["y"], [helper.make_node("Relu", ["x"], ["y"])], [helper.make_opsetid("", 17)]))
+    model.opset_import.append(helper.make_opsetid("local", 1))
+    for node in model.graph.node:
+        if node.op_type == "Relu":
+            node.op_type, node.domain = "Activation", "local"
+    assert [type(node.op) for node in load(save(model, tmp_path)).nodes[:3]] == [Conv, Relu, MaxPool]
+
+
+def test_batch_that_the_model_insists_on_stays(tmp_path: Path) -> None:
+    """A constant added across the batch cannot be freed: the graph keeps the batch of 2."""
+    start = ModelBuilder((3, 8, 8), batch=2).conv(4).relu()
+    model = start.add("Add", start.weights(2, 4, 8, 8)).model()
+    normalized = onnx.load_from_string(load(save(model, tmp_path)).onnx_model)
+    assert normalized.graph.input[0].type.tensor_type.shape.dim[0].dim_value == 2
+
+
+def _unfit(graph: Graph) -> dict[str, str]:
+    return {node.op_type: node.op.problem for node in graph.nodes if isinstance(node.op, HostOp)}
+
+
+@pytest.mark.parametrize("chain, op_type, words", [
+    (lambda m: m.pool(3, 2, ceil_mode=1), "MaxPool", "ceil_mode"),
+    (lambda m: m.pool(3, 2, pads=[1] * 4), "MaxPool", "pads"),
+    (lambda m: m.pool(2, 2, dilations=[2, 2]), "MaxPool", "dilated"),
+    (lambda m: m.add("LeakyRelu"), "LeakyRelu", "Relu"),
+    (lambda m: m.add("Mul", m.weights(1, 4, 16, 16)), "Mul", "one a channel"),
+    (lambda m: m.add("Add", "image_copy"), "Add", "two computed"),
+    (lambda m: m.add("AveragePool", kernel_shape=[2, 2]), "AveragePool", "maximum"),
+    (lambda m: m.add("Clip", m.constant(np.float32(0)), m.constant(np.float32(6))), "Clip", "bounded"),
+])
+def test_what_the_fpga_cannot_take_says_why(chain, op_type: str, words: str, tmp_path: Path) -> None:
+    start = ModelBuilder((3, 16, 16), seed=1).conv(4)
+    start.nodes.append(helper.make_node("Tanh", [start.tensor], ["image_copy"], name="copy"))
+    graph = load(save(chain(start).relu().model(), tmp_path))
+    assert words in _unfit(graph)[op_type]
+
+
+def test_even_ceil_mode_and_unbounded_clip_are_taken(tmp_path: Path) -> None:
+    start = ModelBuilder((3, 16, 16)).conv(4)
+    start.add("Clip", start.constant(np.float32(0))).pool(2, 2, ceil_mode=1).dropout().flatten()
+    ops = [type(node.op) for node in load(save(start.model(), tmp_path)).nodes]
+    assert ops[:3] == [Conv, Relu, MaxPool] and Identity not in ops[:3]
+
+
+@pytest.mark.parametrize("rank", [1, 3])
+def test_convolutions_of_other_dimensions_are_host_operators(rank: int, tmp_path: Path) -> None:
+    start = ModelBuilder((3, 8, 8)).conv(4).relu()
+    start.reshape(0, 4, 64) if rank == 1 else start.reshape(0, 4, 4, 4, 4)
+    start.add("Conv", start.weights(2, 4, *[3] * rank))
+    assert f"{rank}-dimensional" in _unfit(load(save(start.model(), tmp_path)))["Conv"]
+
+
+def test_computed_weights_are_a_problem(tmp_path: Path) -> None:
+    start = ModelBuilder((3, 8, 8), batch=1).conv(4).relu().add("GlobalAveragePool").reshape(1, 4, 1, 1)
+    weight, start.tensor = start.tensor, "Relu_1_out"
+    graph = load(save(start.add("Conv", weight).model(), tmp_path))
+    assert "computed" in _unfit(graph)["Conv"]

