@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from itertools import combinations
 from typing import Any
 
 from lognet_fpga.build.synthesis import LUT_CELLS, PartCounts
@@ -29,5 +30,20 @@ def count_netlist(cells: Mapping[str, Mapping[str, Any]]) -> PartCounts:
                            if not isinstance(net, str))
         if len(inputs) <= _PAIR_INPUTS:
             same_inputs[inputs] += 1
+    return PartCounts(tuple(sorted(types.items())), carry_luts, _pairs(same_inputs))
+
+
+def _pairs(same_inputs: Counter[frozenset[int]]) -> int:
+    """How many pairs LUTs with these inputs make, all inputs of one being inputs of the other, at least two."""
     pairs = sum(count // 2 for count in same_inputs.values())
-    return PartCounts(tuple(sorted(types.items())), carry_luts, pairs)
+    single = {inputs for inputs, count in same_inputs.items() if count % 2}
+    for inputs in sorted(single, key=lambda inputs: (-len(inputs), sorted(inputs))):
+        if inputs not in single:
+            continue
+        fitting = (frozenset(subset) for size in range(len(inputs) - 1, 1, -1)
+                   for subset in combinations(sorted(inputs), size))
+        partner = next((subset for subset in fitting if subset in single), None)
+        if partner is not None:
+            single -= {inputs, partner}
+            pairs += 1
+    return pairs

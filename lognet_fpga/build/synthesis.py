@@ -25,9 +25,9 @@ CARRY_OVERHEAD = 1.15
 class PartCounts:
     """cells: cell type -> count, as Yosys gives it.
 
-    carry_luts: LUTs that drive a carry chain, and so share its sites.  lut_pairs: pairs of other LUTs with the same
-    inputs, at most five, which place-and-route puts into one LUT6 site and Yosys never does: the sum and the carry
-    of a serial adder are such a pair.
+    carry_luts: LUTs that drive a carry chain, and so share its sites.  lut_pairs: pairs of other LUTs with at most
+    five inputs, those of one among those of the other, which place-and-route puts into one LUT6 site and Yosys never
+    does: the sum and the carry of a serial adder are such a pair.
     """
 
     cells: tuple[tuple[str, int], ...]

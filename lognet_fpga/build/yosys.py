@@ -17,7 +17,7 @@ from lognet_fpga.ir.design import VerilogDesign
 from lognet_fpga.progress import NoProgress, Progress
 from lognet_fpga.tools import find_yosys, run_tool
 
-_FORMAT = "1"  # of the cached figures
+_FORMAT = "2"  # of the cached figures
 _WORD = re.compile(r"\b[A-Za-z_][A-Za-z0-9_$]*\b")
 _MODULE = re.compile(r"^\s*module\s+([A-Za-z_][A-Za-z0-9_$]*)", re.MULTILINE)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -176,14 +175,3 @@ def _balanced(weights: np.ndarray) -> AdderGraph:
             terms = pairs + terms[2 * len(pairs):]
         outputs.append(Output(*terms[0]) if terms else Output(ZERO, 0, False))
     return AdderGraph(weights.shape[1], tuple(adders), tuple(outputs), "balanced tree")
-
-
-def solve_many(problems: Sequence[tuple[np.ndarray, int]], jobs: int = 2) -> list[AdderGraph]:
-    """solve() of each (weights, in_bits), jobs of them side by side in processes of their own."""
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
-    if len(problems) < 2:
-        return [solve(*problem) for problem in problems]
-    with ProcessPoolExecutor(min(jobs, len(problems)), mp_context=get_context("spawn")) as pool:
-        return list(pool.map(solve, *zip(*problems)))

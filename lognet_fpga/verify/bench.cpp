@@ -107,7 +107,8 @@ int main(int argc, char** argv) {
         if (equals != std::string::npos) arguments[text.substr(0, equals)] = text.substr(equals + 1);
     }
     const auto number = [&](const char* key) { return std::strtoull(arguments[key].c_str(), nullptr, 10); };
-    const uint64_t n_frames = number("nframes"), cap = number("cap"), seed = number("seed");
+    const uint64_t n_frames = number("nframes"), cap = number("cap"), seed = number("seed"),
+                   settle = number("settle");
     const std::string out = arguments["out"] + "/";
 
     VerilatedContext context;
@@ -148,7 +149,7 @@ int main(int argc, char** argv) {
     for (uint64_t drain = 0; drain < 256;) {
         const bool done = received == sink_total;
         if (done) ++drain;
-        if (!offering && sent < source_total && !idles.next()) {
+        if (!offering && sent < source_total && cycle >= settle && !idles.next()) {
             if (!frames.read(source_beat, SOURCE_BYTES)) { status = "frames file too short"; break; }
             offering = true;
             write_port(top->s_axis_tdata, source_beat, SOURCE_BYTES);

@@ -24,6 +24,7 @@ STALLED = "Verilog with stalls"
 SINK = "output stream"
 IDLE_PERCENT = 30
 STALL_PERCENT = 40
+RESET_CYCLES = 2_000  # longer than any overlay's internal reset
 _BATCH = 16  # frames at a time in onnxruntime, for its memory
 
 
@@ -49,21 +50,23 @@ def verify(design: VerilogDesign, quant: QuantGraph, golden: bytes, frames: np.n
         n_different = int(np.unpackbits(different).sum()) + missing
         counts.append(LayerCount(level, layer, len(expected), expected.size * bits, n_different))
         if different.any() and not first:
-            at = tuple(int(index) for index in np.argwhere(different)[0])
-            first.append(Difference(level, layer, *at, expected=int(expected[at]), got=int(got[at])))
+            frame, channel, y, x = (int(index) for index in np.argwhere(different)[0])
+            at = frame, channel, y, x
+            first.append(Difference(level, layer, frame, channel, y, x, int(expected[at]), int(got[at])))
 
     expected = _run_golden(golden, quant, frames, progress)
     with progress.stage("compare the NumPy reference with golden.onnx") as stage:
+        batches = []
         for start in range(0, len(frames), _BATCH):
-            chunks = quant.run_layers(frames[start:start + _BATCH])
-            numpy_layers = chunks if start == 0 else [np.concatenate(p) for p in zip(numpy_layers, chunks)]
+            batches.append(quant.run_layers(frames[start:start + _BATCH]))
             stage.update(min(start + _BATCH, len(frames)), len(frames))
-        for layer, activations in zip(quant.layers, numpy_layers):
-            compare(NUMPY, layer.name, layer.out_bits, expected[layer.name], activations)
+        for layer, parts in zip(quant.layers, zip(*batches)):
+            compare(NUMPY, layer.name, layer.out_bits, expected[layer.name], np.concatenate(parts))
 
     simulator = compile_simulator(design, progress)
     cap = 4 * (plan.latency_cycles + plan.cycles_per_frame) + 10_000
-    free = run_rtl(simulator, design, frames, cycle_cap=cap, progress=progress)
+    settle = RESET_CYCLES + plan.cycles_per_frame  # the padding after reset takes less than a frame
+    free = run_rtl(simulator, design, frames, cycle_cap=cap + settle, settle_cycles=settle, progress=progress)
     stalled = run_rtl(simulator, design, frames, idle_percent=IDLE_PERCENT, stall_percent=STALL_PERCENT, seed=seed,
                       cycle_cap=10 * cap, random_state=True, progress=progress)
     last = quant.layers[-1]

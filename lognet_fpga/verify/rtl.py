@@ -42,13 +42,14 @@ class RtlRun:
 
 
 def run_rtl(executable: Path, design: VerilogDesign, frames: np.ndarray, *, idle_percent: int = 0,
-            stall_percent: int = 0, seed: int = 1, cycle_cap: int = DEFAULT_CYCLE_CAP, random_state: bool = False,
+            stall_percent: int = 0, seed: int = 1, cycle_cap: int = DEFAULT_CYCLE_CAP, settle_cycles: int = 0, random_state: bool = False,
             register_addresses: Sequence[int] = (), progress: Progress = NoProgress()) -> RtlRun:
     """Stream frames, (n, channels, h, w) uint8, through the simulator that compile_simulator made from design.
 
     idle_percent, stall_percent: how often, 0..90, the source idles and the sink stalls; 0 for never.  With other values
     there are also whole stretches of pause and of none, all of them following from seed.  cycle_cap: cycles without a
-    finished frame after which the run ends as a deadlock.  random_state: registers and memories without an initial
+    finished frame after which the run ends as a deadlock.  settle_cycles: cycles after reset in which the source is
+    silent, so that the first frame finds an idle overlay.  random_state: registers and memories without an initial
     value start with random bits and not with zeros.  register_addresses: AXI4-Lite addresses to read in the end.
     """
     _check(design, frames, idle_percent, stall_percent)
@@ -57,7 +58,7 @@ def run_rtl(executable: Path, design: VerilogDesign, frames: np.ndarray, *, idle
         folder = Path(name)
         packed.tofile(folder / "frames.bin")
         arguments = {"frames": folder / "frames.bin", "out": folder, "nframes": len(frames), "idle": idle_percent,
-                     "stall": stall_percent, "seed": seed, "cap": cycle_cap, "random_state": int(random_state),
+                     "stall": stall_percent, "seed": seed, "cap": cycle_cap, "settle": settle_cycles, "random_state": int(random_state),
                      "reads": ",".join(str(address) for address in register_addresses)}
         with _started([str(executable), *(f"{key}={value}" for key, value in arguments.items())]) as process:
             assert process.stdout is not None  # asked for by _started
@@ -108,21 +109,24 @@ def _read_results(folder: Path, design: VerilogDesign, n_frames: int) -> RtlRun:
     expected_last = np.arange(len(last)) % beats == beats - 1
     problems = []
     if fields["status"] == "deadlock":
-        problems.append(f"deadlock: no frame finished for too long; {sent} of {n_frames * design.source.beats_per_frame} "
-                        f"beats were taken in and {received} of {n_frames * beats} given out by cycle {cycles}")
+        problems.append(f"deadlock: no frame finished for too long; {sent} of "
+                        f"{n_frames * design.source.beats_per_frame} beats were taken in and {received} of "
+                        f"{n_frames * beats} given out by cycle {cycles}")
     elif fields["status"] != "ok":
         problems.append(fields["status"])
     if excess:
         problems.append(f"{excess} beats too many after the last frame")
     if unstable:
-        problems.append(f"a stalled output beat was changed or withdrawn {unstable} times, first in cycle {unstable_cycle}")
+        problems.append(f"a stalled output beat was changed or withdrawn {unstable} times, "
+                        f"first in cycle {unstable_cycle}")
     tlast_ok = bool(np.array_equal(last != 0, expected_last))
     if not tlast_ok:
         at = int(np.flatnonzero((last != 0) != expected_last)[0])
         problems.append(f"TLAST is {int(last[at])} at beat {at % beats} of frame {at // beats}, "
                         f"where frames have {beats} beats")
     sink, _ = _read_beats(folder / "sink.bin", design.sink, design.sink.tdata_bits // 8)
-    if design.sink.pack(sink).tobytes() != (folder / "sink.bin").read_bytes()[:len(sink) * beats * (design.sink.tdata_bits // 8)]:
+    repacked = design.sink.pack(sink).tobytes()
+    if repacked != (folder / "sink.bin").read_bytes()[:len(repacked)]:
         problems.append("unused bits of the output's TDATA are not zero")
     activations = {}
     for index, monitor in enumerate(design.monitors):

@@ -103,7 +103,8 @@ class Verdict:
         if not self.passed:
             raise VerificationError("the generated hardware does not do what the integer reference does",
                                     context=(*self.failures(), f"seed {self.seed}, {self.frames} frames"),
-                                    hint="this is a defect of LogNet FPGA: please report it with this text and the model")
+                                    hint="this is a defect of LogNet FPGA: please report it with this text "
+                                         "and the model")
 
     def to_json(self) -> dict[str, object]:
         """Everything as plain lists, numbers and strings."""

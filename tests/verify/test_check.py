@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -43,7 +44,7 @@ def test_one_wrong_bit_is_found_and_placed(golden):
     assert (difference.frame, difference.channel, difference.y, difference.x) == (frame, 1, y, x)
     assert (difference.expected, difference.got) == (13, 12)
     assert verdict.differing_bits == 4 * np.count_nonzero(expected[:, 1] == 13)
-    with pytest.raises(VerificationError, match=f"expected 13, got 12(.|\n)*seed 1"):
+    with pytest.raises(VerificationError, match="expected 13, got 12(.|\n)*seed 1"):
         verdict.require()
 
 
@@ -71,7 +72,6 @@ def test_cycles_must_equal_the_plan(golden, plan, message):
 
 
 def test_golden_of_another_model(golden):
-    import dataclasses
     quant = tiny_quant()
     layer = dataclasses.replace(quant.layers[0], bias=np.array([4, 9]))
     other = dataclasses.replace(quant, layers=(layer,))

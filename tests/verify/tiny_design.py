@@ -102,15 +102,16 @@ def tiny_design(old: str = "", new: str = "") -> VerilogDesign:
 def tiny_quant() -> QuantGraph:
     """The same function as a 1x1 convolution."""
     layer = QuantLayer(
-        name="conv1", in_shape=SHAPE, in_bits=8, out_bits=4, codes=np.array([[1, 2], [2, 1]], np.int8)[:, :, None, None],
+        name="conv1", in_shape=SHAPE, in_bits=8, out_bits=4,
+        codes=np.array([[1, 2], [2, 1]], np.int8)[:, :, None, None],
         channel_shift=np.zeros(2, np.int64), bias=np.array([4, 1]), shift=3, stride=(1, 1), pads=(0, 0, 0, 0),
         pad_value=np.zeros(2, np.int64), pool=None, alpha=np.ones(2), out_scale=np.ones(2), nmse=0.0)
     return QuantGraph("tiny", SHAPE, (layer,))
 
 
 def tiny_plan(latency_cycles: int = LATENCY_CYCLES, cycles_per_frame: int = BEATS) -> HardwarePlan:
-    board = Board(name="none", title="none", part="xc7z020clg400-1", lut=53200, ff=106400, bram36=140, dsp=220, clk_mhz=100.0,
-                  processor="none", power_sensor="")
+    board = Board(name="none", title="none", part="xc7z020clg400-1", lut=53200, ff=106400, bram36=140, dsp=220,
+                  clk_mhz=100.0, processor="none", power_sensor="")
     return HardwarePlan(board, 100.0, (), Resources(0, 0, 0), cycles_per_frame, latency_cycles)
 
 

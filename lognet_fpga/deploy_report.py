@@ -1,0 +1,186 @@
+"""What deploy tells: the report for people and programs, and the bundle's manifest."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from dataclasses import asdict
+
+import numpy as np
+
+from lognet_fpga import __version__
+from lognet_fpga.build.synthesis import SynthesisReport
+from lognet_fpga.config import DeployConfig
+from lognet_fpga.ir.design import VerilogDesign
+from lognet_fpga.ir.graph import Graph
+from lognet_fpga.ir.quant import QuantGraph
+from lognet_fpga.ir.stream_format import StreamFormat
+from lognet_fpga.partition import Partition
+from lognet_fpga.plan.model import HardwarePlan, Resources
+from lognet_fpga.report import Report, Section, Table
+from lognet_fpga.runtime.frames import Frames
+from lognet_fpga.verify.accuracy import Accuracy
+from lognet_fpga.verify.verdict import Verdict
+
+
+def build(config: DeployConfig, parts: Partition, quant: QuantGraph, plan: HardwarePlan, design: VerilogDesign,
+          verdict: Verdict | None, synthesis: SynthesisReport | None, accuracy: Accuracy | None, frames: Frames) -> Report:
+    """Everything a user should know about the bundle; data carries the same figures."""
+    sections = [_partition(parts), _quantization(quant, config, frames), _plan(plan), _verification(verdict),
+                _synthesis(plan, synthesis), _accuracy(config, accuracy)]
+    data = {
+        "model": str(config.model), "board": plan.board.name,
+        "partition": [asdict(placement) for placement in parts.placements],
+        "layers": [_layer_data(layer) for layer in quant.layers],
+        "plan": plan_data(plan),
+        "verification": None if verdict is None else verdict.to_json(),
+        "synthesis": None if synthesis is None else synthesis.to_json(),
+        "accuracy": None if accuracy is None else accuracy.to_json(),
+        "verilog_sha256": design.digest,
+    }
+    return Report(f"{config.model.name} on {plan.board.title}", tuple(sections), data)
+
+
+def manifest(config: DeployConfig, graph: Graph, quant: QuantGraph, plan: HardwarePlan, design: VerilogDesign,
+             verdict: Verdict | None, accuracy: Accuracy | None, frames: Frames, core_sha256: str, name: str) -> dict:
+    """The manifest's fields; see lognet_fpga.bundle.model."""
+    out = {
+        "name": name, "made_by": f"lognet-fpga {__version__}", "board": asdict(plan.board), "clk_mhz": plan.clk_mhz,
+        "model": {"file": config.model.name, "sha256": graph.source_sha256},
+        "core_sha256": core_sha256,
+        "input": {"shape": list(quant.input_shape), "dtype": "uint8", "preprocessing": config.preprocessing.to_dict()},
+        "output": {"shape": list(quant.out_shape), "bits": quant.layers[-1].out_bits},
+        "source": _format(design.source), "sink": _format(design.sink), "plan": plan_data(plan),
+        "verification": {"done": False} if verdict is None else {
+            "done": True, "passed": verdict.passed, "frames": verdict.frames, "bits": verdict.bits,
+            "differing_bits": verdict.differing_bits, "hardware": "simulated by Verilator; not run on a board"},
+        "bitstream": None,
+    }
+    if frames.class_names:
+        out["input"]["class_names"] = list(frames.class_names)
+    if accuracy is not None:
+        out["accuracy"] = accuracy.to_json()
+    return out
+
+
+def plan_data(plan: HardwarePlan) -> dict:
+    """The plan as JSON has it; resources are estimates."""
+    return {"fps": plan.fps, "cycles_per_frame": plan.cycles_per_frame, "latency_cycles": plan.latency_cycles,
+            "clk_mhz": plan.clk_mhz, "estimate": asdict(plan.total), "layers": [asdict(layer) for layer in plan.layers]}
+
+
+def json_bytes(data: object) -> bytes:
+    return (json.dumps(data, indent=1, sort_keys=True, default=lambda value: value.tolist()) + "\n").encode()
+
+
+def npz_bytes(**arrays: np.ndarray) -> bytes:
+    """An .npz of the arrays, the same bytes for the same arrays."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in sorted(arrays.items()):
+            part = io.BytesIO()
+            np.lib.format.write_array(part, np.ascontiguousarray(array), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)), part.getvalue(), zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
+def _format(form: StreamFormat) -> dict:
+    return asdict(form) | {"beats_per_frame": form.beats_per_frame}
+
+
+def _partition(parts: Partition) -> Section:
+    rows = tuple((p.node, p.op_type, p.where, p.reason) for p in parts.placements)
+    return Section("Partition: which node runs where", (), Table(("node", "operator", "where", "why"), rows))
+
+
+def _layer_data(layer) -> dict:
+    return {"name": layer.name, "in_shape": layer.in_shape, "out_shape": layer.out_shape, "nmse": layer.nmse,
+            "sparsity": layer.sparsity, "in_bits": layer.in_bits, "out_bits": layer.out_bits, "shift": layer.shift,
+            "alpha_min": float(layer.alpha.min()), "alpha_max": float(layer.alpha.max())}
+
+
+def _quantization(quant: QuantGraph, config: DeployConfig, frames: Frames) -> Section:
+    if config.frames is None:
+        source = "calibrated on random noise, because no --frames were given: accuracy will suffer"
+    else:
+        source = f"calibrated on the first {min(len(frames), 256)} frames of {config.frames.name}"
+    rows = tuple((layer.name, " x ".join(map(str, layer.in_shape)), " x ".join(map(str, layer.out_shape)),
+                  f"{layer.nmse:.4f}", f"{layer.sparsity:.1%}", f"{layer.in_bits} -> {layer.out_bits}") for layer in quant.layers)
+    return Section("Quantization: log2 4-bit weights, linear activations", (source,),
+                   Table(("layer", "input", "output", "weight NMSE", "zeros", "activation bits"), rows))
+
+
+def _plan(plan: HardwarePlan) -> Section:
+    rows = [(layer.name, layer.nonzero_weights, layer.adders, layer.digit_bits, layer.ii_cycles, layer.cycles_per_frame,
+             round(layer.estimate.lut), round(layer.estimate.ff), layer.estimate.bram36) for layer in plan.layers]
+    rows.append(("shell", None, None, None, None, None, round(plan.shell.lut), round(plan.shell.ff), plan.shell.bram36))
+    rows.append(("total", sum(layer.nonzero_weights for layer in plan.layers), sum(layer.adders for layer in plan.layers),
+                 None, None, plan.cycles_per_frame, round(plan.total.lut), round(plan.total.ff), plan.total.bram36))
+    board = plan.board
+    rows.append((board.title, None, None, None, None, None, board.lut, board.ff, float(board.bram36)))
+    lines = (f"{plan.fps:,.0f} frames a second predicted at {plan.clk_mhz:g} MHz, {plan.cycles_per_frame:,} cycles a frame, "
+             f"latency {plan.latency_cycles:,} cycles ({plan.latency_cycles / plan.clk_mhz:,.1f} us)",
+             "LUT, FF and BRAM36 are estimates; digit bits: bits of a number worked on in one cycle; "
+             "slot: cycles for one position")
+    return Section(f"Plan for {board.title} ({board.part})", lines,
+                   Table(("layer", "weights", "adders", "digit bits", "slot", "cycles", "LUT", "FF", "BRAM36"), tuple(rows)))
+
+
+def _verification(verdict: Verdict | None) -> Section:
+    if verdict is None:
+        return Section("Verification", ("not done (--no-verify)",))
+    levels: dict[str, list[int]] = {}
+    for count in verdict.counts:
+        total = levels.setdefault(count.level, [0, 0])
+        total[0] += count.bits
+        total[1] += count.differing_bits
+    rows = tuple((f"{level} against golden.onnx", verdict.frames, bits, different) for level, (bits, different) in levels.items())
+    cycles = verdict.cycles
+    verdict_line = "passed" if verdict.passed else "FAILED"
+    lines = (f"{verdict_line}: every activation of every layer compared bit by bit; the Verilog was simulated by Verilator, "
+             "not run on a board",
+             f"cycles a frame: {', '.join(f'{c:,}' for c in sorted(set(cycles.intervals)))} simulated, "
+             f"{cycles.planned_cycles_per_frame:,} planned; latency: {cycles.latency_cycles:,} simulated, "
+             f"{cycles.planned_latency_cycles:,} planned",
+             f"stalls: source idle {verdict.idle_percent}%, sink stalled {verdict.stall_percent}%, seed {verdict.seed}")
+    return Section("Verification", lines, Table(("compared", "frames", "bits", "differing"), rows))
+
+
+def _synthesis(plan: HardwarePlan, synthesis: SynthesisReport | None) -> Section:
+    if synthesis is None:
+        return Section("Synthesis", ("not done; --synth counts LUTs and flip-flops with Yosys",))
+    estimates: dict[str, Resources] = {layer.name: layer.estimate for layer in plan.layers} | {"shell": plan.shell}
+    merged: dict[str, list] = {}
+    for name, counts in synthesis.parts:
+        merged.setdefault(name, []).append(counts)
+    rows = []
+    for name, several in merged.items():
+        counts = sum(several[1:], several[0])
+        rows.append(_compare(name, counts, estimates[name]))
+    rows.append(_compare("total", synthesis.total, plan.total))
+    lines = (f"by {synthesis.tool}; not placed, not routed, not run on hardware",
+             f"whole overlay: {synthesis.total.lut / plan.board.lut:.0%} of the LUTs, {synthesis.total.ff / plan.board.ff:.0%} of "
+             f"the flip-flops, {synthesis.total.bram36 / plan.board.bram36:.0%} of the block RAM of {plan.board.title}",
+             "LUT sites: after placement, where two small LUTs share a site and carry chains take whole ones (estimated)")
+    return Section("Synthesis for Xilinx 7-series", lines,
+                   Table(("part", "LUT", "estimate", "error", "LUT sites", "FF", "estimate", "error", "BRAM36", "estimate"), tuple(rows)))
+
+
+def _compare(name: str, counts, estimate: Resources) -> tuple:
+    def error(estimated: float, counted: float) -> str:
+        return f"{estimated / counted - 1:+.1%}" if counted else "-"
+
+    return (name, counts.lut, round(estimate.lut), error(estimate.lut, counts.lut), counts.lut_sites, counts.ff,
+            round(estimate.ff), error(estimate.ff, counts.ff), counts.bram36, estimate.bram36)
+
+
+def _accuracy(config: DeployConfig, accuracy: Accuracy | None) -> Section:
+    if accuracy is None:
+        return Section("Accuracy", ("not known: give labelled --frames",))
+    lines = [f"on {accuracy.frames:,} frames of {config.frames.name}, both models by onnxruntime"]
+    if accuracy.float_top1 is not None:
+        lines.append(f"float {accuracy.float_top1:.2%}, deployed {accuracy.deployed_top1:.2%} "
+                     f"({100 * (accuracy.deployed_top1 - accuracy.float_top1):+.2f} points)")
+    lines.append(f"same class as the float model: {accuracy.agreement:.2%}")
+    return Section("Accuracy", tuple(lines))

@@ -1,0 +1,74 @@
+"""Log2 codes for one layer's weights: alpha by search, then rounding that makes up for its own error."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lognet_fpga.numerics.log2 import largest_code, log2_codes
+
+_ALPHA_STEPS = 16  # candidates an octave
+_DAMPING = 0.01  # of the mean diagonal of the input correlation
+
+
+def magnitude_prune(weight: np.ndarray, share: float) -> np.ndarray:
+    """weight with at least `share` of its elements zero, the smallest first; zeros it has already count."""
+    count = int(round(share * weight.size))
+    if count == 0:
+        return weight
+    threshold = np.partition(np.abs(weight).ravel(), count - 1)[count - 1]
+    return np.where(np.abs(weight) <= threshold, 0.0, weight)
+
+
+def search_alpha(rows: np.ndarray, importance: np.ndarray) -> np.ndarray:
+    """The LSB of each output channel, (out,) > 0, with the least weighted error of plain rounding.
+
+    rows: (out, inputs) real weights; importance: (inputs,) mean square of each input.  Searches two octaves below
+    and one above the LSB that puts the channel's largest weight at the full scale range, so the full scale range is
+    part of the search.
+    """
+    top = np.abs(rows).max(axis=1)
+    base = np.where(top > 0, top, 1.0) / largest_code()
+    best, best_error = base, np.full(len(rows), np.inf)
+    for step in range(-2 * _ALPHA_STEPS, _ALPHA_STEPS + 1):
+        alpha = base * 2.0 ** (step / _ALPHA_STEPS)
+        error = ((rows - log2_codes(rows / alpha[:, None]) * alpha[:, None]) ** 2) @ importance
+        better = error < best_error
+        best, best_error = np.where(better, alpha, best), np.where(better, error, best_error)
+    return best
+
+
+def round_by_output(rows: np.ndarray, alpha: np.ndarray, correlation: np.ndarray) -> np.ndarray:
+    """Codes, (out, inputs) int8, rounded one input after the other, each error passed on to the inputs to come.
+
+    This is the greedy rounding of GPTQ (Frantar et al., 2023), on the grid of log2 codes.  correlation:
+    (inputs, inputs), mean of x x^T over the layer's inputs.  Weights that are zero stay zero.
+    """
+    inputs = rows.shape[1]
+    pruned = rows == 0
+    damped = correlation + _DAMPING * np.mean(np.diag(correlation)) * np.eye(inputs) + 1e-12 * np.eye(inputs)
+    order = np.argsort(-np.diag(damped), kind="stable")
+    damped = damped[np.ix_(order, order)]
+    # Upper Cholesky factor of the inverse: its rows are the updates that later inputs owe to each rounding error.
+    upper = np.linalg.cholesky(np.linalg.inv(damped)).T
+    work, fixed = (rows / alpha[:, None])[:, order], pruned[:, order]
+    codes = np.zeros(rows.shape, np.int8)
+    for j in range(inputs):
+        code = np.where(fixed[:, j], 0, log2_codes(work[:, j]))
+        error = (work[:, j] - code) / upper[j, j]
+        work[:, j + 1:] -= error[:, None] * upper[j, j + 1:][None, :]
+        codes[:, order[j]] = code
+    return codes
+
+
+def fit_alpha(rows: np.ndarray, codes: np.ndarray, correlation: np.ndarray, fallback: np.ndarray) -> np.ndarray:
+    """The LSB of each channel with the least output error for given codes, (out,)."""
+    weighted = codes.astype(np.float64) @ correlation
+    overlap, power = (weighted * rows).sum(axis=1), (weighted * codes).sum(axis=1)
+    usable = (power > 0) & (overlap > 0)
+    return np.where(usable, overlap / np.where(power > 0, power, 1.0), fallback)
+
+
+def nmse(rows: np.ndarray, approximation: np.ndarray) -> float:
+    """Squared error relative to the squared weights; 0 for a layer of zeros."""
+    power = float((rows**2).sum())
+    return float(((rows - approximation) ** 2).sum() / power) if power else 0.0
