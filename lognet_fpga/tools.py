@@ -13,13 +13,15 @@ import importlib.util
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lognet_fpga.errors import MissingToolError, ToolError
+from lognet_fpga.errors import MissingToolError, OutputError, ToolError
 
 VERILATOR_MINIMUM = (5, 20)
 
@@ -39,25 +41,69 @@ class Tool:
     root: Path | None = None
 
 
-def run_tool(tool: Tool, arguments: Sequence[str], folder: Path, step: str) -> str:
-    """Run tool in folder and return what it printed; ToolError with the end of that if it fails.
+_running: set[subprocess.Popen[str]] = set()
+_stopped = threading.Event()
 
-    The child is killed when the caller is interrupted, so that Ctrl-C leaves nothing running.
+
+def run_tool(tool: Tool, arguments: Sequence[str], folder: Path, step: str) -> str:
+    """Run tool in folder and return what it printed.
+
+    Raises ToolError with the end of that if it fails, OutputError if it fails for want of disk space.  The tool and
+    what it starts itself are a process group of their own, ended when the caller is interrupted or stop_tools() is
+    called, so that Ctrl-C leaves nothing running.
     """
+    if _stopped.is_set():
+        raise ToolError(f"{step}: interrupted")
     environment: Mapping[str, str] = {**os.environ, **dict(tool.environment)}
     try:
-        done = subprocess.run([*tool.command, *arguments], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+        process = subprocess.Popen([*tool.command, *arguments], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                                   start_new_session=True)
     except OSError as error:
         raise ToolError(f"{step}: {tool.name} cannot be started: {error.strerror}",
                         context=(f"command: {tool.command[0]}",)) from error
-    if done.returncode != 0:
-        lines = [line for line in done.stdout.splitlines() if line.strip()]
-        errors = [line for line in lines if re.search(r"\berror\b", line, re.IGNORECASE)]
-        raise ToolError(f"{step}: {tool.name} failed with status {done.returncode}",
-                        context=(errors[:6] or lines[-6:]), hint=f"{tool.name} is version {tool.version}; "
-                        "if the message is about memory or disk space, free some and run again")
-    return done.stdout
+    _running.add(process)
+    try:
+        if _stopped.is_set():  # since the question above
+            _end(process)
+        printed = process.communicate()[0]
+    except BaseException:
+        _end(process)
+        process.wait()
+        raise
+    finally:
+        _running.discard(process)
+    if process.returncode != 0:
+        raise _failure(tool, step, process.returncode, printed)
+    return printed
+
+
+def stop_tools() -> None:
+    """End every program that run_tool has running, in whichever thread, and start no more: the process is to end."""
+    _stopped.set()
+    for process in tuple(_running):
+        _end(process)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Ask the whole group to end; compilers then remove their temporary files."""
+    try:
+        os.killpg(process.pid, signal.SIGTERM)
+    except ProcessLookupError:
+        pass
+
+
+def _failure(tool: Tool, step: str, status: int, printed: str) -> ToolError | OutputError:
+    lines = [line for line in printed.splitlines() if line.strip()]
+    errors = [line for line in lines if re.search(r"\berror\b", line, re.IGNORECASE)] or lines[-6:]
+    if re.search(r"no space left on device|disk quota exceeded|file too large", printed, re.IGNORECASE):
+        return OutputError(f"{step}: {tool.name} had no disk space left", context=errors[:6],
+                           hint="free some space, or set LOGNET_CACHE (results) and TMPDIR (temporary files) "
+                                "to folders with more")
+    ended = f"failed with status {status}" if status > 0 else f"was killed by signal {-status}"
+    return ToolError(f"{step}: {tool.name} {ended}", context=errors[:6],
+                     hint=f"{tool.name} is version {tool.version}; if it was killed, or the message is about memory, "
+                          "free some memory and run again")
 
 
 def _first_line(command: Sequence[str], environment: Mapping[str, str] | None = None) -> str | None:

@@ -10,28 +10,52 @@ import re
 import tempfile
 import textwrap
 import warnings
+from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 
+import numpy as np
+
+from lognet_fpga.cache import cached, digest
 from lognet_fpga.hw.overlay import overlay
 from lognet_fpga.hw.structure import Composite, Leaf, Port, modules
 from lognet_fpga.ir.design import Monitor, VerilogDesign
 from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.plan.adder_graph import AdderGraph
+from lognet_fpga.plan.memory import BLOCK_RAM_DEPTH
 from lognet_fpga.plan.model import HardwarePlan
 from lognet_fpga.plan.streams import layer_format, sink_format, source_format
 
-BLOCK_RAM_DEPTH = 65  # memories at least this deep go to block RAM, shallower ones to LUTs
-
 
 def generate(quant: QuantGraph, plan: HardwarePlan, graphs: tuple[AdderGraph, ...], model_sha256: str) -> VerilogDesign:
-    """All Verilog of an overlay, byte for byte the same for the same arguments."""
+    """All Verilog of an overlay, byte for byte the same for the same arguments; cached by content."""
     top = overlay(quant, plan, graphs, model_sha256)
+
+    def make(folder: Path) -> None:
+        for name, text in verilog_files(top):
+            (folder / name).write_text(text)
+
+    folder, _ = cached("verilog", _key(quant, plan, graphs, model_sha256), make)
+    files = tuple((path.name, path.read_text()) for path in sorted(folder.iterdir()))
     layers = [instance for instance in top.instances if isinstance(instance.module, Composite)]
     monitors = tuple(Monitor(layer.name, f"mon_{instance.name}", layer_format(layer, layer_plan))
                      for layer, layer_plan, instance in zip(quant.layers, plan.layers, layers))
     shell = [("shell", instance.module.name) for instance in top.instances if isinstance(instance.module, Leaf)]
     parts = [(layer.name, instance.module.name) for layer, instance in zip(quant.layers, layers)] + shell
-    return VerilogDesign(top.name, verilog_files(top), source_format(quant, plan), sink_format(quant, plan), monitors, tuple(parts))
+    return VerilogDesign(top.name, files, source_format(quant, plan), sink_format(quant, plan), monitors, tuple(parts))
+
+
+def _key(quant: QuantGraph, plan: HardwarePlan, graphs: tuple[AdderGraph, ...], model_sha256: str) -> str:
+    """Digest of all that the Verilog depends on, the generator's own source included."""
+    import myhdl
+
+    sources = [entry.read_bytes() for package in ("hw", "codegen", "plan") for entry in
+               sorted(resources.files(f"lognet_fpga.{package}").iterdir(), key=lambda entry: entry.name)
+               if entry.name.endswith(".py")]
+    layers = [part for layer in quant.layers for part in
+              (repr(replace(layer, codes=None, channel_shift=None, bias=None, pad_value=None, alpha=None, out_scale=None)),
+               *(array.astype(np.int64).tobytes() for array in (layer.codes, layer.channel_shift, layer.bias, layer.pad_value)))]
+    return digest(myhdl.__version__, *sources, *layers, repr(plan), *(graph.to_json() for graph in graphs), model_sha256)
 
 
 def verilog_files(top: Leaf | Composite) -> tuple[tuple[str, str], ...]:

@@ -117,6 +117,8 @@ def _conv(context: _Context) -> Conv:
     pads = _pads(context.attributes, (height, width), weight.shape[2:], stride)
     if min(pads) < 0:
         raise _Unfit("its padding is negative")
+    if pads[0] >= weight.shape[2] or pads[1] >= weight.shape[3]:
+        raise _Unfit("its padding is not smaller than its kernel")  # whole windows would lie before the frame
     if weight.shape[1] != channels:
         raise _Unfit(f"it wants {weight.shape[1]} channels and gets {channels}")
     return Conv(weight, np.zeros(len(weight)) if bias is None else bias.reshape(-1), stride, pads)

@@ -95,16 +95,17 @@ def wire_engine(clk, strobe, taps, wires: list[WireBit], shape: AdderShape) -> t
     digit_bits, single = plan.digit_bits, plan.n_digits == 1
     parts: list[Part] = []
 
-    masks = {}
+    hides = {}
     for length in sorted({wire.mask_digits for wire in wires if wire.mask_digits}):
-        masks[length] = vector(plan.out_start + 2)
-        parts.append(Part(partial(mask_chain, length=length), {"clk": clk, "strobe": strobe, "mask": masks[length]}, f"mask{length}"))
+        hides[length] = vector(plan.out_start + 2)
+        parts.append(Part(partial(mask_chain, length=length), {"clk": clk, "strobe": strobe, "hide": hides[length]}, f"mask{length}"))
 
     # place[(node, bit, delay)] is the signal that carries it.
     place = {(node, bit, 0): taps(node * digit_bits + bit) for node in range(graph.inputs) for bit in range(digit_bits)}
     last_use: dict[tuple[int, int], int] = defaultdict(int)
     for wire in wires:
-        last_use[wire.node, wire.bit] = max(last_use[wire.node, wire.bit], wire.delay)
+        # The last cycle of a masked wire's delay is its masked register.
+        last_use[wire.node, wire.bit] = max(last_use[wire.node, wire.bit], wire.delay - (1 if wire.mask_digits else 0))
 
     def add_delays(nodes, name):
         """Delay stages for all bits of nodes; stage t holds those wires that somebody needs t cycles late."""
@@ -118,10 +119,9 @@ def wire_engine(clk, strobe, taps, wires: list[WireBit], shape: AdderShape) -> t
             late += 1
 
     def operand(node, shift, begin):
-        """[(signal, mask)] a bit, for an adder that starts at `begin`; mask True: always on."""
-        return [(False, True) if wire.node == CONSTANT_ZERO else
-                (place[wire.node, wire.bit, wire.delay], masks[wire.mask_digits](begin) if wire.mask_digits else True)
-                for wire in plan.operand(node, shift, begin)]
+        """The signals of node << shift for an adder that starts at `begin`, lowest bit first; False: zero."""
+        return [False if wire.node == CONSTANT_ZERO else masked[wire] if wire.mask_digits else
+                place[wire.node, wire.bit, wire.delay] for wire in plan.operand(node, shift, begin)]
 
     # Adders that start together and do the same form a group: one vector a bit of the digit.  A shifted operand may
     # come from an adder that starts later (its first digits are zero), so all sums get their place before any wiring.
@@ -137,6 +137,7 @@ def wire_engine(clk, strobe, taps, wires: list[WireBit], shape: AdderShape) -> t
     add_delays(range(graph.inputs), "taps")
     for (begin, subtract), members in sorted(groups.items()):
         add_delays([graph.inputs + index for index in members], f"level{begin}_{'sub' if subtract else 'add'}")
+    masked = add_masks(parts, clk, wires, place, hides)
     for (begin, subtract), members in sorted(groups.items()):
         rows = []
         for adder in (graph.adders[i] for i in members):
@@ -149,7 +150,7 @@ def wire_engine(clk, strobe, taps, wires: list[WireBit], shape: AdderShape) -> t
     acc_bits = [None] * (len(graph.outputs) * digit_bits)
     for subtract in (False, True):
         members = [c for c, out in enumerate(graph.outputs) if out.negate == subtract]
-        rows = [[[(wire, True) for wire in bias[c * digit_bits:(c + 1) * digit_bits]],
+        rows = [[bias[c * digit_bits:(c + 1) * digit_bits],
                  operand(graph.outputs[c].node, graph.outputs[c].shift, plan.out_start)] for c in members]
         if not members:
             continue
@@ -164,7 +165,7 @@ def wire_engine(clk, strobe, taps, wires: list[WireBit], shape: AdderShape) -> t
 def add_adders(parts: list[Part], clk, preset, rows: list, totals: list, subtract: bool, single: bool, level: str) -> None:
     """Adders that start together, all adding or all subtracting.
 
-    rows: for each adder two operands, each [(signal, mask)] a bit.  totals: where the sums go, one vector a bit.
+    rows: for each adder two operands, each one signal a bit.  totals: where the sums go, one vector a bit.
     single: numbers of one digit, whose carry never crosses a cycle.
     """
     name, plane = (f"{level}_sub", full_subtractors) if subtract else (f"{level}_add", full_adders)
@@ -180,15 +181,9 @@ def add_adders(parts: list[Part], clk, preset, rows: list, totals: list, subtrac
     for bit in range(digit_bits):
         operands = {}
         for side, letter in enumerate("ab"):
-            signals, enables = zip(*(row[side][bit] for row in rows))
-            if all(signal is False for signal in signals):
-                operands[letter] = tied_low(f"bit{bit}_{letter}_zero")
-            elif all(enable is True for enable in enables):
-                operands[letter] = join(signals)
-            else:
-                operands[letter] = vector(count)
-                parts.append(Part(mask_gate, {"wires": join(signals), "mask": join(enables), "masked": operands[letter]},
-                                  f"{name}_bit{bit}_{letter}"))
+            signals = [row[side][bit] for row in rows]
+            tied = all(signal is False for signal in signals)
+            operands[letter] = tied_low(f"bit{bit}_{letter}_zero") if tied else join(signals)
         if bit > 0:
             carry_in = carries[bit - 1]
         else:
@@ -197,6 +192,22 @@ def add_adders(parts: list[Part], clk, preset, rows: list, totals: list, subtrac
                           f"{name}_bit{bit}"))
     if not single:
         parts.append(Part(carry_register, {"clk": clk, "preset": preset, "carry": carries[-1], "held": held}, f"{name}_carry"))
+
+
+def add_masks(parts: list[Part], clk, wires: list[WireBit], place: dict, hides: dict) -> dict:
+    """The masked registers: wire to signal.  Those with the same mask form one vector."""
+    groups = defaultdict(dict)
+    for wire in wires:
+        if wire.mask_digits:
+            groups[wire.start, wire.mask_digits][wire] = place[wire.node, wire.bit, wire.delay - 1]
+    masked = {}
+    for (start, length), sources in sorted(groups.items()):
+        late = vector(len(sources))
+        parts.append(Part(masked_stage, {"clk": clk, "hide": hides[length](start), "wires": join(list(sources.values())),
+                                         "late": late}, f"start{start}_masked{length}"))
+        for position, wire in enumerate(sources):
+            masked[wire] = late(position)
+    return masked
 
 
 def add_bias(parts: list[Part], clk, preset, shape: AdderShape) -> list:
@@ -269,12 +280,16 @@ def delay_stage(clk, wires, late):
 
 
 @block
-def mask_gate(wires, mask, masked):
-    @always_comb
-    def gate():
-        masked.next = wires & mask
+def masked_stage(clk, hide, wires, late):
+    """A delay whose first digits of a slot are zero."""
+    @always(clk.posedge)
+    def delay():
+        if hide:
+            late.next = 0
+        else:
+            late.next = wires
 
-    return gate
+    return delay
 
 
 @block
@@ -288,24 +303,31 @@ def tie_low(wires, like):
 
 
 @block
-def mask_chain(clk, strobe, mask, *, length):
-    """Bit s of mask is low in the first `length` cycles of a slot for operands of adders that start at s."""
-    low, high, end = TAP_LATENCY - 2, TAP_LATENCY - 2 + length, len(mask) - 1
-    hide, delayed = flag(), vector(len(mask))
+def mask_chain(clk, strobe, hide, *, length):
+    """Bit s of hide: in the next cycle, masked operands of adders that start at s show one of the first `length`
+    digits of a slot."""
+    low, high = TAP_LATENCY - 2, TAP_LATENCY - 2 + length
+    now, later = flag(), vector(len(hide) - 1)
+    later_end = len(later) - 1
 
     @always_comb
     def first_digits():
-        hide.next = strobe[high:low] != 0
+        now.next = strobe[high:low] != 0
 
-    @always(clk.posedge)
-    def chain():
-        delayed.next = concat(delayed[end:], hide)
+    if len(later) == 1:
+        @always(clk.posedge)
+        def chain():
+            later.next = now
+    else:
+        @always(clk.posedge)
+        def chain():
+            later.next = concat(later[later_end:], now)
 
     @always_comb
-    def invert():
-        mask.next = ~delayed
+    def gather():
+        hide.next = concat(later, now)
 
-    return first_digits, chain, invert
+    return first_digits, chain, gather
 
 
 @block

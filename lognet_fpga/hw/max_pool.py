@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from myhdl import always, always_comb, block, concat
+from myhdl import always, always_comb, block
 
+from lognet_fpga.hw.delay import delay_line
 from lognet_fpga.hw.wiring import bits, counter, flag, join, vector
 
 
@@ -82,7 +83,7 @@ def max_pool(clk, rst, in_valid, in_data, out_valid, out_data, *, shape):
     across = in_data
     for back in range(1, s.kernel[1]):
         older, larger = vector(width), vector(width)
-        wait = beat_delay(clk, in_valid, earlier, older, beats=s.beats)
+        wait = delay_line(clk, in_valid, earlier, older, cycles=s.beats)
         wait.name = f"back{back}"
         choose = larger_of(across, older, larger, lane_bits=s.bits)
         choose.name = f"across{back}"
@@ -162,33 +163,6 @@ def row_store(clk, address, write, address_late, written, above, *, length):
         above.next = memory[address]
 
     return access
-
-
-@block
-def beat_delay(clk, enable, newer, older, *, beats):
-    """The same beat of the position before."""
-    width = len(older)
-    if beats == 1:
-        @always(clk.posedge)
-        def shift():
-            if enable:
-                older.next = newer
-
-        return shift
-
-    line = vector(width * beats)
-    low, high = width * (beats - 1), width * beats
-
-    @always(clk.posedge)
-    def shift():
-        if enable:
-            line.next = concat(line[low:], newer)
-
-    @always_comb
-    def tail():
-        older.next = line[high:low]
-
-    return shift, tail
 
 
 @block

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from myhdl import always, always_comb, block, concat
 
+from lognet_fpga.hw.delay import delay_line
 from lognet_fpga.hw.wiring import bits, counter, flag, join, vector
 from lognet_fpga.plan.slots import SlotRaster
 
@@ -94,7 +95,8 @@ def window(clk, rst, in_data, in_valid, in_ready, room, taps, start, compute, *,
         columns.append([row])
         for c in range(1, s.kernel[1]):
             earlier = vector(s.lanes)
-            delay = slot_delay(clk, enable, join(columns[r][c - 1]), earlier, digits=s.in_digits)
+            # The same digit of the position before: as many enabled cycles late as a position has digits.
+            delay = delay_line(clk, enable, join(columns[r][c - 1]), earlier, cycles=s.in_digits)
             delay.name = f"row{r}_back{c}"
             delays.append(delay)
             columns[r].append(bits(earlier))
@@ -307,30 +309,3 @@ def line_memory(clk, shifting, write, written, older, *, length):
         older.next = read
 
     return addresses, access
-
-
-@block
-def slot_delay(clk, enable, newer, older, *, digits):
-    """The same digit of the position before: as many enabled cycles late as a position has digits."""
-    width = len(older)
-    if digits == 1:
-        @always(clk.posedge)
-        def shift():
-            if enable:
-                older.next = newer
-
-        return shift
-
-    line = vector(width * digits)
-    low, high = width * (digits - 1), width * digits
-
-    @always(clk.posedge)
-    def shift():
-        if enable:
-            line.next = concat(line[low:], newer)
-
-    @always_comb
-    def tail():
-        older.next = line[high:low]
-
-    return shift, tail

@@ -8,6 +8,8 @@ zero and at most one sign negative, so that the hardware needs nothing but delay
 from __future__ import annotations
 
 import json
+import os
+import sys
 import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,9 +18,11 @@ import numpy as np
 
 from lognet_fpga import cache
 from lognet_fpga.errors import VerificationError
+from lognet_fpga.tools import Tool, run_tool
 
 VERSION = "1"  # of the normalized form; part of the cache key
 ZERO = -1  # node number of an output that is always zero
+_LARGE = 2_000  # nonzero weights from which da4ml takes long enough to run as a process of its own
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,12 @@ def solve(weights: np.ndarray, in_bits: int) -> AdderGraph:
     key = cache.digest(VERSION, solver, str(in_bits), str(weights.shape), weights.tobytes())
 
     def make(folder: Path) -> None:
-        graph = _balanced(weights) if solver == "balanced tree" else _da4ml(weights, in_bits, solver)
+        if solver == "balanced tree":
+            graph = _balanced(weights)
+        elif np.count_nonzero(weights) < _LARGE:
+            graph = _da4ml(weights, in_bits, solver)
+        else:
+            graph = _da4ml_apart(weights, in_bits, solver, folder)
         if not np.array_equal(graph.evaluate(np.eye(weights.shape[1], dtype=np.int64)), weights):
             raise VerificationError(f"the adder graph found by {solver} does not compute the layer's weights",
                                     hint="report this with the model")
@@ -142,6 +151,22 @@ def _da4ml(weights: np.ndarray, in_bits: int, solver: str) -> AdderGraph:
     return AdderGraph(weights.shape[1], tuple(adders), outputs, solver)
 
 
+def _da4ml_apart(weights: np.ndarray, in_bits: int, solver: str, folder: Path) -> AdderGraph:
+    """_da4ml in another process, for it holds the interpreter's lock: here no progress and no Ctrl-C would come through.
+
+    folder: for the files that go to and fro, removed after.
+    """
+    ours = os.pathsep.join(os.path.abspath(place) for place in sys.path)
+    search = Tool("da4ml", (sys.executable, "-m", __spec__.name), solver, (("PYTHONPATH", ours),))
+    question, answer = folder / "weights.npy", folder / "answer.json"
+    np.save(question, weights)
+    run_tool(search, [question.name, str(in_bits), solver, answer.name], folder, "searching the adder graph")
+    graph = AdderGraph.from_json(answer.read_text())
+    question.unlink()
+    answer.unlink()
+    return graph
+
+
 def _append_adder(adders: list[Adder], inputs: int, a: tuple[int, int, bool], b: tuple[int, int, bool], shift: int,
                   subtract: bool) -> tuple[int, int, bool]:
     """Append a +- (b << shift) and return its value as (node, exponent, negative)."""
@@ -175,3 +200,7 @@ def _balanced(weights: np.ndarray) -> AdderGraph:
             terms = pairs + terms[2 * len(pairs):]
         outputs.append(Output(*terms[0]) if terms else Output(ZERO, 0, False))
     return AdderGraph(weights.shape[1], tuple(adders), tuple(outputs), "balanced tree")
+
+
+if __name__ == "__main__":  # the other side of _da4ml_apart
+    Path(sys.argv[4]).write_text(_da4ml(np.load(sys.argv[1]), int(sys.argv[2]), sys.argv[3]).to_json())

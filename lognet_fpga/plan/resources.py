@@ -10,20 +10,19 @@ import math
 
 from lognet_fpga.ir.quant import QuantLayer
 from lognet_fpga.plan.adder_graph import AdderGraph
+from lognet_fpga.plan.memory import BLOCK_RAM_DEPTH
 from lognet_fpga.plan.model import LayerPlan, Resources
 from lognet_fpga.plan.serial import SerialSchedule, count_schedule
 from lognet_fpga.plan.slots import slot_raster
 
-BLOCK_RAM_DEPTH = 65  # memories at least this deep go to block RAM, shallower ones to LUTs
-LUT_PER_ADDER_BIT = {1: 2.0, 2: 1.5}  # by digit_bits; wider digits map like the last entry
-LUT_PER_WIDE_ADDER_BIT = 1.6
+SHELL = Resources(180, 290, 0)  # AXI4-Lite registers, entry and exit
 
 
 def adder_resources(graph: AdderGraph, plan: SerialSchedule) -> Resources:
     """The serial adders with their delays and masks."""
     counts = count_schedule(graph, plan)
-    per_bit = LUT_PER_ADDER_BIT.get(plan.digit_bits, LUT_PER_WIDE_ADDER_BIT)
-    lut = counts.adder_bits * per_bit + counts.shift_registers + counts.bias_luts
+    # A LUT for each bit of the sum; the carry needs one for every second bit.
+    lut = counts.adders * (plan.digit_bits + math.ceil(plan.digit_bits / 2)) + counts.shift_registers + counts.bias_luts
     ff = counts.adder_bits + (counts.adders if plan.n_digits > 1 else 0) + counts.delay_ffs + counts.control_ffs
     return Resources(lut, ff, 0)
 
@@ -44,21 +43,21 @@ def layer_resources(layer: QuantLayer, plan: LayerPlan, graph: AdderGraph, sched
     lanes = channels * plan.digit_bits
     total = adder_resources(graph, schedule)
 
-    # Window: the word, its digits, two cycles of alignment, taps; columns are shift registers.
+    # Window: the word, its digits, alignment in SRLs, taps; columns are shift registers.
     word = plan.in_beats * plan.in_channels_per_beat * layer.in_bits
     digits = lanes * plan.in_digits
-    total += Resources(lanes * (plan.in_digits - 1) + 40, word + digits + 2 * lanes + kernel_h * kernel_w * lanes + 40, 0)
+    total += Resources(lanes * plan.in_digits + 40, word + digits + lanes + kernel_h * kernel_w * lanes + 60, 0)
     if kernel_h > 1:
-        width = (kernel_h - 1) * lanes
-        total += memory_resources(width, len(slot_raster(layer).col_flags) * plan.in_digits) + Resources(20, width + 20, 0)
+        total += memory_resources((kernel_h - 1) * lanes, len(slot_raster(layer).col_flags) * plan.in_digits)
     total += delay_resources(kernel_h * (kernel_w - 1) * lanes, plan.in_digits)
 
     # Requantize: kept digits, overflow and sign, the beat registers with clip and load in one LUT.
-    kept = -(-(layer.shift % plan.digit_bits + layer.out_bits) // plan.digit_bits)
+    offset = layer.shift % plan.digit_bits
+    kept_bits = -(-(offset + layer.out_bits) // plan.digit_bits) * plan.digit_bits - offset
     beat = plan.channels_per_beat * layer.out_bits
     beats = -(-out_channels // plan.channels_per_beat)
     any_luts = out_channels * max(1, math.ceil(plan.digit_bits / 4))
-    total += Resources(any_luts + beats * beat + 20, out_channels * plan.digit_bits * kept + 2 * out_channels + beats * beat + 20, 0)
+    total += Resources(any_luts + beats * beat + 20, out_channels * (kept_bits + 2) + beats * beat + 20, 0)
 
     if layer.pool is not None:
         pool_h, pool_w = layer.pool.kernel
@@ -74,7 +73,4 @@ def delay_resources(wires: int, cycles: int) -> Resources:
     """Delay lines with enable: flip-flops up to two cycles, SRLs above."""
     if cycles <= 2:
         return Resources(0, wires * cycles, 0)
-    return Resources(wires * -(-cycles // 32), wires, 0)
-
-
-SHELL = Resources(250, 420, 0)  # AXI4-Lite registers, entry and exit
+    return Resources(wires * -(-cycles // 32), 0, 0)

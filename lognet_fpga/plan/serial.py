@@ -6,7 +6,8 @@ clock cycles, counted from the cycle in which digit 0 of the inputs is on the wi
 
 An adder that starts at S reads digit j of both operands at S + j and shows digit j of its sum at S + j + 1; its
 carry is preset in cycle S - 1.  A delayed operand still shows the slot before in its first digits, so these are
-masked to zero.
+masked to zero.  The mask is the synchronous reset of the delay's last flip-flop and costs no logic; a masked wire
+therefore has a delay of at least one.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ CONSTANT_ZERO = -1
 @dataclass(frozen=True)
 class WireBit:
     """One wire of an operand: bit `bit` of a digit of `node`, `delay` cycles late, its first mask_digits digits
-    forced to zero.  node is CONSTANT_ZERO for a wire that is always zero."""
+    forced to zero for an adder that starts at `start`.  node is CONSTANT_ZERO for a wire that is always zero."""
 
     node: int
     bit: int
     delay: int
     mask_digits: int
+    start: int
 
 
 @dataclass(frozen=True)
@@ -46,27 +48,32 @@ class SerialSchedule:
     def operand(self, node: int, shift: int, start: int) -> tuple[WireBit, ...]:
         """The digit_bits wires that carry node << shift to an adder that starts at `start`, lowest bit first."""
         if node == ZERO:
-            return (WireBit(CONSTANT_ZERO, 0, 0, 0),) * self.digit_bits
+            return (WireBit(CONSTANT_ZERO, 0, 0, 0, start),) * self.digit_bits
         digits, bits = divmod(shift, self.digit_bits)
         wires = []
         for bit in range(self.digit_bits):
             late = 1 if bit < bits else 0  # this wire carries the upper bits of the digit before
             if self.n_digits <= digits + late:
-                wires.append(WireBit(CONSTANT_ZERO, 0, 0, 0))
+                wires.append(WireBit(CONSTANT_ZERO, 0, 0, 0, start))
                 continue
-            wires.append(WireBit(node, (bit - bits) % self.digit_bits, start - self.ready(node) + digits + late, digits + late))
+            delay = start - self.ready(node) + digits + late
+            wires.append(WireBit(node, (bit - bits) % self.digit_bits, delay, digits + late, start))
         return tuple(wires)
 
 
 def schedule(graph: AdderGraph, digit_bits: int, n_digits: int) -> SerialSchedule:
     """As-soon-as-possible start times for a whole graph."""
     ready = [0] * graph.inputs
+
+    def earliest(node: int, shift: int) -> int:
+        digits = shift // digit_bits
+        return ready[node] - digits + (1 if digits else 0)  # a whole masked digit needs a delay of one
+
     start = []
     for adder in graph.adders:
-        begin = max(0, ready[adder.a] - adder.shift_a // digit_bits, ready[adder.b] - adder.shift_b // digit_bits)
-        start.append(begin)
-        ready.append(begin + 1)
-    out_start = max([0, *(ready[out.node] - out.shift // digit_bits for out in graph.outputs if out.node != ZERO)])
+        start.append(max(0, earliest(adder.a, adder.shift_a), earliest(adder.b, adder.shift_b)))
+        ready.append(start[-1] + 1)
+    out_start = max([0, *(earliest(out.node, out.shift) for out in graph.outputs if out.node != ZERO)])
     return SerialSchedule(digit_bits, n_digits, graph.inputs, tuple(start), out_start)
 
 
@@ -74,15 +81,13 @@ def schedule(graph: AdderGraph, digit_bits: int, n_digits: int) -> SerialSchedul
 class SerialCounts:
     """What an engine is made of, for estimates.
 
-    adder_bits: full adders; delay_ffs: flip-flops of all operand delays; shift_registers: SRLs of long delays;
-    masked: operand wires behind a mask; bias_luts: LUTs of the bias tables; control_ffs: strobes, masks, tables.
+    adder_bits: full adders; delay_ffs: flip-flops of all operand delays; shift_registers: SRLs of long delays; bias_luts: LUTs of the bias tables; control_ffs: strobes, masks, tables.
     """
 
     adders: int
     adder_bits: int
     delay_ffs: int
     shift_registers: int
-    masked: int
     bias_luts: int
     control_ffs: int
     depth_cycles: int
@@ -90,18 +95,20 @@ class SerialCounts:
 
 def count_schedule(graph: AdderGraph, plan: SerialSchedule) -> SerialCounts:
     """Count the parts of the engine, the bias adders included."""
-    uses: dict[tuple[int, int], set[int]] = {}
-    masks = 0
+    taps: dict[tuple[int, int], set[int]] = {}
+    masked = set()
     operands = [(node, shift, start) for adder, start in zip(graph.adders, plan.start)
                 for node, shift in ((adder.a, adder.shift_a), (adder.b, adder.shift_b))]
     operands += [(out.node, out.shift, plan.out_start) for out in graph.outputs]
     for node, shift, start in operands:
         for wire in plan.operand(node, shift, start):
-            if wire.node != CONSTANT_ZERO:
-                uses.setdefault((wire.node, wire.bit), set()).add(wire.delay)
-                masks += wire.mask_digits > 0
-    delay_ffs = shift_registers = 0
-    for delays in uses.values():
+            if wire.node == CONSTANT_ZERO:
+                continue
+            taps.setdefault((wire.node, wire.bit), set()).add(wire.delay - (1 if wire.mask_digits else 0))
+            if wire.mask_digits:
+                masked.add(wire)
+    delay_ffs, shift_registers = len(masked), 0
+    for delays in taps.values():
         reached = 0
         for delay in sorted(delays):
             if delay - reached >= 3:  # a stretch without taps becomes an SRL and its output register
@@ -112,5 +119,5 @@ def count_schedule(graph: AdderGraph, plan: SerialSchedule) -> SerialCounts:
             reached = delay
     adders = len(graph.adders) + len(graph.outputs)
     bias_luts = len(graph.outputs) * plan.digit_bits if plan.n_digits > 1 else 0
-    return SerialCounts(adders, adders * plan.digit_bits, delay_ffs, shift_registers, masks, bias_luts,
+    return SerialCounts(adders, adders * plan.digit_bits, delay_ffs, shift_registers, bias_luts,
                         bias_luts + 4 * plan.out_start + 20, plan.out_start + 1)

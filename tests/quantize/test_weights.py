@@ -1,0 +1,117 @@
+"""Rounding of weights, judged on data: outputs are computed with x, never through the correlation alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lognet_fpga.numerics.log2 import largest_code, log2_codes
+from lognet_fpga.quantize import weights
+
+SEEDS = range(6)
+
+
+def correlated_data(seed: int, inputs: int = 36, count: int = 3000) -> tuple[np.ndarray, np.ndarray]:
+    """(rows, x): weights (8, inputs), and non-negative inputs (count, inputs) that a few sources explain."""
+    rng = np.random.default_rng(seed)
+    sources = rng.normal(size=(count, 5)) @ rng.normal(size=(5, inputs))
+    x = np.maximum(sources + 0.3 * rng.normal(size=(count, inputs)) + 0.5, 0)
+    return rng.normal(size=(8, inputs)) * 2.0 ** rng.uniform(-3, 3, (8, 1)), x
+
+
+def output_error(rows, approximation, x):
+    """(out,) mean squared error of the layer's sums."""
+    return ((x @ (rows - approximation).T) ** 2).mean(axis=0)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_rounding_by_output_beats_rounding_to_the_nearest(seed):
+    rows, x = correlated_data(seed)
+    correlation = x.T @ x / len(x)
+    alpha = weights.search_alpha(rows, np.diag(correlation))
+    nearest = output_error(rows, log2_codes(rows / alpha[:, None]) * alpha[:, None], x)
+    ours = output_error(rows, weights.round_by_output(rows, alpha, correlation) * alpha[:, None], x)
+    assert np.sum(ours / nearest) < 0.7 * len(rows)
+    assert np.count_nonzero(ours <= nearest) >= len(rows) - 1  # greedy: no promise for every single channel
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_without_correlation_nearest_is_best(seed):
+    rows, x = correlated_data(seed)
+    alpha = weights.search_alpha(rows, np.ones(rows.shape[1]))
+    codes = weights.round_by_output(rows, alpha, np.diag((x**2).mean(axis=0)))
+    np.testing.assert_array_equal(codes, log2_codes(rows / alpha[:, None]))
+
+
+def test_zeros_stay_zero():
+    rows, x = correlated_data(1)
+    rows = weights.magnitude_prune(rows, 0.6)
+    correlation = x.T @ x / len(x)
+    codes = weights.round_by_output(rows, weights.search_alpha(rows, np.diag(correlation)), correlation)
+    assert codes.dtype == np.int8 and np.count_nonzero(codes) > 0
+    assert not codes[rows == 0].any()
+
+
+def test_inputs_that_are_always_zero():
+    rows, x = correlated_data(2)
+    x[:, ::3] = 0
+    correlation = x.T @ x / len(x)
+    alpha = weights.search_alpha(rows, np.diag(correlation))
+    codes = weights.round_by_output(rows, alpha, correlation)
+    assert np.all(output_error(rows, codes * alpha[:, None], x) < 0.2 * ((x @ rows.T) ** 2).mean(axis=0))
+
+
+def test_a_layer_of_zeros():
+    rows = np.zeros((2, 5))
+    alpha = weights.search_alpha(rows, np.ones(5))
+    codes = weights.round_by_output(rows, alpha, np.eye(5))
+    assert np.all(alpha > 0) and not codes.any()
+    assert np.array_equal(weights.fit_alpha(rows, codes, np.eye(5), alpha), alpha)
+    assert weights.nmse(rows, codes * alpha[:, None]) == 0
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 1.0])
+def test_prune_takes_the_smallest(share):
+    weight = np.random.default_rng(3).normal(size=(5, 4, 3, 3))
+    pruned = weights.magnitude_prune(weight, share)
+    zero = pruned == 0
+    assert np.count_nonzero(zero) == round(share * weight.size)
+    np.testing.assert_array_equal(pruned[~zero], weight[~zero])
+    if 0 < share < 1:
+        assert np.abs(weight[zero]).max() <= np.abs(weight[~zero]).min()
+
+
+def test_prune_counts_the_zeros_that_are_there():
+    weight = np.array([0.0, 0.0, 0.0, 0.1, -0.2, 3.0, -4.0, 5.0])
+    np.testing.assert_array_equal(weights.magnitude_prune(weight, 0.25), weight)
+    assert weights.magnitude_prune(weight, 0.5).tolist() == [0, 0, 0, 0, -0.2, 3, -4, 5]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_alpha_against_a_fine_grid(seed):
+    rng = np.random.default_rng(seed)
+    rows, importance = rng.normal(size=(6, 40)) * 2.0 ** rng.uniform(-9, 9, (6, 1)), rng.uniform(0.1, 4, 40)
+    found = weights.search_alpha(rows, importance)
+    for row, alpha in zip(rows, found):
+        grid = np.abs(row).max() / largest_code() * 2.0 ** np.linspace(-2, 1, 1500)
+        errors = ((row - log2_codes(row / grid[:, None]) * grid[:, None]) ** 2) @ importance
+        error = ((row - log2_codes(row / alpha) * alpha) ** 2) @ importance
+        assert error <= 1.1 * errors.min()
+        by_maximum = np.abs(row).max() / largest_code()
+        assert error <= ((row - log2_codes(row / by_maximum) * by_maximum) ** 2) @ importance
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_fitted_alpha_is_least_squares(seed):
+    rows, x = correlated_data(seed)
+    correlation = x.T @ x / len(x)
+    alpha = weights.search_alpha(rows, np.diag(correlation))
+    codes = weights.round_by_output(rows, alpha, correlation)
+    fitted = weights.fit_alpha(rows, codes, correlation, alpha)
+    for row, code, value in zip(rows, codes, fitted):
+        (expected,), *_ = np.linalg.lstsq((x @ code)[:, None], x @ row, rcond=None)
+        assert value == pytest.approx(expected)
+
+
+def test_nmse_by_hand():
+    assert weights.nmse(np.array([[3.0, 4.0]]), np.array([[3.0, 3.0]])) == pytest.approx(1 / 25)
