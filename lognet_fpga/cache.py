@@ -10,17 +10,25 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from lognet_fpga.errors import OutputError
 
+_SCRATCH = ".new-"
+_ABANDONED_S = 86_400.0  # age from which an unfinished entry belongs to a process that was killed
+
 
 def cache_root() -> Path:
-    """LOGNET_CACHE, or lognet-fpga below the user's cache folder."""
+    """LOGNET_CACHE, or lognet-fpga below the user's cache folder; absolute."""
     if os.environ.get("LOGNET_CACHE"):
-        return Path(os.environ["LOGNET_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lognet-fpga"
+        return Path(os.environ["LOGNET_CACHE"]).absolute()
+    try:
+        return (Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lognet-fpga").absolute()
+    except RuntimeError as error:  # a user without a home
+        raise OutputError(f"there is no place for the cache: {error}",
+                          hint="set LOGNET_CACHE to a folder with free space") from error
 
 
 def digest(*parts: str | bytes) -> str:
@@ -43,7 +51,8 @@ def cached(kind: str, key: str, make: Callable[[Path], None]) -> tuple[Path, boo
         return place, True
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(dir=place.parent, prefix=".new-"))
+        _remove_abandoned(place.parent)
+        scratch = Path(tempfile.mkdtemp(dir=place.parent, prefix=_SCRATCH))
     except OSError as error:
         raise OutputError(f"the cache folder {place.parent} cannot be written: {error.strerror}",
                           hint="set LOGNET_CACHE to a folder with free space") from error
@@ -60,3 +69,13 @@ def cached(kind: str, key: str, make: Callable[[Path], None]) -> tuple[Path, boo
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return place, False
+
+
+def _remove_abandoned(folder: Path) -> None:
+    for scratch in folder.glob(f"{_SCRATCH}*"):
+        try:
+            abandoned = time.time() - scratch.stat().st_mtime > _ABANDONED_S
+        except FileNotFoundError:  # just finished
+            continue
+        if abandoned:
+            shutil.rmtree(scratch, ignore_errors=True)

@@ -12,6 +12,7 @@ from lognet_fpga.errors import UsageError
 
 ACT_BITS = (4, 8)
 MAX_CLK_MHZ = 1000.0
+MAX_INPUT_SIZE = 65_536  # channels, height or width
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,8 @@ class Preprocessing:
     @staticmethod
     def _per_channel(name: str, values: tuple[float, ...], channels: int) -> np.ndarray:
         if len(values) not in (1, channels):
-            raise UsageError(f"the input {name} has {len(values)} values, but the model takes {channels} channels",
-                             hint=f"give one value, or {channels} separated by commas")
+            raise UsageError(f"the input {name} has {len(values)} values, but the model's channels are {channels}",
+                             hint="give one value" + (f", or {channels} separated by commas" if channels > 1 else ""))
         return np.broadcast_to(np.asarray(values, np.float64), (channels,)).copy()
 
 
@@ -70,6 +71,7 @@ class DeployConfig:
     number of convolution layers on the FPGA, 1 or more.  act_bits: bits of the activations between layers, 4 or 8.
     prune: share of the weights set to zero before quantizing, 0 <= prune < 1.  clk_mhz: clock of the overlay, the
     board's own when None.  synth: synthesize for resource figures.  verify: simulate the Verilog.
+    input_shape: (channels, height, width), for a model that leaves one of them open.
     """
 
     model: Path
@@ -84,8 +86,14 @@ class DeployConfig:
     synth: bool = False
     verify: bool = True
     preprocessing: Preprocessing = Preprocessing()
+    input_shape: tuple[int, int, int] | None = None
 
     def __post_init__(self) -> None:
+        if self.input_shape is not None and not (
+                len(self.input_shape) == 3 and all(0 < size <= MAX_INPUT_SIZE for size in self.input_shape)):
+            raise UsageError("the input shape must be three whole numbers, CHANNELS,HEIGHT,WIDTH, "
+                             f"from 1 to {MAX_INPUT_SIZE}, not {','.join(map(str, self.input_shape))}",
+                             hint="for example --input-shape 3,32,32")
         if self.fps is not None and not (math.isfinite(self.fps) and self.fps > 0):
             raise UsageError(f"the frame rate must be greater than 0, not {self.fps}")
         if self.fpga_layers < 1:

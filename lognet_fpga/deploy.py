@@ -6,31 +6,24 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from lognet_fpga import deploy_report
 from lognet_fpga.build.synthesis import SynthesisReport
 from lognet_fpga.build.yosys import synthesize
 from lognet_fpga.bundle import safe_name, write_bundle
 from lognet_fpga.codegen import generate
 from lognet_fpga.config import DeployConfig
+from lognet_fpga.deploy_inputs import CALIBRATION_FRAMES, check_surroundings, read_frames, unseen, verified
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.golden import golden_onnx
 from lognet_fpga.partition import make_tail, partition
-from lognet_fpga.plan.adder_graph import solve
+from lognet_fpga.plan.adder_graph import solve_layers
 from lognet_fpga.plan.boards import load_board
 from lognet_fpga.plan.planner import plan_hardware
 from lognet_fpga.progress import NoProgress, Progress
 from lognet_fpga.quantize import quantize
 from lognet_fpga.report import Report
-from lognet_fpga.runtime.frames import Frames, load_frames
 from lognet_fpga.verify.accuracy import measure_accuracy
 from lognet_fpga.verify.check import verify
-
-CALIBRATION_FRAMES = 256
-VERIFIED_FRAMES = 8
-ACCURACY_FRAMES = 1000
-_NOISE_SEED = 1
 
 
 @dataclass(frozen=True)
@@ -42,34 +35,32 @@ class DeployResult:
 def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployResult:
     """Run every stage and write the bundle; raises a LogNetError when one cannot do its part."""
     board = load_board(config.board)
+    check_surroundings(config)
     with progress.stage(f"read {config.model.name}"):
-        graph = load(config.model)
+        graph = load(config.model, input_shape=config.input_shape)
         parts = partition(graph, config.fpga_layers)
-        frames = _frames(config, graph.input_shape)
+        frames = read_frames(config, graph)
 
     quant = quantize(parts, frames.frames[:CALIBRATION_FRAMES], config.preprocessing, act_bits=config.act_bits,
                      prune=config.prune, progress=progress)
     golden, tail = golden_onnx(quant), make_tail(parts, quant)
     core_sha256 = hashlib.sha256(golden).hexdigest()
 
-    with progress.stage("adder graphs") as stage:
-        graphs = []
-        for layer in quant.layers:
-            graphs.append(solve(layer.weights.reshape(len(layer.codes), -1), layer.in_bits))
-            stage.update(len(graphs), len(quant.layers))
+    graphs = solve_layers(quant, progress)
     with progress.stage(f"plan for {board.title}"):
-        plan = plan_hardware(quant, tuple(graphs), board, fps=config.fps, clk_mhz=config.clk_mhz)
+        plan = plan_hardware(quant, graphs, board, fps=config.fps, clk_mhz=config.clk_mhz)
     with progress.stage("generate Verilog"):
-        design = generate(quant, plan, tuple(graphs), core_sha256)
+        design = generate(quant, plan, graphs, core_sha256)
 
-    vectors = frames.frames[:VERIFIED_FRAMES]
+    vectors = verified(frames)
     verdict = None
     if config.verify:
-        verdict = verify(design, quant, golden, vectors, plan, progress)
+        with progress.stage("verify: NumPy reference, golden.onnx, Verilog"):
+            verdict = verify(design, quant, golden, vectors, plan, progress)
         verdict.require()
     synthesis: SynthesisReport | None = synthesize(design, progress) if config.synth else None
 
-    judged = _unseen(frames) if config.frames else None
+    judged = unseen(frames) if config.frames else None
     accuracy = judged and measure_accuracy(graph.onnx_model, golden, tail, judged.frames, judged.labels,
                                            config.preprocessing, progress)
 
@@ -84,17 +75,3 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
         paths = write_bundle(files, manifest, config.out_folder)
     return DeployResult(report, paths.folder)
 
-
-def _frames(config: DeployConfig, shape: tuple[int, int, int]) -> Frames:
-    """The user's frames, or noise: enough to size and verify the hardware, no use for accuracy."""
-    if config.frames is not None:
-        frames = load_frames(config.frames, shape, limit=CALIBRATION_FRAMES + ACCURACY_FRAMES)
-        return frames if len(frames) > 1 else Frames(np.repeat(frames.frames, 2, axis=0), None)
-    noise = np.random.default_rng(_NOISE_SEED).integers(0, 256, (CALIBRATION_FRAMES // 4, *shape), dtype=np.uint8)
-    return Frames(noise)
-
-
-def _unseen(frames: Frames) -> Frames:
-    """The frames that calibration did not use; all of them where too few are left to say anything."""
-    first = CALIBRATION_FRAMES if len(frames) >= 2 * CALIBRATION_FRAMES else 0
-    return Frames(frames.frames[first:], None if frames.labels is None else frames.labels[first:])

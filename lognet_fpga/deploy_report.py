@@ -12,6 +12,7 @@ import numpy as np
 from lognet_fpga import __version__
 from lognet_fpga.build.synthesis import SynthesisReport
 from lognet_fpga.config import DeployConfig
+from lognet_fpga.deploy_inputs import CALIBRATION_FRAMES, unseen
 from lognet_fpga.ir.design import VerilogDesign
 from lognet_fpga.ir.graph import Graph
 from lognet_fpga.ir.quant import QuantGraph
@@ -28,9 +29,11 @@ def build(config: DeployConfig, parts: Partition, quant: QuantGraph, plan: Hardw
           verdict: Verdict | None, synthesis: SynthesisReport | None, accuracy: Accuracy | None, frames: Frames) -> Report:
     """Everything a user should know about the bundle; data carries the same figures."""
     sections = [_partition(parts), _quantization(quant, config, frames), _plan(plan), _verification(verdict),
-                _synthesis(plan, synthesis), _accuracy(config, accuracy)]
+                _synthesis(plan, synthesis), _accuracy(config, accuracy, frames)]
     data = {
-        "model": str(config.model), "board": plan.board.name,
+        "model": config.model.name, "board": plan.board.name,
+        "calibration": {"frames": min(len(frames), CALIBRATION_FRAMES),
+                        "source": config.frames.name if config.frames else "random noise"},
         "partition": [asdict(placement) for placement in parts.placements],
         "layers": [_layer_data(layer) for layer in quant.layers],
         "plan": plan_data(plan),
@@ -91,7 +94,7 @@ def _format(form: StreamFormat) -> dict:
 
 def _partition(parts: Partition) -> Section:
     rows = tuple((p.node, p.op_type, p.where, p.reason) for p in parts.placements)
-    return Section("Partition: which node runs where", (), Table(("node", "operator", "where", "why"), rows))
+    return Section("Partition: which node of the model runs where", (), Table(("node", "operator", "where", "why"), rows))
 
 
 def _layer_data(layer) -> dict:
@@ -102,29 +105,39 @@ def _layer_data(layer) -> dict:
 
 def _quantization(quant: QuantGraph, config: DeployConfig, frames: Frames) -> Section:
     if config.frames is None:
-        source = "calibrated on random noise, because no --frames were given: accuracy will suffer"
+        source = "calibrated on random noise, because no --frames were given: the accuracy will suffer"
     else:
-        source = f"calibrated on the first {min(len(frames), 256)} frames of {config.frames.name}"
+        count = min(len(frames), CALIBRATION_FRAMES)
+        source = f"calibrated on {'the first ' if count < len(frames) else ''}{count} frames of {config.frames.name}"
     rows = tuple((layer.name, " x ".join(map(str, layer.in_shape)), " x ".join(map(str, layer.out_shape)),
                   f"{layer.nmse:.4f}", f"{layer.sparsity:.1%}", f"{layer.in_bits} -> {layer.out_bits}") for layer in quant.layers)
-    return Section("Quantization: log2 4-bit weights, linear activations", (source,),
-                   Table(("layer", "input", "output", "weight NMSE", "zeros", "activation bits"), rows))
+    return Section("Quantization: log2 4-bit weights (a sign and a power of two), linear activations",
+                   (source, "sizes: channels x height x width; NMSE: squared error relative to the squares; zero weights cost "
+                            "no hardware"),
+                   Table(("layer", "input", "output", "weight NMSE", "zero weights", "bits in -> out"), rows))
 
 
 def _plan(plan: HardwarePlan) -> Section:
     rows = [(layer.name, layer.nonzero_weights, layer.adders, layer.digit_bits, layer.ii_cycles, layer.cycles_per_frame,
-             round(layer.estimate.lut), round(layer.estimate.ff), layer.estimate.bram36) for layer in plan.layers]
-    rows.append(("shell", None, None, None, None, None, round(plan.shell.lut), round(plan.shell.ff), plan.shell.bram36))
+             round(layer.estimate.lut), round(layer.estimate.ff), float(layer.estimate.bram36)) for layer in plan.layers]
+    rows.append(("shell", None, None, None, None, None, round(plan.shell.lut), round(plan.shell.ff), float(plan.shell.bram36)))
     rows.append(("total", sum(layer.nonzero_weights for layer in plan.layers), sum(layer.adders for layer in plan.layers),
-                 None, None, plan.cycles_per_frame, round(plan.total.lut), round(plan.total.ff), plan.total.bram36))
+                 None, None, plan.cycles_per_frame, round(plan.total.lut), round(plan.total.ff), float(plan.total.bram36)))
     board = plan.board
-    rows.append((board.title, None, None, None, None, None, board.lut, board.ff, float(board.bram36)))
-    lines = (f"{plan.fps:,.0f} frames a second predicted at {plan.clk_mhz:g} MHz, {plan.cycles_per_frame:,} cycles a frame, "
-             f"latency {plan.latency_cycles:,} cycles ({plan.latency_cycles / plan.clk_mhz:,.1f} us)",
-             "LUT, FF and BRAM36 are estimates; digit bits: bits of a number worked on in one cycle; "
-             "slot: cycles for one position")
-    return Section(f"Plan for {board.title} ({board.part})", lines,
-                   Table(("layer", "weights", "adders", "digit bits", "slot", "cycles", "LUT", "FF", "BRAM36"), tuple(rows)))
+    rows.append((f"{board.title} has", None, None, None, None, None, board.lut, board.ff, float(board.bram36)))
+    total = plan.total
+    lines = [f"predicted  {plan.fps:,.0f} frames a second: {plan.cycles_per_frame:,} clock cycles a frame at {plan.clk_mhz:g} MHz",
+             f"latency    {plan.latency_cycles / plan.clk_mhz:,.1f} us: {plan.latency_cycles:,} cycles from a frame's first pixel "
+             "to its last result",
+             f"estimated  {total.lut / board.lut:.0%} of the board's LUTs (logic), {total.ff / board.ff:.0%} of its FFs "
+             f"(flip-flops), {total.bram36 / board.bram36:.0%} of its BRAM36 (memories of 36 Kbit)",
+             "weights: other than zero; digit bits: bits of each number worked on in a cycle; slot: one position of the output"]
+    if plan.clk_mhz != board.clk_mhz:
+        lines.append(f"clock: as asked for; this board is planned with {board.clk_mhz:g} MHz, and what a chip reaches shows only "
+                     "after placement and routing")
+    return Section(f"Plan for {board.title} ({board.part})", tuple(lines),
+                   Table(("layer", "weights", "adders", "digit bits", "cycles a slot", "cycles a frame", "LUT", "FF", "BRAM36"),
+                         tuple(rows)))
 
 
 def _verification(verdict: Verdict | None) -> Section:
@@ -138,18 +151,19 @@ def _verification(verdict: Verdict | None) -> Section:
     rows = tuple((f"{level} against golden.onnx", verdict.frames, bits, different) for level, (bits, different) in levels.items())
     cycles = verdict.cycles
     verdict_line = "passed" if verdict.passed else "FAILED"
-    lines = (f"{verdict_line}: every activation of every layer compared bit by bit; the Verilog was simulated by Verilator, "
-             "not run on a board",
+    lines = (f"{verdict_line}: every activation of every layer compared bit by bit",
+             "the Verilog was simulated by Verilator; it was not run on a board",
              f"cycles a frame: {', '.join(f'{c:,}' for c in sorted(set(cycles.intervals)))} simulated, "
-             f"{cycles.planned_cycles_per_frame:,} planned; latency: {cycles.latency_cycles:,} simulated, "
+             f"{cycles.planned_cycles_per_frame:,} planned; latency: {cycles.latency_cycles:,} cycles simulated, "
              f"{cycles.planned_latency_cycles:,} planned",
-             f"stalls: source idle {verdict.idle_percent}%, sink stalled {verdict.stall_percent}%, seed {verdict.seed}")
+             f"with stalls: the source paused in {verdict.idle_percent}% of the cycles and the sink refused data in "
+             f"{verdict.stall_percent}%, at random (seed {verdict.seed})")
     return Section("Verification", lines, Table(("compared", "frames", "bits", "differing"), rows))
 
 
 def _synthesis(plan: HardwarePlan, synthesis: SynthesisReport | None) -> Section:
     if synthesis is None:
-        return Section("Synthesis", ("not done; --synth counts LUTs and flip-flops with Yosys",))
+        return Section("Synthesis", ("not done; with --synth Yosys counts LUTs, flip-flops and block RAM",))
     estimates: dict[str, Resources] = {layer.name: layer.estimate for layer in plan.layers} | {"shell": plan.shell}
     merged: dict[str, list] = {}
     for name, counts in synthesis.parts:
@@ -159,11 +173,14 @@ def _synthesis(plan: HardwarePlan, synthesis: SynthesisReport | None) -> Section
         counts = sum(several[1:], several[0])
         rows.append(_compare(name, counts, estimates[name]))
     rows.append(_compare("total", synthesis.total, plan.total))
-    lines = (f"by {synthesis.tool}; not placed, not routed, not run on hardware",
+    tool = synthesis.tool if synthesis.tool.startswith("Yosys") else f"Yosys {synthesis.tool}"
+    lines = [f"by {tool}; not placed, not routed, not run on hardware",
              f"whole overlay: {synthesis.total.lut / plan.board.lut:.0%} of the LUTs, {synthesis.total.ff / plan.board.ff:.0%} of "
              f"the flip-flops, {synthesis.total.bram36 / plan.board.bram36:.0%} of the block RAM of {plan.board.title}",
-             "LUT sites: after placement, where two small LUTs share a site and carry chains take whole ones (estimated)")
-    return Section("Synthesis for Xilinx 7-series", lines,
+             "LUT sites: after placement, where two small LUTs share a site and carry chains take whole ones (estimated)"]
+    if not plan.board.part.startswith("xc7"):
+        lines.append(f"{plan.board.title} ({plan.board.part}) is of another family: a rough guide only")
+    return Section("Synthesis for Xilinx 7-series", tuple(lines),
                    Table(("part", "LUT", "estimate", "error", "LUT sites", "FF", "estimate", "error", "BRAM36", "estimate"), tuple(rows)))
 
 
@@ -172,15 +189,20 @@ def _compare(name: str, counts, estimate: Resources) -> tuple:
         return f"{estimated / counted - 1:+.1%}" if counted else "-"
 
     return (name, counts.lut, round(estimate.lut), error(estimate.lut, counts.lut), counts.lut_sites, counts.ff,
-            round(estimate.ff), error(estimate.ff, counts.ff), counts.bram36, estimate.bram36)
+            round(estimate.ff), error(estimate.ff, counts.ff), float(counts.bram36), float(estimate.bram36))
 
 
-def _accuracy(config: DeployConfig, accuracy: Accuracy | None) -> Section:
+def _accuracy(config: DeployConfig, accuracy: Accuracy | None, frames: Frames) -> Section:
     if accuracy is None:
-        return Section("Accuracy", ("not known: give labelled --frames",))
-    lines = [f"on {accuracy.frames:,} frames of {config.frames.name}, both models by onnxruntime"]
+        return Section("Accuracy", ("not known; it is counted when --frames gives labelled frames",))
+    overlap = len(unseen(frames)) == len(frames)
+    lines = [f"on {accuracy.frames:,} frames of {config.frames.name}, "
+             f"{'too few to keep those of the calibration out' if overlap else 'none of them used to calibrate'}; "
+             "both models by onnxruntime"]
     if accuracy.float_top1 is not None:
-        lines.append(f"float {accuracy.float_top1:.2%}, deployed {accuracy.deployed_top1:.2%} "
+        lines.append(f"right class (top-1): float model {accuracy.float_top1:.2%}, deployed model {accuracy.deployed_top1:.2%} "
                      f"({100 * (accuracy.deployed_top1 - accuracy.float_top1):+.2f} points)")
-    lines.append(f"same class as the float model: {accuracy.agreement:.2%}")
+    else:
+        lines.append("right class: not known, for these frames have no labels")
+    lines.append(f"same class from both models: {accuracy.agreement:.2%}")
     return Section("Accuracy", tuple(lines))

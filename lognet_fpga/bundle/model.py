@@ -11,7 +11,7 @@ This package fills in
 and deploy fills in
 
     name            the bundle's name: the folder is NAME.lognet
-    board           {name, part, processor, power_sensor, ...}: the Board; power_sensor says in words what the
+    board           {name, title, part, processor, power_sensor, ...}: the Board; power_sensor says in words what the
                     board can measure, or that it can measure nothing
     clk_mhz         clock of the overlay
     model           {file, sha256}: the user's ONNX file
@@ -61,6 +61,13 @@ class Bundle:
     @property
     def board_name(self) -> str:
         return self._field(str, "board", "name")
+
+    @property
+    def board_title(self) -> str:
+        """The board's name as people write it."""
+        board = self.manifest.get("board")
+        title = board.get("title") if isinstance(board, Mapping) else None
+        return title if isinstance(title, str) else self.board_name
 
     @property
     def power_sensor(self) -> str:
@@ -160,5 +167,7 @@ def name_problem(name: str) -> str:
 
 
 def safe_name(stem: str) -> str:
-    """A bundle name made of `stem`: other characters than letters, digits, . _ + - become _, at most 80 of them."""
-    return re.sub(r"[^A-Za-z0-9._+-]+", "_", stem).lstrip(".-")[:80] or "model"
+    """A bundle name made of `stem`: other characters than letters, digits, . _ + - become _, at most 80 of them;
+    "model" where no letter or digit is left."""
+    name = re.sub(r"[^A-Za-z0-9._+-]+", "_", stem).lstrip(".-")[:80]
+    return name if re.search(r"[A-Za-z0-9]", name) else "model"

@@ -23,6 +23,8 @@ MAX_MANIFEST_BYTES = 16 << 20
 MAX_BUNDLE_BYTES = 2 << 30
 MAX_FILES = 10_000
 
+_AGAIN = "; copy the bundle again, or run lognet-deploy again"
+
 ReadFile = Callable[[str, int], bytes]  # (file name, greatest size) to content, at most one byte more than that
 
 
@@ -33,13 +35,13 @@ def read_bundle(path: Path) -> Bundle:
         if path.is_dir():
             return _read(path.name, _folder_sizes(path), lambda name, limit: _read_plain(path / name, limit))
         if not path.exists():
-            raise BundleError(f"there is no bundle at {path}")
+            raise BundleError(f"there is no bundle at {path}: give the NAME.lognet that lognet-deploy wrote")
         with zipfile.ZipFile(path) as archive:
             members = _zip_members(path.name, archive)
             sizes = {name: member.file_size for name, member in members.items()}
             return _read(path.name, sizes, lambda name, limit: _read_member(archive, members[name], limit))
     except (zipfile.BadZipFile, struct.error, ValueError, RuntimeError, EOFError) as error:
-        raise BundleError(f"{path} is not a bundle, or is cut off or damaged: {_one_line(error)}") from error
+        raise BundleError(f"{path} is not a bundle, or is cut off or damaged: {_one_line(error)}{_AGAIN}") from error
     except OSError as error:
         raise BundleError(f"{path} cannot be read: {error.strerror or error}") from error
 
@@ -47,22 +49,23 @@ def read_bundle(path: Path) -> Bundle:
 def _read(place: str, sizes: dict[str, int], read: ReadFile) -> Bundle:
     """The bundle made of files `sizes`, name to size, MANIFEST included."""
     if MANIFEST not in sizes:
-        raise BundleError(f"{place} is not a bundle: it has no {MANIFEST}")
+        raise BundleError(f"{place} is not a bundle: it has no {MANIFEST}{_AGAIN}")
     manifest = _parse_manifest(place, read(MANIFEST, MAX_MANIFEST_BYTES))
     listed: dict[str, dict] = manifest["files"]
     for name in sorted(sizes.keys() - listed.keys() - {MANIFEST}):
-        raise BundleError(f"{place}: {name!r} is not part of the bundle, its {MANIFEST} does not list it")
+        raise BundleError(f"{place}: {name!r} is not part of the bundle, its {MANIFEST} does not list it; "
+                          "take it out")
     for name in sorted(listed.keys() - sizes.keys()):
-        raise BundleError(f"{place}: {name} is missing")
+        raise BundleError(f"{place}: {name} is missing{_AGAIN}")
     if sum(entry["size"] for entry in listed.values()) > MAX_BUNDLE_BYTES:
         raise BundleError(f"{place}: {MANIFEST} lists more than {MAX_BUNDLE_BYTES >> 30} GiB of files")
     files = {}
     for name, entry in sorted(listed.items()):
         if sizes[name] != entry["size"]:
-            raise BundleError(f"{place}: {name} is cut off or changed: {sizes[name]} bytes, not {entry['size']}")
+            raise BundleError(f"{place}: {name} is cut off or changed: {sizes[name]} bytes, not {entry['size']}{_AGAIN}")
         data = read(name, entry["size"])
         if hashlib.sha256(data).hexdigest() != entry["sha256"]:
-            raise BundleError(f"{place}: {name} is changed: its SHA-256 is not the one in {MANIFEST}")
+            raise BundleError(f"{place}: {name} is changed: its SHA-256 is not the one in {MANIFEST}{_AGAIN}")
         files[name] = data
     return Bundle(manifest, files)
 
@@ -71,14 +74,14 @@ def _parse_manifest(place: str, data: bytes) -> dict:
     try:
         manifest = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise BundleError(f"{place}: {MANIFEST} is not JSON: {_one_line(error)}") from error
+        raise BundleError(f"{place}: {MANIFEST} is not JSON: {_one_line(error)}{_AGAIN}") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise BundleError(f"{place} is not a bundle: {MANIFEST} does not say format {FORMAT!r}")
+        raise BundleError(f"{place} is not a bundle: {MANIFEST} does not say format {FORMAT!r}{_AGAIN}")
     if manifest.get("format_version") != FORMAT_VERSION:
         raise BundleError(f"{place}: {MANIFEST} has format version {manifest.get('format_version')!r}, "
                           f"this program reads version {FORMAT_VERSION}; deploy the model again")
     if manifest.get("digest") != _digest_or_none(manifest) or manifest_bytes(manifest) != data:
-        raise BundleError(f"{place}: {MANIFEST} is changed: its content does not match its digest")
+        raise BundleError(f"{place}: {MANIFEST} is changed: its content does not match its digest{_AGAIN}")
     listed = manifest.get("files")
     if not isinstance(listed, dict) or len(listed) > MAX_FILES:
         raise BundleError(f"{place}: {MANIFEST} has no usable list of files")
@@ -139,7 +142,7 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit: int) 
         with archive.open(member) as file:
             return file.read(limit + 1)
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OSError) as error:
-        raise BundleError(f"{archive.filename}: {member.filename} is damaged: {_one_line(error)}") from error
+        raise BundleError(f"{archive.filename}: {member.filename} is damaged: {_one_line(error)}{_AGAIN}") from error
 
 
 def _one_line(error: Exception) -> str:

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,21 @@ class BundlePaths:
     digest: str
 
 
+def check_place(name: str, out: Path) -> None:
+    """Raise the OutputError that write_bundle(..., out) would raise for a bundle of that name, before any work.
+
+    Makes and changes nothing that stays.
+    """
+    paths = BundlePaths(out / f"{name}{SUFFIX}", out / f"{name}{ZIP_SUFFIX}", "")
+    present = next(place for place in (out.absolute(), *out.absolute().parents) if os.path.lexists(place))
+    try:
+        if out.is_dir():
+            _require_free_or_bundle(paths)
+        os.rmdir(tempfile.mkdtemp(dir=present, prefix=_scratch_prefix(paths)))
+    except OSError as error:
+        raise _cannot_write(out, error) from error
+
+
 def write_bundle(files: Mapping[str, bytes], manifest: Mapping[str, object], out: Path) -> BundlePaths:
     """Write OUT/NAME.lognet and OUT/NAME.lognet.zip, NAME being manifest["name"]; out is made if missing.
 
@@ -41,6 +56,7 @@ def write_bundle(files: Mapping[str, bytes], manifest: Mapping[str, object], out
     if bundle.name != safe_name(bundle.name):
         raise BundleError(f"{bundle.name!r} cannot be the name of a bundle")
     paths = BundlePaths(out / f"{bundle.name}{SUFFIX}", out / f"{bundle.name}{ZIP_SUFFIX}", bundle.digest)
+    made = not out.exists()
     try:
         out.mkdir(parents=True, exist_ok=True)
         _clear_leftovers(paths)
@@ -54,10 +70,17 @@ def write_bundle(files: Mapping[str, bytes], manifest: Mapping[str, object], out
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     except OSError as error:
-        raise OutputError(f"the bundle cannot be written to {out}: {error.strerror or error}",
-                          hint="free some space or choose another folder with --out; "
-                               "a bundle that was there before is unchanged") from error
+        if made:
+            with suppress(OSError):
+                out.rmdir()
+        raise _cannot_write(out, error) from error
     return paths
+
+
+def _cannot_write(out: Path, error: OSError) -> OutputError:
+    return OutputError(f"the bundle cannot be written to {out}: {(error.strerror or str(error)).lower()}",
+                       hint="free some space or choose another folder with --out; "
+                            "a bundle that was there before is unchanged")
 
 
 def _write_folder(bundle: Bundle, folder: Path) -> None:

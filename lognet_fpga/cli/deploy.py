@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from lognet_fpga.cli import entry, options
 from lognet_fpga.cli.reporter import Reporter
+from lognet_fpga.plan.boards import board_names
 
 PROGRAM = "lognet-deploy"
 EXAMPLES = """\
@@ -26,7 +28,8 @@ def parser() -> entry.Parser:
                                  "FPGA overlay with log2 4-bit weights, the rest as an ONNX graph for the host.",
                         EXAMPLES)
     this.add_argument("model", type=Path, metavar="MODEL", help="the ONNX file")
-    this.add_argument("--board", default="pynq-z2", metavar="B", help="board to plan for (default: %(default)s)")
+    this.add_argument("--board", type=str.lower, default="pynq-z2", metavar="B",
+                      help=f"board to plan for: {', '.join(board_names())} (default: %(default)s)")
     this.add_argument("--out", type=Path, metavar="DIR", help="folder that gets the bundle (default: the current one)")
     this.add_argument("--fps", type=options.number, metavar="F",
                       help="least frames per second (default: the fastest that fits)")
@@ -40,14 +43,16 @@ def parser() -> entry.Parser:
     this.add_argument("--prune", type=options.number, default=0.0, metavar="X",
                       help="share of the weights to set to zero first, 0 <= X < 1 (default: 0)")
     this.add_argument("--clk-mhz", type=options.number, metavar="F", help="clock (default: the board's)")
-    this.add_argument("--synth", action="store_true", help="synthesize with Yosys for resource figures; takes minutes")
+    this.add_argument("--synth", action="store_true", help="count LUTs, flip-flops and block RAM with Yosys; takes minutes")
     this.add_argument("--no-verify", dest="verify", action="store_false",
-                      help="do not simulate the Verilog against the model")
+                      help="do not check the Verilog against the model; needs no C++ compiler")
     inputs = this.add_argument_group("input", "model input = (pixel * S - mean) / std; one value or one a channel; "
                                               "write --input-mean=-1,2 where the first value is negative")
     inputs.add_argument("--input-scale", type=options.number, default=1.0, metavar="S", help="for example 1/255")
     inputs.add_argument("--input-mean", type=options.numbers, default=(0.0,), metavar="A,B,C")
     inputs.add_argument("--input-std", type=options.numbers, default=(1.0,), metavar="A,B,C")
+    inputs.add_argument("--input-shape", type=options.sizes, metavar="C,H,W",
+                        help="channels, height and width, where the model leaves them open")
     return this
 
 
@@ -59,11 +64,15 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
         model=arguments.model, board=arguments.board, out=arguments.out, fps=arguments.fps, frames=arguments.frames,
         fpga_layers=arguments.fpga_layers, act_bits=arguments.act_bits, prune=arguments.prune,
         clk_mhz=arguments.clk_mhz, synth=arguments.synth, verify=arguments.verify,
-        preprocessing=Preprocessing(arguments.input_scale, arguments.input_mean, arguments.input_std))
+        preprocessing=Preprocessing(arguments.input_scale, arguments.input_mean, arguments.input_std),
+        input_shape=arguments.input_shape)
     from lognet_fpga.deploy import deploy
 
     result = deploy(config, reporter)
     reporter.result(result.report, {"bundle": str(result.bundle_path)})
+    frames = shlex.quote(str(config.frames)) if config.frames else "YOUR_FRAMES"
+    reporter.after(f"bundle: {result.bundle_path} (and the same as {result.bundle_path.name}.zip)\n"
+                   f"next:   lognet-stream {shlex.quote(str(result.bundle_path))} --frames {frames}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

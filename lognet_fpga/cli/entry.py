@@ -9,13 +9,16 @@ import signal
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from lognet_fpga.cache import cache_root
 from lognet_fpga.cli.reporter import Reporter
-from lognet_fpga.errors import EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_OK, LogNetError, OutputError, UsageError
+from lognet_fpga.errors import (EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_OK, LogNetError, MissingToolError, OutputError,
+                                UsageError)
+from lognet_fpga.tools import stop_tools
 
 EXIT_CODES = """\
 exit codes:
@@ -25,10 +28,16 @@ exit codes:
   3  not a readable ONNX model        9  a tool or package is missing
   4  the FPGA cannot take the model  10  the result cannot be written
   5  unusable frames                 11  an external program failed
-                                    130  interrupted
+130  interrupted
 """
 
 Command = Callable[[argparse.Namespace, Reporter], None]
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Of a full, read-only or failing disk, wherever it shows: not a defect.
+_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+# Package that is imported: what to install for it.
+_PACKAGES = {"numpy": "numpy", "onnx": "onnx", "onnxruntime": "onnxruntime", "PIL": "pillow", "myhdl": "myhdl==0.11.52",
+             "google": "protobuf", "da4ml": "da4ml"}
 
 
 class Parser(argparse.ArgumentParser):
@@ -51,24 +60,48 @@ def run(parser: Parser, command: Command, arguments: Sequence[str] | None = None
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     reporter = Reporter(parser.prog, "--json" in arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in _SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup sets it
+            signal.signal(number, _interrupt)
+    warnings.showwarning = lambda message, *_, **__: reporter.warning(" ".join(str(message).split()))
     try:
         command(parser.parse_args(arguments), reporter)
         return EXIT_OK
     except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the second one, of an impatient user, would show a traceback
         stop = LogNetError("interrupted; nothing was left half written")
         return _say(reporter, stop, EXIT_INTERRUPTED, "Interrupted")
     except LogNetError as error:
         return _say(reporter, error, error.exit_code)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _PACKAGES:
             return _say_defect(parser.prog, reporter, error)
-        full = OutputError(f"no space left on the device{f' for {error.filename}' if error.filename else ''}",
-                           hint="free some space; a bundle that was there before is unchanged")
+        missing = MissingToolError(f"the Python package {package} is not installed",
+                                   hint=f"pip install {_PACKAGES[package]}, or all that this command needs: "
+                                        "pip install 'lognet-fpga[deploy]'")
+        return _say(reporter, missing, missing.exit_code)
+    except OSError as error:
+        no_folder = "temporary directory" in str(error)  # tempfile's words when every candidate is full
+        if error.errno not in _DISK_ERRORS and not no_folder:
+            return _say_defect(parser.prog, reporter, error)
+        reason = (error.strerror or str(error)).lower()
+        full = OutputError(f"{reason}{f': {error.filename}' if error.filename and not no_folder else ''}",
+                           hint="free some space, or set TMPDIR (temporary files) and LOGNET_CACHE (results) to folders "
+                                "with more; a bundle that was there before is unchanged")
         return _say(reporter, full, full.exit_code)
     except Exception as error:
         return _say_defect(parser.prog, reporter, error)
+
+
+def _interrupt(number: int, frame: object) -> NoReturn:
+    """End the programs that are running, in whichever thread, then end this one.
+
+    Once is enough: the second signal of an impatient user would cut the cleaning up short.
+    """
+    for again in _SIGNALS:
+        signal.signal(again, signal.SIG_IGN)
+    stop_tools()
+    raise KeyboardInterrupt
 
 
 def _say(reporter: Reporter, error: LogNetError, exit_code: int, kind: str = "") -> int:
@@ -87,11 +120,11 @@ def _say_defect(program: str, reporter: Reporter, error: Exception) -> int:
 
 
 def _save_traceback(program: str) -> Path | str:
-    path = cache_root() / "logs" / f"{program}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
     try:
+        path = cache_root() / "logs" / f"{program}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(traceback.format_exc())
-    except OSError:
+    except (OSError, OutputError):
         return "no file, for none could be written; set LOGNET_DEBUG=1 to see it"
     return path
 

@@ -19,6 +19,11 @@ def numbers(text: str) -> tuple[float, ...]:
     return tuple(number(part) for part in text.split(","))
 
 
+def sizes(text: str) -> tuple[int, ...]:
+    """Whole numbers from 1 up separated by commas."""
+    return tuple(positive(part.strip()) for part in text.split(","))
+
+
 def positive(text: str) -> int:
     """A whole number from 1 up."""
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**31):

@@ -15,15 +15,16 @@ from lognet_fpga.errors import OutputError
 from lognet_fpga.report import Report
 
 TICK_S = 0.2  # between two redraws of the line on a terminal
-HEARTBEAT_S = 30.0  # between two signs of life elsewhere
+HEARTBEATS_S = (2.0, 5.0, 10.0, 20.0, 30.0)  # from one sign of life to the next elsewhere; the last one repeats
 SPINNER = "|/-\\"
 
 
 class Reporter:
     """Shows stages (it is a Progress), results and errors.
 
-    as_json: stdout gets exactly one JSON object and nothing else.  On a terminal the running stage has one line that
-    is redrawn; elsewhere every start and end is a plain line.
+    as_json: stdout gets exactly one JSON object and nothing else.  Every stage that ends has a lasting line, and a
+    heading before it where it has something inside.  On a terminal the running stage also has a line that is redrawn;
+    elsewhere it gives a sign of life now and then.
     """
 
     def __init__(self, program: str, as_json: bool = False) -> None:
@@ -33,15 +34,15 @@ class Reporter:
         self._start = time.monotonic()
         self._tty = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._drawn = False
-        self._depth = 0
+        self._stages: list[_Stage] = []  # the running ones, outermost first
 
     @contextmanager
     def stage(self, name: str) -> Iterator[_Stage]:
         """Progress.stage: shows name, elapsed seconds and what the stage says of itself."""
-        stage = _Stage(self, name, self._depth)
-        if not self._tty:
-            self._line(f"{stage.indent}{name} ...")
-        self._depth += 1
+        if self._stages:
+            self._stages[-1].head()
+        stage = _Stage(self, name, len(self._stages))
+        self._stages.append(stage)
         stopped = threading.Event()
         ticker = threading.Thread(target=self._tick, args=(stage, stopped), daemon=True)
         ticker.start()
@@ -49,8 +50,11 @@ class Reporter:
         try:
             yield stage
             outcome = "done"
+        except KeyboardInterrupt:
+            outcome = "interrupted"
+            raise
         finally:
-            self._depth -= 1
+            self._stages.pop()
             stopped.set()
             ticker.join()
             self._line(f"{stage.indent}{name}: {outcome}, {stage.elapsed_s:.1f} s")
@@ -62,6 +66,14 @@ class Reporter:
         else:
             self._stdout(report.text())
 
+    def after(self, text: str) -> None:
+        """What the user may want to do next, behind the report; programs do not want it."""
+        if not self._as_json:
+            self._stdout(f"\n{text}\n")
+
+    def warning(self, message: str) -> None:
+        self._line(f"{self._program}: warning: {message}")
+
     def error(self, message: str, *, kind: str, exit_code: int, detail: str = "") -> None:
         """Say an error on stderr and, as JSON, on stdout too.  detail: a traceback, stderr only."""
         self._line(f"{detail}{self._program}: error: {message}")
@@ -70,12 +82,13 @@ class Reporter:
 
     def _tick(self, stage: _Stage, stopped: threading.Event) -> None:
         turn = 0
-        while not stopped.wait(TICK_S if self._tty else HEARTBEAT_S):
-            text = f"{stage.name}{stage.state()} {stage.elapsed_s:.0f} s"
-            if not self._tty:
-                self._line(f"{stage.indent}{text}")
-            elif self._depth == stage.depth + 1:  # the innermost stage owns the line
-                self._draw(f"{stage.indent}{SPINNER[turn % len(SPINNER)]} {text}")
+        while not stopped.wait(TICK_S if self._tty else HEARTBEATS_S[min(turn, len(HEARTBEATS_S) - 1)]):
+            if self._stages[-1:] == [stage]:  # the innermost one has the word
+                text = f"{stage.name}{stage.state()}, {stage.elapsed_s:.0f} s"
+                if self._tty:
+                    self._draw(f"{stage.indent}{SPINNER[turn % len(SPINNER)]} {text}")
+                else:
+                    self._line(f"{stage.indent}{text} ...")
             turn += 1
 
     def _line(self, text: str) -> None:
@@ -111,6 +124,7 @@ class _Stage:
         self._reporter = reporter
         self._start = time.monotonic()
         self._counts: tuple[int, int] | None = None
+        self._headed = False
 
     @property
     def indent(self) -> str:
@@ -120,14 +134,21 @@ class _Stage:
     def elapsed_s(self) -> float:
         return time.monotonic() - self._start
 
+    def head(self) -> None:
+        """The stage's name on a line of its own, above what is inside; once."""
+        if not self._headed:
+            self._headed = True
+            self._reporter._line(f"{self.indent}{self.name} ...")
+
     def note(self, text: str) -> None:
+        self.head()
         self._reporter._line(f"{self.indent}  {text}")
 
     def update(self, done: int, total: int) -> None:
         self._counts = (done, total)
 
     def state(self) -> str:
-        return f" {self._counts[0]:,}/{self._counts[1]:,}" if self._counts else ""
+        return f": {self._counts[0]:,} of {self._counts[1]:,}" if self._counts else ""
 
 
 def _write(stream: TextIO, text: str) -> None:

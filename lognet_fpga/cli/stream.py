@@ -41,7 +41,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
 
     with reporter.stage("read bundle") as stage:
         bundle = read_bundle(arguments.bundle)
-        stage.note(f"{bundle.name} for {bundle.board_name}, SHA-256 {bundle.digest[:12]}")
+        stage.note(f"{bundle.name} for {bundle.board_title}, SHA-256 {bundle.digest[:12]}")
     with reporter.stage("read frames") as stage:
         frames = load_frames(arguments.frames, bundle.input_shape, limit=arguments.limit)
         stage.note(f"{len(frames):,} frames{'' if frames.labels is None else ' with labels'}")

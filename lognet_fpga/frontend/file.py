@@ -15,6 +15,7 @@ from lognet_fpga.errors import ModelError, UnsupportedModelError
 
 OLDEST_OPSET = 7
 STANDARD_DOMAINS = ("", "ai.onnx")
+_COPY_AGAIN = "copy the file again, or export the model again as .onnx"
 _FLOAT_TYPES = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE)
 _SEQUENTIAL = {"LSTM": "recurrent", "GRU": "recurrent", "RNN": "recurrent",
                "Loop": "control flow", "If": "control flow", "Scan": "control flow"}
@@ -59,11 +60,11 @@ def _read_bytes(path: Path) -> bytes:
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
-        raise ModelError(f"no such file: {path}") from error
+        raise ModelError(f"no such file: {path}", hint="give the path of the .onnx file") from error
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}") from error
     if not data:
-        raise ModelError(f"{path} is empty")
+        raise ModelError(f"{path} is empty", hint=_COPY_AGAIN)
     return data
 
 
@@ -72,14 +73,14 @@ def _parse(path: Path, data: bytes) -> onnx.ModelProto:
     try:
         model.ParseFromString(data)
     except (DecodeError, UnicodeDecodeError) as error:
-        raise ModelError(f"{path} is not an ONNX file, or it is truncated") from error
+        raise ModelError(f"{path} is not an ONNX file, or it is truncated", hint=_COPY_AGAIN) from error
     # Some foreign files happen to parse as a message without any of a model's fields.
     if not model.ir_version or not model.graph.node:
-        raise ModelError(f"{path} is not an ONNX model, or it is truncated: it holds no graph")
+        raise ModelError(f"{path} is not an ONNX model, or it is truncated: it holds no graph", hint=_COPY_AGAIN)
     # protobuf hands out names that are not UTF-8 as bytes.
     names = [name for node in model.graph.node for name in (node.name, node.op_type, *node.input, *node.output)]
     if any(isinstance(name, bytes) for name in names):
-        raise ModelError(f"{path} is damaged: names in its graph are not text")
+        raise ModelError(f"{path} is damaged: names in its graph are not text", hint=_COPY_AGAIN)
     return model
 
 

@@ -17,10 +17,11 @@ def fifo(clk, rst, in_valid, in_data, out_valid, out_data, out_ready, room, *, d
     Latency: FIFO_LATENCY.  Throughput: one beat a cycle.
     """
     memory = [vector(len(in_data)) for _ in range(depth)]
-    write, read, read_next, settled = counter(depth), counter(depth), counter(depth), counter(depth)
+    # Pointers count to twice the depth: a full memory must not look empty.
+    write, read, read_next, settled = counter(2 * depth), counter(2 * depth), counter(2 * depth), counter(2 * depth)
     level = counter(depth + 1)
     valid, pop = flag(), flag()
-    threshold, wrap = depth - reserve, depth - 1
+    threshold, wrap, place = depth - reserve, 2 * depth - 1, (depth - 1).bit_length()
 
     @always_comb
     def occupied():
@@ -68,8 +69,8 @@ def fifo(clk, rst, in_valid, in_data, out_valid, out_data, out_ready, room, *, d
     @always(clk.posedge)
     def access():
         if in_valid:
-            memory[write].next = in_data
-        out_data.next = memory[read_next]
+            memory[write[place:]].next = in_data
+        out_data.next = memory[read_next[place:]]
 
     return occupied, popping, lookahead, offer, pointers, access
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lognet_fpga.errors import UnsupportedModelError, UsageError
-from lognet_fpga.ir.graph import Conv, Graph, Identity, Node
+from lognet_fpga.ir.graph import Conv, Graph, HostOp, Identity, Node
 from lognet_fpga.partition.layers import FloatLayer
 from lognet_fpga.partition.walk import Problem, Span, main_path, walk
 
@@ -75,7 +75,9 @@ def _placements(graph: Graph, path: tuple[Node, ...], span: Span) -> tuple[Place
     out = []
     for node in graph.nodes:
         if id(node) not in on_fpga:
-            out.append(Placement(node.name, node.op_type, "host", "after the cut"))
+            reason = (f"after the cut; {node.op.problem}" if isinstance(node.op, HostOp)
+                      else f"after the cut behind conv layer {len(span.layers)}, the last one asked for")
+            out.append(Placement(node.name, node.op_type, "host", reason))
             continue
         layer = layer_of[node.name]
         place = f"conv layer {order[layer]} of {len(span.layers)}"

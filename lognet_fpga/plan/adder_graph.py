@@ -11,18 +11,22 @@ import json
 import os
 import sys
 import warnings
-from dataclasses import asdict, dataclass
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from lognet_fpga import cache
 from lognet_fpga.errors import VerificationError
+from lognet_fpga.ir.quant import QuantGraph
+from lognet_fpga.progress import NoProgress, Progress
 from lognet_fpga.tools import Tool, run_tool
 
 VERSION = "1"  # of the normalized form; part of the cache key
+GROUP_WEIGHTS = 25_000  # nonzero weights solved at once: about 20 seconds
 ZERO = -1  # node number of an output that is always zero
-_LARGE = 2_000  # nonzero weights from which da4ml takes long enough to run as a process of its own
+_LARGE = 300  # nonzero weights from which da4ml takes long enough to run as a process of its own
 
 
 @dataclass(frozen=True)
@@ -88,15 +92,37 @@ class AdderGraph:
                    tuple(Output(*row) for row in data["outputs"]), data["solver"])
 
 
+def solve_layers(quant: QuantGraph, progress: Progress = NoProgress()) -> tuple[AdderGraph, ...]:
+    """solve for every layer, side by side: one layer's search takes one core."""
+    with (progress.stage("search the adder graph of each layer") as stage,
+          ThreadPoolExecutor(max(1, os.cpu_count() or 1)) as pool):
+        tasks = [pool.submit(solve, layer.weights.reshape(len(layer.codes), -1), layer.in_bits) for layer in quant.layers]
+        try:
+            for done, task in enumerate(as_completed(tasks), 1):
+                task.result()
+                stage.update(done, len(tasks))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return tuple(task.result() for task in tasks)
+
+
 def solve(weights: np.ndarray, in_bits: int) -> AdderGraph:
     """The graph of y = weights @ x for x of in_bits unsigned bits; weights: (outputs, inputs) integers.
 
-    Cached by content.  Without da4ml (no wheel on this platform) a balanced tree a row is built, without sharing.
-    Raises VerificationError if the graph does not compute exactly the matrix.
+    Layers with many weights are solved in groups of outputs, since the search takes more than linear time; nothing is
+    shared between groups.  Each group is cached by content.  Without da4ml (no wheel on this platform) a balanced
+    tree a row is built, without sharing.  Raises VerificationError if a graph does not compute exactly its matrix.
     """
     weights = np.asarray(weights, np.int64)
+    groups = max(1, -(-np.count_nonzero(weights) // GROUP_WEIGHTS))
+    graphs = [_solve_group(rows, in_bits) for rows in np.array_split(weights, min(groups, len(weights)))]
+    return graphs[0] if len(graphs) == 1 else _side_by_side(graphs)
+
+
+def _solve_group(weights: np.ndarray, in_bits: int) -> AdderGraph:
     solver = _solver_name()
-    key = cache.digest(VERSION, solver, str(in_bits), str(weights.shape), weights.tobytes())
+    key = cache.digest(VERSION, solver, str(in_bits), str(weights.shape), np.ascontiguousarray(weights).tobytes())
 
     def make(folder: Path) -> None:
         if solver == "balanced tree":
@@ -112,6 +138,20 @@ def solve(weights: np.ndarray, in_bits: int) -> AdderGraph:
 
     folder, _ = cache.cached("adders", key, make)
     return AdderGraph.from_json((folder / "graph.json").read_text())
+
+
+def _side_by_side(graphs: list[AdderGraph]) -> AdderGraph:
+    """One graph that has the outputs of all, over the same inputs."""
+    inputs, adders, outputs = graphs[0].inputs, [], []
+    for graph in graphs:
+        offset = len(adders)
+
+        def moved(node: int) -> int:
+            return node + offset if node >= inputs else node
+
+        adders += [replace(adder, a=moved(adder.a), b=moved(adder.b)) for adder in graph.adders]
+        outputs += [replace(out, node=moved(out.node)) for out in graph.outputs]
+    return AdderGraph(inputs, tuple(adders), tuple(outputs), graphs[0].solver)
 
 
 def _solver_name() -> str:

@@ -16,7 +16,7 @@ from lognet_fpga.plan.model import Board, HardwarePlan, LayerPlan, Resources
 from lognet_fpga.plan.resources import SHELL, layer_resources
 from lognet_fpga.plan.serial import SerialSchedule, schedule
 from lognet_fpga.plan.slots import slot_raster
-from lognet_fpga.plan.timing import result_latency
+from lognet_fpga.plan.timing import LINE_MEMORY_CYCLES, result_latency
 
 HEADROOM = 0.95  # share of LUTs and flip-flops that a plan may take: the estimates are within 5% of Yosys
 MODEL_FRAMES = 4  # frames run through the cycle model; the last interval is the steady state
@@ -33,7 +33,7 @@ def plan_hardware(quant: QuantGraph, graphs: tuple[AdderGraph, ...], board: Boar
     clk_mhz = clk_mhz or board.clk_mhz
     planner = _Planner(quant, graphs, board, clk_mhz)
     if fps is not None:
-        plan = planner.plan(clk_mhz * 1e6 / fps)
+        plan = planner.plan(clk_mhz * 1e6 / fps * (1 + 1e-9))  # a rate that some plan states must find that plan again
         if plan is None:
             fastest = planner.plan(planner.budgets()[0])
             raise DoesNotFitError(f"{fps:,.0f} frames a second is more than these layers can do at {clk_mhz:g} MHz",
@@ -69,16 +69,19 @@ class _Planner:
         """(digits of an accumulator, digits of an input activation)."""
         return -(-self.acc_bits[index] // digit_bits), -(-self.quant.layers[index].in_bits // digit_bits)
 
-    def cycles(self, index: int, digit_bits: int) -> int:
-        """Least cycles a frame of a layer that works on digit_bits a cycle."""
+    def cycles(self, index: int, digit_bits: int) -> float:
+        """Least cycles a frame of a layer that works on digit_bits a cycle; infinite where it cannot."""
         n_digits, in_digits = self.digits(index, digit_bits)
-        return self.rasters[index].cycles(n_digits, in_digits)
+        raster = self.rasters[index]
+        if len(raster.col_flags) * in_digits < LINE_MEMORY_CYCLES:
+            return math.inf
+        return raster.cycles(n_digits, in_digits)
 
     def budgets(self) -> list[int]:
         """Every number of cycles a frame at which some layer can change its digit width, fastest first."""
         every = [{self.cycles(i, d) for d in range(1, bits + 1)} for i, bits in enumerate(self.acc_bits)]
         fastest, slowest = max(min(some) for some in every), max(max(some) for some in every)
-        return sorted(c for c in set().union(*every) if fastest <= c <= slowest)
+        return sorted(c for c in set().union(*every) if fastest <= c <= slowest and c < math.inf)
 
     def _schedule(self, index: int, digit_bits: int) -> SerialSchedule:
         return schedule(self.graphs[index], digit_bits, self.digits(index, digit_bits)[0])
@@ -125,10 +128,13 @@ class _Planner:
 
 
 def accumulator_bits(layer: QuantLayer) -> int:
-    """Bits of a two's complement accumulator that cannot overflow and whose sign lies above the bits kept."""
+    """Bits of a two's complement accumulator that cannot overflow and whose sign lies above the bits kept.
+
+    Never fewer than an input activation has, so that a computing slot is long enough to shift its input in.
+    """
     low, high = layer.accumulator_range()
     exact = max(high.bit_length(), (-low - 1).bit_length() if low < 0 else 0) + 1
-    return max(exact, layer.shift + layer.out_bits + 1)
+    return max(exact, layer.shift + layer.out_bits + 1, layer.in_bits)
 
 
 def channels_per_beat(layer: QuantLayer, ii_cycles: int, *, last: bool) -> int:
@@ -170,8 +176,9 @@ def size_fifos(layers: tuple[QuantLayer, ...], plans: list[LayerPlan],
              for layer, plan, reserve in zip(layers, plans, reserves)]
     ample = [max(low, 1 << (2 * layer.out_shape[2] * -(-layer.codes.shape[0] // plan.channels_per_beat) - 1).bit_length())
              for low, layer, plan in zip(least, layers, plans)]
-    counts = run(ample)
-    best = counts.cycles_per_frame
+    best = run([0] * len(plans)).cycles_per_frame  # with FIFOs that are never full
+    while (counts := run(ample)).cycles_per_frame > best:
+        ample = [2 * depth for depth in ample]
     depths = list(ample)
     for index in range(len(depths)):
         while depths[index] > least[index]:

@@ -68,6 +68,18 @@ def load_frames(source: Path, shape: tuple[int, int, int], *, limit: int | None 
     return frames
 
 
+def require_classes(labels: np.ndarray | None, classes: int) -> None:
+    """Raise InputError where a label is not the number of one of `classes` classes."""
+    if labels is None:
+        return
+    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
+    if len(wrong):
+        raise InputError(f"{len(wrong):,} of {len(labels):,} labels are no class of the model, which has {classes:,} scores "
+                         f"(classes 0 to {classes - 1:,}): frame {wrong[0]} has label {labels[wrong[0]]}",
+                         hint="number the classes the way the model was trained; where the frames are a folder, its "
+                              "subfolders must be the model's classes in the order of their names")
+
+
 def _from_arrays(source: Path, shape: tuple[int, int, int], limit: int | None) -> Frames:
     arrays = _load_arrays(source)
     key = next((key for key in FRAME_KEYS if key in arrays), None)
@@ -105,8 +117,8 @@ def _to_nchw(where: str, array: np.ndarray, shape: tuple[int, int, int]) -> np.n
         return array.transpose(0, 3, 1, 2)
     if array.ndim == 3 and channels == 1 and array.shape[1:] == (height, width):
         return array[:, None]
-    raise InputError(f"{where} has shape {array.shape}, but the model takes frames of {channels} channels, "
-                     f"{height} high and {width} wide",
+    raise InputError(f"{where} has shape {array.shape}, but the model takes frames of {channels} "
+                     f"{'channel' if channels == 1 else 'channels'}, {height} high and {width} wide",
                      hint=f"give (n, {channels}, {height}, {width}) or (n, {height}, {width}, {channels})")
 
 

@@ -20,7 +20,7 @@ class SimulatedDevice:
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
         self._golden: OnnxFunction | None = None
-        self.description = (f"simulated {bundle.board_name}: bit-exact values, cycle-true time at "
+        self.description = (f"simulated {bundle.board_title}: bit-exact values, cycle-true time at "
                             f"{bundle.clk_mhz:g} MHz; no board was used")
 
     def open(self) -> None:
@@ -37,7 +37,7 @@ class SimulatedDevice:
         return Simulated(value, unit, f"PL, cycle-true at {self._bundle.clk_mhz:g} MHz")
 
     def power(self) -> str:
-        return f"no power figure: nothing was measured, the device is simulated; {self._bundle.power_sensor}"
+        return f"not measured, for no board was used (sensor of a {self._bundle.board_title}: {self._bundle.power_sensor})"
 
     def close(self) -> None:
         self._golden = None

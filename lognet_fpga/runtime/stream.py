@@ -14,7 +14,7 @@ import numpy as np
 
 from lognet_fpga.errors import InputError
 from lognet_fpga.runtime.device import DeviceRun
-from lognet_fpga.runtime.frames import Frames
+from lognet_fpga.runtime.frames import Frames, require_classes
 from lognet_fpga.runtime.session import Session
 from lognet_fpga.runtime.values import Measured, Value
 
@@ -46,8 +46,8 @@ def stream(session: Session, frames: Frames, batch: int = 64,
            on_progress: Callable[[int, int], None] = lambda done, total: None) -> StreamResult:
     """Classify all frames, `batch` at a time (the last batch may be smaller).
 
-    on_progress(done, total) is called after every batch, in frames.  Raises InputError for a batch below 1 or no
-    frames, and whatever the session raises.
+    on_progress(done, total) is called after every batch, in frames.  Raises InputError for a batch below 1, no
+    frames or labels that are no classes, and whatever the session raises.
     """
     if batch < 1:
         raise InputError(f"the batch must be 1 frame or more, not {batch}")
@@ -59,6 +59,8 @@ def stream(session: Session, frames: Frames, batch: int = 64,
     for run in _device_runs(session, frames.frames, batch):
         tail_start = time.perf_counter()
         scores.append(session.tail(run.activations))
+        if not done:
+            require_classes(frames.labels, scores[0].shape[1])
         tail_s += time.perf_counter() - tail_start
         pl_us += run.pl_cycles / run.clk_mhz
         done += len(run.activations)

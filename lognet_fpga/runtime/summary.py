@@ -14,12 +14,14 @@ SHOWN_PREDICTIONS = 10
 def stream_report(session: Session, frames: Frames, result: StreamResult) -> Report:
     """What `lognet-stream` prints: figures, accuracy beside that of the float model, the first predictions."""
     bundle = session.bundle
-    stages = (("FPGA, back to back", f"batches of {min(result.batch, len(result))}", result.pl_rate),
-              ("FPGA, one frame", "latency", result.pl_latency),
-              ("host tail", f"batches of {min(result.batch, len(result))}", result.tail_rate),
-              ("end to end", f"batches of {min(result.batch, len(result))}", result.wall_rate))
+    batches = f"batches of {min(result.batch, len(result)):,}"
+    stages = (("FPGA: the convolution layers", batches, result.pl_rate),
+              ("FPGA: latency of a frame", "one frame", result.pl_latency),
+              ("host: the rest of the model", batches, result.tail_rate),
+              ("end to end, both at a time", batches, result.wall_rate))
+    explained = ("PL: programmable logic, the part of the chip that is the FPGA; fps: frames per second",)
     sections = [Section("", (f"device  {session.device.description}", f"frames  {len(result):,}")),
-                Section("Speed", (), Table(("stage", "of", "figure"), stages)),
+                Section("Speed", explained, Table(("stage", "sent as", "figure"), stages)),
                 Section("Power", (result.power,)),
                 *_accuracy_section(bundle, result),
                 _prediction_section(bundle, frames, result)]
@@ -28,21 +30,22 @@ def stream_report(session: Session, frames: Frames, result: StreamResult) -> Rep
             "tail_rate": result.tail_rate.to_dict(), "wall_rate": result.wall_rate.to_dict(), "power": result.power,
             "top1": result.top1, "accuracy_at_deploy": dict(bundle.accuracy) if bundle.accuracy else None,
             "predictions": result.predictions.tolist()}
-    return Report(f"{bundle.name} on {bundle.board_name}", tuple(sections), data)
+    return Report(f"{bundle.name} on {bundle.board_title}", tuple(sections), data)
 
 
 def _accuracy_section(bundle: Bundle, result: StreamResult) -> list[Section]:
     lines = []
     if result.top1 is not None:
-        lines.append(f"top-1 {result.top1:.2%} of {len(result):,} frames streamed")
+        lines.append(f"this run: right class (top-1) {result.top1:.2%} of {len(result):,} frames")
     known = bundle.accuracy or {}
-    named = [f"{text} {known[key]:.2%}" for key, text in (("float_top1", "float model top-1"),
-                                                          ("deployed_top1", "deployed top-1"),
+    named = [f"{text} {known[key]:.2%}" for key, text in (("float_top1", "float model"),
+                                                          ("deployed_top1", "deployed model"),
                                                           ("agreement", "same class from both"))
              if isinstance(known.get(key), (int, float))]
     if named:
         count = known.get("frames")
-        lines.append(f"when deployed{f', on {count:,} frames' if isinstance(count, int) else ''}: {', '.join(named)}")
+        lines.append(f"counted by lognet-deploy{f' on {count:,} frames' if isinstance(count, int) else ''}: "
+                     f"{', '.join(named)}")
     return [Section("Accuracy", tuple(lines))] if lines else []
 
 

@@ -55,7 +55,7 @@ def verify(design: VerilogDesign, quant: QuantGraph, golden: bytes, frames: np.n
             first.append(Difference(level, layer, frame, channel, y, x, int(expected[at]), int(got[at])))
 
     expected = _run_golden(golden, quant, frames, progress)
-    with progress.stage("compare the NumPy reference with golden.onnx") as stage:
+    with progress.stage("run the NumPy reference") as stage:
         batches = []
         for start in range(0, len(frames), _BATCH):
             batches.append(quant.run_layers(frames[start:start + _BATCH]))
@@ -68,7 +68,7 @@ def verify(design: VerilogDesign, quant: QuantGraph, golden: bytes, frames: np.n
     settle = RESET_CYCLES + plan.cycles_per_frame  # the padding after reset takes less than a frame
     free = run_rtl(simulator, design, frames, cycle_cap=cap + settle, settle_cycles=settle, progress=progress)
     stalled = run_rtl(simulator, design, frames, idle_percent=IDLE_PERCENT, stall_percent=STALL_PERCENT, seed=seed,
-                      cycle_cap=10 * cap, random_state=True, progress=progress)
+                      cycle_cap=10 * cap, random_state=True, progress=progress, step="simulate the Verilog with stalls")
     last = quant.layers[-1]
     for level, run in ((FREE, free), (STALLED, stalled)):
         problems += [f"{level}: {problem}" for problem in run.problems]

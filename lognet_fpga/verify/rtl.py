@@ -43,7 +43,7 @@ class RtlRun:
 
 def run_rtl(executable: Path, design: VerilogDesign, frames: np.ndarray, *, idle_percent: int = 0,
             stall_percent: int = 0, seed: int = 1, cycle_cap: int = DEFAULT_CYCLE_CAP, settle_cycles: int = 0, random_state: bool = False,
-            register_addresses: Sequence[int] = (), progress: Progress = NoProgress()) -> RtlRun:
+            register_addresses: Sequence[int] = (), progress: Progress = NoProgress(), step: str = "simulate the Verilog") -> RtlRun:
     """Stream frames, (n, channels, h, w) uint8, through the simulator that compile_simulator made from design.
 
     idle_percent, stall_percent: how often, 0..90, the source idles and the sink stalls; 0 for never.  With other values
@@ -51,10 +51,11 @@ def run_rtl(executable: Path, design: VerilogDesign, frames: np.ndarray, *, idle
     finished frame after which the run ends as a deadlock.  settle_cycles: cycles after reset in which the source is
     silent, so that the first frame finds an idle overlay.  random_state: registers and memories without an initial
     value start with random bits and not with zeros.  register_addresses: AXI4-Lite addresses to read in the end.
+    step: what progress calls the run.
     """
     _check(design, frames, idle_percent, stall_percent)
     packed = design.source.pack(frames)
-    with tempfile.TemporaryDirectory(prefix="lognet-rtl-") as name, progress.stage("simulate the Verilog") as stage:
+    with tempfile.TemporaryDirectory(prefix="lognet-rtl-") as name, progress.stage(step) as stage:
         folder = Path(name)
         packed.tofile(folder / "frames.bin")
         arguments = {"frames": folder / "frames.bin", "out": folder, "nframes": len(frames), "idle": idle_percent,

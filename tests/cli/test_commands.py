@@ -64,11 +64,12 @@ def fake_deploy(command: Command, body: str, *arguments: object, **options) -> s
 def fake_source(body: str) -> str:
     lines = "\n".join(f"    {line}" for line in body.splitlines())
     return ("import sys, types, os, errno, time\n"
+            "from pathlib import Path\n"
             "from lognet_fpga.errors import *\n"
             "from lognet_fpga.report import Report, Section, Table\n"
             f"def deploy(config, progress):\n{lines}\n"
             "    report = Report('title', (Section('heading', ('a line',)),), {'fps': 5})\n"
-            "    return types.SimpleNamespace(report=report, bundle_path='out/model.lognet')\n"
+            "    return types.SimpleNamespace(report=report, bundle_path=Path('out/model.lognet'))\n"
             "fake = types.ModuleType('lognet_fpga.deploy'); fake.deploy = deploy\n"
             "sys.modules['lognet_fpga.deploy'] = fake\n"
             "from lognet_fpga.cli.deploy import main\n"
@@ -81,7 +82,7 @@ def test_stream_prints_figures_and_accuracy(command, demo):
     done = command("stream", demo[0], "--frames", demo[1], "--batch", 4)
     assert done.returncode == 0
     assert "(simulated PL, cycle-true at 100 MHz)" in done.stdout and "(measured on this host" in done.stdout
-    assert "top-1 100.00% of 9 frames" in done.stdout
+    assert "(top-1) 100.00% of 9 frames" in done.stdout
     assert "stream: done" in done.stderr and "\r" not in done.stderr
 
 
@@ -169,14 +170,14 @@ def test_deploy_refuses_options_out_of_range(command, option):
     ("UnsupportedModelError('two operators', context=['Gelu', 'Erf'])", 4, "two operators\n  Gelu\n  Erf\n"),
     ("DoesNotFitError('too large')", 6, "too large"), ("VerificationError('differs')", 7, "differs"),
     ("MissingToolError('no yosys')", 9, "no yosys"), ("ToolError('yosys failed')", 11, "yosys failed"),
-    ("OSError(errno.ENOSPC, 'No space left on device', '/disk/x')", 10, "no space left on the device for /disk/x"),
+    ("OSError(errno.ENOSPC, 'No space left on device', '/disk/x')", 10, "no space left on device: /disk/x"),
     ("KeyboardInterrupt", 130, "lognet-deploy: error: interrupted"),
 ])
 def test_every_error_has_its_text_and_exit_code(command, raised, code, says):
     body = f"with progress.stage('plan'):\n    raise {raised}"
     done = fake_deploy(command, body, "m.onnx")
     assert_error(done, code)
-    assert says in done.stderr and "plan: failed" in done.stderr
+    assert says in done.stderr and f"plan: {'interrupted' if code == 130 else 'failed'}" in done.stderr
     assert json.loads(fake_deploy(command, body, "m.onnx", "--json").stdout)["error"]["exit_code"] == code
 
 
@@ -192,15 +193,15 @@ def test_a_defect_is_one_line_and_the_traceback_is_saved(command):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_and_sigterm_end_with_one_line(command, number):
-    process = subprocess.Popen([sys.executable, "-c", fake_source("with progress.stage('long'):\n    time.sleep(60)"),
+    process = subprocess.Popen([sys.executable, "-c", fake_source("with progress.stage('long') as s:\n    s.note('x')\n    time.sleep(60)"),
                                 "m.onnx"], cwd=ROOT, env=command.environment(), stderr=subprocess.PIPE, text=True)
-    assert process.stderr.readline() == "long ...\n"
+    assert process.stderr.readline() == "long ...\n" and process.stderr.readline() == "  x\n"
     start = time.monotonic()
     time.sleep(0.2)
     process.send_signal(number)
     rest = process.communicate(timeout=10)[1].splitlines()
     assert process.returncode == 130 and time.monotonic() - start < 5
-    assert len(rest) == 2 and rest[0].startswith("long: failed") and "interrupted" in rest[1]
+    assert len(rest) == 2 and rest[0].startswith("long: interrupted") and "interrupted" in rest[1]
 
 
 def test_a_reader_that_leaves_is_no_error(command):
@@ -232,4 +233,4 @@ def test_on_a_terminal_the_stage_has_one_line_that_moves(command):
     seen = os.read(parent, 10_000).decode()
     os.close(parent)
     assert done.returncode == 0
-    assert "\r\x1b[K| plan 3/7 0 s" in seen and seen.count("\n") == 1 and "plan: done, 0." in seen.splitlines()[-1]
+    assert "\r\x1b[K| plan: 3 of 7, 0 s" in seen and seen.count("\n") == 1 and "plan: done, 0." in seen.splitlines()[-1]

@@ -22,7 +22,7 @@ def test_preprocessing_is_its_formula(mean, std):
 
 
 def test_preprocessing_of_another_number_of_channels_is_refused():
-    with pytest.raises(UsageError, match="2 values.*3 channels"):
+    with pytest.raises(UsageError, match="2 values.*channels are 3"):
         Preprocessing(mean=(1.0, 2.0)).affine(3)
 
 

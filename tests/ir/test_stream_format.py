@@ -7,7 +7,7 @@ from lognet_fpga.ir.stream_format import StreamFormat
 
 
 def test_order_by_hand():
-    """Two rows of one column, three channels of 4 bits, two a beat: four beats, the second of each position half empty."""
+    """Two rows, one column, three channels of 4 bits, two a beat: the second beat of each position is half empty."""
     frame = np.array([[[0x1], [0x4]], [[0x2], [0x5]], [[0x3], [0x6]]], np.uint8)  # [channel][row][column]
     form = StreamFormat((3, 2, 1), 4, 2, 8)
     assert (form.beats_per_position, form.beats_per_frame) == (2, 4)
@@ -22,11 +22,13 @@ def test_columns_come_before_rows():
 def test_bits_that_cross_bytes():
     """Three channels of 5 bits in 16: 1 + (2 << 5) + (31 << 10)."""
     frame = np.array([1, 2, 31], np.uint8).reshape(3, 1, 1)
-    assert StreamFormat((3, 1, 1), 5, 3, 16).pack(frame[None]).ravel().tolist() == list((1 + (2 << 5) + (31 << 10)).to_bytes(2, "little"))
+    expected = list((1 + (2 << 5) + (31 << 10)).to_bytes(2, "little"))
+    assert StreamFormat((3, 1, 1), 5, 3, 16).pack(frame[None]).ravel().tolist() == expected
 
 
 @pytest.mark.parametrize("bits,channels,lanes,tdata", [
-    (8, 3, 3, 32), (8, 1, 1, 8), (4, 7, 2, 8), (4, 5, 5, 32), (8, 9, 4, 32), (1, 10, 3, 8), (5, 3, 2, 16), (8, 17, 17, 256)])
+    (8, 3, 3, 32), (8, 1, 1, 8), (4, 7, 2, 8), (4, 5, 5, 32), (8, 9, 4, 32), (1, 10, 3, 8), (5, 3, 2, 16),
+    (8, 17, 17, 256)])
 def test_round_trip(bits, channels, lanes, tdata):
     form = StreamFormat((channels, 3, 4), bits, lanes, tdata)
     frames = np.random.default_rng(channels).integers(0, 2**bits, (5, channels, 3, 4)).astype(np.uint8)

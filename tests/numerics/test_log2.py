@@ -35,7 +35,8 @@ def test_nearest_of_all_values(bits, seed):
 @pytest.mark.parametrize("bits", BITS)
 def test_values_beyond_full_scale_are_clipped(bits):
     top = max(VALUES[bits])
-    assert log2_codes(np.array([top + 0.4, 3.0 * top, 1e30, np.inf, -1e30, -np.inf]), bits).tolist() == [top] * 4 + [-top] * 2
+    x = np.array([top + 0.4, 3.0 * top, 1e30, np.inf, -1e30, -np.inf])
+    assert log2_codes(x, bits).tolist() == [top] * 4 + [-top] * 2
 
 
 def test_symmetric():

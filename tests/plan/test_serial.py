@@ -19,7 +19,8 @@ def accumulator_bits(matrix: np.ndarray, in_bits: int) -> int:
     return max(int(high).bit_length(), int(-low).bit_length()) + 1
 
 
-def simulate(graph: AdderGraph, plan: SerialSchedule, slots: list[tuple[int, np.ndarray]], seed: int) -> list[list[int]]:
+def simulate(graph: AdderGraph, plan: SerialSchedule, slots: list[tuple[int, np.ndarray]],
+             seed: int) -> list[list[int]]:
     """Outputs of every slot, as integers modulo 2**(digit_bits * n_digits), before their sign.
 
     slots: (first cycle, inputs).  An adder is one full adder a bit and a carry register, whose content is random
@@ -78,7 +79,8 @@ def expected(graph: AdderGraph, matrix: np.ndarray, values: np.ndarray, modulus:
     return [(-int(total) if out.negate else int(total)) % modulus for out, total in zip(graph.outputs, matrix @ values)]
 
 
-@pytest.mark.parametrize("name", ["random", "zero rows", "one nonzero", "negative rows", "opposite rows", "all zero", "any integers"])
+@pytest.mark.parametrize("name", ["random", "zero rows", "one nonzero", "negative rows", "opposite rows", "all zero",
+                                  "any integers"])
 def test_every_digit_width(name):
     matrix = MATRICES[name]
     graph = solve(matrix, IN_BITS)

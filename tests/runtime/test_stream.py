@@ -123,8 +123,8 @@ def test_the_report_tells_simulated_from_measured(session):
     text = report.text()
     assert "fps (simulated PL, cycle-true at 100 MHz)" in text
     assert "fps (measured on this host)" in text
-    assert "board PYNQ-Z2 has no power sensor" in text and "no power figure" in text
-    assert "float model top-1 90.00%, deployed top-1 80.00%" in text
+    assert "board PYNQ-Z2 has no power sensor" in text and "not measured, for no board was used" in text
+    assert "float model 90.00%, deployed model 80.00%" in text
     assert "cat" in text and "first 10" in text
     assert report.data["frames"] == len(report.data["predictions"]) == 12
     assert report.data["pl_rate"]["source"] == "simulated"

@@ -1,0 +1,60 @@
+"""What a deployment starts from, looked at before the slow stages: frames, tools, the place for the bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from lognet_fpga.build.yosys import find_yosys
+from lognet_fpga.bundle import check_place, safe_name
+from lognet_fpga.config import DeployConfig
+from lognet_fpga.errors import ModelError
+from lognet_fpga.ir.graph import Graph
+from lognet_fpga.runtime.frames import Frames, load_frames, require_classes
+from lognet_fpga.tools import find_cxx, find_verilator
+
+CALIBRATION_FRAMES = 256
+ACCURACY_FRAMES = 1000
+VERIFIED_FRAMES = 8
+_NOISE_FRAMES = 64
+_NOISE_SEED = 1
+
+
+def check_surroundings(config: DeployConfig) -> None:
+    """Raise the ModelError, MissingToolError or OutputError that would otherwise come after minutes of work."""
+    if not config.model.exists():  # before the question of tools: more often the reason
+        raise ModelError(f"no such file: {config.model}", hint="give the path of the .onnx file")
+    if config.verify:
+        find_verilator()
+        find_cxx()
+    if config.synth:
+        find_yosys()
+    check_place(safe_name(config.model.stem), config.out_folder)
+
+
+def read_frames(config: DeployConfig, graph: Graph) -> Frames:
+    """The user's frames, or noise: enough to size and verify the hardware, no use for accuracy.
+
+    Raises InputError for frames that the model cannot take and labels that it does not know.
+    """
+    shape = graph.input_shape
+    if config.frames is None:
+        return Frames(np.random.default_rng(_NOISE_SEED).integers(0, 256, (_NOISE_FRAMES, *shape), dtype=np.uint8))
+    frames = load_frames(config.frames, shape, limit=CALIBRATION_FRAMES + ACCURACY_FRAMES)
+    scores = next((node.out_shape for node in graph.nodes if graph.output in node.outputs), ())
+    if scores and min(scores) > 0:
+        require_classes(frames.labels, int(np.prod(scores)))
+    return frames
+
+
+def verified(frames: Frames) -> np.ndarray:
+    """The frames that go through every level, two at least, for cycles per frame are measured from one to the next."""
+    vectors = frames.frames[:VERIFIED_FRAMES]
+    return vectors if len(vectors) > 1 else np.repeat(vectors, 2, axis=0)
+
+
+def unseen(frames: Frames) -> Frames:
+    """The frames that calibration did not use; all of them where too few are left to say anything."""
+    first = CALIBRATION_FRAMES if len(frames) >= 2 * CALIBRATION_FRAMES else 0
+    return Frames(frames.frames[first:], None if frames.labels is None else frames.labels[first:])

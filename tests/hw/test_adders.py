@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lognet_fpga.hw.adders import AdderShape, serial_adders
+from lognet_fpga.hw.wiring import flag, vector
+from lognet_fpga.plan.adder_graph import solve
+from lognet_fpga.plan.serial import schedule
+from lognet_fpga.plan.timing import TAP_LATENCY
+from tests.hw.bench import run
+from tests.hw.beats import digits, merge
+from tests.shallow import shallow
+
+IN_BITS = 4
+MATRICES = {
+    "mixed": np.array([[1, -2, 0, 8], [0, 0, 4, -4], [-16, 1, 1, 2]]),
+    "a zero row, a negative row": np.array([[0, 0, 0], [-1, -2, -8], [4, 0, 0], [0, -4, 0]]),
+    "one weight": np.array([[64]]),
+    "random": np.random.default_rng(1).choice([0, 0, 1, -1, 2, -4, 8, -32], (4, 6)),
+}
+
+
+@pytest.mark.parametrize("digit_bits", [1, 2, 3, 5, 30])
+@pytest.mark.parametrize("name", MATRICES)
+def test_matrix_times_window_plus_bias(name, digit_bits):
+    """Computing slots and shorter ones between them, as close together as they may be, some with a pause."""
+    matrix = MATRICES[name]
+    rng = np.random.default_rng(digit_bits)
+    bias = rng.integers(-200, 200, len(matrix))
+    top = 2**IN_BITS - 1
+    high, low = np.maximum(matrix, 0).sum(axis=1) * top + bias, np.minimum(matrix, 0).sum(axis=1) * top + bias
+    acc_bits = int(max(high.max(), -low.min())).bit_length() + 1
+    digit_bits = min(digit_bits, acc_bits)
+    n_digits, in_digits = -(-acc_bits // digit_bits), -(-IN_BITS // digit_bits)
+    graph = solve(matrix, IN_BITS)
+    shape = AdderShape(graph, schedule(graph, digit_bits, n_digits), tuple(int(b) for b in bias))
+
+    slots, at = [], 5
+    for number in range(24):
+        computes = bool(rng.integers(0, 3)) or number == 23
+        slots.append((at, computes, rng.integers(0, top + 1, matrix.shape[1])))
+        at += n_digits if computes else in_digits
+        at += int(rng.integers(1, 5)) if rng.integers(0, 4) == 0 else 0
+    starts = {begin: computes for begin, computes, _ in slots}
+    words = {}  # cycle: taps
+    for begin, _, values in slots:
+        for place in range(in_digits):
+            lanes = [digits(int(value), digit_bits, in_digits)[place] for value in values]
+            words[begin + TAP_LATENCY + place] = merge(lanes, digit_bits)
+
+    clk, start, compute, acc_begin = (flag() for _ in range(4))
+    taps, acc = vector(matrix.shape[1] * digit_bits), vector(len(matrix) * digit_bits)
+    dut = shallow(serial_adders, clk, start, compute, taps, acc, acc_begin, shape=shape)
+    shown, begins = [], []
+    end = slots[-1][0] + shape.latency_cycles + n_digits + 1
+
+    def drive(cycle):
+        start.next, compute.next = cycle in starts, starts.get(cycle, False)
+        taps.next = words.get(cycle, 0)
+
+    def observe(cycle):
+        shown.append(int(acc))
+        if acc_begin:
+            begins.append(cycle)
+        return cycle == end
+
+    run(dut, clk, drive, observe, cap=end + 2)
+    assert begins == [begin + shape.latency_cycles for begin, computes, _ in slots if computes]
+    modulus = 2 ** (digit_bits * n_digits)
+    for begin, (_, values) in zip(begins, [(at, values) for at, computes, values in slots if computes]):
+        found = [sum((shown[begin + place] >> c * digit_bits & 2**digit_bits - 1) << digit_bits * place
+                     for place in range(n_digits))
+                 for c in range(len(matrix))]
+        assert found == [int(total) % modulus for total in matrix @ values + bias], f"accumulators of cycle {begin}"

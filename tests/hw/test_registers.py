@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import pytest
+
+from lognet_fpga.hw.registers import axil_registers, stream_watch
+from lognet_fpga.hw.wiring import flag
+from tests.hw.axil import Master, Read, Write, axil_signals
+from tests.hw.bench import reset_then, run
+from tests.shallow import shallow
+
+ID, VERSION, CONTROL, STATUS, BEGUN, FINISHED, CYCLES, STALLS, IDLES, MODEL = 0, 4, 8, 12, 16, 20, 24, 28, 32, 64
+WORDS = tuple(0x01234567 + 0x1F3D5B79 * i & 0xFFFFFFFF for i in range(7)) + (0xFFFFFFFF,)
+RESET_CYCLES = 12
+EVENTS = ("frame_begin", "frame_end", "tlast_error", "sink_stalled", "source_idle")
+
+
+def run_accesses(accesses, events=None, *, pause=0, cap=2000, begin=RESET_CYCLES + 8):
+    """Accesses from cycle `begin` on: (answers, cycles with core_rst, cycles in which accesses ended).
+
+    events: name -> cycles in which that input is high.
+    """
+    signals = axil_signals() | {name: flag() for name in ("clk", "rst", "core_rst", *EVENTS)}
+    dut = shallow(axil_registers, **signals, model_words=WORDS, reset_cycles=RESET_CYCLES)
+    master, in_reset, taken = Master(signals, accesses, pause=pause), [], []
+
+    def drive(cycle):
+        reset_then(signals["rst"], cycle)
+        for name in EVENTS:
+            signals[name].next = cycle in (events or {}).get(name, ())
+        if cycle >= begin:
+            master.drive()
+
+    def observe(cycle):
+        if cycle >= begin:
+            before = master.done
+            master.observe()
+            if master.done > before:
+                taken.append(cycle)
+        if signals["core_rst"]:
+            in_reset.append(cycle)
+        return master.done == len(accesses) and cycle > taken[-1] + RESET_CYCLES + 5
+
+    run(dut, signals["clk"], drive, observe, cap)
+    return master.answers, in_reset, taken
+
+
+@pytest.mark.parametrize("pause", [0, 50, 90])
+def test_identification_and_model(pause):
+    addresses = [ID, VERSION, *range(MODEL, MODEL + 32, 4), 0x24, 0x60, 0x3C, 0x80, 0xFFC]
+    answers, _, _ = run_accesses([Read(address) for address in addresses], pause=pause)
+    assert answers == [0x4C4F474E, 1, *WORDS, 0, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("pause", [0, 70])
+def test_counters(pause):
+    events = {"frame_begin": {30, 31, 40}, "frame_end": {35, 50}, "sink_stalled": set(range(30, 47)),
+              "source_idle": {33}}
+    answers, _, _ = run_accesses([Read(a) for a in (BEGUN, FINISHED, STALLS, IDLES, CYCLES, CYCLES, STATUS)], events,
+                                 pause=pause, begin=60)
+    assert answers[:4] == [3, 2, 17, 1]
+    assert 60 - RESET_CYCLES - 5 < answers[4] < answers[5] and answers[6] == 0
+
+
+def test_status_remembers_and_is_cleared():
+    accesses = [Read(STATUS), Write(STATUS, 0), Read(STATUS), Write(STATUS, 1, strobe=0xE), Read(STATUS),
+                Write(STATUS, 1), Read(STATUS)]
+    answers, in_reset, _ = run_accesses(accesses, {"tlast_error": {25}}, begin=30)
+    assert answers == [1, 1, 1, 0]
+    assert max(in_reset) < 25
+
+
+@pytest.mark.parametrize("pause", [0, 70])
+def test_soft_reset(pause):
+    """It lasts, clears the counters and is over by itself; it can be watched in the control register."""
+    accesses = [Read(BEGUN), Write(CONTROL, 1), *[Read(CONTROL)] * 20, Read(BEGUN), Read(FINISHED)]
+    answers, in_reset, taken = run_accesses(accesses, {"frame_begin": {22, 23}}, pause=pause, begin=30)
+    assert answers[0] == 2 and answers[-2:] == [0, 0]
+    soft = [cycle for cycle in in_reset if cycle >= 30]
+    assert soft == list(range(soft[0], soft[-1] + 1)) and RESET_CYCLES <= len(soft) <= RESET_CYCLES + 2
+    assert soft[0] <= taken[1] + 1
+    watched = answers[1:-2]
+    assert watched == sorted(watched, reverse=True) and watched[0] == 1 and watched[-1] == 0
+
+
+@pytest.mark.parametrize("access", [
+    Write(CONTROL, 0), Write(CONTROL, 0xFFFFFFFE), Write(CONTROL, 1, strobe=0xE), Write(ID, 1), Write(MODEL, 1),
+    Write(MODEL + CONTROL, 1), Write(0x800 + CONTROL, 1)])
+def test_other_writes_do_nothing(access):
+    answers, in_reset, _ = run_accesses([access, Read(CONTROL), Read(ID), Read(MODEL)], begin=30)
+    assert answers == [0, 0x4C4F474E, WORDS[0]] and max(in_reset) < 30
+
+
+def test_reset_at_power_on():
+    _, in_reset, _ = run_accesses([Read(ID)])
+    assert len(in_reset) >= RESET_CYCLES and in_reset == list(range(in_reset[0], in_reset[-1] + 1))
+
+
+def test_what_the_stall_counters_count():
+    inputs = ("s_axis_tvalid", "s_axis_tready", "m_axis_tvalid", "m_axis_tready")
+    signals = {name: flag() for name in (*inputs, "source_idle", "sink_stalled")}
+    clk, seen = flag(), []
+
+    def drive(cycle):
+        for place, name in enumerate(inputs):
+            signals[name].next = bool(cycle >> place & 1)
+
+    def observe(cycle):
+        seen.append((bool(signals["source_idle"]), bool(signals["sink_stalled"])))
+        return cycle == 15
+
+    run(stream_watch(**signals), clk, drive, observe, cap=20)
+    assert seen == [(cycle & 3 == 2, cycle & 12 == 4) for cycle in range(16)]

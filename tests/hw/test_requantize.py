@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lognet_fpga.hw.requantize import RequantizeShape, requantize
+from lognet_fpga.hw.wiring import flag, vector
+from lognet_fpga.plan.timing import CAPTURE_LATENCY
+from tests.hw.bench import Pause, Sink, reset_then, run
+from tests.hw.beats import digits, merge
+from tests.shallow import shallow
+
+SHAPES = [  # channels, accumulator bits, digit bits, shift, out bits, channels a beat
+    (3, 14, 1, 4, 8, 3), (3, 14, 2, 5, 8, 2), (5, 14, 3, 4, 4, 2), (2, 14, 5, 3, 8, 1), (4, 14, 7, 0, 8, 4),
+    (3, 14, 14, 5, 8, 3), (2, 12, 4, 0, 4, 2), (3, 13, 13, 0, 4, 3), (2, 15, 4, 6, 8, 2), (1, 9, 2, 0, 8, 1),
+    (3, 16, 6, 11, 4, 3), (2, 13, 1, 4, 8, 2)]
+
+
+@pytest.mark.parametrize("idle", [0, 60])
+@pytest.mark.parametrize("channels,acc_bits,digit_bits,shift,out_bits,lanes", SHAPES)
+def test_against_the_definition(idle, channels, acc_bits, digit_bits, shift, out_bits, lanes):
+    """Positions as close together as n_digits and beats allow, or with pauses."""
+    n_digits = -(-acc_bits // digit_bits)
+    shape = RequantizeShape(channels, digit_bits, n_digits, shift, out_bits, lanes)
+    rng = np.random.default_rng(acc_bits + digit_bits)
+    span = 2 ** (shift + out_bits)  # of the values that are not clipped
+    values = rng.integers(-span, 2 * span, (30, channels))
+    values[:6] = np.array([-(2 ** (acc_bits - 1)), 2 ** (acc_bits - 1) - 1, span - 1, span, -1, 0])[:, None]
+    values = np.clip(values, -(2 ** (acc_bits - 1)), 2 ** (acc_bits - 1) - 1)
+    expected = np.clip(values >> shift, 0, 2**out_bits - 1)
+
+    clk, rst, begin, out_valid = (flag() for _ in range(4))
+    acc, out_data = vector(channels * digit_bits), vector(lanes * out_bits)
+    dut = shallow(requantize, clk, rst, acc, begin, out_valid, out_data, shape=shape)
+    sink, pause = Sink(out_data, out_valid), Pause(idle, 5)
+    random_bits = np.random.default_rng(2)
+    position, phase, last_digits, quiet = -1, 10**6, [], 0
+
+    def drive(cycle):
+        nonlocal position, phase
+        if not reset_then(rst, cycle):
+            return
+        phase += 1
+        if phase >= max(n_digits, shape.beats) and position + 1 < len(values) and not pause():
+            position, phase = position + 1, 0
+        begin.next = phase == 0
+        if phase < n_digits:
+            lanes_now = [digits(int(value), digit_bits, n_digits)[phase] for value in values[position]]
+            acc.next = merge(lanes_now, digit_bits)
+            if phase == n_digits - 1:
+                last_digits.append(cycle)
+        else:  # nobody looks
+            acc.next = merge([int(v) for v in random_bits.integers(0, 2**digit_bits, channels)], digit_bits)
+
+    def observe(cycle):
+        nonlocal quiet
+        if cycle >= 3:
+            sink.held = None
+            sink.observe(cycle)
+            quiet += position == len(values) - 1
+        return quiet > n_digits + shape.beats + 10
+
+    run(dut, clk, drive, observe, cap=8000)
+    groups = [[int(v) for v in row[first:first + lanes]] for row in expected for first in range(0, channels, lanes)]
+    assert sink.beats == [merge(group, out_bits) for group in groups]
+    assert sink.taken == [at + CAPTURE_LATENCY + beat for at in last_digits for beat in range(shape.beats)]

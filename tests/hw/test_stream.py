@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from lognet_fpga.hw.stream import axis_sink, axis_source, fifo
+from lognet_fpga.hw.wiring import flag, vector
+from lognet_fpga.plan.timing import FIFO_LATENCY, SOURCE_LATENCY
+from tests.hw.bench import Pause, Sink, Source, every_pause, reset_then, run
+from tests.shallow import shallow
+
+
+def beats_of(count: int, width: int, seed: int = 1) -> list[int]:
+    return [random.Random(seed).getrandbits(width) for _ in range(count)]
+
+
+@every_pause
+@pytest.mark.parametrize("depth,lag", [(4, 0), (8, 0), (8, 3), (16, 5)])
+def test_fifo(idle, stall, depth, lag):
+    """Whoever decides by `room` and pushes `lag` cycles later never overfills it, and order is kept."""
+    clk, rst, in_valid, out_valid, out_ready, room = (flag() for _ in range(6))
+    in_data, out_data = vector(12), vector(12)
+    reserve = lag + 2  # pushes decided in the cycles that the level in `room` does not show yet, and this one
+    dut = shallow(fifo, clk, rst, in_valid, in_data, out_valid, out_data, out_ready, room, depth=depth, reserve=reserve)
+    beats = beats_of(150, 12)
+    on_the_way = [False] * lag
+    sink, pause = Sink(out_data, out_valid, out_ready, stall=stall), Pause(idle, 3)
+    pushed, decided, levels = [], 0, [0, 0]
+
+    def drive(cycle):
+        nonlocal decided
+        sink.drive()
+        released = reset_then(rst, cycle)
+        decision = bool(released and cycle > 5 and room and decided < len(beats) and not pause())
+        decided += decision
+        on_the_way.append(decision)
+        push = on_the_way.pop(0)
+        in_valid.next = push
+        if push:
+            in_data.next = beats[len(pushed)]
+            pushed.append(cycle)
+
+    def observe(cycle):
+        if cycle > 5:
+            assert room == (levels[-2] <= depth - reserve), f"cycle {cycle}"
+        sink.observe(cycle)
+        # in the next cycle:
+        levels.append(len(pushed) - len(sink.beats))
+        assert levels[-1] <= depth
+        return len(sink.beats) == len(beats)
+
+    run(dut, clk, drive, observe, cap=6000)
+    assert sink.beats == beats
+    assert all(out - at >= FIFO_LATENCY for at, out in zip(pushed, sink.taken))
+    assert sink.taken[0] - pushed[0] == FIFO_LATENCY or stall
+    if not idle and not stall and lag == 0 and depth > 4:
+        assert sink.taken[-1] - sink.taken[0] == len(beats) - 1
+
+
+def entry(beats_per_frame: int):
+    clk, rst, tvalid, tready, tlast, out_valid, out_ready, begin, error = (flag() for _ in range(9))
+    tdata, out_data = vector(16), vector(12)
+    dut = shallow(axis_source, clk, rst, tdata, tvalid, tready, tlast, out_data, out_valid, out_ready, begin, error,
+                      beats_per_frame=beats_per_frame)
+    return dut, locals()
+
+
+@every_pause
+def test_entry(idle, stall):
+    dut, s = entry(5)
+    beats = beats_of(100, 16)
+    source = Source(beats, s["tdata"], s["tvalid"], s["tready"], idle=idle, last=s["tlast"], beats_per_frame=5)
+    sink = Sink(s["out_data"], s["out_valid"], s["out_ready"], stall=stall)
+    begins = []
+
+    def drive(cycle):
+        reset_then(s["rst"], cycle)
+        source.drive()
+        sink.drive()
+
+    def observe(cycle):
+        if cycle < 3:
+            assert cycle == 0 or not s["tready"]  # nothing is accepted, and lost, in reset
+            return False
+        if s["begin"]:
+            begins.append(source.sent)
+        assert not s["error"]
+        source.observe(cycle)
+        sink.observe(cycle)
+        return len(sink.beats) == len(beats)
+
+    run(dut, s["clk"], drive, observe, cap=3000)
+    assert sink.beats == [beat & 0xFFF for beat in beats]
+    assert begins == list(range(0, 100, 5))
+    if not stall:
+        assert all(out - at == SOURCE_LATENCY for at, out in zip(source.taken, sink.taken))
+    if not idle and not stall:
+        assert source.taken[-1] - source.taken[0] == len(beats) - 1
+
+
+@pytest.mark.parametrize("wrong", [0, 3, 4, 7, 9])
+def test_entry_tells_of_a_misplaced_tlast(wrong):
+    """TLAST inverted at one beat of frames of five."""
+    dut, s = entry(5)
+    source = Source(beats_of(20, 16), s["tdata"], s["tvalid"], s["tready"], last=s["tlast"], beats_per_frame=5)
+    found = []
+
+    def drive(cycle):
+        reset_then(s["rst"], cycle)
+        source.drive()
+        if source.sent == wrong and source.offering:
+            s["tlast"].next = wrong % 5 != 4
+        s["out_ready"].next = True
+
+    def observe(cycle):
+        if cycle >= 3:
+            if s["error"]:
+                found.append(source.sent)
+            source.observe(cycle)
+        return source.sent == 20
+
+    run(dut, s["clk"], drive, observe, cap=200)
+    assert found == [wrong]
+
+
+@every_pause
+@pytest.mark.parametrize("beats_per_frame", [1, 4, 7])
+def test_exit(idle, stall, beats_per_frame):
+    clk, rst, in_valid, in_ready, tvalid, tready, tlast, end = (flag() for _ in range(8))
+    in_data, tdata = vector(12), vector(16)
+    dut = shallow(axis_sink, clk, rst, in_data, in_valid, in_ready, tdata, tvalid, tready, tlast, end,
+                  beats_per_frame=beats_per_frame)
+    beats = beats_of(8 * beats_per_frame, 12)
+    source = Source(beats, in_data, in_valid, in_ready, idle=idle)
+    sink = Sink(tdata, tvalid, tready, stall=stall, last=tlast)
+    ends = []
+
+    def drive(cycle):
+        if reset_then(rst, cycle):
+            source.drive()
+            sink.drive()
+
+    def observe(cycle):
+        if cycle >= 3:
+            if end:
+                ends.append(len(sink.beats))
+            source.observe(cycle)
+            sink.observe(cycle)
+        return len(sink.beats) == len(beats)
+
+    run(dut, clk, drive, observe, cap=2000)
+    assert sink.beats == beats
+    assert sink.lasts == [i % beats_per_frame == beats_per_frame - 1 for i in range(len(beats))]
+    assert ends == [i for i, last in enumerate(sink.lasts) if last]

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from lognet_fpga.errors import DoesNotFitError
+from lognet_fpga.plan.boards import load_board
+from lognet_fpga.plan.planner import accumulator_bits, plan_hardware
+from lognet_fpga.plan.slots import slot_raster
+from tests.quant_models import SPEEDS, Spec, adder_graphs, frame_cycles, random_graph, random_layer
+
+SEEDS = (1, 2, 3)
+
+
+@pytest.fixture(scope="module", params=SEEDS)
+def model(request):
+    """(quant, adder graphs) of a small net."""
+    nets = {1: ((3, 8, 8), Spec(4), Spec(6)),
+            2: ((2, 9, 10), Spec(5, stride=(2, 2), pool=None), Spec(7, pool=None, out_bits=4)),
+            3: ((1, 12, 12), Spec(3, (5, 5), pads=(2, 2, 2, 2), odd_pad=True), Spec(4),
+                Spec(8, (1, 1), pads=(0, 0, 0, 0), pool=None))}
+    shape, *specs = nets[request.param]
+    quant = random_graph(request.param, shape, *specs)
+    return quant, adder_graphs(quant)
+
+
+def board(**changes):
+    return dataclasses.replace(load_board("pynq-z2"), **changes)
+
+
+def all_paces(quant) -> list[int]:
+    """Cycles a frame at which some layer can change its digit width, fastest first, from the definition."""
+    paces, least = set(), 0
+    for layer in quant.layers:
+        raster, bits = slot_raster(layer), accumulator_bits(layer)
+        of_layer = {raster.cycles(-(-bits // digit), -(-layer.in_bits // digit)) for digit in range(1, bits + 1)}
+        paces, least = paces | of_layer, max(least, min(of_layer))
+    return sorted(pace for pace in paces if pace >= least)
+
+
+@pytest.mark.parametrize("speed", SPEEDS)
+def test_the_frame_rate_asked_for_is_met(model, speed):
+    quant, graphs = model
+    cycles = frame_cycles(quant, speed)
+    plan = plan_hardware(quant, graphs, board(lut=10**6, ff=10**6), fps=1e8 / cycles)
+    assert plan.cycles_per_frame <= cycles and plan.fps >= 1e8 / cycles * (1 - 1e-9)
+    for layer, real in zip(plan.layers, quant.layers):
+        assert layer.digit_bits * layer.n_digits >= layer.acc_bits == accumulator_bits(real)
+        assert layer.n_digits <= layer.ii_cycles and layer.cycles_per_frame <= cycles
+        narrower = layer.digit_bits - 1  # one bit less a cycle would be too slow
+        if narrower:
+            assert slot_raster(real).cycles(-(-layer.acc_bits // narrower), -(-real.in_bits // narrower)) > cycles
+        assert layer.nonzero_weights == np.count_nonzero(real.codes)
+    if speed == "fastest":
+        assert max(layer.ii_cycles for layer in plan.layers) >= 1 and plan.cycles_per_frame == cycles
+
+
+def test_any_frame_rate_is_met_or_refused(model):
+    quant, graphs = model
+    for fps in np.geomspace(2e4, 4e6, 12):
+        try:
+            plan = plan_hardware(quant, graphs, board(), fps=float(fps))
+        except DoesNotFitError:
+            continue
+        assert plan.fps >= fps * (1 - 1e-9)
+        assert plan.total.lut <= 53_200 and plan.total.ff <= 106_400 and plan.total.bram36 <= 140
+
+
+def test_a_plan_can_be_asked_for_by_the_rate_it_states(model):
+    quant, graphs = model
+    fastest = plan_hardware(quant, graphs, board())
+    again = plan_hardware(quant, graphs, board(), fps=fastest.fps)
+    assert again == fastest
+
+
+def test_a_rate_that_rounds_down(model):
+    """1e8 / (1e8 / cycles) may be a little below cycles, where no engine would be fast enough."""
+    quant, graphs = model
+    cycles = frame_cycles(quant, "fastest")
+    clk_mhz = next(mhz for mhz in range(50, 500) if mhz * 1e6 / (mhz * 1e6 / cycles) < cycles)
+    plan = plan_hardware(quant, graphs, board(lut=10**6, ff=10**6), fps=clk_mhz * 1e6 / cycles, clk_mhz=clk_mhz)
+    assert plan.cycles_per_frame == cycles
+
+
+def test_faster_than_any_engine(model):
+    quant, graphs = model
+    cycles = frame_cycles(quant, "fastest")
+    message = r"more than these layers can do at 100 MHz(.|\n)*fastest(.|\n)*--clk-mhz"
+    with pytest.raises(DoesNotFitError, match=message) as caught:
+        plan_hardware(quant, graphs, board(), fps=1e8 / cycles * 1.01)
+    assert f"{1e8 / cycles:,.0f} fps" in str(caught.value)
+    assert plan_hardware(quant, graphs, board(lut=10**6, ff=10**6), fps=1e8 / cycles * 1.01, clk_mhz=105).clk_mhz == 105
+
+
+@pytest.mark.parametrize("fps", [None, 1e5])
+def test_a_board_that_is_too_small(model, fps):
+    quant, graphs = model
+    with pytest.raises(DoesNotFitError) as caught:
+        plan_hardware(quant, graphs, board(lut=600), fps=fps)
+    text = str(caught.value)
+    assert "does not fit PYNQ-Z2" in text and "of 600 LUT" in text
+    for layer in quant.layers:
+        assert f"{layer.name}: " in text
+    assert "--fpga-layers" in caught.value.hint and "--prune" in caught.value.hint
+
+
+def test_the_fastest_that_fits(model):
+    """Against trying every pace, on boards from roomy to tight."""
+    quant, graphs = model
+    paces = all_paces(quant)
+    roomy = plan_hardware(quant, graphs, board(lut=10**6, ff=10**6))
+    assert roomy.cycles_per_frame == paces[0]
+    least = plan_hardware(quant, graphs, board(lut=10**6, ff=10**6), fps=1e8 / paces[-1])
+    rates = []
+    for share in (1.0, 0.6, 0.3, 0.1, 0.0):
+        tight = board(lut=int((least.total.lut + share * (roomy.total.lut - least.total.lut)) / 0.9), ff=10**6)
+        best = plan_hardware(quant, graphs, tight)
+        assert best.total.lut <= tight.lut
+        for pace in paces:
+            try:
+                tried = plan_hardware(quant, graphs, tight, fps=1e8 / pace)
+            except DoesNotFitError:
+                continue
+            assert best == tried
+            break
+        rates.append(best.fps)
+    assert rates == sorted(rates, reverse=True)
+
+
+def test_more_cycles_never_cost_more(model):
+    quant, graphs = model
+    paces = all_paces(quant)
+    plans = [plan_hardware(quant, graphs, board(lut=10**6, ff=10**6), fps=1e8 / pace) for pace in paces]
+    assert [plan.cycles_per_frame for plan in plans] == paces
+    for fast, slow in zip(plans, plans[1:]):
+        assert slow.fps <= fast.fps and slow.total.lut <= 1.02 * fast.total.lut
+    assert plans[-1].total.lut < 0.7 * plans[0].total.lut
+
+
+def test_streams_fit_together(model):
+    quant, graphs = model
+    plan = plan_hardware(quant, graphs, board(lut=10**6, ff=10**6))
+    for before, layer in zip(plan.layers, plan.layers[1:]):
+        assert layer.in_channels_per_beat == before.channels_per_beat
+    for layer, real in zip(plan.layers, quant.layers):
+        assert layer.in_beats == -(-real.in_shape[0] // layer.in_channels_per_beat)
+        assert -(-real.out_shape[0] // layer.channels_per_beat) <= layer.ii_cycles
+        assert layer.fifo_depth & (layer.fifo_depth - 1) == 0 and layer.fifo_reserve < layer.fifo_depth
+        assert layer.fifo_peak <= layer.fifo_depth
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_accumulators_hold_the_extremes_and_no_more(seed):
+    """The inputs that drive each channel to its two ends, sent through the layer itself."""
+    rng = np.random.default_rng(seed)
+    layer = random_layer(rng, "conv1", (3, 3, 3), 8, Spec(4, pads=(0, 0, 0, 0), pool=None))
+    sign = np.sign(layer.weights)
+    ends = np.concatenate([np.where(sign > 0, 255, 0), np.where(sign < 0, 255, 0)])
+    sums = layer.accumulate(ends)
+    assert (sums.min(), sums.max()) == layer.accumulator_range()
+    bits = accumulator_bits(layer)
+    assert -(2 ** (bits - 1)) <= sums.min() and sums.max() < 2 ** (bits - 1)
+    assert bits == layer.shift + layer.out_bits + 1 or sums.min() < -(2 ** (bits - 2)) or sums.max() >= 2 ** (bits - 2)
