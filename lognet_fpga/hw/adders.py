@@ -50,11 +50,11 @@ class Part:
 
 
 @block
-def serial_adders(clk, start, compute, taps, acc, acc_begin, *, shape):
+def serial_adders(clk, start, compute, blank, taps, acc, acc_begin, acc_blank, *, shape):
     """All accumulators of a layer: matrix times window plus bias, digit by digit.
 
-    Ports: start, compute, taps: from the window block; acc: one digit of every output, lowest output in the
-    lowest bits; acc_begin: digit 0 of a computing slot is on acc.
+    Ports: start, compute, blank, taps: from the window block; acc: one digit of every output, lowest output in the
+    lowest bits; acc_begin: digit 0 of a computing slot is on acc, acc_blank: its result is to be zero.
     Latency: shape.latency_cycles from start.  Throughput: one slot in n_digits cycles.  Back-pressure: none.
     """
     plan = shape.schedule
@@ -62,17 +62,19 @@ def serial_adders(clk, start, compute, taps, acc, acc_begin, *, shape):
     depth = plan.out_start + 1
     longest_mask = max((wire.mask_digits for wire in wires), default=0)
     strobe = vector(max(depth + 1, longest_mask + 1, 2) + 1)  # bit k: the start strobe, k + 1 cycles late
-    computing = vector(shape.latency_cycles)
+    computing, blanking = vector(shape.latency_cycles), vector(shape.latency_cycles)
     strobe_end, computing_end = len(strobe) - 1, len(computing) - 1
 
     @always(clk.posedge)
     def control():
         strobe.next = concat(strobe[strobe_end:], start)
         computing.next = concat(computing[computing_end:], compute)
+        blanking.next = concat(blanking[computing_end:], blank)
 
     @always_comb
     def finish():
         acc_begin.next = computing[computing_end]
+        acc_blank.next = blanking[computing_end]
 
     acc_bits, parts = wire_engine(clk, strobe, taps, wires, shape)
     joined = join(acc_bits)

@@ -5,17 +5,18 @@ from __future__ import annotations
 from functools import partial
 
 from lognet_fpga.hw.adders import AdderShape, serial_adders
-from lognet_fpga.hw.max_pool import PoolShape, max_pool
+from lognet_fpga.hw.pool import PoolShape, pool
 from lognet_fpga.hw.registers import axil_registers, stream_watch
 from lognet_fpga.hw.requantize import RequantizeShape, requantize
 from lognet_fpga.hw.stream import axis_sink, axis_source, fifo
 from lognet_fpga.hw.structure import Composite, Instance, Leaf, Port, inputs, outputs
 from lognet_fpga.hw.window import WindowShape, window
+from lognet_fpga.ir.graph import AveragePool
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
 from lognet_fpga.plan.adder_graph import AdderGraph
 from lognet_fpga.plan.model import HardwarePlan, LayerPlan
 from lognet_fpga.plan.serial import schedule
-from lognet_fpga.plan.slots import slot_raster
+from lognet_fpga.plan.slots import pooled_shape, slot_raster
 from lognet_fpga.plan.streams import sink_format, source_format
 
 RESET_CYCLES = 1023  # longer than any pipeline of the stream part
@@ -41,26 +42,27 @@ def layer_module(layer: QuantLayer, plan: LayerPlan, graph: AdderGraph, name: st
     leaves = [
         Instance("window", Leaf(f"{name}_window", clock + inputs(in_data=plan.in_channels_per_beat * layer.in_bits, in_valid=None)
                                 + outputs(in_ready=None) + inputs(room=None)
-                                + outputs(taps=taps, start=None, compute=None),
+                                + outputs(taps=taps, start=None, compute=None, blank=None),
                                 partial(window, shape=window_shape)),
-                 _same("clk", "rst", "in_data", "in_valid", "in_ready", "room", "taps", "start", "compute")),
-        Instance("adders", Leaf(f"{name}_adders", inputs(clk=None, start=None, compute=None, taps=taps)
-                                + outputs(acc=acc, acc_begin=None),
+                 _same("clk", "rst", "in_data", "in_valid", "in_ready", "room", "taps", "start", "compute", "blank")),
+        Instance("adders", Leaf(f"{name}_adders", inputs(clk=None, start=None, compute=None, blank=None, taps=taps)
+                                + outputs(acc=acc, acc_begin=None, acc_blank=None),
                                 partial(serial_adders, shape=adder_shape)),
-                 _same("clk", "start", "compute", "taps", "acc", "acc_begin")),
-        Instance("requantize", Leaf(f"{name}_requantize", clock + inputs(acc=acc, acc_begin=None)
+                 _same("clk", "start", "compute", "blank", "taps", "acc", "acc_begin", "acc_blank")),
+        Instance("requantize", Leaf(f"{name}_requantize", clock + inputs(acc=acc, acc_begin=None, acc_blank=None)
                                     + outputs(out_valid=None, out_data=beat_bits),
                                     partial(requantize, shape=requantize_shape)),
-                 _same("clk", "rst", "acc", "acc_begin") | {"out_valid": "conv_valid", "out_data": "conv_data"}),
+                 _same("clk", "rst", "acc", "acc_begin", "acc_blank") | {"out_valid": "conv_valid", "out_data": "conv_data"}),
     ]
-    nets = inputs(room=None, taps=taps, start=None, compute=None, acc=acc, acc_begin=None)
+    nets = inputs(room=None, taps=taps, start=None, compute=None, blank=None, acc=acc, acc_begin=None, acc_blank=None)
     if layer.pool is not None:
-        _, rows, cols = layer.conv_shape
+        rows, cols = pooled_shape(layer)
         pool_shape = PoolShape(rows, cols, layer.out_bits, plan.channels_per_beat, requantize_shape.beats,
-                               layer.pool.kernel, layer.pool.stride)
+                               layer.pool.kernel, layer.pool.stride,
+                               isinstance(layer.pool, AveragePool))
         leaves.append(Instance(
             "pool", Leaf(f"{name}_pool", clock + inputs(in_valid=None, in_data=beat_bits) + outputs(out_valid=None, out_data=beat_bits),
-                         partial(max_pool, shape=pool_shape)),
+                         partial(pool, shape=pool_shape)),
             _same("clk", "rst") | {"in_valid": "conv_valid", "in_data": "conv_data", "out_valid": "mon_valid", "out_data": "mon_data"}))
         nets += inputs(conv_valid=None, conv_data=beat_bits)
     else:

@@ -35,10 +35,10 @@ class RequantizeShape:
 
 
 @block
-def requantize(clk, rst, acc, acc_begin, out_valid, out_data, *, shape):
+def requantize(clk, rst, acc, acc_begin, acc_blank, out_valid, out_data, *, shape):
     """y = clip(acc >> shift, 0, 2**out_bits - 1) of every channel, sent channels_per_beat at a time.
 
-    Ports: acc, acc_begin: from the adders, one digit of every channel; out_valid, out_data: beats of the result,
+    Ports: acc, acc_begin, acc_blank: from the adders, one digit of every channel; out_valid, out_data: beats of the result,
     lowest channels first, in consecutive cycles.
     Latency: CAPTURE_LATENCY from the last digit.  Throughput: one position in max(n_digits, beats) cycles.  Back-pressure: none.
     """
@@ -103,10 +103,21 @@ def requantize(clk, rst, acc, acc_begin, out_valid, out_data, *, shape):
     watch = overflow_register(clk, keep, overflow_digit, any_bits, over)
     watch.name = "overflow"
 
+    blank_held, blank_now, blank_result = flag(), flag(), flag()
+
+    @always_comb
+    def which_blank():
+        if acc_begin:
+            blank_now.next = acc_blank
+        else:
+            blank_now.next = blank_held
+
     @always(clk.posedge)
     def sign():
+        blank_held.next = blank_now
         if last:
             negative.next = tops
+            blank_result.next = blank_now
 
     @always(clk.posedge)
     def captured():
@@ -147,7 +158,7 @@ def requantize(clk, rst, acc, acc_begin, out_valid, out_data, *, shape):
         high = join([saturate(c) if c < channels else False for c, _ in spread])
         low = join([negative(c) if c < channels else False for c, _ in spread])
         following = beats[index + 1] if index + 1 < s.beats else None
-        register = beat_register(clk, capture, raw, high, low, following, beat)
+        register = beat_register(clk, capture, blank_result, raw, high, low, following, beat)
         register.name = f"beat{index}"
         registers.append(register)
 
@@ -168,7 +179,7 @@ def requantize(clk, rst, acc, acc_begin, out_valid, out_data, *, shape):
         out_valid.next = remaining != 0
         out_data.next = newest
 
-    return which_digit, step, phases, ors, watch, sign, captured, shifts, chain, registers, send, offer
+    return which_digit, step, phases, ors, watch, which_blank, sign, captured, shifts, chain, registers, send, offer
 
 
 @block
@@ -210,17 +221,21 @@ def keep_register(clk, keep, source, register):
 
 
 @block
-def beat_register(clk, capture, raw, high, low, following, beat):
+def beat_register(clk, capture, blank, raw, high, low, following, beat):
     """One beat of the result: loaded clipped, then fed from the next beat."""
     if following is None:
         @always(clk.posedge)
         def load():
-            if capture:
+            if capture and blank:
+                beat.next = 0
+            elif capture:
                 beat.next = (raw | high) & ~low
     else:
         @always(clk.posedge)
         def load():
-            if capture:
+            if capture and blank:
+                beat.next = 0
+            elif capture:
                 beat.next = (raw | high) & ~low
             else:
                 beat.next = following

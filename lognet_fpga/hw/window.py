@@ -37,12 +37,13 @@ class WindowShape:
 
 
 @block
-def window(clk, rst, in_data, in_valid, in_ready, room, taps, start, compute, *, shape):
+def window(clk, rst, in_data, in_valid, in_ready, room, taps, start, compute, blank, *, shape):
     """Collects positions, and sends slot by slot the digits of the window that ends there.
 
     Ports: in_data, in_valid, in_ready: a stream of beats; room: there is space for the results of one more
     computing slot; taps: one digit of each of the window's inputs, ordered (channel, row, column), digit 0
-    TAP_LATENCY cycles after start; start: first cycle of a slot; compute: with start, the slot's window is needed.
+    TAP_LATENCY cycles after start; start: first cycle of a slot; compute: with start, the slot's window is needed;
+    blank: its result is zero, being padding of the pool.
     Throughput: one computing slot in ii_cycles, one shift-only slot in in_digits cycles.
     Back-pressure: a slot starts only with its input at hand and, if it computes, with room; then it runs through.
     """
@@ -51,7 +52,7 @@ def window(clk, rst, in_data, in_valid, in_ready, room, taps, start, compute, *,
     load, use_pad, shifting = flag(), flag(), flag()
     collect = collector(clk, rst, in_data, in_valid, in_ready, take, word, full, beats=s.beats)
     collect.name = "collect"
-    sequence = sequencer(clk, rst, full, room, take, load, use_pad, start, compute, shifting,
+    sequence = sequencer(clk, rst, full, room, take, load, use_pad, start, compute, blank, shifting,
                          raster=s.raster, ii_cycles=s.ii_cycles, in_digits=s.in_digits)
     sequence.name = "sequence"
 
@@ -160,14 +161,14 @@ def collector(clk, rst, in_data, in_valid, in_ready, take, word, full, *, beats)
 
 
 @block
-def sequencer(clk, rst, full, room, take, load, use_pad, start, compute, shifting, *, raster, ii_cycles, in_digits):
+def sequencer(clk, rst, full, room, take, load, use_pad, start, compute, blank, shifting, *, raster, ii_cycles, in_digits):
     """Starts slots in raster order; see `plan.slots` for the order and the two kinds of slots."""
     row_flags, col_flags = raster.row_flags, raster.col_flags
     rows, cols, last_row, last_col = raster.rows, raster.cols, len(row_flags) - 1, len(col_flags) - 1
     first_row, first_col = raster.first
     first_primed = raster.first == (0, 0)
     row, col, wait, digit = counter(len(row_flags)), counter(len(col_flags)), counter(ii_cycles), counter(in_digits)
-    row_ends, col_ends, primed, computes, padded, go = (flag() for _ in range(6))
+    row_ends, col_ends, primed, computes, padded, go, real = (flag() for _ in range(7))
 
     @always_comb
     def row_table():
@@ -215,11 +216,13 @@ def sequencer(clk, rst, full, room, take, load, use_pad, start, compute, shiftin
             wait.next = 0
             start.next = False
             compute.next = False
+            blank.next = False
             shifting.next = False
             digit.next = 0
         else:
             start.next = go
             compute.next = go and computes
+            blank.next = not real
             if go:
                 if computes:
                     wait.next = ii_cycles - 1
@@ -235,7 +238,29 @@ def sequencer(clk, rst, full, room, take, load, use_pad, start, compute, shiftin
                 else:
                     digit.next = digit + 1
 
-    return row_table, col_table, decide, permit, outputs, position, timing
+    if raster.blanks:
+        real_rows, real_cols = raster.real_rows, raster.real_cols
+        real_row, real_col = flag(), flag()
+
+        @always_comb
+        def real_row_table():
+            real_row.next = real_rows[int(row)]
+
+        @always_comb
+        def real_col_table():
+            real_col.next = real_cols[int(col)]
+
+        @always_comb
+        def both():
+            real.next = real_row and real_col
+
+        reality = (real_row_table, real_col_table, both)
+    else:
+        @always_comb
+        def reality():
+            real.next = primed or not primed  # always
+
+    return reality, row_table, col_table, decide, permit, outputs, position, timing
 
 
 @block

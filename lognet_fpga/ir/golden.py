@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from lognet_fpga.errors import ModelError
+from lognet_fpga.ir.graph import MaxPool, Pool
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
 
 INPUT = "frames"
@@ -91,5 +94,19 @@ def _layer(layer: QuantLayer, source: str) -> tuple[list[NodeProto], list[Tensor
     value = add("Min", [value, constant("top", np.array(2**layer.out_bits - 1, np.int32))], "clipped")
     value = add("Cast", [value], "" if layer.pool is None else "activations", to=TensorProto.UINT8)
     if layer.pool is not None:
-        add("MaxPool", [value], "", kernel_shape=list(layer.pool.kernel), strides=list(layer.pool.stride))
+        _add_pool(add, constant, value, layer.pool)
     return nodes, tensors
+
+
+def _add_pool(add: Callable[..., str], constant: Callable[[str, np.ndarray], str], value: str, pool: Pool) -> None:
+    """The layer's last nodes: from tensor value, uint8, to the layer's own."""
+    window = {"kernel_shape": list(pool.kernel), "strides": list(pool.stride), "pads": list(pool.pads)}
+    if isinstance(pool, MaxPool):
+        add("MaxPool", [value], "", **window)  # uint8 pads with 0, the least value
+        return
+    # Sums of a few uint8 and their division by a power of two are exact in float32.
+    value = add("Cast", [value], "real", to=TensorProto.FLOAT)
+    value = add("AveragePool", [value], "average", count_include_pad=1, **window)
+    value = add("Add", [value, constant("half", np.array(0.5, np.float32))], "average_half")
+    value = add("Floor", [value], "average_rounded")
+    add("Cast", [value], "", to=TensorProto.UINT8)

@@ -1,6 +1,6 @@
 """The float graph: what the frontend reads out of an ONNX model.
 
-A Graph is a list of nodes in execution order.  Conv, Affine, Relu and MaxPool are the operators that the
+A Graph is a list of nodes in execution order.  Conv, Affine, Relu, MaxPool and AveragePool are the operators that the
 FPGA can take; every other operator is a HostOp, known by its ONNX type only and executed by onnxruntime.
 All tensors are batch-first; the shapes here leave the batch out.
 """
@@ -41,10 +41,32 @@ class Relu:
 
 @dataclass(frozen=True)
 class MaxPool:
-    """kernel, stride: (y, x).  No padding, floor division of the output size."""
+    """kernel, stride: (y, x); pads: (top, left, bottom, right), each less than the kernel.
+
+    Stands behind a ReLU, so that padding with zero is neutral.  A window that only reaches past the frame because
+    the output size was rounded up (ceil_mode) is one with more padding.  Output size by floor division.
+    """
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class AveragePool:
+    """As MaxPool; the window holds a power of two of elements, and padding counts as zeros."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+    @property
+    def shift(self) -> int:
+        """Base-2 logarithm of the number of elements."""
+        return (self.kernel[0] * self.kernel[1]).bit_length() - 1
+
+
+Pool = MaxPool | AveragePool
 
 
 @dataclass(frozen=True)
@@ -60,7 +82,7 @@ class HostOp:
     problem: str
 
 
-Op = Conv | Affine | Relu | MaxPool | Identity | HostOp
+Op = Conv | Affine | Relu | MaxPool | AveragePool | Identity | HostOp
 
 
 @dataclass(frozen=True)

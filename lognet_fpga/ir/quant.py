@@ -5,7 +5,7 @@ frame:
 
     acc[o] = sum over i, ky, kx of codes[o, i, ky, kx] * 2**channel_shift[o] * x[i, y*sy + ky, x*sx + kx] + bias[o]
     y[o]   = clip(floor(acc[o] / 2**shift), 0, 2**out_bits - 1)
-    out    = max-pool of y, where the layer has one
+    out    = max- or average-pool of y, where the layer has one (averages rounded, halves up)
 
 codes are log2 codes: 0 or a sign times a power of two up to 64.  bias carries the rounding half LSB.
 `docs/numerics.md` gives the derivation.
@@ -18,12 +18,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from lognet_fpga.ir import reference
-from lognet_fpga.ir.graph import MaxPool
+from lognet_fpga.ir.graph import Pool
 
 
 @dataclass(frozen=True, eq=False)
 class QuantLayer:
-    """One convolution layer of the FPGA part: conv, requantize with ReLU, and an optional max-pool.
+    """One convolution layer of the FPGA part: conv, requantize with ReLU, and an optional pool.
 
     codes: (out, in, kh, kw) int8, log2 codes.  channel_shift: (out,) int64 >= 0, the power-of-two scale of each
     output channel.  bias: (out,) int64.  shift: bits dropped by requantize.  pad_value: (in,) int64, the
@@ -42,7 +42,7 @@ class QuantLayer:
     stride: tuple[int, int]
     pads: tuple[int, int, int, int]
     pad_value: np.ndarray
-    pool: MaxPool | None
+    pool: Pool | None
     alpha: np.ndarray
     out_scale: np.ndarray
     nmse: float
@@ -67,11 +67,7 @@ class QuantLayer:
 
     @property
     def out_shape(self) -> tuple[int, int, int]:
-        channels, height, width = self.conv_shape
-        if self.pool is None:
-            return channels, height, width
-        (kernel_h, kernel_w), (stride_y, stride_x) = self.pool.kernel, self.pool.stride
-        return channels, (height - kernel_h) // stride_y + 1, (width - kernel_w) // stride_x + 1
+        return reference.pool_shape(self.conv_shape, self.pool)
 
     @property
     def sparsity(self) -> float:
@@ -95,7 +91,7 @@ class QuantLayer:
     def run(self, x: np.ndarray) -> np.ndarray:
         """Output activations, (batch, *out_shape) uint8."""
         y = np.clip(self.accumulate(x) >> self.shift, 0, 2**self.out_bits - 1).astype(np.uint8)
-        return y if self.pool is None else reference.max_pool(y, self.pool.kernel, self.pool.stride)
+        return reference.run_pool(y, self.pool)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from lognet_fpga.ir.graph import MaxPool, Pool
+
 
 def windows(x: np.ndarray, kernel: tuple[int, int], stride: tuple[int, int]) -> np.ndarray:
     """View of x, (batch, channels, h, w), as (batch, channels, out_h, out_w, kernel_h, kernel_w)."""
@@ -35,5 +37,25 @@ def conv(x: np.ndarray, weight: np.ndarray, stride: tuple[int, int]) -> np.ndarr
     return product.reshape(batch, out_h, out_w, out_channels).transpose(0, 3, 1, 2)
 
 
-def max_pool(x: np.ndarray, kernel: tuple[int, int], stride: tuple[int, int]) -> np.ndarray:
-    return windows(x, kernel, stride).max(axis=(4, 5))
+def pool_shape(shape: tuple[int, int, int], pool: Pool | None) -> tuple[int, int, int]:
+    """(channels, height, width) behind the pool; pool None: as before."""
+    if pool is None:
+        return shape
+    (channels, height, width), (top, left, bottom, right) = shape, pool.pads
+    return (channels, (height + top + bottom - pool.kernel[0]) // pool.stride[0] + 1,
+            (width + left + right - pool.kernel[1]) // pool.stride[1] + 1)
+
+
+def run_pool(x: np.ndarray, pool: Pool | None) -> np.ndarray:
+    """Pool x, (batch, channels, h, w) of values >= 0.  Averages of integers are rounded, halves up."""
+    if pool is None:
+        return x
+    if any(pool.pads):
+        x = pad(x, pool.pads, np.zeros(x.shape[1]))
+    view = windows(x, pool.kernel, pool.stride)
+    if isinstance(pool, MaxPool):
+        return view.max(axis=(4, 5))
+    if x.dtype.kind == "f":
+        return view.mean(axis=(4, 5), dtype=x.dtype)
+    total = view.sum(axis=(4, 5), dtype=np.int64)
+    return ((total + (1 << pool.shift >> 1)) >> pool.shift).astype(x.dtype)

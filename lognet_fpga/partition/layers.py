@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lognet_fpga.ir import reference
-from lognet_fpga.ir.graph import MaxPool
+from lognet_fpga.ir.graph import Pool
 
 if TYPE_CHECKING:
     from lognet_fpga.partition.split import Partition
@@ -32,7 +32,7 @@ class FloatLayer:
     stride: tuple[int, int]
     pads: tuple[int, int, int, int]
     pad_value: np.ndarray
-    pool: MaxPool | None
+    pool: Pool | None
     nodes: tuple[str, ...]
     in_shape: tuple[int, int, int]
 
@@ -47,11 +47,7 @@ class FloatLayer:
 
     @property
     def out_shape(self) -> tuple[int, int, int]:
-        channels, height, width = self.conv_shape
-        if self.pool is None:
-            return channels, height, width
-        (kernel_h, kernel_w), (stride_y, stride_x) = self.pool.kernel, self.pool.stride
-        return channels, (height - kernel_h) // stride_y + 1, (width - kernel_w) // stride_x + 1
+        return reference.pool_shape(self.conv_shape, self.pool)
 
     def run(self, x: np.ndarray) -> np.ndarray:
         """Activations, (batch, *out_shape) float32, for x, (batch, *in_shape) of floats."""
@@ -63,9 +59,7 @@ class FloatLayer:
             padded = reference.pad(x[start:start + step].astype(np.float32), self.pads, self.pad_value)
             sums = reference.conv(padded, weight, self.stride)
             y = np.maximum(sums + self.bias.astype(np.float32).reshape(1, -1, 1, 1), np.float32(0))
-            if self.pool is not None:
-                y = reference.max_pool(y, self.pool.kernel, self.pool.stride)
-            out[start:start + step] = y
+            out[start:start + step] = reference.run_pool(y, self.pool)
         return out
 
 

@@ -15,7 +15,7 @@ from lognet_fpga.plan.cycles import CycleCounts, LayerTiming, count_cycles
 from lognet_fpga.plan.model import Board, HardwarePlan, LayerPlan, Resources
 from lognet_fpga.plan.resources import SHELL, layer_resources
 from lognet_fpga.plan.serial import SerialSchedule, schedule
-from lognet_fpga.plan.slots import slot_raster
+from lognet_fpga.plan.slots import pooled_shape, slot_raster
 from lognet_fpga.plan.timing import LINE_MEMORY_CYCLES, result_latency
 
 HEADROOM = 0.95  # share of LUTs and flip-flops that a plan may take: the estimates are within 5% of Yosys
@@ -145,7 +145,7 @@ def channels_per_beat(layer: QuantLayer, ii_cycles: int, *, last: bool) -> int:
 
 
 def layer_timing(layer: QuantLayer, plan: LayerPlan, timed: SerialSchedule) -> LayerTiming:
-    _, rows, cols = layer.conv_shape
+    rows, cols = pooled_shape(layer)
     return LayerTiming(slot_raster(layer), plan.ii_cycles, plan.in_digits, plan.in_beats,
                        -(-layer.codes.shape[0] // plan.channels_per_beat),
                        result_latency(timed.out_start, plan.n_digits, layer.pool is not None), rows, cols,

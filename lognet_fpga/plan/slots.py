@@ -16,7 +16,10 @@ from lognet_fpga.ir.quant import QuantLayer
 
 @dataclass(frozen=True)
 class SlotRaster:
-    """rows, cols: of the frame.  row_flags[r], col_flags[c]: 1 where a window may end; both must be 1."""
+    """rows, cols: of the frame.  row_flags[r], col_flags[c]: 1 where a window may end; both must be 1.
+
+    real_rows[r], real_cols[c]: 0 where the window's result is padding of the pool behind, and so zero.
+    """
 
     rows: int
     cols: int
@@ -24,6 +27,8 @@ class SlotRaster:
     pad_cols: int
     row_flags: tuple[int, ...]
     col_flags: tuple[int, ...]
+    real_rows: tuple[int, ...]
+    real_cols: tuple[int, ...]
 
     @property
     def slots(self) -> int:
@@ -54,16 +59,39 @@ class SlotRaster:
         return self.computing * ii_cycles + (self.slots - self.computing) * in_digits
 
 
+    @property
+    def blanks(self) -> bool:
+        """Whether any result is padding of the pool."""
+        return not (all(self.real_rows) and all(self.real_cols))
+
+
+def pooled_shape(layer: QuantLayer) -> tuple[int, int]:
+    """(rows, cols) of results that reach the pool, its padding included; those of the convolution without a pool."""
+    _, rows, cols = layer.conv_shape
+    top, left, bottom, right = layer.pool.pads if layer.pool else (0, 0, 0, 0)
+    return rows + top + bottom, cols + left + right
+
+
 def slot_raster(layer: QuantLayer) -> SlotRaster:
     _, rows, cols = layer.in_shape
-    top, left, bottom, right = layer.pads
-    _, out_rows, out_cols = layer.conv_shape
-    pad_rows, pad_cols = max(top, bottom), max(left, right)
+    pool_top, pool_left = layer.pool.pads[:2] if layer.pool else (0, 0)
+    (out_rows, out_cols), (_, conv_rows, conv_cols) = pooled_shape(layer), layer.conv_shape
+    row_flags, real_rows = _flags(rows, layer.pads[0], layer.kernel[0], layer.stride[0], conv_rows, pool_top, out_rows)
+    col_flags, real_cols = _flags(cols, layer.pads[1], layer.kernel[1], layer.stride[1], conv_cols, pool_left, out_cols)
+    return SlotRaster(rows, cols, len(row_flags) - rows, len(col_flags) - cols, row_flags, col_flags, real_rows, real_cols)
 
-    def flags(length: int, before: int, kernel: int, stride: int, out: int) -> tuple[int, ...]:
-        ends = {before * -1 + kernel - 1 + stride * i for i in range(out)}
-        return tuple(int(i in ends) for i in range(length))
 
-    return SlotRaster(rows, cols, pad_rows, pad_cols,
-                      flags(rows + pad_rows, top, layer.kernel[0], layer.stride[0], out_rows),
-                      flags(cols + pad_cols, left, layer.kernel[1], layer.stride[1], out_cols))
+def _flags(length: int, before: int, kernel: int, stride: int, real: int, blank_before: int,
+           out: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """(window may end, result is real) along one dimension, as long as the frame with the padding it needs.
+
+    before: the convolution's padding in front; out results, of which blank_before come before the `real` ones.
+    """
+    first = kernel - 1 - before - stride * blank_before
+    ends = [first + stride * i for i in range(out)]
+    padding = max(before + stride * blank_before, ends[-1] - length + 1, 0)
+    flags, reals = [0] * (length + padding), [1] * (length + padding)
+    for i, end in enumerate(ends):
+        flags[end] = 1
+        reals[end] = int(blank_before <= i < blank_before + real)
+    return tuple(flags), tuple(reals)

@@ -1,4 +1,4 @@
-"""Max-pool on a stream of beats: along the row, then across rows through a memory of row maxima."""
+"""Pooling on a stream of beats: along the row, then across rows through a memory of row results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from lognet_fpga.hw.wiring import bits, counter, flag, join, vector
 
 @dataclass(frozen=True)
 class PoolShape:
-    """in_rows, in_cols: of the frame before the pool; kernel, stride: (y, x), no padding."""
+    """in_rows, in_cols: of what reaches the pool, padding included; kernel, stride: (y, x).
+
+    average False: the largest of a window; True: the rounded mean of a window of a power of two of elements.
+    """
 
     in_rows: int
     in_cols: int
@@ -21,6 +24,17 @@ class PoolShape:
     beats: int
     kernel: tuple[int, int]
     stride: tuple[int, int]
+    average: bool = False
+
+    @property
+    def row_bits(self) -> int:
+        """Bits of a lane behind the pass along the row: sums grow."""
+        return self.bits + ((self.kernel[1] - 1).bit_length() if self.average else 0)
+
+    @property
+    def window_bits(self) -> int:
+        """Bits of a lane behind the pass across rows."""
+        return self.row_bits + ((self.kernel[0] - 1).bit_length() if self.average else 0)
 
     @property
     def col_flags(self) -> tuple[int, ...]:
@@ -37,14 +51,15 @@ def _ends(length: int, kernel: int, stride: int) -> tuple[int, ...]:
 
 
 @block
-def max_pool(clk, rst, in_valid, in_data, out_valid, out_data, *, shape):
-    """The largest activation of each window and channel.
+def pool(clk, rst, in_valid, in_data, out_valid, out_data, *, shape):
+    """The largest activation, or the mean, of each window and channel.
 
     Ports: in_valid, in_data and out_valid, out_data: beats, in raster order, lowest channels first.
     Latency: POOL_LATENCY.  Throughput: one beat a cycle.  Back-pressure: none, the FIFO behind has room.
     """
     s = shape
-    width = len(in_data)
+    lanes = s.channels_per_beat
+    width, row_width, window_width = len(in_data), lanes * s.row_bits, lanes * s.window_bits
     row_flags, col_flags = s.row_flags, s.col_flags
     last_row, last_col, last_beat = s.in_rows - 1, s.in_cols - 1, s.beats - 1
     row, col, beat = counter(s.in_rows), counter(s.in_cols), counter(s.beats)
@@ -78,20 +93,20 @@ def max_pool(clk, rst, in_valid, in_data, out_valid, out_data, *, shape):
                     else:
                         row.next = 0
 
-    # Along the row: the largest of this and the kernel's width - 1 positions before.
+    # Along the row: this and the kernel's width - 1 positions before.
     earlier, blocks = in_data, []
     across = in_data
     for back in range(1, s.kernel[1]):
-        older, larger = vector(width), vector(width)
+        older, joined = vector(width), vector(row_width)
         wait = delay_line(clk, in_valid, earlier, older, cycles=s.beats)
         wait.name = f"back{back}"
-        choose = larger_of(across, older, larger, lane_bits=s.bits)
+        choose = combine(across, older, joined, lanes=lanes, other_bits=s.bits, average=s.average)
         choose.name = f"across{back}"
         blocks += [wait, choose]
-        earlier, across = older, larger
+        earlier, across = older, joined
 
-    # One cycle later: the row maximum, with the maxima of the rows above out of the memory.
-    row_max, row_valid, row_complete = vector(width), flag(), flag()
+    # One cycle later: the row's result, with those of the rows above out of the memory.
+    row_result, row_valid, row_complete = vector(row_width), flag(), flag()
     column_count = sum(col_flags)
     length = max(2, column_count * s.beats)
     address, address_late = counter(length), counter(length)
@@ -99,7 +114,7 @@ def max_pool(clk, rst, in_valid, in_data, out_valid, out_data, *, shape):
 
     @always(clk.posedge)
     def register():
-        row_max.next = across
+        row_result.next = across
         address_late.next = address
         if rst:
             row_valid.next = False
@@ -115,26 +130,33 @@ def max_pool(clk, rst, in_valid, in_data, out_valid, out_data, *, shape):
                     address.next = address + 1
 
     if s.kernel[0] == 1:
-        down = row_max
+        down = row_result
     else:
-        above = vector((s.kernel[0] - 1) * width)
-        written = join((bits(row_max) + bits(above))[:len(above)])
+        above = vector((s.kernel[0] - 1) * row_width)
+        written = join((bits(row_result) + bits(above))[:len(above)])
         store = row_store(clk, address, row_valid, address_late, written, above, length=length)
         store.name = "rows"
         blocks.append(store)
-        down = row_max
+        down = row_result
         for back in range(1, s.kernel[0]):
-            larger = vector(width)
-            choose = larger_of(down, above, larger, lane_bits=s.bits, other_low=(back - 1) * width)
+            joined = vector(window_width)
+            choose = combine(down, above, joined, lanes=lanes, other_bits=s.row_bits, average=s.average,
+                             other_low=(back - 1) * row_width)
             choose.name = f"down{back}"
             blocks.append(choose)
-            down = larger
+            down = joined
+    if s.average:
+        mean = vector(width)
+        rounding = round_lanes(down, mean, lanes=lanes, shift=(s.kernel[0] * s.kernel[1]).bit_length() - 1)
+        rounding.name = "mean"
+        blocks.append(rounding)
+        down = mean
 
-    maximum, valid = vector(width), flag()
+    window_result, valid = vector(width), flag()
 
     @always(clk.posedge)
     def result():
-        maximum.next = down
+        window_result.next = down
         if rst:
             valid.next = False
         else:
@@ -142,7 +164,7 @@ def max_pool(clk, rst, in_valid, in_data, out_valid, out_data, *, shape):
 
     @always(clk.posedge)
     def offer():
-        out_data.next = maximum
+        out_data.next = window_result
         if rst:
             out_valid.next = False
         else:
@@ -153,7 +175,7 @@ def max_pool(clk, rst, in_valid, in_data, out_valid, out_data, *, shape):
 
 @block
 def row_store(clk, address, write, address_late, written, above, *, length):
-    """Row maxima by column: read a cycle before they are needed, replaced in the cycle they are."""
+    """Row results by column: read a cycle before they are needed, replaced in the cycle they are."""
     memory = [vector(len(above)) for _ in range(length)]
 
     @always(clk.posedge)
@@ -166,21 +188,22 @@ def row_store(clk, address, write, address_late, written, above, *, length):
 
 
 @block
-def larger_of(one, other, larger, *, lane_bits, other_low=0):
-    """Lane by lane the larger of two beats; the second lies in `other` from bit other_low on."""
-    lanes = len(larger) // lane_bits
-    results = [vector(lane_bits) for _ in range(lanes)]
+def combine(one, other, joined, *, lanes, other_bits, average, other_low=0):
+    """Lane by lane the larger of two beats, or their sum; the second lies in `other` from bit other_low on."""
+    one_bits, joined_bits = len(one) // lanes, len(joined) // lanes
+    results = [vector(joined_bits) for _ in range(lanes)]
     parts = []
     for lane, result in enumerate(results):
-        low = lane * lane_bits
-        part = larger_lane(one(low + lane_bits, low), other(other_low + low + lane_bits, other_low + low), result)
+        low, other_at = lane * one_bits, other_low + lane * other_bits
+        operands = one(low + one_bits, low), other(other_at + other_bits, other_at), result
+        part = lane_sum(*operands) if average else larger_lane(*operands)
         part.name = f"lane{lane}"
         parts.append(part)
-    joined = join([bit for result in results for bit in bits(result)])
+    wires = join([bit for result in results for bit in bits(result)])
 
     @always_comb
     def gather():
-        larger.next = joined
+        joined.next = wires
 
     return parts, gather
 
@@ -195,3 +218,41 @@ def larger_lane(one, other, larger):
             larger.next = other
 
     return compare
+
+
+@block
+def lane_sum(one, other, total):
+    @always_comb
+    def add():
+        total.next = one + other
+
+    return add
+
+
+@block
+def round_lanes(total, mean, *, lanes, shift):
+    """Lane by lane total / 2**shift, rounded, halves up."""
+    total_bits, mean_bits = len(total) // lanes, len(mean) // lanes
+    results = [vector(total_bits + 1) for _ in range(lanes)]
+    parts = []
+    for lane, result in enumerate(results):
+        low = lane * total_bits
+        part = lane_half(total(low + total_bits, low), result, half=1 << shift >> 1)
+        part.name = f"lane{lane}"
+        parts.append(part)
+    wires = join([bit for result in results for bit in bits(result)[shift:shift + mean_bits]])
+
+    @always_comb
+    def gather():
+        mean.next = wires
+
+    return parts, gather
+
+
+@block
+def lane_half(one, total, *, half):
+    @always_comb
+    def add():
+        total.next = one + half
+
+    return add
