@@ -15,7 +15,7 @@ from onnx import helper, numpy_helper
 
 from lognet_fpga.frontend.file import STANDARD_DOMAINS
 from lognet_fpga.frontend.normalize import known_shapes
-from lognet_fpga.ir.graph import Affine, Conv, HostOp, Identity, MaxPool, Node, Op, Relu
+from lognet_fpga.ir.graph import Affine, AveragePool, Conv, HostOp, Identity, MaxPool, Node, Op, Relu
 
 # A grouped or dilated kernel is stored dense; beyond this many weights it is far past any FPGA anyway.
 _MAX_DENSE_WEIGHTS = 1 << 23
@@ -95,7 +95,7 @@ def _read_op(context: _Context) -> Op:
     try:
         if reader is not None:
             return reader(context)
-        default = "the FPGA takes Conv, BatchNormalization, Relu and MaxPool only"
+        default = "the FPGA takes Conv, BatchNormalization, Relu, MaxPool and AveragePool only"
         if node.op_type in _ACTIVATIONS:
             default = "the only activation function on the FPGA is Relu"
         raise _Unfit(_PROBLEMS.get(node.op_type, default))
@@ -209,20 +209,39 @@ def _clip(context: _Context) -> Relu:
 
 
 def _max_pool(context: _Context) -> MaxPool:
+    kernel, stride, pads, past = _pool_window(context)
+    if len([name for name in context.node.output if name]) > 1:
+        raise _Unfit("it also outputs the indices of the maxima")
+    return MaxPool(kernel, stride, (pads[0], pads[1], pads[2] + past[0], pads[3] + past[1]))
+
+
+def _average_pool(context: _Context) -> AveragePool:
+    kernel, stride, pads, past = _pool_window(context)
+    count = kernel[0] * kernel[1]
+    if count & (count - 1):
+        raise _Unfit(f"it divides by {count}: the FPGA averages windows of a power of two of elements")
+    if any(past):
+        raise _Unfit("it rounds its output size up (ceil_mode) and divides by the number of elements inside the frame")
+    if any(pads) and not context.attributes.get("count_include_pad", 0):
+        raise _Unfit("it pads and divides by the number of elements inside the frame (count_include_pad 0)")
+    return AveragePool(kernel, stride, pads)
+
+
+def _pool_window(context: _Context) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int, int, int], tuple[int, int]]:
+    """(kernel, stride, pads, rows and columns by which the last windows reach past the padded frame)."""
     attributes = context.attributes
     _, height, width = context.frame()
     kernel = tuple(attributes["kernel_shape"])
     stride = tuple(attributes.get("strides", (1, 1)))
     if any(step != 1 for step in attributes.get("dilations", (1, 1))):
         raise _Unfit("its window is dilated")
-    if any(_pads(attributes, (height, width), kernel, stride)):
-        raise _Unfit("it pads its input")
-    odd = any((length - extent) % step for length, extent, step in zip((height, width), kernel, stride))
-    if attributes.get("ceil_mode", 0) and odd:
-        raise _Unfit("it rounds its output size up (ceil_mode), with windows reaching past the frame")
-    if len([name for name in context.node.output if name]) > 1:
-        raise _Unfit("it also outputs the indices of the maxima")
-    return MaxPool(kernel, stride)
+    pads = _pads(attributes, (height, width), kernel, stride)
+    out = context.shapes.get(context.node.output[0], ())[2:]
+    if len(out) != 2 or min(out) < 1:
+        raise _Unfit("its output has no static size")
+    past = tuple(max(0, (count - 1) * step + extent - length - before - after) for count, step, extent, length, before, after
+                 in zip(out, stride, kernel, (height, width), pads[:2], pads[2:]))
+    return kernel, stride, pads, past
 
 
 _READERS: dict[str, Callable[[_Context], Op]] = {
@@ -235,6 +254,7 @@ _READERS: dict[str, Callable[[_Context], Op]] = {
     "Relu": lambda context: Relu(),
     "Clip": _clip,
     "MaxPool": _max_pool,
+    "AveragePool": _average_pool,
     "Dropout": lambda context: Identity(),
     "Identity": lambda context: Identity(),
 }

@@ -60,7 +60,7 @@ def _refusal(graph: Graph, path: tuple[Node, ...], span: Span, asked: int, avail
         hint = f"pass --fpga-layers {possible}; everything behind that many convolution layers runs on the host"
     else:
         hint = ("not even the first convolution layer can go onto the FPGA: change the nodes listed, "
-                "to Conv, BatchNormalization, Relu and MaxPool in one chain")
+                "to Conv, BatchNormalization, Relu, MaxPool and AveragePool in one chain")
     return UnsupportedModelError(message, context=[_line(problem) for problem in span.problems], hint=hint)
 
 
@@ -83,7 +83,7 @@ def _placements(graph: Graph, path: tuple[Node, ...], span: Span) -> tuple[Place
         place = f"conv layer {order[layer]} of {len(span.layers)}"
         if isinstance(node.op, Identity):
             reason = "passes its input on: costs nothing"
-        elif isinstance(node.op, Conv) or node.op_type in ("Relu", "Clip", "MaxPool"):
+        elif isinstance(node.op, Conv) or node.op_type in ("Relu", "Clip", "MaxPool", "AveragePool"):
             reason = place
         else:
             reason = f"folded into {layer}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lognet_fpga.ir.graph import Affine, Conv, Graph, HostOp, Identity, MaxPool, Node, Relu
+from lognet_fpga.ir.graph import Affine, AveragePool, Conv, Graph, HostOp, Identity, MaxPool, Node, Pool, Relu
 from lognet_fpga.partition.layers import FloatLayer
 
 
@@ -42,7 +42,7 @@ class _Draft:
     in_shape: tuple[int, ...]
     relu: bool = False
     excused: bool = False  # an unsupported node stands where the ReLU should: reported already
-    pool: MaxPool | None = None
+    pool: Pool | None = None
 
 
 @dataclass(eq=False)
@@ -102,7 +102,7 @@ def _users(graph: Graph, tensor: str) -> list[Node]:
 
 
 def _complete(graph: Graph, drafts: list[_Draft], rest: tuple[Node, ...]) -> bool:
-    """Whether the last layer has its ReLU, and no max-pool that it could still take comes first in rest."""
+    """Whether the last layer has its ReLU, and no pool that it could still take comes first in rest."""
     if not drafts:
         return True
     if not (drafts[-1].relu or drafts[-1].excused):
@@ -113,7 +113,7 @@ def _complete(graph: Graph, drafts: list[_Draft], rest: tuple[Node, ...]) -> boo
         if len(_users(graph, node.inputs[0])) > 1 or node.inputs[0] == graph.output:
             return True
         if not isinstance(node.op, Identity):
-            return not isinstance(node.op, MaxPool)
+            return not isinstance(node.op, (MaxPool, AveragePool))
     return True
 
 
@@ -144,9 +144,9 @@ def _step(state: _State, node: Node, shapes: dict[str, tuple[int, ...]]) -> None
         _take_affine(state, layer, node, node.op)
     elif isinstance(node.op, Relu):
         _take_relu(state, layer, node)
-    elif isinstance(node.op, MaxPool):
+    elif isinstance(node.op, (MaxPool, AveragePool)):
         _take_pool(state, layer, node, node.op)
-    ours = layer is not None and (state.affine is None or isinstance(node.op, MaxPool))
+    ours = layer is not None and (state.affine is None or isinstance(node.op, (MaxPool, AveragePool)))
     (layer.nodes if ours else state.waiting).append(node.name)
 
 
@@ -193,12 +193,16 @@ def _take_relu(state: _State, layer: _Draft | None, node: Node) -> None:
         layer.relu = True
 
 
-def _take_pool(state: _State, layer: _Draft | None, node: Node, op: MaxPool) -> None:
+def _take_pool(state: _State, layer: _Draft | None, node: Node, op: Pool) -> None:
     if layer is None:
         state.report(node, "it stands before the first convolution")
     elif layer.pool is not None:
-        state.report(node, f"it is a second max-pool behind {layer.conv.name}")
-    elif state.affine is not None and np.any(state.affine.scale < 0):
+        state.report(node, f"it is a second pool behind {layer.conv.name}")
+    elif isinstance(op, AveragePool) and not layer.relu:
+        state.report(node, "it averages before the Relu: the FPGA has ReLU first")
+    elif isinstance(op, AveragePool) and any(op.pads) and state.affine is not None and np.any(state.affine.offset):
+        state.report(node, "it pads with zero behind a shift of the activations")
+    elif isinstance(op, MaxPool) and state.affine is not None and np.any(state.affine.scale < 0):
         state.report(node, "it follows a scaling by a negative number, which turns maxima into minima")
     else:
         layer.pool = op
