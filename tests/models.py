@@ -58,6 +58,9 @@ class ModelBuilder:
     def pool(self, kernel: int = 2, stride: int = 2, **attributes: object) -> ModelBuilder:
         return self.add("MaxPool", kernel_shape=[kernel, kernel], strides=[stride, stride], **attributes)
 
+    def average_pool(self, kernel: int = 2, stride: int = 2, **attributes: object) -> ModelBuilder:
+        return self.add("AveragePool", kernel_shape=[kernel, kernel], strides=[stride, stride], **attributes)
+
     def per_channel(self, op_type: str, low: float, high: float, *, first: bool = False) -> ModelBuilder:
         """Add, Sub, Mul or Div with one random constant a channel; first: the constant is the first operand."""
         values = self.constant(self.rng.uniform(low, high, (1, self.channels, 1, 1)).astype(np.float32))

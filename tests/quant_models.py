@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lognet_fpga.ir.graph import MaxPool
+from lognet_fpga.ir.graph import MaxPool, Pool
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
 from lognet_fpga.plan.adder_graph import AdderGraph, solve
 from lognet_fpga.plan.boards import load_board
@@ -28,7 +28,7 @@ class Spec:
     kernel: tuple[int, int] = (3, 3)
     stride: tuple[int, int] = (1, 1)
     pads: tuple[int, int, int, int] = (1, 1, 1, 1)
-    pool: MaxPool | None = POOL_2X2
+    pool: Pool | None = POOL_2X2
     out_bits: int = 8
     zeros: float = 0.5
     odd_pad: bool = False

@@ -21,8 +21,7 @@ from lognet_fpga.ir.graph import Affine, AveragePool, Conv, HostOp, Identity, Ma
 _MAX_DENSE_WEIGHTS = 1 << 23
 
 _PROBLEMS = {
-    "AveragePool": "the FPGA pools by maximum only",
-    "GlobalAveragePool": "the FPGA pools by maximum only",
+    "GlobalAveragePool": "the FPGA pools by windows, not over the whole frame",
     "GlobalMaxPool": "the FPGA pools by windows, not over the whole frame",
     "ConvTranspose": "transposed convolution is not supported",
     "Clip": "a bounded ReLU is not supported, only Relu",

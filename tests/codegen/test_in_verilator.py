@@ -12,7 +12,7 @@ from myhdl import always, always_comb, block
 from lognet_fpga.codegen import generate
 from lognet_fpga.hw import adders
 from lognet_fpga.ir.golden import golden_onnx
-from lognet_fpga.ir.graph import MaxPool
+from lognet_fpga.ir.graph import AveragePool, MaxPool
 from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.verify.check import FREE, verify
 from lognet_fpga.verify.verdict import Verdict
@@ -31,6 +31,10 @@ NETS = {
     "four bits": ((3, 8, 10), Spec(6, out_bits=4), Spec(9, pool=None, out_bits=4), Spec(3, out_bits=4)),
     "no pads": ((3, 10, 10), Spec(4, pads=(0, 0, 0, 0)), Spec(5, pads=(0, 0, 0, 0), pool=None)),
     "ten channels": ((10, 6, 6), Spec(12), Spec(7)),
+    "padded pools": ((3, 9, 9), Spec(4, pool=MaxPool((3, 3), (2, 2), (1, 1, 1, 1)), odd_pad=True),
+                     Spec(5, pool=MaxPool((2, 2), (2, 2), (0, 0, 1, 1)))),
+    "averages": ((2, 11, 10), Spec(4, pool=AveragePool((2, 2), (2, 2))),
+                 Spec(3, stride=(2, 1), pool=AveragePool((4, 2), (1, 2), (1, 0, 2, 1)), out_bits=4)),
     "one layer": ((1, 6, 5), Spec(1, pool=None)),
     "1x1 all": ((4, 5, 6), Spec(3, (1, 1), pads=(0, 0, 0, 0), pool=None), Spec(9, (1, 1), pads=(0, 0, 0, 0))),
     "eight, then four bits": ((2, 9, 12), Spec(5, (3, 1), pads=(1, 0, 1, 0)),

@@ -145,13 +145,14 @@ def _unfit(graph: Graph) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("chain, op_type, words", [
-    (lambda m: m.pool(3, 2, ceil_mode=1), "MaxPool", "ceil_mode"),
-    (lambda m: m.pool(3, 2, pads=[1] * 4), "MaxPool", "pads"),
+    (lambda m: m.average_pool(2, 2, pads=[1] * 4), "AveragePool", "count_include_pad"),
+    (lambda m: m.average_pool(2, 3, ceil_mode=1), "AveragePool", "ceil_mode"),
     (lambda m: m.pool(2, 2, dilations=[2, 2]), "MaxPool", "dilated"),
     (lambda m: m.add("LeakyRelu"), "LeakyRelu", "Relu"),
     (lambda m: m.add("Mul", m.weights(1, 4, 16, 16)), "Mul", "one a channel"),
     (lambda m: m.add("Add", "image_copy"), "Add", "two computed"),
-    (lambda m: m.add("AveragePool", kernel_shape=[2, 2]), "AveragePool", "maximum"),
+    (lambda m: m.average_pool(3, 2), "AveragePool", "divides by 9"),
+    (lambda m: m.add("GlobalAveragePool"), "GlobalAveragePool", "whole frame"),
     (lambda m: m.add("Clip", m.constant(np.float32(0)), m.constant(np.float32(6))), "Clip", "bounded"),
 ])
 def test_what_the_fpga_cannot_take_says_why(chain, op_type: str, words: str, tmp_path: Path) -> None:

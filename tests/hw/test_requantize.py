@@ -29,9 +29,11 @@ def test_against_the_definition(idle, channels, acc_bits, digit_bits, shift, out
     values = np.clip(values, -(2 ** (acc_bits - 1)), 2 ** (acc_bits - 1) - 1)
     expected = np.clip(values >> shift, 0, 2**out_bits - 1)
 
-    clk, rst, begin, out_valid = (flag() for _ in range(4))
+    blanks = rng.random(len(values)) < 0.2  # padding of the pool behind
+    expected[blanks] = 0
+    clk, rst, begin, blank, out_valid = (flag() for _ in range(5))
     acc, out_data = vector(channels * digit_bits), vector(lanes * out_bits)
-    dut = shallow(requantize, clk, rst, acc, begin, out_valid, out_data, shape=shape)
+    dut = shallow(requantize, clk, rst, acc, begin, blank, out_valid, out_data, shape=shape)
     sink, pause = Sink(out_data, out_valid), Pause(idle, 5)
     random_bits = np.random.default_rng(2)
     position, phase, last_digits, quiet = -1, 10**6, [], 0
@@ -44,6 +46,7 @@ def test_against_the_definition(idle, channels, acc_bits, digit_bits, shift, out
         if phase >= max(n_digits, shape.beats) and position + 1 < len(values) and not pause():
             position, phase = position + 1, 0
         begin.next = phase == 0
+        blank.next = bool(blanks[position]) if phase == 0 else bool(random_bits.integers(0, 2))
         if phase < n_digits:
             lanes_now = [digits(int(value), digit_bits, n_digits)[phase] for value in values[position]]
             acc.next = merge(lanes_now, digit_bits)

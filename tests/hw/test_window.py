@@ -41,9 +41,9 @@ def test_every_window(name, idle, stall):
                         layer.kernel, raster, tuple(int(v) for v in layer.pad_value))
     frames = rng.integers(0, 2**in_bits, (FRAMES, *in_shape)).astype(np.uint8)
 
-    clk, rst, in_valid, in_ready, room, start, compute = (flag() for _ in range(7))
+    clk, rst, in_valid, in_ready, room, start, compute, blank = (flag() for _ in range(8))
     in_data, taps = vector(lanes * in_bits), vector(shape.taps)
-    dut = shallow(window, clk, rst, in_data, in_valid, in_ready, room, taps, start, compute, shape=shape)
+    dut = shallow(window, clk, rst, in_data, in_valid, in_ready, room, taps, start, compute, blank, shape=shape)
     source, stalls = Source(to_beats(form, frames), in_data, in_valid, in_ready, idle=idle), Pause(stall, 4)
     slots, shown, rooms = [], [], []
     total = raster.slots * FRAMES + raster.slots_after_reset

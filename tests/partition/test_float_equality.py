@@ -115,6 +115,10 @@ CHAINS = {
     "asymmetric_strides": asymmetric_strides,
     "dropout": lambda: chain().conv(8).relu().dropout().pool().conv(8).dropout().relu().conv(12).relu().dropout()
     .flatten().dropout().gemm(12 * 64),
+    "padded_pools": lambda: chain().conv(8).relu().pool(3, 2, pads=[1] * 4).conv(8).pool(3, 2, ceil_mode=1).relu().conv(12).relu()
+    .pool(2, 1, pads=[0, 1, 1, 0]).flatten().gemm(12 * 16),
+    "average_pools": lambda: chain().conv(8).relu().average_pool().conv(8).relu()
+    .average_pool(4, 2, pads=[1] * 4, count_include_pad=1).conv(12).relu().pool().flatten().gemm(12 * 4),
     "host_pool_of_other_kind": lambda: chain().conv(8).relu().conv(8).relu().conv(12).relu()
     .add("GlobalAveragePool").flatten().gemm(12),
 }

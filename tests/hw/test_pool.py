@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lognet_fpga.hw.max_pool import PoolShape, max_pool
+from lognet_fpga.hw.pool import PoolShape, pool
 from lognet_fpga.hw.wiring import flag, vector
 from lognet_fpga.ir import reference
+from lognet_fpga.ir.graph import AveragePool, MaxPool
 from lognet_fpga.ir.stream_format import StreamFormat
 from lognet_fpga.plan.timing import POOL_LATENCY
 from tests.hw.bench import Sink, Source, reset_then, run
@@ -14,18 +15,21 @@ from tests.shallow import shallow
 
 
 @pytest.mark.parametrize("idle", [0, 60])
-@pytest.mark.parametrize("kernel,stride,size,channels,lanes,bits", [
-    ((2, 2), (2, 2), (4, 6), 3, 3, 8), ((2, 2), (2, 2), (5, 7), 5, 2, 4), ((3, 3), (2, 2), (7, 8), 2, 1, 8),
-    ((2, 2), (1, 1), (3, 4), 2, 2, 8), ((1, 2), (1, 2), (2, 5), 3, 2, 4), ((3, 1), (3, 1), (6, 2), 1, 1, 8),
-    ((2, 3), (2, 3), (2, 3), 4, 4, 4), ((2, 2), (3, 3), (8, 8), 1, 1, 8), ((1, 1), (2, 2), (4, 5), 3, 1, 8)])
-def test_against_the_reference(idle, kernel, stride, size, channels, lanes, bits):
+@pytest.mark.parametrize("kernel,stride,size,channels,lanes,bits,average", [
+    ((2, 2), (2, 2), (4, 6), 3, 3, 8, True), ((4, 2), (1, 2), (6, 5), 3, 2, 4, True), ((1, 4), (1, 1), (2, 6), 2, 1, 8, True),
+    ((2, 2), (2, 2), (4, 6), 3, 3, 8, False), ((2, 2), (2, 2), (5, 7), 5, 2, 4, False),
+    ((3, 3), (2, 2), (7, 8), 2, 1, 8, False), ((2, 2), (1, 1), (3, 4), 2, 2, 8, False),
+    ((1, 2), (1, 2), (2, 5), 3, 2, 4, False), ((3, 1), (3, 1), (6, 2), 1, 1, 8, False),
+    ((2, 3), (2, 3), (2, 3), 4, 4, 4, False), ((2, 2), (3, 3), (8, 8), 1, 1, 8, False),
+    ((1, 1), (2, 2), (4, 5), 3, 1, 8, False)])
+def test_against_the_reference(idle, kernel, stride, size, channels, lanes, bits, average):
     frames = np.random.default_rng(1).integers(0, 2**bits, (2, channels, *size)).astype(np.uint8)
-    expected = reference.max_pool(frames, kernel, stride)
+    expected = reference.run_pool(frames, (AveragePool if average else MaxPool)(kernel, stride))
     before, after = StreamFormat((channels, *size), bits, lanes, 64), StreamFormat(expected.shape[1:], bits, lanes, 64)
     clk, rst, in_valid, out_valid = (flag() for _ in range(4))
     in_data, out_data = vector(lanes * bits), vector(lanes * bits)
-    shape = PoolShape(*size, bits, lanes, before.beats_per_position, kernel, stride)
-    dut = shallow(max_pool, clk, rst, in_valid, in_data, out_valid, out_data, shape=shape)
+    shape = PoolShape(*size, bits, lanes, before.beats_per_position, kernel, stride, average)
+    dut = shallow(pool, clk, rst, in_valid, in_data, out_valid, out_data, shape=shape)
     source, sink = Source(to_beats(before, frames), in_data, in_valid, idle=idle), Sink(out_data, out_valid)
     quiet = 0
 
