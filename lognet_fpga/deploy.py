@@ -18,6 +18,7 @@ from lognet_fpga.ir.golden import golden_onnx
 from lognet_fpga.partition import make_tail, partition
 from lognet_fpga.plan.adder_graph import solve_layers
 from lognet_fpga.plan.boards import load_board
+from lognet_fpga.plan.early import require_possible
 from lognet_fpga.plan.planner import plan_hardware
 from lognet_fpga.progress import NoProgress, Progress
 from lognet_fpga.quantize import quantize
@@ -39,6 +40,7 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
     with progress.stage(f"read {config.model.name}"):
         graph = load(config.model, input_shape=config.input_shape)
         parts = partition(graph, config.fpga_layers)
+        require_possible([(layer.name, layer.weight) for layer in parts.layers], config.prune, board)
         frames = read_frames(config, graph)
 
     quant = quantize(parts, frames.frames[:CALIBRATION_FRAMES], config.preprocessing, act_bits=config.act_bits,

@@ -37,20 +37,23 @@ def parser() -> entry.Parser:
                       help="frames to calibrate with and to count accuracy on: .npz, .npy, an image, a folder of "
                            "images")
     this.add_argument("--fpga-layers", type=options.positive, default=3, metavar="N",
-                      help="greatest number of convolution layers on the FPGA (default: %(default)s)")
+                      help="number of convolution layers on the FPGA (default: %(default)s)")
     this.add_argument("--act-bits", type=int, choices=(4, 8), default=8,
                       help="bits of the activations between layers (default: %(default)s)")
     this.add_argument("--prune", type=options.number, default=0.0, metavar="X",
                       help="share of the weights to set to zero first, 0 <= X < 1 (default: 0)")
-    this.add_argument("--clk-mhz", type=options.number, metavar="F", help="clock (default: the board's)")
+    this.add_argument("--clk-mhz", type=options.number, metavar="F", help="clock of the overlay in MHz (default: the board's)")
     this.add_argument("--synth", action="store_true", help="count LUTs, flip-flops and block RAM with Yosys; takes minutes")
     this.add_argument("--no-verify", dest="verify", action="store_false",
                       help="do not check the Verilog against the model; needs no C++ compiler")
-    inputs = this.add_argument_group("input", "model input = (pixel * S - mean) / std; one value or one a channel; "
-                                              "write --input-mean=-1,2 where the first value is negative")
-    inputs.add_argument("--input-scale", type=options.number, default=1.0, metavar="S", help="for example 1/255")
-    inputs.add_argument("--input-mean", type=options.numbers, default=(0.0,), metavar="A,B,C")
-    inputs.add_argument("--input-std", type=options.numbers, default=(1.0,), metavar="A,B,C")
+    inputs = this.add_argument_group("input", "model input = (pixel * S - mean) / std, pixels being 0..255; one value for all "
+                                              "channels\nor one a channel; write --input-mean=-1,2 where the first value is "
+                                              "negative.\nLeave these out where the model itself scales its input.")
+    inputs.add_argument("--input-scale", type=options.number, default=1.0, metavar="S", help="for example 1/255 (default: 1)")
+    inputs.add_argument("--input-mean", type=options.numbers, default=(0.0,), metavar="A,B,C",
+                        help="for example 0.485,0.456,0.406 (default: 0)")
+    inputs.add_argument("--input-std", type=options.numbers, default=(1.0,), metavar="A,B,C",
+                        help="for example 0.229,0.224,0.225 (default: 1)")
     inputs.add_argument("--input-shape", type=options.sizes, metavar="C,H,W",
                         help="channels, height and width, where the model leaves them open")
     return this

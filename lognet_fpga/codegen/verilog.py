@@ -49,7 +49,7 @@ def _key(quant: QuantGraph, plan: HardwarePlan, graphs: tuple[AdderGraph, ...], 
     """Digest of all that the Verilog depends on, the generator's own source included."""
     import myhdl
 
-    sources = [entry.read_bytes() for package in ("hw", "codegen", "plan") for entry in
+    sources = [entry.read_bytes() for package in ("hw", "codegen", "plan", "ir") for entry in
                sorted(resources.files(f"lognet_fpga.{package}").iterdir(), key=lambda entry: entry.name)
                if entry.name.endswith(".py")]
     layers = [part for layer in quant.layers for part in

@@ -20,6 +20,7 @@ import numpy as np
 import onnx
 import onnx.version_converter
 import onnxruntime
+from google.protobuf.message import DecodeError
 from onnx import TensorProto, numpy_helper
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
@@ -142,8 +143,12 @@ def _optimize(model: onnx.ModelProto) -> onnx.ModelProto:
     foreign = {node.domain for node in model.graph.node}
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "optimized.onnx"
-        _session(model, place)
-        out = onnx.load(place)
+        try:
+            _session(model, place)
+            out = onnx.load(place)
+        except (DecodeError, *_ORT_ERRORS) as error:
+            (Path(folder) / "probe").write_bytes(bytes(model.ByteSize()))  # a full disk is no reason to go on without
+            raise _NotNormalized from error
     if not {node.domain for node in out.graph.node} <= {*STANDARD_DOMAINS, *foreign}:
         raise _NotNormalized
     return out

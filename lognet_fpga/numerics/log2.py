@@ -18,7 +18,7 @@ def largest_code(bits: int = WEIGHT_BITS) -> int:
 
 
 def log2_codes(x: np.ndarray, bits: int = WEIGHT_BITS) -> np.ndarray:
-    """The nearest codes of x, int8, same shape; x in units of the LSB.
+    """The nearest codes of x, same shape, int8 up to 4 bits and int64 above; x in units of the LSB.
 
     Boundaries lie midway between neighbouring values (0.5, 1.5, 3, 6, ...), which makes the squared error least;
     values beyond the largest code are clipped to it.
@@ -27,4 +27,4 @@ def log2_codes(x: np.ndarray, bits: int = WEIGHT_BITS) -> np.ndarray:
     magnitude = np.abs(x)
     exponent = np.floor(np.log2(np.maximum(magnitude, 0.5) * (4.0 / 3.0)))
     values = np.where(magnitude < 0.5, 0.0, 2.0 ** np.clip(exponent, 0, np.log2(largest_code(bits))))
-    return (np.sign(x) * values).astype(np.int8)
+    return (np.sign(x) * values).astype(np.int8 if bits <= WEIGHT_BITS else np.int64)

@@ -93,10 +93,12 @@ class AdderGraph:
 
 
 def solve_layers(quant: QuantGraph, progress: Progress = NoProgress()) -> tuple[AdderGraph, ...]:
-    """solve for every layer, side by side: one layer's search takes one core."""
-    with (progress.stage("search the adder graph of each layer") as stage,
+    """solve for every layer, the groups of all layers side by side: one search takes one core."""
+    with (progress.stage("search the adder graphs of the layers") as stage,
           ThreadPoolExecutor(max(1, os.cpu_count() or 1)) as pool):
-        tasks = [pool.submit(solve, layer.weights.reshape(len(layer.codes), -1), layer.in_bits) for layer in quant.layers]
+        layers = [[pool.submit(_solve_group, rows, layer.in_bits) for rows in _groups(layer.weights.reshape(len(layer.codes), -1))]
+                  for layer in quant.layers]
+        tasks = [task for groups in layers for task in groups]
         try:
             for done, task in enumerate(as_completed(tasks), 1):
                 task.result()
@@ -104,7 +106,7 @@ def solve_layers(quant: QuantGraph, progress: Progress = NoProgress()) -> tuple[
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return tuple(task.result() for task in tasks)
+    return tuple(_side_by_side([task.result() for task in groups]) for groups in layers)
 
 
 def solve(weights: np.ndarray, in_bits: int) -> AdderGraph:
@@ -114,10 +116,13 @@ def solve(weights: np.ndarray, in_bits: int) -> AdderGraph:
     shared between groups.  Each group is cached by content.  Without da4ml (no wheel on this platform) a balanced
     tree a row is built, without sharing.  Raises VerificationError if a graph does not compute exactly its matrix.
     """
-    weights = np.asarray(weights, np.int64)
+    return _side_by_side([_solve_group(rows, in_bits) for rows in _groups(np.asarray(weights, np.int64))])
+
+
+def _groups(weights: np.ndarray) -> list[np.ndarray]:
+    """The rows of weights in groups small enough to be solved at once."""
     groups = max(1, -(-np.count_nonzero(weights) // GROUP_WEIGHTS))
-    graphs = [_solve_group(rows, in_bits) for rows in np.array_split(weights, min(groups, len(weights)))]
-    return graphs[0] if len(graphs) == 1 else _side_by_side(graphs)
+    return np.array_split(weights, min(groups, len(weights)))
 
 
 def _solve_group(weights: np.ndarray, in_bits: int) -> AdderGraph:
@@ -142,6 +147,8 @@ def _solve_group(weights: np.ndarray, in_bits: int) -> AdderGraph:
 
 def _side_by_side(graphs: list[AdderGraph]) -> AdderGraph:
     """One graph that has the outputs of all, over the same inputs."""
+    if len(graphs) == 1:
+        return graphs[0]
     inputs, adders, outputs = graphs[0].inputs, [], []
     for graph in graphs:
         offset = len(adders)

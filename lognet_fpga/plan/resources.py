@@ -15,7 +15,7 @@ from lognet_fpga.plan.model import LayerPlan, Resources
 from lognet_fpga.plan.serial import SerialSchedule, count_schedule
 from lognet_fpga.plan.slots import slot_raster
 
-SHELL = Resources(180, 290, 0)  # AXI4-Lite registers, entry and exit
+SHELL = Resources(220, 275, 0)  # AXI4-Lite registers, entry and exit
 
 
 def adder_resources(graph: AdderGraph, plan: SerialSchedule) -> Resources:

