@@ -145,10 +145,10 @@ def _verification(verdict: Verdict | None) -> Section:
         return Section("Verification", ("not done (--no-verify)",))
     levels: dict[str, list[int]] = {}
     for count in verdict.counts:
-        total = levels.setdefault(count.level, [0, 0])
-        total[0] += count.bits
-        total[1] += count.differing_bits
-    rows = tuple((f"{level} against golden.onnx", verdict.frames, bits, different) for level, (bits, different) in levels.items())
+        total = levels.setdefault(count.level, [count.frames, 0, 0])
+        total[1] += count.bits
+        total[2] += count.differing_bits
+    rows = tuple((f"{level} against golden.onnx", *totals) for level, totals in levels.items())
     cycles = verdict.cycles
     verdict_line = "passed" if verdict.passed else "FAILED"
     lines = (f"{verdict_line}: every activation of every layer compared bit by bit",

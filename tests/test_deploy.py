@@ -419,3 +419,11 @@ def programs_in(folder: Path) -> list[str]:
         except OSError:
             continue
     return found
+
+
+# --- a package that is missing ----------------------------------------------------------------------------------------
+
+def test_without_myhdl(place, tmp_path):
+    (tmp_path / "myhdl.py").write_text("raise ModuleNotFoundError('no myhdl', name='myhdl')\n")
+    done = place.deploy(place.model, "--out", tmp_path, env={"PYTHONPATH": os.pathsep.join((str(tmp_path), str(ROOT)))})
+    refused(done, 9, "package myhdl is not installed.*pip install myhdl")

@@ -47,5 +47,6 @@ class StreamFormat:
         batch, (channels, height, width) = len(beats), self.shape
         used = self.channels_per_beat * self.bits
         bits = np.unpackbits(np.ascontiguousarray(beats), axis=-1, bitorder="little")[..., :used]
-        lanes = np.packbits(bits.reshape(batch, height, width, -1, self.bits), axis=-1, bitorder="little")
+        lanes = bits.reshape(batch, height, width, self.beats_per_position * self.channels_per_beat, self.bits)
+        lanes = np.packbits(lanes, axis=-1, bitorder="little")
         return np.ascontiguousarray(lanes[..., :channels, 0].transpose(0, 3, 1, 2))

@@ -94,9 +94,10 @@ class AdderGraph:
 
 def solve_layers(quant: QuantGraph, progress: Progress = NoProgress()) -> tuple[AdderGraph, ...]:
     """solve for every layer, the groups of all layers side by side: one search takes one core."""
+    solver = _solver_name()
     with (progress.stage("search the adder graphs of the layers") as stage,
           ThreadPoolExecutor(max(1, os.cpu_count() or 1)) as pool):
-        layers = [[pool.submit(_solve_group, rows, layer.in_bits) for rows in _groups(layer.weights.reshape(len(layer.codes), -1))]
+        layers = [[pool.submit(_solve_group, rows, layer.in_bits, solver) for rows in _groups(layer.weights.reshape(len(layer.codes), -1))]
                   for layer in quant.layers]
         tasks = [task for groups in layers for task in groups]
         try:
@@ -116,7 +117,8 @@ def solve(weights: np.ndarray, in_bits: int) -> AdderGraph:
     shared between groups.  Each group is cached by content.  Without da4ml (no wheel on this platform) a balanced
     tree a row is built, without sharing.  Raises VerificationError if a graph does not compute exactly its matrix.
     """
-    return _side_by_side([_solve_group(rows, in_bits) for rows in _groups(np.asarray(weights, np.int64))])
+    solver = _solver_name()
+    return _side_by_side([_solve_group(rows, in_bits, solver) for rows in _groups(np.asarray(weights, np.int64))])
 
 
 def _groups(weights: np.ndarray) -> list[np.ndarray]:
@@ -125,8 +127,7 @@ def _groups(weights: np.ndarray) -> list[np.ndarray]:
     return np.array_split(weights, min(groups, len(weights)))
 
 
-def _solve_group(weights: np.ndarray, in_bits: int) -> AdderGraph:
-    solver = _solver_name()
+def _solve_group(weights: np.ndarray, in_bits: int, solver: str) -> AdderGraph:
     key = cache.digest(VERSION, solver, str(in_bits), str(weights.shape), np.ascontiguousarray(weights).tobytes())
 
     def make(folder: Path) -> None:

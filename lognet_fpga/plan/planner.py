@@ -18,7 +18,7 @@ from lognet_fpga.plan.serial import SerialSchedule, schedule
 from lognet_fpga.plan.slots import pooled_shape, slot_raster
 from lognet_fpga.plan.timing import LINE_MEMORY_CYCLES, result_latency
 
-HEADROOM = 0.95  # share of LUTs and flip-flops that a plan may take: the estimates are within 5% of Yosys
+HEADROOM = 0.95  # share of LUTs and flip-flops that a plan may take: estimates of LUTs are within a few percent of Yosys
 MODEL_FRAMES = 4  # frames run through the cycle model; the last interval is the steady state
 SINK_BEAT_BITS = 64  # width of the overlay's exit
 INNER_BEAT_BITS = 32  # least width between layers: narrower beats save nothing that matters

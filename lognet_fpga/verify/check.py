@@ -21,9 +21,11 @@ from lognet_fpga.verify.verdict import Cycles, Difference, LayerCount, Verdict
 NUMPY = "NumPy reference"
 FREE = "Verilog"
 STALLED = "Verilog with stalls"
+CHOKED = "Verilog with full FIFOs"
 SINK = "output stream"
 IDLE_PERCENT = 30
 STALL_PERCENT = 40
+CHOKE_PERCENT = 90
 RESET_CYCLES = 2_000  # longer than any overlay's internal reset
 _BATCH = 16  # frames at a time in onnxruntime, for its memory
 
@@ -69,15 +71,19 @@ def verify(design: VerilogDesign, quant: QuantGraph, golden: bytes, frames: np.n
     free = run_rtl(simulator, design, frames, cycle_cap=cap + settle, settle_cycles=settle, progress=progress)
     stalled = run_rtl(simulator, design, frames, idle_percent=IDLE_PERCENT, stall_percent=STALL_PERCENT, seed=seed,
                       cycle_cap=10 * cap, random_state=True, progress=progress, step="simulate the Verilog with stalls")
+    # A sink so slow that every FIFO runs full; two frames are enough for that.
+    choked = run_rtl(simulator, design, frames[:2], stall_percent=CHOKE_PERCENT, seed=seed, cycle_cap=40 * cap,
+                     progress=progress, step="simulate the Verilog with full FIFOs")
     last = quant.layers[-1]
-    for level, run in ((FREE, free), (STALLED, stalled)):
+    for level, run in ((FREE, free), (STALLED, stalled), (CHOKED, choked)):
         problems += [f"{level}: {problem}" for problem in run.problems]
+        count = 2 if level == CHOKED else len(frames)
         for layer in quant.layers:
             if layer.name in run.activations:
-                compare(level, layer.name, layer.out_bits, expected[layer.name], run.activations[layer.name])
+                compare(level, layer.name, layer.out_bits, expected[layer.name][:count], run.activations[layer.name])
             else:
                 problems.append(f"{level}: layer {layer.name} has no monitor")
-        compare(level, SINK, last.out_bits, expected[last.name], run.sink)
+        compare(level, SINK, last.out_bits, expected[last.name][:count], run.sink)
     return Verdict(len(frames), seed, IDLE_PERCENT, STALL_PERCENT, tuple(counts), first[0] if first else None,
                    measure_cycles(free, plan), tuple(problems))
 

@@ -191,6 +191,11 @@ def test_a_defect_is_one_line_and_the_traceback_is_saved(command):
     assert shown.returncode == 1 and "Traceback" in shown.stderr
 
 
+def test_a_warning_is_one_line(command):
+    done = fake_deploy(command, "import warnings\nwarnings.warn('slow\\nwithout it')", "m.onnx")
+    assert done.returncode == 0 and done.stderr == "lognet-deploy: warning: slow without it\n"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_and_sigterm_end_with_one_line(command, number):
     process = subprocess.Popen([sys.executable, "-c", fake_source("with progress.stage('long') as s:\n    s.note('x')\n    time.sleep(60)"),

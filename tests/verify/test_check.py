@@ -8,7 +8,7 @@ import pytest
 
 from lognet_fpga.errors import VerificationError
 from lognet_fpga.ir.golden import golden_onnx
-from lognet_fpga.verify.check import FREE, NUMPY, SINK, STALLED, verify
+from lognet_fpga.verify.check import CHOKED, FREE, NUMPY, SINK, STALLED, verify
 from tests.verify.tiny_design import BEATS, SHAPE, tiny_design, tiny_frames, tiny_plan, tiny_quant
 
 N_FRAMES = 30
@@ -28,7 +28,7 @@ def test_a_right_design_passes(golden):
     bits = N_FRAMES * int(np.prod(SHAPE)) * 4
     assert [(c.level, c.layer, c.bits, c.differing_bits) for c in verdict.counts] == [
         (NUMPY, "conv1", bits, 0), (FREE, "conv1", bits, 0), (FREE, SINK, bits, 0), (STALLED, "conv1", bits, 0),
-        (STALLED, SINK, bits, 0)]
+        (STALLED, SINK, bits, 0), (CHOKED, "conv1", bits // N_FRAMES * 2, 0), (CHOKED, SINK, bits // N_FRAMES * 2, 0)]
     assert set(verdict.cycles.intervals) == {BEATS}
     assert json.loads(json.dumps(verdict.to_json()))["passed"] is True
 
@@ -53,7 +53,7 @@ def test_a_fault_that_only_stalls_show(golden):
     verdict = verify(design, tiny_quant(), golden, tiny_frames(N_FRAMES, 1), tiny_plan())
     assert not verdict.passed
     levels = {count.level for count in verdict.counts if count.differing_bits}
-    assert levels == {STALLED}
+    assert levels == {STALLED, CHOKED}
 
 
 def test_a_control_register_without_reset_is_found(golden):
