@@ -97,8 +97,8 @@ def solve_layers(quant: QuantGraph, progress: Progress = NoProgress()) -> tuple[
     solver = _solver_name()
     with (progress.stage("search the adder graphs of the layers") as stage,
           ThreadPoolExecutor(max(1, os.cpu_count() or 1)) as pool):
-        layers = [[pool.submit(_solve_group, rows, layer.in_bits, solver) for rows in _groups(layer.weights.reshape(len(layer.codes), -1))]
-                  for layer in quant.layers]
+        layers = [[pool.submit(_solve_group, rows, layer.in_bits, solver)
+                   for rows in _groups(layer.weights.reshape(len(layer.codes), -1))] for layer in quant.layers]
         tasks = [task for groups in layers for task in groups]
         try:
             for done, task in enumerate(as_completed(tasks), 1):
