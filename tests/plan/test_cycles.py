@@ -45,8 +45,11 @@ def test_a_slow_entry_sets_the_pace(in_beats):
 def test_padding_and_shifts_take_their_digits(spec, ii_cycles, in_digits):
     layer = timing(spec, (7, 8), ii_cycles, in_digits)
     _, rows, cols = random_layer(np.random.default_rng(1), "conv1", (1, 7, 8), 8, spec).conv_shape
-    top, left, bottom, right = spec.pads
-    slots = (7 + max(top, bottom)) * (8 + max(left, right))
+    top, left, _, _ = spec.pads
+    # Rows (columns) of padding below that a window really reaches, or that the next frame needs above.
+    below = (rows - 1) * spec.stride[0] + spec.kernel[0] - top - 7
+    beside = (cols - 1) * spec.stride[1] + spec.kernel[1] - left - 8
+    slots = (7 + max(top, below)) * (8 + max(left, beside))
     assert count_cycles([layer], 3).cycles_per_frame == rows * cols * ii_cycles + (slots - rows * cols) * in_digits
 
 
@@ -81,7 +84,7 @@ def test_a_shallow_fifo_never_makes_it_faster_and_is_never_overfull():
 
 
 def test_slots_after_reset_do_not_count():
-    raster = SlotRaster(2, 2, 1, 1, (0, 1, 1), (0, 1, 1))
+    raster = SlotRaster(2, 2, 1, 1, (0, 1, 1), (0, 1, 1), (1, 1, 1), (1, 1, 1))
     layer = LayerTiming(raster, 4, 2, 1, 1, 6, 2, 2, None, None, 0)
     assert raster.slots_after_reset > 0
     # The window that ends in the corner's padding: all slots before it, 4 of them computing by then 3.
