@@ -42,7 +42,10 @@ def main() -> None:
         models = graph.onnx_model, golden_onnx(quant), make_tail(parts, quant)
         whole = measure_accuracy(*models, frames, labels, Preprocessing())
         unseen = measure_accuracy(*models, frames[CALIBRATION_FRAMES:], labels[CALIBRATION_FRAMES:], Preprocessing())
-        print(f"{act_bits:15d}  {whole.float_top1:.2%} {whole.deployed_top1:.2%}  {_points(whole)}  {whole.agreement:.2%}  {_points(unseen)}")
+        print(
+            f"{act_bits:15d}  {whole.float_top1:.2%} {whole.deployed_top1:.2%}  {_points(whole)}  "
+            f"{whole.agreement:.2%}  {_points(unseen)}"
+        )
 
 
 def _points(accuracy) -> str:

@@ -27,8 +27,9 @@ def cache_root() -> Path:
     try:
         return (Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lognet-fpga").absolute()
     except RuntimeError as error:  # a user without a home
-        raise OutputError(f"there is no place for the cache: {error}",
-                          hint="set LOGNET_CACHE to a folder with free space") from error
+        raise OutputError(
+            f"there is no place for the cache: {error}", hint="set LOGNET_CACHE to a folder with free space"
+        ) from error
 
 
 def digest(*parts: str | bytes) -> str:
@@ -54,8 +55,10 @@ def cached(kind: str, key: str, make: Callable[[Path], None]) -> tuple[Path, boo
         _remove_abandoned(place.parent)
         scratch = Path(tempfile.mkdtemp(dir=place.parent, prefix=_SCRATCH))
     except OSError as error:
-        raise OutputError(f"the cache folder {place.parent} cannot be written: {error.strerror}",
-                          hint="set LOGNET_CACHE to a folder with free space") from error
+        raise OutputError(
+            f"the cache folder {place.parent} cannot be written: {error.strerror}",
+            hint="set LOGNET_CACHE to a folder with free space",
+        ) from error
     try:
         make(scratch)
         try:
@@ -64,8 +67,10 @@ def cached(kind: str, key: str, make: Callable[[Path], None]) -> tuple[Path, boo
             if not place.is_dir():  # another process was first: its entry is as good
                 raise
     except OSError as error:
-        raise OutputError(f"the cache folder {place.parent} cannot be written: {error.strerror}",
-                          hint="free some space, or set LOGNET_CACHE to another folder") from error
+        raise OutputError(
+            f"the cache folder {place.parent} cannot be written: {error.strerror}",
+            hint="free some space, or set LOGNET_CACHE to another folder",
+        ) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return place, False

@@ -56,8 +56,10 @@ class Preprocessing:
     @staticmethod
     def _per_channel(name: str, values: tuple[float, ...], channels: int) -> np.ndarray:
         if len(values) not in (1, channels):
-            raise UsageError(f"the input {name} has {len(values)} values, but the model's channels are {channels}",
-                             hint="give one value" + (f", or {channels} separated by commas" if channels > 1 else ""))
+            raise UsageError(
+                f"the input {name} has {len(values)} values, but the model's channels are {channels}",
+                hint="give one value" + (f", or {channels} separated by commas" if channels > 1 else ""),
+            )
         return np.broadcast_to(np.asarray(values, np.float64), (channels,)).copy()
 
 
@@ -90,10 +92,13 @@ class DeployConfig:
 
     def __post_init__(self) -> None:
         if self.input_shape is not None and not (
-                len(self.input_shape) == 3 and all(0 < size <= MAX_INPUT_SIZE for size in self.input_shape)):
-            raise UsageError("the input shape must be three whole numbers, CHANNELS,HEIGHT,WIDTH, "
-                             f"from 1 to {MAX_INPUT_SIZE}, not {','.join(map(str, self.input_shape))}",
-                             hint="for example --input-shape 3,32,32")
+            len(self.input_shape) == 3 and all(0 < size <= MAX_INPUT_SIZE for size in self.input_shape)
+        ):
+            raise UsageError(
+                "the input shape must be three whole numbers, CHANNELS,HEIGHT,WIDTH, "
+                f"from 1 to {MAX_INPUT_SIZE}, not {','.join(map(str, self.input_shape))}",
+                hint="for example --input-shape 3,32,32",
+            )
         if self.fps is not None and not (math.isfinite(self.fps) and self.fps > 0):
             raise UsageError(f"the frame rate must be greater than 0, not {self.fps}")
         if self.fpga_layers < 1:

@@ -43,8 +43,14 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
         require_possible([(layer.name, layer.weight) for layer in parts.layers], config.prune, board)
         frames = read_frames(config, graph)
 
-    quant = quantize(parts, frames.frames[:CALIBRATION_FRAMES], config.preprocessing, act_bits=config.act_bits,
-                     prune=config.prune, progress=progress)
+    quant = quantize(
+        parts,
+        frames.frames[:CALIBRATION_FRAMES],
+        config.preprocessing,
+        act_bits=config.act_bits,
+        prune=config.prune,
+        progress=progress,
+    )
     golden, tail = golden_onnx(quant), make_tail(parts, quant)
     core_sha256 = hashlib.sha256(golden).hexdigest()
 
@@ -63,17 +69,23 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
     synthesis: SynthesisReport | None = synthesize(design, progress) if config.synth else None
 
     judged = unseen(frames) if config.frames else None
-    accuracy = judged and measure_accuracy(graph.onnx_model, golden, tail, judged.frames, judged.labels,
-                                           config.preprocessing, progress)
+    accuracy = judged and measure_accuracy(
+        graph.onnx_model, golden, tail, judged.frames, judged.labels, config.preprocessing, progress
+    )
 
     report = deploy_report.build(config, parts, quant, plan, design, verdict, synthesis, accuracy, frames)
     activations = dict(zip((layer.name for layer in quant.layers), quant.run_layers(vectors)))
-    files = {"golden.onnx": golden, "tail.onnx": tail, "vectors.npz": deploy_report.npz_bytes(frames=vectors, **activations),
-             "report.txt": report.text().encode(), "report.json": deploy_report.json_bytes(report.data),
-             **{f"verilog/{name}": text.encode() for name, text in design.files}}
-    manifest = deploy_report.manifest(config, graph, quant, plan, design, verdict, accuracy, frames, core_sha256,
-                                      safe_name(config.model.stem))
+    files = {
+        "golden.onnx": golden,
+        "tail.onnx": tail,
+        "vectors.npz": deploy_report.npz_bytes(frames=vectors, **activations),
+        "report.txt": report.text().encode(),
+        "report.json": deploy_report.json_bytes(report.data),
+        **{f"verilog/{name}": text.encode() for name, text in design.files},
+    }
+    manifest = deploy_report.manifest(
+        config, graph, quant, plan, design, verdict, accuracy, frames, core_sha256, safe_name(config.model.stem)
+    )
     with progress.stage("write the bundle"):
         paths = write_bundle(files, manifest, config.out_folder)
     return DeployResult(report, paths.folder)
-

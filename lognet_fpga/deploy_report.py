@@ -25,15 +25,33 @@ from lognet_fpga.verify.accuracy import Accuracy
 from lognet_fpga.verify.verdict import Verdict
 
 
-def build(config: DeployConfig, parts: Partition, quant: QuantGraph, plan: HardwarePlan, design: VerilogDesign,
-          verdict: Verdict | None, synthesis: SynthesisReport | None, accuracy: Accuracy | None, frames: Frames) -> Report:
+def build(
+    config: DeployConfig,
+    parts: Partition,
+    quant: QuantGraph,
+    plan: HardwarePlan,
+    design: VerilogDesign,
+    verdict: Verdict | None,
+    synthesis: SynthesisReport | None,
+    accuracy: Accuracy | None,
+    frames: Frames,
+) -> Report:
     """Everything a user should know about the bundle; data carries the same figures."""
-    sections = [_partition(parts), _quantization(quant, config, frames), _plan(plan), _verification(verdict),
-                _synthesis(plan, synthesis), _accuracy(config, accuracy, frames)]
+    sections = [
+        _partition(parts),
+        _quantization(quant, config, frames),
+        _plan(plan),
+        _verification(verdict),
+        _synthesis(plan, synthesis),
+        _accuracy(config, accuracy, frames),
+    ]
     data = {
-        "model": config.model.name, "board": plan.board.name,
-        "calibration": {"frames": min(len(frames), CALIBRATION_FRAMES),
-                        "source": config.frames.name if config.frames else "random noise"},
+        "model": config.model.name,
+        "board": plan.board.name,
+        "calibration": {
+            "frames": min(len(frames), CALIBRATION_FRAMES),
+            "source": config.frames.name if config.frames else "random noise",
+        },
         "partition": [asdict(placement) for placement in parts.placements],
         "layers": [_layer_data(layer) for layer in quant.layers],
         "plan": plan_data(plan),
@@ -45,19 +63,41 @@ def build(config: DeployConfig, parts: Partition, quant: QuantGraph, plan: Hardw
     return Report(f"{config.model.name} on {plan.board.title}", tuple(sections), data)
 
 
-def manifest(config: DeployConfig, graph: Graph, quant: QuantGraph, plan: HardwarePlan, design: VerilogDesign,
-             verdict: Verdict | None, accuracy: Accuracy | None, frames: Frames, core_sha256: str, name: str) -> dict:
+def manifest(
+    config: DeployConfig,
+    graph: Graph,
+    quant: QuantGraph,
+    plan: HardwarePlan,
+    design: VerilogDesign,
+    verdict: Verdict | None,
+    accuracy: Accuracy | None,
+    frames: Frames,
+    core_sha256: str,
+    name: str,
+) -> dict:
     """The manifest's fields; see lognet_fpga.bundle.model."""
     out = {
-        "name": name, "made_by": f"lognet-fpga {__version__}", "board": asdict(plan.board), "clk_mhz": plan.clk_mhz,
+        "name": name,
+        "made_by": f"lognet-fpga {__version__}",
+        "board": asdict(plan.board),
+        "clk_mhz": plan.clk_mhz,
         "model": {"file": config.model.name, "sha256": graph.source_sha256},
         "core_sha256": core_sha256,
         "input": {"shape": list(quant.input_shape), "dtype": "uint8", "preprocessing": config.preprocessing.to_dict()},
         "output": {"shape": list(quant.out_shape), "bits": quant.layers[-1].out_bits},
-        "source": _format(design.source), "sink": _format(design.sink), "plan": plan_data(plan),
-        "verification": {"done": False} if verdict is None else {
-            "done": True, "passed": verdict.passed, "frames": verdict.frames, "bits": verdict.bits,
-            "differing_bits": verdict.differing_bits, "hardware": "simulated by Verilator; not run on a board"},
+        "source": _format(design.source),
+        "sink": _format(design.sink),
+        "plan": plan_data(plan),
+        "verification": {"done": False}
+        if verdict is None
+        else {
+            "done": True,
+            "passed": verdict.passed,
+            "frames": verdict.frames,
+            "bits": verdict.bits,
+            "differing_bits": verdict.differing_bits,
+            "hardware": "simulated by Verilator; not run on a board",
+        },
         "bitstream": None,
     }
     if frames.class_names:
@@ -69,8 +109,14 @@ def manifest(config: DeployConfig, graph: Graph, quant: QuantGraph, plan: Hardwa
 
 def plan_data(plan: HardwarePlan) -> dict:
     """The plan as JSON has it; resources are estimates."""
-    return {"fps": plan.fps, "cycles_per_frame": plan.cycles_per_frame, "latency_cycles": plan.latency_cycles,
-            "clk_mhz": plan.clk_mhz, "estimate": asdict(plan.total), "layers": [asdict(layer) for layer in plan.layers]}
+    return {
+        "fps": plan.fps,
+        "cycles_per_frame": plan.cycles_per_frame,
+        "latency_cycles": plan.latency_cycles,
+        "clk_mhz": plan.clk_mhz,
+        "estimate": asdict(plan.total),
+        "layers": [asdict(layer) for layer in plan.layers],
+    }
 
 
 def json_bytes(data: object) -> bytes:
@@ -84,7 +130,9 @@ def npz_bytes(**arrays: np.ndarray) -> bytes:
         for name, array in sorted(arrays.items()):
             part = io.BytesIO()
             np.lib.format.write_array(part, np.ascontiguousarray(array), allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)), part.getvalue(), zipfile.ZIP_DEFLATED)
+            archive.writestr(
+                zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)), part.getvalue(), zipfile.ZIP_DEFLATED
+            )
     return buffer.getvalue()
 
 
@@ -94,13 +142,24 @@ def _format(form: StreamFormat) -> dict:
 
 def _partition(parts: Partition) -> Section:
     rows = tuple((p.node, p.op_type, p.where, p.reason) for p in parts.placements)
-    return Section("Partition: which node of the model runs where", (), Table(("node", "operator", "where", "why"), rows))
+    return Section(
+        "Partition: which node of the model runs where", (), Table(("node", "operator", "where", "why"), rows)
+    )
 
 
 def _layer_data(layer) -> dict:
-    return {"name": layer.name, "in_shape": layer.in_shape, "out_shape": layer.out_shape, "nmse": layer.nmse,
-            "sparsity": layer.sparsity, "in_bits": layer.in_bits, "out_bits": layer.out_bits, "shift": layer.shift,
-            "alpha_min": float(layer.alpha.min()), "alpha_max": float(layer.alpha.max())}
+    return {
+        "name": layer.name,
+        "in_shape": layer.in_shape,
+        "out_shape": layer.out_shape,
+        "nmse": layer.nmse,
+        "sparsity": layer.sparsity,
+        "in_bits": layer.in_bits,
+        "out_bits": layer.out_bits,
+        "shift": layer.shift,
+        "alpha_min": float(layer.alpha.min()),
+        "alpha_max": float(layer.alpha.max()),
+    }
 
 
 def _quantization(quant: QuantGraph, config: DeployConfig, frames: Frames) -> Section:
@@ -109,35 +168,87 @@ def _quantization(quant: QuantGraph, config: DeployConfig, frames: Frames) -> Se
     else:
         count = min(len(frames), CALIBRATION_FRAMES)
         source = f"calibrated on {'the first ' if count < len(frames) else ''}{count} frames of {config.frames.name}"
-    rows = tuple((layer.name, " x ".join(map(str, layer.in_shape)), " x ".join(map(str, layer.out_shape)),
-                  f"{layer.nmse:.4f}", f"{layer.sparsity:.1%}", f"{layer.in_bits} -> {layer.out_bits}") for layer in quant.layers)
-    return Section("Quantization: log2 4-bit weights (a sign and a power of two), linear activations",
-                   (source, "sizes: channels x height x width; NMSE: squared error relative to the squares; zero weights cost "
-                            "no hardware"),
-                   Table(("layer", "input", "output", "weight NMSE", "zero weights", "bits in -> out"), rows))
+    rows = tuple(
+        (
+            layer.name,
+            " x ".join(map(str, layer.in_shape)),
+            " x ".join(map(str, layer.out_shape)),
+            f"{layer.nmse:.4f}",
+            f"{layer.sparsity:.1%}",
+            f"{layer.in_bits} -> {layer.out_bits}",
+        )
+        for layer in quant.layers
+    )
+    return Section(
+        "Quantization: log2 4-bit weights (a sign and a power of two), linear activations",
+        (
+            source,
+            "sizes: channels x height x width; NMSE: squared error relative to the squares; zero weights cost "
+            "no hardware",
+        ),
+        Table(("layer", "input", "output", "weight NMSE", "zero weights", "bits in -> out"), rows),
+    )
 
 
 def _plan(plan: HardwarePlan) -> Section:
-    rows = [(layer.name, layer.nonzero_weights, layer.adders, layer.digit_bits, layer.ii_cycles, layer.cycles_per_frame,
-             round(layer.estimate.lut), round(layer.estimate.ff), float(layer.estimate.bram36)) for layer in plan.layers]
-    rows.append(("shell", None, None, None, None, None, round(plan.shell.lut), round(plan.shell.ff), float(plan.shell.bram36)))
-    rows.append(("total", sum(layer.nonzero_weights for layer in plan.layers), sum(layer.adders for layer in plan.layers),
-                 None, None, plan.cycles_per_frame, round(plan.total.lut), round(plan.total.ff), float(plan.total.bram36)))
+    rows = [
+        (
+            layer.name,
+            layer.nonzero_weights,
+            layer.adders,
+            layer.digit_bits,
+            layer.ii_cycles,
+            layer.cycles_per_frame,
+            round(layer.estimate.lut),
+            round(layer.estimate.ff),
+            float(layer.estimate.bram36),
+        )
+        for layer in plan.layers
+    ]
+    rows.append(
+        ("shell", None, None, None, None, None, round(plan.shell.lut), round(plan.shell.ff), float(plan.shell.bram36))
+    )
+    rows.append(
+        (
+            "total",
+            sum(layer.nonzero_weights for layer in plan.layers),
+            sum(layer.adders for layer in plan.layers),
+            None,
+            None,
+            plan.cycles_per_frame,
+            round(plan.total.lut),
+            round(plan.total.ff),
+            float(plan.total.bram36),
+        )
+    )
     board = plan.board
     rows.append((f"{board.title} has", None, None, None, None, None, board.lut, board.ff, float(board.bram36)))
     total = plan.total
-    lines = [f"predicted  {plan.fps:,.0f} frames a second: {plan.cycles_per_frame:,} clock cycles a frame at {plan.clk_mhz:g} MHz",
-             f"latency    {plan.latency_cycles / plan.clk_mhz:,.1f} us: {plan.latency_cycles:,} cycles from a frame's first pixel "
-             "to its last result",
-             f"estimated  {total.lut / board.lut:.0%} of the board's LUTs (logic), {total.ff / board.ff:.0%} of its FFs "
-             f"(flip-flops), {total.bram36 / board.bram36:.0%} of its BRAM36 (memories of 36 Kbit)",
-             "weights: other than zero; digit bits: bits of each number worked on in a cycle; slot: one position of the output"]
+    lines = [
+        f"predicted  {plan.fps:,.0f} frames a second: {plan.cycles_per_frame:,} clock "
+        f"cycles a frame at {plan.clk_mhz:g} MHz",
+        f"latency    {plan.latency_cycles / plan.clk_mhz:,.1f} us: "
+        f"{plan.latency_cycles:,} cycles from a frame's first pixel "
+        "to its last result",
+        f"estimated  {total.lut / board.lut:.0%} of the board's LUTs (logic), {total.ff / board.ff:.0%} of its FFs "
+        f"(flip-flops), {total.bram36 / board.bram36:.0%} of its BRAM36 (memories of 36 Kbit)",
+        "weights: other than zero; digit bits: bits of each number worked on in a cycle; "
+        "slot: one position of the output",
+    ]
     if plan.clk_mhz != board.clk_mhz:
-        lines.append(f"clock: as asked for; this board is planned with {board.clk_mhz:g} MHz, and what a chip reaches shows only "
-                     "after placement and routing")
-    return Section(f"Plan for {board.title} ({board.part})", tuple(lines),
-                   Table(("layer", "weights", "adders", "digit bits", "cycles a slot", "cycles a frame", "LUT", "FF", "BRAM36"),
-                         tuple(rows)))
+        lines.append(
+            f"clock: as asked for; this board is planned with {board.clk_mhz:g} MHz, and what "
+            f"a chip reaches shows only "
+            "after placement and routing"
+        )
+    return Section(
+        f"Plan for {board.title} ({board.part})",
+        tuple(lines),
+        Table(
+            ("layer", "weights", "adders", "digit bits", "cycles a slot", "cycles a frame", "LUT", "FF", "BRAM36"),
+            tuple(rows),
+        ),
+    )
 
 
 def _verification(verdict: Verdict | None) -> Section:
@@ -151,13 +262,15 @@ def _verification(verdict: Verdict | None) -> Section:
     rows = tuple((f"{level} against golden.onnx", *totals) for level, totals in levels.items())
     cycles = verdict.cycles
     verdict_line = "passed" if verdict.passed else "FAILED"
-    lines = (f"{verdict_line}: every activation of every layer compared bit by bit",
-             "the Verilog was simulated by Verilator; it was not run on a board",
-             f"cycles a frame: {', '.join(f'{c:,}' for c in sorted(set(cycles.intervals)))} simulated, "
-             f"{cycles.planned_cycles_per_frame:,} planned; latency: {cycles.latency_cycles:,} cycles simulated, "
-             f"{cycles.planned_latency_cycles:,} planned",
-             f"with stalls: the source paused in {verdict.idle_percent}% of the cycles and the sink refused data in "
-             f"{verdict.stall_percent}%, at random (seed {verdict.seed})")
+    lines = (
+        f"{verdict_line}: every activation of every layer compared bit by bit",
+        "the Verilog was simulated by Verilator; it was not run on a board",
+        f"cycles a frame: {', '.join(f'{c:,}' for c in sorted(set(cycles.intervals)))} simulated, "
+        f"{cycles.planned_cycles_per_frame:,} planned; latency: {cycles.latency_cycles:,} cycles simulated, "
+        f"{cycles.planned_latency_cycles:,} planned",
+        f"with stalls: the source paused in {verdict.idle_percent}% of the cycles and the sink refused data in "
+        f"{verdict.stall_percent}%, at random (seed {verdict.seed})",
+    )
     return Section("Verification", lines, Table(("compared", "frames", "bits", "differing"), rows))
 
 
@@ -174,34 +287,57 @@ def _synthesis(plan: HardwarePlan, synthesis: SynthesisReport | None) -> Section
         rows.append(_compare(name, counts, estimates[name]))
     rows.append(_compare("total", synthesis.total, plan.total))
     tool = synthesis.tool if synthesis.tool.startswith("Yosys") else f"Yosys {synthesis.tool}"
-    lines = [f"by {tool}; not placed, not routed, not run on hardware",
-             f"whole overlay: {synthesis.total.lut / plan.board.lut:.0%} of the LUTs, {synthesis.total.ff / plan.board.ff:.0%} of "
-             f"the flip-flops, {synthesis.total.bram36 / plan.board.bram36:.0%} of the block RAM of {plan.board.title}",
-             "LUT sites: after placement, where two small LUTs share a site and carry chains take whole ones (estimated)"]
+    lines = [
+        f"by {tool}; not placed, not routed, not run on hardware",
+        f"whole overlay: {synthesis.total.lut / plan.board.lut:.0%} of the LUTs, "
+        f"{synthesis.total.ff / plan.board.ff:.0%} of "
+        f"the flip-flops, {synthesis.total.bram36 / plan.board.bram36:.0%} of the block RAM of {plan.board.title}",
+        "LUT sites: after placement, where two small LUTs share a site and carry chains take whole ones (estimated)",
+    ]
     if not plan.board.part.startswith("xc7"):
         lines.append(f"{plan.board.title} ({plan.board.part}) is of another family: a rough guide only")
-    return Section("Synthesis for Xilinx 7-series", tuple(lines),
-                   Table(("part", "LUT", "estimate", "error", "LUT sites", "FF", "estimate", "error", "BRAM36", "estimate"), tuple(rows)))
+    return Section(
+        "Synthesis for Xilinx 7-series",
+        tuple(lines),
+        Table(
+            ("part", "LUT", "estimate", "error", "LUT sites", "FF", "estimate", "error", "BRAM36", "estimate"),
+            tuple(rows),
+        ),
+    )
 
 
 def _compare(name: str, counts, estimate: Resources) -> tuple:
     def error(estimated: float, counted: float) -> str:
         return f"{estimated / counted - 1:+.1%}" if counted else "-"
 
-    return (name, counts.lut, round(estimate.lut), error(estimate.lut, counts.lut), counts.lut_sites, counts.ff,
-            round(estimate.ff), error(estimate.ff, counts.ff), float(counts.bram36), float(estimate.bram36))
+    return (
+        name,
+        counts.lut,
+        round(estimate.lut),
+        error(estimate.lut, counts.lut),
+        counts.lut_sites,
+        counts.ff,
+        round(estimate.ff),
+        error(estimate.ff, counts.ff),
+        float(counts.bram36),
+        float(estimate.bram36),
+    )
 
 
 def _accuracy(config: DeployConfig, accuracy: Accuracy | None, frames: Frames) -> Section:
     if accuracy is None:
         return Section("Accuracy", ("not known; it is counted when --frames gives labelled frames",))
     overlap = len(unseen(frames)) == len(frames)
-    lines = [f"on {accuracy.frames:,} frames of {config.frames.name}, "
-             f"{'too few to keep those of the calibration out' if overlap else 'none of them used to calibrate'}; "
-             "both models by onnxruntime"]
+    lines = [
+        f"on {accuracy.frames:,} frames of {config.frames.name}, "
+        f"{'too few to keep those of the calibration out' if overlap else 'none of them used to calibrate'}; "
+        "both models by onnxruntime"
+    ]
     if accuracy.float_top1 is not None:
-        lines.append(f"right class (top-1): float model {accuracy.float_top1:.2%}, deployed model {accuracy.deployed_top1:.2%} "
-                     f"({100 * (accuracy.deployed_top1 - accuracy.float_top1):+.2f} points)")
+        lines.append(
+            f"right class (top-1): float model {accuracy.float_top1:.2%}, deployed model {accuracy.deployed_top1:.2%} "
+            f"({100 * (accuracy.deployed_top1 - accuracy.float_top1):+.2f} points)"
+        )
     else:
         lines.append("right class: not known, for these frames have no labels")
     lines.append(f"same class from both models: {accuracy.agreement:.2%}")

@@ -23,8 +23,12 @@ class Table:
         numeric = [bool(self.rows) and all(_is_number(row[i]) for row in self.rows) for i in range(len(self.columns))]
         widths = [max([len(name), *(len(row[i]) for row in cells)]) for i, name in enumerate(self.columns)]
         lines = [self.columns, ["-" * width for width in widths], *cells]
-        return ["  ".join(cell.rjust(width) if right else cell.ljust(width)
-                          for cell, width, right in zip(line, widths, numeric)).rstrip() for line in lines]
+        return [
+            "  ".join(
+                cell.rjust(width) if right else cell.ljust(width) for cell, width, right in zip(line, widths, numeric)
+            ).rstrip()
+            for line in lines
+        ]
 
 
 @dataclass(frozen=True)

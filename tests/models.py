@@ -16,8 +16,9 @@ class ModelBuilder:
     shape: (channels, height, width) of the frames; batch: a symbol or a number.
     """
 
-    def __init__(self, shape: tuple[int, ...] = (3, 16, 16), *, seed: int = 0, opset: int = 17,
-                 batch: str | int | None = "N") -> None:
+    def __init__(
+        self, shape: tuple[int, ...] = (3, 16, 16), *, seed: int = 0, opset: int = 17, batch: str | int | None = "N"
+    ) -> None:
         self.rng = np.random.default_rng(seed)
         self.opset = opset
         self.inputs = [helper.make_tensor_value_info("image", TensorProto.FLOAT, [batch, *shape])]
@@ -74,8 +75,9 @@ class ModelBuilder:
         return self.add("BatchNormalization", *(self.constant(value.astype(np.float32)) for value in values))
 
     def dropout(self) -> ModelBuilder:
-        return self.add("Dropout", ratio=0.5) if self.opset < 12 else self.add(
-            "Dropout", self.constant(np.float32(0.5)))
+        return (
+            self.add("Dropout", ratio=0.5) if self.opset < 12 else self.add("Dropout", self.constant(np.float32(0.5)))
+        )
 
     def flatten(self) -> ModelBuilder:
         return self.add("Flatten")
@@ -101,8 +103,14 @@ class ModelBuilder:
         return onnx.shape_inference.infer_shapes(model)
 
 
-def small_cnn(seed: int = 0, *, shape: tuple[int, int, int] = (3, 16, 16), channels: tuple[int, int, int] = (8, 8, 12),
-              opset: int = 17, batch: str | int = "N") -> onnx.ModelProto:
+def small_cnn(
+    seed: int = 0,
+    *,
+    shape: tuple[int, int, int] = (3, 16, 16),
+    channels: tuple[int, int, int] = (8, 8, 12),
+    opset: int = 17,
+    batch: str | int = "N",
+) -> onnx.ModelProto:
     """Three times conv 3x3, ReLU, max-pool 2x2, then Flatten and Gemm to 10 outputs."""
     chain = ModelBuilder(shape, seed=seed, opset=opset, batch=batch)
     for count in channels:

@@ -34,8 +34,9 @@ class Spec:
     odd_pad: bool = False
 
 
-def random_layer(rng: np.random.Generator, name: str, in_shape: tuple[int, int, int], in_bits: int,
-                 spec: Spec) -> QuantLayer:
+def random_layer(
+    rng: np.random.Generator, name: str, in_shape: tuple[int, int, int], in_bits: int, spec: Spec
+) -> QuantLayer:
     """A layer whose results are spread over their whole range, some of them clipped at either end."""
     shape = (spec.outputs, in_shape[0], *spec.kernel)
     magnitude = 1 << rng.integers(0, 7, shape)
@@ -49,8 +50,23 @@ def random_layer(rng: np.random.Generator, name: str, in_shape: tuple[int, int, 
     shift = max(0, int(np.ceil(np.log2(max(1.0, 2.5 * float(np.median(deviation))) / 2**spec.out_bits))))
     bias = np.rint(rng.uniform(-0.5, 1.5, spec.outputs) * deviation - mean).astype(np.int64)
     pad_value = rng.integers(0, top + 1, in_shape[0]) if spec.odd_pad else np.zeros(in_shape[0], np.int64)
-    return QuantLayer(name, in_shape, in_bits, spec.out_bits, codes, channel_shift, bias, shift, spec.stride, spec.pads,
-                      pad_value, spec.pool, np.ones(spec.outputs), np.ones(spec.outputs), 0.0)
+    return QuantLayer(
+        name,
+        in_shape,
+        in_bits,
+        spec.out_bits,
+        codes,
+        channel_shift,
+        bias,
+        shift,
+        spec.stride,
+        spec.pads,
+        pad_value,
+        spec.pool,
+        np.ones(spec.outputs),
+        np.ones(spec.outputs),
+        0.0,
+    )
 
 
 def random_graph(seed: int, in_shape: tuple[int, int, int], *specs: Spec) -> QuantGraph:

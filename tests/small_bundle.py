@@ -24,8 +24,23 @@ MANIFEST = {
 def quant_graph() -> QuantGraph:
     rng = np.random.default_rng(1)
     codes = (rng.choice([-1, 1], (3, 3, 3, 3)) * 2 ** rng.integers(0, 7, (3, 3, 3, 3))).astype(np.int8)
-    layer = QuantLayer("conv", SHAPE, 8, 8, codes, np.zeros(3, np.int64), np.array([64, 900, -300]), 7, (1, 1),
-                       (1, 1, 1, 1), np.zeros(3, np.int64), None, np.ones(3), np.ones(3), 0.0)
+    layer = QuantLayer(
+        "conv",
+        SHAPE,
+        8,
+        8,
+        codes,
+        np.zeros(3, np.int64),
+        np.array([64, 900, -300]),
+        7,
+        (1, 1),
+        (1, 1, 1, 1),
+        np.zeros(3, np.int64),
+        None,
+        np.ones(3),
+        np.ones(3),
+        0.0,
+    )
     return QuantGraph("small", SHAPE, (layer,))
 
 
@@ -35,8 +50,12 @@ def tail_weight() -> np.ndarray:
 
 
 def files() -> dict[str, bytes]:
-    return {"golden.onnx": golden_onnx(), "tail.onnx": tail_onnx(), "verilog/top.v": b"module top; endmodule\n",
-            "empty.txt": b""}
+    return {
+        "golden.onnx": golden_onnx(),
+        "tail.onnx": tail_onnx(),
+        "verilog/top.v": b"module top; endmodule\n",
+        "empty.txt": b"",
+    }
 
 
 def manifest(**changes: object) -> dict[str, object]:
@@ -47,31 +66,48 @@ def golden_onnx() -> bytes:
     from onnx import TensorProto, helper, numpy_helper
 
     layer = quant_graph().layers[0]
-    constants = [numpy_helper.from_array(array, name) for name, array in {
-        "codes": (layer.codes.astype(np.int16) + 128).astype(np.uint8), "bias": layer.bias.astype(np.int32).reshape(1, 3, 1, 1),
-        "zero": np.uint8(0), "middle": np.uint8(128), "unit": np.float32(2.0 ** -layer.shift), "low": np.float32(0), "high": np.float32(255)}.items()]
+    constants = [
+        numpy_helper.from_array(array, name)
+        for name, array in {
+            "codes": (layer.codes.astype(np.int16) + 128).astype(np.uint8),
+            "bias": layer.bias.astype(np.int32).reshape(1, 3, 1, 1),
+            "zero": np.uint8(0),
+            "middle": np.uint8(128),
+            "unit": np.float32(2.0**-layer.shift),
+            "low": np.float32(0),
+            "high": np.float32(255),
+        }.items()
+    ]
     # uint8 weights around 128: onnxruntime up to 1.23, the last for Python 3.10, has no ConvInteger of int8 weights.
-    nodes = [helper.make_node("ConvInteger", ["frames", "codes", "zero", "middle"], ["sum"], pads=[1, 1, 1, 1]),
-             helper.make_node("Add", ["sum", "bias"], ["acc"]),
-             helper.make_node("Cast", ["acc"], ["real"], to=TensorProto.FLOAT),
-             helper.make_node("Mul", ["real", "unit"], ["scaled"]),
-             helper.make_node("Floor", ["scaled"], ["whole"]),
-             helper.make_node("Clip", ["whole", "low", "high"], ["clipped"]),
-             helper.make_node("Cast", ["clipped"], ["out"], to=TensorProto.UINT8)]
-    return _model(nodes, constants, ("frames", TensorProto.UINT8, ["n", *SHAPE]),
-                  ("out", TensorProto.UINT8, ["n", *SHAPE]))
+    nodes = [
+        helper.make_node("ConvInteger", ["frames", "codes", "zero", "middle"], ["sum"], pads=[1, 1, 1, 1]),
+        helper.make_node("Add", ["sum", "bias"], ["acc"]),
+        helper.make_node("Cast", ["acc"], ["real"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["real", "unit"], ["scaled"]),
+        helper.make_node("Floor", ["scaled"], ["whole"]),
+        helper.make_node("Clip", ["whole", "low", "high"], ["clipped"]),
+        helper.make_node("Cast", ["clipped"], ["out"], to=TensorProto.UINT8),
+    ]
+    return _model(
+        nodes, constants, ("frames", TensorProto.UINT8, ["n", *SHAPE]), ("out", TensorProto.UINT8, ["n", *SHAPE])
+    )
 
 
 def tail_onnx() -> bytes:
     from onnx import TensorProto, helper, numpy_helper
 
-    nodes = [helper.make_node("Cast", ["activations"], ["real"], to=TensorProto.FLOAT),
-             helper.make_node("Flatten", ["real"], ["flat"]),
-             helper.make_node("MatMul", ["flat", "weight"], ["scores"])]
+    nodes = [
+        helper.make_node("Cast", ["activations"], ["real"], to=TensorProto.FLOAT),
+        helper.make_node("Flatten", ["real"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "weight"], ["scores"]),
+    ]
     channels, height, width = SHAPE
-    return _model(nodes, [numpy_helper.from_array(tail_weight(), "weight")],
-                  ("activations", TensorProto.UINT8, ["n", height, width, channels]),
-                  ("scores", TensorProto.FLOAT, ["n", 4]))
+    return _model(
+        nodes,
+        [numpy_helper.from_array(tail_weight(), "weight")],
+        ("activations", TensorProto.UINT8, ["n", height, width, channels]),
+        ("scores", TensorProto.FLOAT, ["n", 4]),
+    )
 
 
 def frames(count: int, seed: int = 0) -> np.ndarray:
@@ -87,8 +123,9 @@ def expected_scores(batch: np.ndarray) -> np.ndarray:
 def _model(nodes: list, constants: list, source: tuple, sink: tuple) -> bytes:
     from onnx import helper
 
-    graph = helper.make_graph(nodes, "small", [helper.make_tensor_value_info(*source)],
-                              [helper.make_tensor_value_info(*sink)], constants)
+    graph = helper.make_graph(
+        nodes, "small", [helper.make_tensor_value_info(*source)], [helper.make_tensor_value_info(*sink)], constants
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
     model.ir_version = 8
     return model.SerializeToString()

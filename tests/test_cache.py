@@ -29,8 +29,14 @@ def test_made_once_and_kept():
     assert cache.cached("kind", "b" * 64, write)[0] != place
 
 
-@pytest.mark.parametrize("error, seen", [(KeyboardInterrupt, KeyboardInterrupt), (ValueError, ValueError),
-                                         (OSError(28, "No space left on device"), OutputError)])
+@pytest.mark.parametrize(
+    "error, seen",
+    [
+        (KeyboardInterrupt, KeyboardInterrupt),
+        (ValueError, ValueError),
+        (OSError(28, "No space left on device"), OutputError),
+    ],
+)
 def test_nothing_is_kept_of_what_fails(root, error, seen):
     def fail(folder: Path) -> None:
         write(folder)
@@ -59,9 +65,18 @@ def test_no_home_is_an_error_with_a_way_out(tmp_path):
     code = "from lognet_fpga import cache\ntry: cache.cache_root()\nexcept Exception as e: print(type(e).__name__, e)"
     clean = {"PYTHONPATH": str(Path(__file__).parents[1])}
     # Path.home() of an account that does not exist
-    done = subprocess.run([sys.executable, "-c", "import pathlib\n"
-                           "def home(): raise RuntimeError('Could not determine home directory.')\n"
-                           f"pathlib.Path.home = staticmethod(home)\n{code}"], env=clean, capture_output=True, text=True)
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import pathlib\n"
+            "def home(): raise RuntimeError('Could not determine home directory.')\n"
+            f"pathlib.Path.home = staticmethod(home)\n{code}",
+        ],
+        env=clean,
+        capture_output=True,
+        text=True,
+    )
     assert done.stdout.startswith("OutputError there is no place for the cache") and "LOGNET_CACHE" in done.stdout
 
 

@@ -49,9 +49,18 @@ class Workplace:
     def deploy(self, *arguments: object, **options) -> subprocess.CompletedProcess:
         return self("deploy", *OPTIONS, *arguments, **options)
 
-    def __call__(self, module: str, *arguments: object, env: dict | None = None, **options) -> subprocess.CompletedProcess:
-        done = subprocess.run([sys.executable, "-m", f"lognet_fpga.cli.{module}", *map(str, arguments)], text=True, timeout=120,
-                              cwd=self.folder, env=self.environment(env), capture_output=True, **options)
+    def __call__(
+        self, module: str, *arguments: object, env: dict | None = None, **options
+    ) -> subprocess.CompletedProcess:
+        done = subprocess.run(
+            [sys.executable, "-m", f"lognet_fpga.cli.{module}", *map(str, arguments)],
+            text=True,
+            timeout=120,
+            cwd=self.folder,
+            env=self.environment(env),
+            capture_output=True,
+            **options,
+        )
         assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
         return done
 
@@ -91,11 +100,18 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 
 # --- the whole way ----------------------------------------------------------------------------------------------------
 
+
 def test_what_deploy_says_holds(place, deployed):
     assert deployed["bundle"] == str(Path("out", "tiny.lognet")) and deployed["board"] == "pynq-z2"
     assert [(item["node"], item["where"]) for item in deployed["partition"]] == [
-        ("Conv_0", "FPGA"), ("Relu_1", "FPGA"), ("MaxPool_2", "FPGA"), ("Conv_3", "FPGA"), ("Relu_4", "FPGA"),
-        ("Flatten_5", "host"), ("Gemm_6", "host")]
+        ("Conv_0", "FPGA"),
+        ("Relu_1", "FPGA"),
+        ("MaxPool_2", "FPGA"),
+        ("Conv_3", "FPGA"),
+        ("Relu_4", "FPGA"),
+        ("Flatten_5", "host"),
+        ("Gemm_6", "host"),
+    ]
     assert all(item["reason"] for item in deployed["partition"])
     plan = deployed["plan"]
     assert plan["fps"] == pytest.approx(plan["clk_mhz"] * 1e6 / plan["cycles_per_frame"]) and plan["fps"] >= 100_000
@@ -112,11 +128,15 @@ def test_the_accuracy_is_that_of_the_two_models(place, deployed):
     float_classes = run_onnx(place.onnx_model, model_input)[0].argmax(axis=1)
     bundle = read_bundle(place.folder / deployed["bundle"])
     activations = run_onnx(bundle.file("golden.onnx"), place.pixels)[-1]
-    classes = run_onnx(bundle.file("tail.onnx"), np.ascontiguousarray(activations.transpose(0, 2, 3, 1)))[0].argmax(axis=1)
+    classes = run_onnx(bundle.file("tail.onnx"), np.ascontiguousarray(activations.transpose(0, 2, 3, 1)))[0].argmax(
+        axis=1
+    )
     assert deployed["accuracy"] == {
-        "frames": N_FRAMES, "float_top1": pytest.approx(np.mean(float_classes == place.labels)),
+        "frames": N_FRAMES,
+        "float_top1": pytest.approx(np.mean(float_classes == place.labels)),
         "deployed_top1": pytest.approx(np.mean(classes == place.labels)),
-        "agreement": pytest.approx(np.mean(classes == float_classes))}
+        "agreement": pytest.approx(np.mean(classes == float_classes)),
+    }
     assert deployed["accuracy"]["agreement"] > 0.8
 
 
@@ -138,7 +158,9 @@ def test_stream_on_the_bundle_agrees_with_deploy(place, deployed):
     data = json.loads(done.stdout)
     assert data["top1"] == pytest.approx(deployed["accuracy"]["deployed_top1"])
     assert data["accuracy_at_deploy"] == deployed["accuracy"]
-    assert data["pl_latency"]["value"] == pytest.approx(deployed["plan"]["latency_cycles"] / deployed["plan"]["clk_mhz"])
+    assert data["pl_latency"]["value"] == pytest.approx(
+        deployed["plan"]["latency_cycles"] / deployed["plan"]["clk_mhz"]
+    )
     assert (data["pl_rate"]["source"], data["tail_rate"]["source"]) == ("simulated", "measured")
 
 
@@ -146,8 +168,13 @@ def test_the_json_is_as_documented(place, deployed):
     streamed = json.loads(place("stream", deployed["bundle"], "--frames", place.frames, "--json").stdout)
     assert sorted(first_column("JSON of lognet-deploy")) == sorted(deployed)
     assert sorted(first_column("JSON of lognet-stream")) == sorted(streamed)
-    for fields in (deployed["plan"]["layers"][0], deployed["layers"][0], deployed["verification"], deployed["accuracy"],
-                   streamed["pl_rate"]):
+    for fields in (
+        deployed["plan"]["layers"][0],
+        deployed["layers"][0],
+        deployed["verification"],
+        deployed["accuracy"],
+        streamed["pl_rate"],
+    ):
         assert all(f"`{name}`" in TEXT for name in fields), fields
 
 
@@ -164,8 +191,17 @@ def test_what_deploy_prints(place, deployed):
     report = (place.folder / "printed" / "tiny.lognet" / "report.txt").read_text()
     assert done.stdout.startswith(report)
     assert done.stdout.endswith(f"next:   lognet-stream printed/tiny.lognet --frames {place.frames}\n")
-    for part in ("tiny.onnx on PYNQ-Z2", "after the cut", "frames a second", "of the board's LUTs", "PYNQ-Z2 has  ", "passed:",
-                 "not run on a board", "with --synth", "float model"):
+    for part in (
+        "tiny.onnx on PYNQ-Z2",
+        "after the cut",
+        "frames a second",
+        "of the board's LUTs",
+        "PYNQ-Z2 has  ",
+        "passed:",
+        "not run on a board",
+        "with --synth",
+        "float model",
+    ):
         assert part in report
     assert max(map(len, report.splitlines())) <= 130
 
@@ -177,7 +213,7 @@ def test_any_model_path(place, deployed, tmp_path, name, bundle_name):
     shutil.copy(place.model, folder / name)
     done = place.deploy(folder / name, "--frames", place.frames, "--out", folder, "--no-verify")
     assert done.returncode == 0, done.stderr
-    bundle, = folder.glob("*.lognet")
+    (bundle,) = folder.glob("*.lognet")
     assert bundle.stem.endswith(bundle_name) and read_bundle(bundle).manifest["model"]["file"] == name
     assert f"lognet-stream '{bundle}'" in done.stdout
 
@@ -190,19 +226,34 @@ def test_one_frame_is_enough():
 
 # --- refusals: one message, the exit code, nothing half-written -------------------------------------------------------
 
+
 def recurrent() -> onnx.ModelProto:
     chain = ModelBuilder((3, 8, 8), batch=1).conv(4).relu().reshape(8, 1, 32)
-    chain.nodes.append(helper.make_node("LSTM", ["Reshape_2_out", chain.weights(1, 16, 32), chain.weights(1, 16, 4)], ["out"],
-                                        name="memory", hidden_size=4))
+    chain.nodes.append(
+        helper.make_node(
+            "LSTM",
+            ["Reshape_2_out", chain.weights(1, 16, 32), chain.weights(1, 16, 4)],
+            ["out"],
+            name="memory",
+            hidden_size=4,
+        )
+    )
     return chain.model("out")
 
 
 def conditional() -> onnx.ModelProto:
     chain = ModelBuilder(SHAPE).conv(2).relu()
-    branch = helper.make_graph([helper.make_node("Identity", [chain.tensor], ["same"])], "branch", [],
-                               [helper.make_tensor_value_info("same", onnx.TensorProto.FLOAT, ["N", 2, 8, 8])])
-    chain.nodes.append(helper.make_node("If", [chain.constant(np.array(True))], ["out"], name="choice",
-                                        then_branch=branch, else_branch=branch))
+    branch = helper.make_graph(
+        [helper.make_node("Identity", [chain.tensor], ["same"])],
+        "branch",
+        [],
+        [helper.make_tensor_value_info("same", onnx.TensorProto.FLOAT, ["N", 2, 8, 8])],
+    )
+    chain.nodes.append(
+        helper.make_node(
+            "If", [chain.constant(np.array(True))], ["out"], name="choice", then_branch=branch, else_branch=branch
+        )
+    )
     return chain.model("out")
 
 
@@ -219,7 +270,9 @@ def of_opset(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
 
 
 def without_its_data(place: Workplace, folder: Path) -> Path:
-    onnx.save(onnx.load(place.model), folder / "m.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
+    onnx.save(
+        onnx.load(place.model), folder / "m.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0
+    )
     (folder / "weights.bin").unlink()
     return folder / "m.onnx"
 
@@ -228,6 +281,7 @@ def written(data: bytes) -> Callable[[Workplace, Path], Path]:
     def write(place: Workplace, folder: Path) -> Path:
         (folder / "m.onnx").write_bytes(data)
         return folder / "m.onnx"
+
     return write
 
 
@@ -235,35 +289,67 @@ def built(make: Callable[[Workplace], onnx.ModelProto]) -> Callable[[Workplace, 
     return lambda place, folder: save(make(place), folder, "m.onnx")
 
 
-@pytest.mark.parametrize("make, code, says", [
-    (written(b"not a model"), 3, "m.onnx is not an ONNX file.*What to do: copy the file again"),
-    (written(b""), 3, "m.onnx is empty"),
-    (lambda place, folder: written(place.model.read_bytes()[:500])(place, folder), 3, "truncated"),
-    (lambda place, folder: folder, 3, "is a directory"),
-    (lambda place, folder: folder / "none.onnx", 3, "no such file"),
-    (without_its_data, 3, "weights.bin"),
-    (built(lambda place: of_opset(onnx.load(place.model), 999)), 3, "opset 999;.*such as 17"),
-    (built(lambda place: not_a_number(onnx.load(place.model))), 3, "NaN.*const_0"),
-    (built(lambda place: ModelBuilder(SHAPE).flatten().gemm(64).model()), 4, "no convolution"),
-    (built(lambda place: ModelBuilder(SHAPE).conv(2).relu().flatten().model()), 4, "fewer than the 2.*--fpga-layers 1"),
-    (built(lambda place: recurrent()), 4, r"memory \(LSTM\): recurrent"),
-    (built(lambda place: conditional()), 4, r"choice \(If\): control flow"),
-    (built(lambda place: ModelBuilder((1, "H", 8)).conv(2).relu().conv(2).relu().model()), 3, r"1,\?,8.*--input-shape"),
-], ids=["text", "empty", "truncated", "directory", "missing", "external-data", "opset", "nan", "no-conv", "few-convs", "lstm",
-        "if", "open-shape"])
+@pytest.mark.parametrize(
+    "make, code, says",
+    [
+        (written(b"not a model"), 3, "m.onnx is not an ONNX file.*What to do: copy the file again"),
+        (written(b""), 3, "m.onnx is empty"),
+        (lambda place, folder: written(place.model.read_bytes()[:500])(place, folder), 3, "truncated"),
+        (lambda place, folder: folder, 3, "is a directory"),
+        (lambda place, folder: folder / "none.onnx", 3, "no such file"),
+        (without_its_data, 3, "weights.bin"),
+        (built(lambda place: of_opset(onnx.load(place.model), 999)), 3, "opset 999;.*such as 17"),
+        (built(lambda place: not_a_number(onnx.load(place.model))), 3, "NaN.*const_0"),
+        (built(lambda place: ModelBuilder(SHAPE).flatten().gemm(64).model()), 4, "no convolution"),
+        (
+            built(lambda place: ModelBuilder(SHAPE).conv(2).relu().flatten().model()),
+            4,
+            "fewer than the 2.*--fpga-layers 1",
+        ),
+        (built(lambda place: recurrent()), 4, r"memory \(LSTM\): recurrent"),
+        (built(lambda place: conditional()), 4, r"choice \(If\): control flow"),
+        (
+            built(lambda place: ModelBuilder((1, "H", 8)).conv(2).relu().conv(2).relu().model()),
+            3,
+            r"1,\?,8.*--input-shape",
+        ),
+    ],
+    ids=[
+        "text",
+        "empty",
+        "truncated",
+        "directory",
+        "missing",
+        "external-data",
+        "opset",
+        "nan",
+        "no-conv",
+        "few-convs",
+        "lstm",
+        "if",
+        "open-shape",
+    ],
+)
 def test_a_bad_model_is_refused(place, tmp_path, make, code, says):
     refused(place.deploy(make(place, tmp_path), "--out", tmp_path / "out", "--no-verify"), code, says)
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("arrays, says", [
-    ({"frames": np.zeros((3, 1, 9, 9), np.uint8)}, r"shape \(3, 1, 9, 9\).*1 channel, 8 high"),
-    ({"frames": np.full((3, *SHAPE), 0.5)}, "0.5 to 0.5.*whole numbers.*before normalization"),
-    ({"frames": np.zeros((0, *SHAPE), np.uint8)}, "holds no frames"),
-    ({"frames": np.zeros((3, *SHAPE), np.uint8), "labels": np.arange(2)}, r"shape \(2,\).*3 class numbers"),
-    ({"frames": np.zeros((3, *SHAPE), np.uint8), "labels": np.array([0, 5, 4])}, "frame 1 has label 5.*0 to 4|0 to 4.*label 5"),
-    ({"frames": np.zeros((3, *SHAPE), np.uint8), "labels": np.array([0, 1, -1])}, "frame 2 has label -1"),
-], ids=["size", "type", "none", "few-labels", "large-label", "negative-label"])
+@pytest.mark.parametrize(
+    "arrays, says",
+    [
+        ({"frames": np.zeros((3, 1, 9, 9), np.uint8)}, r"shape \(3, 1, 9, 9\).*1 channel, 8 high"),
+        ({"frames": np.full((3, *SHAPE), 0.5)}, "0.5 to 0.5.*whole numbers.*before normalization"),
+        ({"frames": np.zeros((0, *SHAPE), np.uint8)}, "holds no frames"),
+        ({"frames": np.zeros((3, *SHAPE), np.uint8), "labels": np.arange(2)}, r"shape \(2,\).*3 class numbers"),
+        (
+            {"frames": np.zeros((3, *SHAPE), np.uint8), "labels": np.array([0, 5, 4])},
+            "frame 1 has label 5.*0 to 4|0 to 4.*label 5",
+        ),
+        ({"frames": np.zeros((3, *SHAPE), np.uint8), "labels": np.array([0, 1, -1])}, "frame 2 has label -1"),
+    ],
+    ids=["size", "type", "none", "few-labels", "large-label", "negative-label"],
+)
 def test_bad_frames_are_refused_before_the_work(place, tmp_path, arrays, says):
     np.savez(tmp_path / "f.npz", **arrays)
     done = place.deploy(place.model, "--frames", tmp_path / "f.npz", "--out", tmp_path / "out")
@@ -280,13 +366,16 @@ def test_a_folder_without_images_and_one_with_a_broken_image(place, tmp_path, re
     refused(place.deploy(place.model, "--frames", tmp_path / "none", "--out", tmp_path), 5, "no frames at")
 
 
-@pytest.mark.parametrize("options, code, says", [
-    (["--fps", "1e9"], 6, "1,000,000,000 frames a second.*reach .* fps.*fewer --fps"),
-    (["--board", "basys3"], 2, "unknown board 'basys3'.*pynq-z2"),
-    (["--input-mean", "1,2"], 2, "mean has 2 values"),
-    (["--input-shape", "1,9,8"], 2, "contradicts the model"),
-    (["--input-shape", "1,8"], 2, "CHANNELS,HEIGHT,WIDTH"),
-])
+@pytest.mark.parametrize(
+    "options, code, says",
+    [
+        (["--fps", "1e9"], 6, "1,000,000,000 frames a second.*reach .* fps.*fewer --fps"),
+        (["--board", "basys3"], 2, "unknown board 'basys3'.*pynq-z2"),
+        (["--input-mean", "1,2"], 2, "mean has 2 values"),
+        (["--input-shape", "1,9,8"], 2, "contradicts the model"),
+        (["--input-shape", "1,8"], 2, "CHANNELS,HEIGHT,WIDTH"),
+    ],
+)
 def test_options_that_do_not_go_with_the_model(place, tmp_path, options, code, says):
     refused(place.deploy(place.model, *options, "--out", tmp_path, "--no-verify"), code, says)
     assert not any(tmp_path.iterdir())
@@ -295,20 +384,25 @@ def test_options_that_do_not_go_with_the_model(place, tmp_path, options, code, s
 def test_a_model_too_large_for_the_board(place, tmp_path):
     large = save(ModelBuilder((8, 8, 8)).conv(64).relu().conv(176, 5).relu().model(), tmp_path, "large.onnx")
     done = place("deploy", large, "--fpga-layers", 2, "--out", tmp_path / "out", "--no-verify")
-    refused(done, 6, r"too large for PYNQ-Z2\n  conv1: 4,608 weights\n  conv2: 281,600 weights\n  total: .* 53,200 LUT .*"
-                     r"What to do: --prune 0\.\d\d .*; or --fpga-layers 1; or --board rfsoc4x2")
+    refused(
+        done,
+        6,
+        r"too large for PYNQ-Z2\n  conv1: 4,608 weights\n  conv2: 281,600 weights\n  total: .* 53,200 LUT .*"
+        r"What to do: --prune 0\.\d\d .*; or --fpga-layers 1; or --board rfsoc4x2",
+    )
     assert not (tmp_path / "out").exists()
 
 
 def refused(done: subprocess.CompletedProcess, code: int, says: str) -> None:
     assert done.returncode == code, done.stderr
     assert done.stdout == ""
-    message = done.stderr[done.stderr.index(": error: "):]
+    message = done.stderr[done.stderr.index(": error: ") :]
     assert re.search(says, message, re.DOTALL), message
     assert "What to do: " in message
 
 
 # --- the surroundings -------------------------------------------------------------------------------------------------
+
 
 def test_without_a_compiler_only_no_verify_works(place, deployed, tmp_path):
     nothing = {"PATH": str(tmp_path), "CXX": ""}
@@ -343,21 +437,31 @@ def test_a_folder_with_other_files_is_left_alone(place, deployed, bundle):
     assert snapshot(bundle) == before and "quantize" not in done.stderr
 
 
-@pytest.mark.parametrize("options, limit_kb, says", [
-    (["--act-bits", 4], 1, "LOGNET_CACHE"), ([], 4, "bundle cannot be written.*--out")])
+@pytest.mark.parametrize(
+    "options, limit_kb, says", [(["--act-bits", 4], 1, "LOGNET_CACHE"), ([], 4, "bundle cannot be written.*--out")]
+)
 def test_a_full_disk_leaves_the_earlier_bundle(place, deployed, bundle, options, limit_kb, says):
     """The limit on the size of a file stands for the end of the disk: both fail in the middle of a write."""
     import resource
 
     before = snapshot(bundle.parent)
-    done = place.deploy(place.model, "--frames", place.frames, *options, "--out", bundle.parent, "--no-verify",
-                        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit_kb * 1024, limit_kb * 1024)))
+    done = place.deploy(
+        place.model,
+        "--frames",
+        place.frames,
+        *options,
+        "--out",
+        bundle.parent,
+        "--no-verify",
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit_kb * 1024, limit_kb * 1024)),
+    )
     refused(done, 10, says)
     assert snapshot(bundle.parent) == before
     assert not list((place.folder / "cache").glob("*/.new-*"))
 
 
 # --- damage -----------------------------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("name", ["golden.onnx", "tail.onnx", "manifest.json", "report.txt", "verilog"])
 def test_one_changed_byte_is_refused(place, bundle, name):
@@ -380,8 +484,14 @@ def test_stream_refuses_labels_that_are_no_classes(place, bundle, tmp_path):
 
 # --- Ctrl-C -----------------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("stage, behind, cached", [
-    ("generate Verilog", "plan for PYNQ-Z2: done", "adders"), ("compile the simulator", "Verilog to C++: done", "verilog")])
+
+@pytest.mark.parametrize(
+    "stage, behind, cached",
+    [
+        ("generate Verilog", "plan for PYNQ-Z2: done", "adders"),
+        ("compile the simulator", "Verilog to C++: done", "verilog"),
+    ],
+)
 def test_ctrl_c_leaves_nothing(place, deployed, bundle, stage, behind, cached):
     """Interrupted half a second into the stage that follows the one that is `behind`."""
     cache = bundle.parent / "cache"
@@ -389,9 +499,22 @@ def test_ctrl_c_leaves_nothing(place, deployed, bundle, stage, behind, cached):
     shutil.copytree(place.folder / "cache" / cached, cache / cached, dirs_exist_ok=True)
     before = snapshot(bundle)
     process = subprocess.Popen(
-        [sys.executable, "-m", "lognet_fpga.cli.deploy", *map(str, OPTIONS), str(place.model), "--frames", str(place.frames),
-         "--out", str(bundle.parent)], env=place.environment({"LOGNET_CACHE": str(cache), "TMPDIR": str(bundle.parent)}),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        [
+            sys.executable,
+            "-m",
+            "lognet_fpga.cli.deploy",
+            *map(str, OPTIONS),
+            str(place.model),
+            "--frames",
+            str(place.frames),
+            "--out",
+            str(bundle.parent),
+        ],
+        env=place.environment({"LOGNET_CACHE": str(cache), "TMPDIR": str(bundle.parent)}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     try:
         while behind not in (line := process.stderr.readline()):
             assert line, "it ended before it could be interrupted"
@@ -422,6 +545,7 @@ def programs_in(folder: Path) -> list[str]:
 
 
 # --- a package that is missing ----------------------------------------------------------------------------------------
+
 
 def test_without_myhdl(place, tmp_path):
     (tmp_path / "myhdl.py").write_text("raise ModuleNotFoundError('no myhdl', name='myhdl')\n")

@@ -11,7 +11,17 @@ from pathlib import Path
 def test_import_contracts(require_tool, tmp_path):
     require_tool("importlinter")
     root = Path(__file__).parents[1]
-    done = subprocess.run([sys.executable, "-c", "from importlinter.cli import lint_imports_command as main; main()",
-                           "--cache-dir", str(tmp_path)],
-                          cwd=root, env={**os.environ, "PYTHONPATH": str(root)}, capture_output=True, text=True)
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from importlinter.cli import lint_imports_command as main; main()",
+            "--cache-dir",
+            str(tmp_path),
+        ],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stdout + done.stderr

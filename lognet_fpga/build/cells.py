@@ -26,8 +26,9 @@ def count_netlist(cells: Mapping[str, Mapping[str, Any]]) -> PartCounts:
         if connections["O"][0] in in_chain:
             carry_luts += 1
             continue
-        inputs = frozenset(net for port, nets in connections.items() if port != "O" for net in nets
-                           if not isinstance(net, str))
+        inputs = frozenset(
+            net for port, nets in connections.items() if port != "O" for net in nets if not isinstance(net, str)
+        )
         if len(inputs) <= _PAIR_INPUTS:
             same_inputs[inputs] += 1
     return PartCounts(tuple(sorted(types.items())), carry_luts, _pairs(same_inputs))
@@ -40,8 +41,9 @@ def _pairs(same_inputs: Counter[frozenset[int]]) -> int:
     for inputs in sorted(single, key=lambda inputs: (-len(inputs), sorted(inputs))):
         if inputs not in single:
             continue
-        fitting = (frozenset(subset) for size in range(len(inputs) - 1, 1, -1)
-                   for subset in combinations(sorted(inputs), size))
+        fitting = (
+            frozenset(subset) for size in range(len(inputs) - 1, 1, -1) for subset in combinations(sorted(inputs), size)
+        )
         partner = next((subset for subset in fitting if subset in single), None)
         if partner is not None:
             single -= {inputs, partner}

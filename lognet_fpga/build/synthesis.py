@@ -11,8 +11,17 @@ from lognet_fpga.plan.model import Resources
 
 LUT_CELLS = {"LUT1": 1, "LUT2": 1, "LUT3": 1, "LUT4": 1, "LUT5": 1, "LUT6": 1, "INV": 1}
 SRL_CELLS = {"SRL16E": 1, "SRLC16E": 1, "SRLC32E": 1}
-LUTRAM_CELLS = {"RAM32X1S": 1, "RAM64X1S": 1, "RAM32X1D": 2, "RAM64X1D": 2, "RAM128X1S": 2, "RAM128X1D": 4,
-                "RAM256X1S": 4, "RAM32M": 4, "RAM64M": 4}
+LUTRAM_CELLS = {
+    "RAM32X1S": 1,
+    "RAM64X1S": 1,
+    "RAM32X1D": 2,
+    "RAM64X1D": 2,
+    "RAM128X1S": 2,
+    "RAM128X1D": 4,
+    "RAM256X1S": 4,
+    "RAM32M": 4,
+    "RAM64M": 4,
+}
 FF_CELLS = {name + edge: 1 for name in ("FDRE", "FDSE", "FDCE", "FDPE") for edge in ("", "_1")}
 BRAM36_CELLS = {"RAMB36E1": 1.0, "RAMB18E1": 0.5, "FIFO36E1": 1.0, "FIFO18E1": 0.5}
 
@@ -89,14 +98,26 @@ class PartCounts:
     def __add__(self, other: PartCounts) -> PartCounts:
         cells = Counter(dict(self.cells))
         cells.update(dict(other.cells))
-        return PartCounts(tuple(sorted(cells.items())), self.carry_luts + other.carry_luts,
-                          self.lut_pairs + other.lut_pairs)
+        return PartCounts(
+            tuple(sorted(cells.items())), self.carry_luts + other.carry_luts, self.lut_pairs + other.lut_pairs
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The raw counts and the figures that follow from them."""
-        return {"cells": dict(self.cells), "carry_luts": self.carry_luts, "lut_pairs": self.lut_pairs,
-                "lut": self.lut, "lut_sites": self.lut_sites, "ff": self.ff, "bram36": self.bram36, "dsp": self.dsp,
-                "carry4": self.carry4, "muxf": self.muxf, "srl": self.srl, "lutram": self.lutram}
+        return {
+            "cells": dict(self.cells),
+            "carry_luts": self.carry_luts,
+            "lut_pairs": self.lut_pairs,
+            "lut": self.lut,
+            "lut_sites": self.lut_sites,
+            "ff": self.ff,
+            "bram36": self.bram36,
+            "dsp": self.dsp,
+            "carry4": self.carry4,
+            "muxf": self.muxf,
+            "srl": self.srl,
+            "lutram": self.lutram,
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> PartCounts:
@@ -115,5 +136,8 @@ class SynthesisReport:
         return sum((counts for _, counts in self.parts), PartCounts((), 0, 0))
 
     def to_json(self) -> dict[str, Any]:
-        return {"tool": self.tool, "parts": {name: counts.to_json() for name, counts in self.parts},
-                "total": self.total.to_json()}
+        return {
+            "tool": self.tool,
+            "parts": {name: counts.to_json() for name, counts in self.parts},
+            "total": self.total.to_json(),
+        }

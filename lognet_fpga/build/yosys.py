@@ -61,13 +61,18 @@ def files_of(design: VerilogDesign, module: str) -> tuple[tuple[str, str], ...]:
 
 def _synthesize_module(design: VerilogDesign, module: str) -> PartCounts:
     yosys, files = find_yosys(), files_of(design, module)
-    script = "\n".join([
-        *(f"read_verilog {name}" for name, _ in files),
-        f"synth_xilinx -family xc7 -flatten -noiopad -noclkbuf -top {module}",
-        "setattr -unset src",
-        f"select {module}",
-        "write_json -selected netlist.json",
-    ]) + "\n"
+    script = (
+        "\n".join(
+            [
+                *(f"read_verilog {name}" for name, _ in files),
+                f"synth_xilinx -family xc7 -flatten -noiopad -noclkbuf -top {module}",
+                "setattr -unset src",
+                f"select {module}",
+                "write_json -selected netlist.json",
+            ]
+        )
+        + "\n"
+    )
     key = digest(_FORMAT, script, yosys.version, *(part for file in files for part in file))
 
     def make(folder: Path) -> None:

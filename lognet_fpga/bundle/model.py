@@ -138,9 +138,11 @@ def make_bundle(files: Mapping[str, bytes], manifest: Mapping[str, object]) -> B
         if problem:
             raise BundleError(f"file name {name!r} cannot be in a bundle: {problem}")
     plain = json.loads(json.dumps(dict(manifest), allow_nan=False, default=lambda value: value.tolist()))
-    plain.update(format=FORMAT, format_version=FORMAT_VERSION,
-                 files={name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
-                        for name, data in files.items()})
+    plain.update(
+        format=FORMAT,
+        format_version=FORMAT_VERSION,
+        files={name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)} for name, data in files.items()},
+    )
     plain["digest"] = manifest_digest(plain)
     return Bundle(plain, dict(sorted(files.items())))
 

@@ -15,8 +15,16 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-from lognet_fpga.bundle.model import (FORMAT, FORMAT_VERSION, MANIFEST, SUFFIX, Bundle, manifest_bytes,
-                                      manifest_digest, name_problem)
+from lognet_fpga.bundle.model import (
+    FORMAT,
+    FORMAT_VERSION,
+    MANIFEST,
+    SUFFIX,
+    Bundle,
+    manifest_bytes,
+    manifest_digest,
+    name_problem,
+)
 from lognet_fpga.errors import BundleError
 
 MAX_MANIFEST_BYTES = 16 << 20
@@ -53,8 +61,7 @@ def _read(place: str, sizes: dict[str, int], read: ReadFile) -> Bundle:
     manifest = _parse_manifest(place, read(MANIFEST, MAX_MANIFEST_BYTES))
     listed: dict[str, dict] = manifest["files"]
     for name in sorted(sizes.keys() - listed.keys() - {MANIFEST}):
-        raise BundleError(f"{place}: {name!r} is not part of the bundle, its {MANIFEST} does not list it; "
-                          "take it out")
+        raise BundleError(f"{place}: {name!r} is not part of the bundle, its {MANIFEST} does not list it; take it out")
     for name in sorted(listed.keys() - sizes.keys()):
         raise BundleError(f"{place}: {name} is missing{_AGAIN}")
     if sum(entry["size"] for entry in listed.values()) > MAX_BUNDLE_BYTES:
@@ -62,7 +69,9 @@ def _read(place: str, sizes: dict[str, int], read: ReadFile) -> Bundle:
     files = {}
     for name, entry in sorted(listed.items()):
         if sizes[name] != entry["size"]:
-            raise BundleError(f"{place}: {name} is cut off or changed: {sizes[name]} bytes, not {entry['size']}{_AGAIN}")
+            raise BundleError(
+                f"{place}: {name} is cut off or changed: {sizes[name]} bytes, not {entry['size']}{_AGAIN}"
+            )
         data = read(name, entry["size"])
         if hashlib.sha256(data).hexdigest() != entry["sha256"]:
             raise BundleError(f"{place}: {name} is changed: its SHA-256 is not the one in {MANIFEST}{_AGAIN}")
@@ -78,8 +87,10 @@ def _parse_manifest(place: str, data: bytes) -> dict:
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise BundleError(f"{place} is not a bundle: {MANIFEST} does not say format {FORMAT!r}{_AGAIN}")
     if manifest.get("format_version") != FORMAT_VERSION:
-        raise BundleError(f"{place}: {MANIFEST} has format version {manifest.get('format_version')!r}, "
-                          f"this program reads version {FORMAT_VERSION}; deploy the model again")
+        raise BundleError(
+            f"{place}: {MANIFEST} has format version {manifest.get('format_version')!r}, "
+            f"this program reads version {FORMAT_VERSION}; deploy the model again"
+        )
     if manifest.get("digest") != _digest_or_none(manifest) or manifest_bytes(manifest) != data:
         raise BundleError(f"{place}: {MANIFEST} is changed: its content does not match its digest{_AGAIN}")
     listed = manifest.get("files")

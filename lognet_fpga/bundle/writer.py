@@ -14,8 +14,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from lognet_fpga.bundle.model import (FORMAT, MANIFEST, SUFFIX, ZIP_SUFFIX, Bundle, make_bundle, manifest_bytes,
-                                      safe_name)
+from lognet_fpga.bundle.model import (
+    FORMAT,
+    MANIFEST,
+    SUFFIX,
+    ZIP_SUFFIX,
+    Bundle,
+    make_bundle,
+    manifest_bytes,
+    safe_name,
+)
 from lognet_fpga.errors import BundleError, OutputError
 
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # fixed, so that equal bundles are equal archives
@@ -78,9 +86,10 @@ def write_bundle(files: Mapping[str, bytes], manifest: Mapping[str, object], out
 
 
 def _cannot_write(out: Path, error: OSError) -> OutputError:
-    return OutputError(f"the bundle cannot be written to {out}: {(error.strerror or str(error)).lower()}",
-                       hint="free some space or choose another folder with --out; "
-                            "a bundle that was there before is unchanged")
+    return OutputError(
+        f"the bundle cannot be written to {out}: {(error.strerror or str(error)).lower()}",
+        hint="free some space or choose another folder with --out; a bundle that was there before is unchanged",
+    )
 
 
 def _write_folder(bundle: Bundle, folder: Path) -> None:
@@ -103,8 +112,12 @@ def _write_zip(bundle: Bundle, path: Path) -> None:
 
 def _swap(paths: BundlePaths, scratch: Path) -> None:
     """Move the earlier bundle into scratch and the new one into place; on a failure put everything back."""
-    moves = [(paths.folder, scratch / "old.lognet"), (scratch / "new.lognet", paths.folder),
-             (paths.zip, scratch / "old.zip"), (scratch / "new.zip", paths.zip)]
+    moves = [
+        (paths.folder, scratch / "old.lognet"),
+        (scratch / "new.lognet", paths.folder),
+        (paths.zip, scratch / "old.zip"),
+        (scratch / "new.zip", paths.zip),
+    ]
     done: list[tuple[Path, Path]] = []
     try:
         for source, target in moves:
@@ -124,8 +137,10 @@ def _signals_held() -> Iterator[None]:
         yield
         return
     held: list[int] = []
-    before = {number: signal.signal(number, lambda number, frame: held.append(number))
-              for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        number: signal.signal(number, lambda number, frame: held.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield
     finally:
@@ -142,7 +157,7 @@ def _scratch_prefix(paths: BundlePaths) -> str:
 def _clear_leftovers(paths: BundlePaths) -> None:
     """Remove what a writer that was killed outright has left, and put back a bundle that it had moved away."""
     for scratch in paths.folder.parent.glob(f"{_scratch_prefix(paths)}*"):
-        pid = scratch.name[len(_scratch_prefix(paths)):].partition("-")[0]
+        pid = scratch.name[len(_scratch_prefix(paths)) :].partition("-")[0]
         if pid.isdigit() and _is_running(int(pid)):
             continue
         for old, place in ((scratch / "old.lognet", paths.folder), (scratch / "old.zip", paths.zip)):
@@ -164,8 +179,10 @@ def _is_running(pid: int) -> bool:
 def _require_free_or_bundle(paths: BundlePaths) -> None:
     for place, problem in ((paths.folder, _folder_problem), (paths.zip, _zip_problem)):
         if os.path.lexists(place) and (why := problem(place)):
-            raise OutputError(f"{place} is in the way: {why}; it was left as it is",
-                              hint="move or remove it, or choose another folder with --out")
+            raise OutputError(
+                f"{place} is in the way: {why}; it was left as it is",
+                hint="move or remove it, or choose another folder with --out",
+            )
 
 
 def _folder_problem(folder: Path) -> str:

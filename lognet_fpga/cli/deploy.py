@@ -24,38 +24,92 @@ the new one is complete, and never before.
 
 
 def parser() -> entry.Parser:
-    this = entry.Parser(PROGRAM, "Turn a float ONNX CNN into a bundle: its first convolution layers as a streaming\n"
-                                 "FPGA overlay with log2 4-bit weights, the rest as an ONNX graph for the host.",
-                        EXAMPLES)
+    this = entry.Parser(
+        PROGRAM,
+        "Turn a float ONNX CNN into a bundle: its first convolution layers as a streaming\n"
+        "FPGA overlay with log2 4-bit weights, the rest as an ONNX graph for the host.",
+        EXAMPLES,
+    )
     this.add_argument("model", type=Path, metavar="MODEL", help="the ONNX file")
-    this.add_argument("--board", type=str.lower, default="pynq-z2", metavar="B",
-                      help=f"board to plan for: {', '.join(board_names())} (default: %(default)s)")
+    this.add_argument(
+        "--board",
+        type=str.lower,
+        default="pynq-z2",
+        metavar="B",
+        help=f"board to plan for: {', '.join(board_names())} (default: %(default)s)",
+    )
     this.add_argument("--out", type=Path, metavar="DIR", help="folder that gets the bundle (default: the current one)")
-    this.add_argument("--fps", type=options.number, metavar="F",
-                      help="least frames per second (default: the fastest that fits)")
-    this.add_argument("--frames", type=Path, metavar="SRC",
-                      help="frames to calibrate with and to count accuracy on: .npz, .npy, an image, a folder of "
-                           "images")
-    this.add_argument("--fpga-layers", type=options.positive, default=3, metavar="N",
-                      help="number of convolution layers on the FPGA (default: %(default)s)")
-    this.add_argument("--act-bits", type=int, choices=(4, 8), default=8,
-                      help="bits of the activations between layers (default: %(default)s)")
-    this.add_argument("--prune", type=options.number, default=0.0, metavar="X",
-                      help="share of the weights to set to zero first, 0 <= X < 1 (default: 0)")
-    this.add_argument("--clk-mhz", type=options.number, metavar="F", help="clock of the overlay in MHz (default: the board's)")
-    this.add_argument("--synth", action="store_true", help="count LUTs, flip-flops and block RAM with Yosys; takes minutes")
-    this.add_argument("--no-verify", dest="verify", action="store_false",
-                      help="do not check the Verilog against the model; needs no C++ compiler")
-    inputs = this.add_argument_group("input", "model input = (pixel * S - mean) / std, pixels being 0..255; one value for all "
-                                              "channels\nor one a channel; write --input-mean=-1,2 where the first value is "
-                                              "negative.\nLeave these out where the model itself scales its input.")
-    inputs.add_argument("--input-scale", type=options.number, default=1.0, metavar="S", help="for example 1/255 (default: 1)")
-    inputs.add_argument("--input-mean", type=options.numbers, default=(0.0,), metavar="A,B,C",
-                        help="for example 0.485,0.456,0.406 (default: 0)")
-    inputs.add_argument("--input-std", type=options.numbers, default=(1.0,), metavar="A,B,C",
-                        help="for example 0.229,0.224,0.225 (default: 1)")
-    inputs.add_argument("--input-shape", type=options.sizes, metavar="C,H,W",
-                        help="channels, height and width, where the model leaves them open")
+    this.add_argument(
+        "--fps", type=options.number, metavar="F", help="least frames per second (default: the fastest that fits)"
+    )
+    this.add_argument(
+        "--frames",
+        type=Path,
+        metavar="SRC",
+        help="frames to calibrate with and to count accuracy on: .npz, .npy, an image, a folder of images",
+    )
+    this.add_argument(
+        "--fpga-layers",
+        type=options.positive,
+        default=3,
+        metavar="N",
+        help="number of convolution layers on the FPGA (default: %(default)s)",
+    )
+    this.add_argument(
+        "--act-bits",
+        type=int,
+        choices=(4, 8),
+        default=8,
+        help="bits of the activations between layers (default: %(default)s)",
+    )
+    this.add_argument(
+        "--prune",
+        type=options.number,
+        default=0.0,
+        metavar="X",
+        help="share of the weights to set to zero first, 0 <= X < 1 (default: 0)",
+    )
+    this.add_argument(
+        "--clk-mhz", type=options.number, metavar="F", help="clock of the overlay in MHz (default: the board's)"
+    )
+    this.add_argument(
+        "--synth", action="store_true", help="count LUTs, flip-flops and block RAM with Yosys; takes minutes"
+    )
+    this.add_argument(
+        "--no-verify",
+        dest="verify",
+        action="store_false",
+        help="do not check the Verilog against the model; needs no C++ compiler",
+    )
+    inputs = this.add_argument_group(
+        "input",
+        "model input = (pixel * S - mean) / std, pixels being 0..255; one value for all "
+        "channels\nor one a channel; write --input-mean=-1,2 where the first value is "
+        "negative.\nLeave these out where the model itself scales its input.",
+    )
+    inputs.add_argument(
+        "--input-scale", type=options.number, default=1.0, metavar="S", help="for example 1/255 (default: 1)"
+    )
+    inputs.add_argument(
+        "--input-mean",
+        type=options.numbers,
+        default=(0.0,),
+        metavar="A,B,C",
+        help="for example 0.485,0.456,0.406 (default: 0)",
+    )
+    inputs.add_argument(
+        "--input-std",
+        type=options.numbers,
+        default=(1.0,),
+        metavar="A,B,C",
+        help="for example 0.229,0.224,0.225 (default: 1)",
+    )
+    inputs.add_argument(
+        "--input-shape",
+        type=options.sizes,
+        metavar="C,H,W",
+        help="channels, height and width, where the model leaves them open",
+    )
     return this
 
 
@@ -64,18 +118,29 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
     from lognet_fpga.config import DeployConfig, Preprocessing
 
     config = DeployConfig(
-        model=arguments.model, board=arguments.board, out=arguments.out, fps=arguments.fps, frames=arguments.frames,
-        fpga_layers=arguments.fpga_layers, act_bits=arguments.act_bits, prune=arguments.prune,
-        clk_mhz=arguments.clk_mhz, synth=arguments.synth, verify=arguments.verify,
+        model=arguments.model,
+        board=arguments.board,
+        out=arguments.out,
+        fps=arguments.fps,
+        frames=arguments.frames,
+        fpga_layers=arguments.fpga_layers,
+        act_bits=arguments.act_bits,
+        prune=arguments.prune,
+        clk_mhz=arguments.clk_mhz,
+        synth=arguments.synth,
+        verify=arguments.verify,
         preprocessing=Preprocessing(arguments.input_scale, arguments.input_mean, arguments.input_std),
-        input_shape=arguments.input_shape)
+        input_shape=arguments.input_shape,
+    )
     from lognet_fpga.deploy import deploy
 
     result = deploy(config, reporter)
     reporter.result(result.report, {"bundle": str(result.bundle_path)})
     frames = shlex.quote(str(config.frames)) if config.frames else "YOUR_FRAMES"
-    reporter.after(f"bundle: {result.bundle_path} (and the same as {result.bundle_path.name}.zip)\n"
-                   f"next:   lognet-stream {shlex.quote(str(result.bundle_path))} --frames {frames}")
+    reporter.after(
+        f"bundle: {result.bundle_path} (and the same as {result.bundle_path.name}.zip)\n"
+        f"next:   lognet-stream {shlex.quote(str(result.bundle_path))} --frames {frames}"
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

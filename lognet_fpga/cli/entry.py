@@ -16,8 +16,15 @@ from typing import NoReturn
 
 from lognet_fpga.cache import cache_root
 from lognet_fpga.cli.reporter import Reporter
-from lognet_fpga.errors import (EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_OK, LogNetError, MissingToolError, OutputError,
-                                UsageError)
+from lognet_fpga.errors import (
+    EXIT_INTERNAL,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    LogNetError,
+    MissingToolError,
+    OutputError,
+    UsageError,
+)
 from lognet_fpga.tools import stop_tools
 
 EXIT_CODES = """\
@@ -36,16 +43,28 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Of a full, read-only or failing disk, wherever it shows: not a defect.
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 # Package that is imported: what to install for it.
-_PACKAGES = {"numpy": "numpy", "onnx": "onnx", "onnxruntime": "onnxruntime", "PIL": "pillow", "myhdl": "myhdl==0.11.52",
-             "google": "protobuf", "da4ml": "da4ml"}
+_PACKAGES = {
+    "numpy": "numpy",
+    "onnx": "onnx",
+    "onnxruntime": "onnxruntime",
+    "PIL": "pillow",
+    "myhdl": "myhdl==0.11.52",
+    "google": "protobuf",
+    "da4ml": "da4ml",
+}
 
 
 class Parser(argparse.ArgumentParser):
     """ArgumentParser that raises UsageError where the original prints and exits."""
 
     def __init__(self, program: str, description: str, examples: str) -> None:
-        super().__init__(prog=program, description=description, epilog=f"{examples}\n{EXIT_CODES}", allow_abbrev=False,
-                         formatter_class=argparse.RawDescriptionHelpFormatter)
+        super().__init__(
+            prog=program,
+            description=description,
+            epilog=f"{examples}\n{EXIT_CODES}",
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         self.add_argument("--json", action="store_true", help="print one JSON object on stdout instead of text")
 
     def error(self, message: str) -> NoReturn:
@@ -76,18 +95,21 @@ def run(parser: Parser, command: Command, arguments: Sequence[str] | None = None
         package = (error.name or "").partition(".")[0]
         if package not in _PACKAGES:
             return _say_defect(parser.prog, reporter, error)
-        missing = MissingToolError(f"the Python package {package} is not installed",
-                                   hint=f"pip install {_PACKAGES[package]}, or all that this command needs: "
-                                        "pip install 'lognet-fpga[deploy]'")
+        missing = MissingToolError(
+            f"the Python package {package} is not installed",
+            hint=f"pip install {_PACKAGES[package]}, or all that this command needs: pip install 'lognet-fpga[deploy]'",
+        )
         return _say(reporter, missing, missing.exit_code)
     except OSError as error:
         no_folder = "temporary directory" in str(error)  # tempfile's words when every candidate is full
         if error.errno not in _DISK_ERRORS and not no_folder:
             return _say_defect(parser.prog, reporter, error)
         reason = (error.strerror or str(error)).lower()
-        full = OutputError(f"{reason}{f': {error.filename}' if error.filename and not no_folder else ''}",
-                           hint="free some space, or set TMPDIR (temporary files) and LOGNET_CACHE (results) to folders "
-                                "with more; a bundle that was there before is unchanged")
+        full = OutputError(
+            f"{reason}{f': {error.filename}' if error.filename and not no_folder else ''}",
+            hint="free some space, or set TMPDIR (temporary files) and LOGNET_CACHE (results) to folders "
+            "with more; a bundle that was there before is unchanged",
+        )
         return _say(reporter, full, full.exit_code)
     except Exception as error:
         return _say_defect(parser.prog, reporter, error)

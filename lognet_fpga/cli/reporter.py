@@ -102,7 +102,7 @@ class Reporter:
         """The passing line of a terminal."""
         with self._lock:
             self._drawn = True
-            _write(sys.stderr, f"\r\x1b[K{text[:max(20, _terminal_width() - 1)]}")
+            _write(sys.stderr, f"\r\x1b[K{text[: max(20, _terminal_width() - 1)]}")
 
     def _stdout(self, text: str) -> None:
         try:

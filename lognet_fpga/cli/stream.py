@@ -19,13 +19,27 @@ examples:
 
 
 def parser() -> entry.Parser:
-    this = entry.Parser(PROGRAM, "Stream frames through a bundle on the simulated device (bit-exact, cycle-true)\n"
-                                 "and report classes, frames per second, latency and power.", EXAMPLES)
+    this = entry.Parser(
+        PROGRAM,
+        "Stream frames through a bundle on the simulated device (bit-exact, cycle-true)\n"
+        "and report classes, frames per second, latency and power.",
+        EXAMPLES,
+    )
     this.add_argument("bundle", type=Path, metavar="BUNDLE", help="NAME.lognet or NAME.lognet.zip")
-    this.add_argument("--frames", type=Path, required=True, metavar="SRC",
-                      help=".npz, .npy, an image, or a folder of images (subfolders are classes)")
-    this.add_argument("--batch", type=options.positive, default=64, metavar="N",
-                      help="frames sent back to back (default: %(default)s)")
+    this.add_argument(
+        "--frames",
+        type=Path,
+        required=True,
+        metavar="SRC",
+        help=".npz, .npy, an image, or a folder of images (subfolders are classes)",
+    )
+    this.add_argument(
+        "--batch",
+        type=options.positive,
+        default=64,
+        metavar="N",
+        help="frames sent back to back (default: %(default)s)",
+    )
     this.add_argument("--limit", type=options.positive, metavar="N", help="the first N frames only")
     return this
 

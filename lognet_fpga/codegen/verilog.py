@@ -38,8 +38,10 @@ def generate(quant: QuantGraph, plan: HardwarePlan, graphs: tuple[AdderGraph, ..
     folder, _ = cached("verilog", _key(quant, plan, graphs, model_sha256), make)
     files = tuple((path.name, path.read_text()) for path in sorted(folder.iterdir()))
     layers = [instance for instance in top.instances if isinstance(instance.module, Composite)]
-    monitors = tuple(Monitor(layer.name, f"mon_{instance.name}", layer_format(layer, layer_plan))
-                     for layer, layer_plan, instance in zip(quant.layers, plan.layers, layers))
+    monitors = tuple(
+        Monitor(layer.name, f"mon_{instance.name}", layer_format(layer, layer_plan))
+        for layer, layer_plan, instance in zip(quant.layers, plan.layers, layers)
+    )
     shell = [("shell", instance.module.name) for instance in top.instances if isinstance(instance.module, Leaf)]
     parts = [(layer.name, instance.module.name) for layer, instance in zip(quant.layers, layers)] + shell
     return VerilogDesign(top.name, files, source_format(quant, plan), sink_format(quant, plan), monitors, tuple(parts))
@@ -49,18 +51,33 @@ def _key(quant: QuantGraph, plan: HardwarePlan, graphs: tuple[AdderGraph, ...], 
     """Digest of all that the Verilog depends on, the generator's own source included."""
     import myhdl
 
-    sources = [entry.read_bytes() for package in ("hw", "codegen", "plan", "ir") for entry in
-               sorted(resources.files(f"lognet_fpga.{package}").iterdir(), key=lambda entry: entry.name)
-               if entry.name.endswith(".py")]
-    layers = [part for layer in quant.layers for part in
-              (repr(replace(layer, codes=None, channel_shift=None, bias=None, pad_value=None, alpha=None, out_scale=None)),
-               *(array.astype(np.int64).tobytes() for array in (layer.codes, layer.channel_shift, layer.bias, layer.pad_value)))]
-    return digest(myhdl.__version__, *sources, *layers, repr(plan), *(graph.to_json() for graph in graphs), model_sha256)
+    sources = [
+        entry.read_bytes()
+        for package in ("hw", "codegen", "plan", "ir")
+        for entry in sorted(resources.files(f"lognet_fpga.{package}").iterdir(), key=lambda entry: entry.name)
+        if entry.name.endswith(".py")
+    ]
+    layers = [
+        part
+        for layer in quant.layers
+        for part in (
+            repr(replace(layer, codes=None, channel_shift=None, bias=None, pad_value=None, alpha=None, out_scale=None)),
+            *(
+                array.astype(np.int64).tobytes()
+                for array in (layer.codes, layer.channel_shift, layer.bias, layer.pad_value)
+            ),
+        )
+    ]
+    return digest(
+        myhdl.__version__, *sources, *layers, repr(plan), *(graph.to_json() for graph in graphs), model_sha256
+    )
 
 
 def verilog_files(top: Leaf | Composite) -> tuple[tuple[str, str], ...]:
     """(file name, text) of every module below and including top, one file each, sorted by name."""
-    files = {f"{module.name}.v": _leaf(module) if isinstance(module, Leaf) else _composite(module) for module in modules(top)}
+    files = {
+        f"{module.name}.v": _leaf(module) if isinstance(module, Leaf) else _composite(module) for module in modules(top)
+    }
     return tuple(sorted(files.items()))
 
 
@@ -70,8 +87,17 @@ def _leaf(module: Leaf) -> str:
     block = module.build(**{port.name: port.signal() for port in module.ports})
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore", ToVerilogWarning)
-        block.convert(hdl="Verilog", path=folder, name=module.name, initial_values=True, no_testbench=True, header="",
-                      no_myhdl_header=True, trace=False, timescale="1ns/1ps")
+        block.convert(
+            hdl="Verilog",
+            path=folder,
+            name=module.name,
+            initial_values=True,
+            no_testbench=True,
+            header="",
+            no_myhdl_header=True,
+            trace=False,
+            timescale="1ns/1ps",
+        )
         text = (Path(folder) / f"{module.name}.v").read_text()
     return _canonical(module, text)
 

@@ -17,8 +17,14 @@ OLDEST_OPSET = 7
 STANDARD_DOMAINS = ("", "ai.onnx")
 _COPY_AGAIN = "copy the file again, or export the model again as .onnx"
 _FLOAT_TYPES = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE)
-_SEQUENTIAL = {"LSTM": "recurrent", "GRU": "recurrent", "RNN": "recurrent",
-               "Loop": "control flow", "If": "control flow", "Scan": "control flow"}
+_SEQUENTIAL = {
+    "LSTM": "recurrent",
+    "GRU": "recurrent",
+    "RNN": "recurrent",
+    "Loop": "control flow",
+    "If": "control flow",
+    "Scan": "control flow",
+}
 
 
 def opset_of(model: onnx.ModelProto) -> int:
@@ -39,8 +45,9 @@ def read_model(path: Path) -> tuple[bytes, onnx.ModelProto]:
     try:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError) as error:
-        raise ModelError(f"{path} is not a valid ONNX model: {first_line(error)}",
-                         hint="export the model again") from error
+        raise ModelError(
+            f"{path} is not a valid ONNX model: {first_line(error)}", hint="export the model again"
+        ) from error
     if model.functions:
         model = onnx.inliner.inline_local_functions(model)
     _check_operators(path, model)
@@ -87,8 +94,10 @@ def _parse(path: Path, data: bytes) -> onnx.ModelProto:
 def _check_opset(path: Path, model: onnx.ModelProto) -> None:
     opset, newest = opset_of(model), onnx.defs.onnx_opset_version()
     if not OLDEST_OPSET <= opset <= newest:
-        raise ModelError(f"{path} uses opset {opset}; this version reads opsets {OLDEST_OPSET} to {newest}",
-                         hint=f"export the model again with an opset from {OLDEST_OPSET} to {newest}, such as 17")
+        raise ModelError(
+            f"{path} uses opset {opset}; this version reads opsets {OLDEST_OPSET} to {newest}",
+            hint=f"export the model again with an opset from {OLDEST_OPSET} to {newest}, such as 17",
+        )
 
 
 def _load_external_data(path: Path, model: onnx.ModelProto) -> None:
@@ -96,8 +105,10 @@ def _load_external_data(path: Path, model: onnx.ModelProto) -> None:
     locations = {entry.value for tensor in outside for entry in tensor.external_data if entry.key == "location"}
     missing = sorted(name for name in locations if not (path.parent / name).is_file())
     if missing:
-        raise ModelError(f"{path} keeps its weights in another file that is missing: {', '.join(missing)}",
-                         hint=f"put it beside {path.name}")
+        raise ModelError(
+            f"{path} keeps its weights in another file that is missing: {', '.join(missing)}",
+            hint=f"put it beside {path.name}",
+        )
     if not outside:
         return
     try:
@@ -105,16 +116,24 @@ def _load_external_data(path: Path, model: onnx.ModelProto) -> None:
         for tensor in _tensors(model):
             numpy_helper.to_array(tensor)
     except (OSError, ValueError, onnx.checker.ValidationError) as error:
-        raise ModelError(f"the weights of {path} in {', '.join(sorted(locations))} cannot be read: "
-                         f"{first_line(error)}", hint="copy the file again: it may be truncated") from error
+        raise ModelError(
+            f"the weights of {path} in {', '.join(sorted(locations))} cannot be read: {first_line(error)}",
+            hint="copy the file again: it may be truncated",
+        ) from error
 
 
 def _check_operators(path: Path, model: onnx.ModelProto) -> None:
-    found = [f"{node.name or node.op_type} ({node.op_type}): {_SEQUENTIAL[node.op_type]}"
-             for node in model.graph.node if node.op_type in _SEQUENTIAL and node.domain in STANDARD_DOMAINS]
+    found = [
+        f"{node.name or node.op_type} ({node.op_type}): {_SEQUENTIAL[node.op_type]}"
+        for node in model.graph.node
+        if node.op_type in _SEQUENTIAL and node.domain in STANDARD_DOMAINS
+    ]
     if found:
-        raise UnsupportedModelError(f"{path} holds recurrent or control-flow operators, which cannot be deployed",
-                                    context=found, hint="use a feed-forward CNN, exported without control flow")
+        raise UnsupportedModelError(
+            f"{path} holds recurrent or control-flow operators, which cannot be deployed",
+            context=found,
+            hint="use a feed-forward CNN, exported without control flow",
+        )
 
 
 def _check_finite(path: Path, model: onnx.ModelProto) -> None:
@@ -126,14 +145,17 @@ def _check_finite(path: Path, model: onnx.ModelProto) -> None:
             with np.errstate(over="ignore"):
                 values = numpy_helper.to_array(tensor).astype(np.float32)
         except ValueError as error:
-            raise ModelError(f"{path} is not a valid ONNX model: initializer {tensor.name}: "
-                             f"{first_line(error)}") from error
+            raise ModelError(
+                f"{path} is not a valid ONNX model: initializer {tensor.name}: {first_line(error)}"
+            ) from error
         # A single infinity is a legitimate bound, as in Clip or Pad.
         if np.isnan(values).any() or (values.size > 1 and np.isinf(values).any()):
             bad.append(tensor.name or "(unnamed constant)")
     if bad:
-        raise ModelError(f"{path} holds weights that are NaN or infinite: {', '.join(bad)}",
-                         hint="the training has diverged, or the file is damaged: export a sound checkpoint")
+        raise ModelError(
+            f"{path} holds weights that are NaN or infinite: {', '.join(bad)}",
+            hint="the training has diverged, or the file is damaged: export a sound checkpoint",
+        )
 
 
 def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:

@@ -30,10 +30,24 @@ from lognet_fpga.frontend.signature import drop_unneeded
 
 OPSET = 17
 IR_VERSION = 10
-_ORT_ERRORS = (ort_errors.Fail, ort_errors.InvalidArgument, ort_errors.InvalidGraph, ort_errors.InvalidProtobuf,
-               ort_errors.NotImplemented, ort_errors.RuntimeException, ort_errors.EPFail, ort_errors.NoSuchFile)
-_ONNX_ERRORS = (onnx.checker.ValidationError, onnx.shape_inference.InferenceError,
-                onnx.version_converter.ConvertError, RuntimeError, ValueError, IndexError)
+_ORT_ERRORS = (
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+    ort_errors.EPFail,
+    ort_errors.NoSuchFile,
+)
+_ONNX_ERRORS = (
+    onnx.checker.ValidationError,
+    onnx.shape_inference.InferenceError,
+    onnx.version_converter.ConvertError,
+    RuntimeError,
+    ValueError,
+    IndexError,
+)
 _TOLERANCE = 1e-3  # of the largest output; float32 rounding grows with depth, a wrong rewrite is far off
 
 
@@ -97,8 +111,10 @@ def _samples(model: onnx.ModelProto) -> list[_Sample]:
             return samples
         except _ORT_ERRORS as error:
             reason = error
-    raise ModelError(f"onnxruntime cannot run the model: {first_line(reason)}",
-                     hint="check that the model runs in plain onnxruntime; it computes the layers left on the host")
+    raise ModelError(
+        f"onnxruntime cannot run the model: {first_line(reason)}",
+        hint="check that the model runs in plain onnxruntime; it computes the layers left on the host",
+    )
 
 
 def _at_opset(model: onnx.ModelProto) -> Iterator[onnx.ModelProto]:
@@ -163,10 +179,15 @@ def _relu_before_pool(graph: onnx.GraphProto) -> None:
     for index, node in enumerate(graph.node):
         for name in node.input:
             users.setdefault(name, []).append(index)
-    for index, pool in enumerate(graph.node):
+    for pool in graph.node:
         following = users.get(pool.output[0], [])
-        if (pool.op_type != "MaxPool" or len(pool.output) > 1 or len(following) != 1
-                or pool.output[0] == graph.output[0].name or graph.node[following[0]].op_type != "Relu"):
+        if (
+            pool.op_type != "MaxPool"
+            or len(pool.output) > 1
+            or len(following) != 1
+            or pool.output[0] == graph.output[0].name
+            or graph.node[following[0]].op_type != "Relu"
+        ):
             continue
         relu = graph.node[following[0]]
         between = f"{pool.output[0]}__relu"
@@ -203,8 +224,11 @@ def _finish(model: onnx.ModelProto) -> onnx.ModelProto:
     out = _copy(model)
     drop_unneeded(out.graph)
     used = {node.domain for node in out.graph.node}
-    imports = [(entry.domain, entry.version) for entry in out.opset_import
-               if entry.domain in STANDARD_DOMAINS or entry.domain in used]
+    imports = [
+        (entry.domain, entry.version)
+        for entry in out.opset_import
+        if entry.domain in STANDARD_DOMAINS or entry.domain in used
+    ]
     del out.opset_import[:]
     for domain, version in imports:
         out.opset_import.add(domain=domain, version=version)
@@ -244,10 +268,13 @@ def _close(found: np.ndarray, wanted: np.ndarray) -> bool:
 def known_shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
     """Shapes of the tensors that have one; a dimension that is not static is -1."""
     graph = model.graph
-    shapes = {value.name: tuple(dim.dim_value if dim.HasField("dim_value") else -1
-                                for dim in value.type.tensor_type.shape.dim)
-              for value in (*graph.input, *graph.value_info, *graph.output)
-              if value.type.tensor_type.HasField("shape")}
+    shapes = {
+        value.name: tuple(
+            dim.dim_value if dim.HasField("dim_value") else -1 for dim in value.type.tensor_type.shape.dim
+        )
+        for value in (*graph.input, *graph.value_info, *graph.output)
+        if value.type.tensor_type.HasField("shape")
+    }
     return shapes | {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
 
 

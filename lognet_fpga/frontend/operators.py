@@ -35,8 +35,22 @@ _PROBLEMS = {
     "QuantizeLinear": "the model is quantized already; the float model is needed",
     "DequantizeLinear": "the model is quantized already; the float model is needed",
 }
-_ACTIVATIONS = ("LeakyRelu", "PRelu", "Elu", "Selu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Gelu",
-                "Softplus", "Softsign", "ThresholdedRelu", "Mish", "Swish")
+_ACTIVATIONS = (
+    "LeakyRelu",
+    "PRelu",
+    "Elu",
+    "Selu",
+    "Sigmoid",
+    "HardSigmoid",
+    "HardSwish",
+    "Tanh",
+    "Gelu",
+    "Softplus",
+    "Softsign",
+    "ThresholdedRelu",
+    "Mish",
+    "Swish",
+)
 
 
 class _Unfit(Exception):
@@ -75,14 +89,16 @@ def read_nodes(model: onnx.ModelProto) -> tuple[Node, ...]:
     nodes = []
     for index, node in enumerate(model.graph.node):
         attributes = {item.name: helper.get_attribute_value(item) for item in node.attribute}
-        nodes.append(Node(
-            name=node.name or f"{node.op_type}_{index}",
-            op_type=node.op_type,
-            op=_read_op(_Context(node, attributes, tensors, shapes)),
-            inputs=tuple(name for name in node.input if name and name not in tensors),
-            outputs=tuple(name for name in node.output if name),
-            out_shape=shapes.get(node.output[0], ())[1:],
-        ))
+        nodes.append(
+            Node(
+                name=node.name or f"{node.op_type}_{index}",
+                op_type=node.op_type,
+                op=_read_op(_Context(node, attributes, tensors, shapes)),
+                inputs=tuple(name for name in node.input if name and name not in tensors),
+                outputs=tuple(name for name in node.output if name),
+                out_shape=shapes.get(node.output[0], ())[1:],
+            )
+        )
     return tuple(nodes)
 
 
@@ -126,8 +142,7 @@ def _conv(context: _Context) -> Conv:
 def _dense(weight: np.ndarray, group: int, dilations: tuple[int, int]) -> np.ndarray:
     """The kernel with zeros where groups and dilations skip inputs."""
     out_channels, per_group, kernel_h, kernel_w = weight.shape
-    size = (out_channels, per_group * group,
-            (kernel_h - 1) * dilations[0] + 1, (kernel_w - 1) * dilations[1] + 1)
+    size = (out_channels, per_group * group, (kernel_h - 1) * dilations[0] + 1, (kernel_w - 1) * dilations[1] + 1)
     if size == weight.shape:
         return weight
     if int(np.prod(size)) > _MAX_DENSE_WEIGHTS:
@@ -137,19 +152,22 @@ def _dense(weight: np.ndarray, group: int, dilations: tuple[int, int]) -> np.nda
     for index in range(group):
         outs = slice(index * rows, (index + 1) * rows)
         ins = slice(index * per_group, (index + 1) * per_group)
-        dense[outs, ins, ::dilations[0], ::dilations[1]] = weight[outs]
+        dense[outs, ins, :: dilations[0], :: dilations[1]] = weight[outs]
     return dense
 
 
-def _pads(attributes: dict[str, Any], size: tuple[int, int], kernel: tuple[int, ...],
-          stride: tuple[int, ...]) -> tuple[int, int, int, int]:
+def _pads(
+    attributes: dict[str, Any], size: tuple[int, int], kernel: tuple[int, ...], stride: tuple[int, ...]
+) -> tuple[int, int, int, int]:
     """(top, left, bottom, right), auto_pad resolved; kernel: its extent with dilation, size: (height, width)."""
     auto_pad = attributes.get("auto_pad", b"NOTSET").decode()
     if auto_pad == "VALID":
         return 0, 0, 0, 0
     if auto_pad in ("SAME_UPPER", "SAME_LOWER"):
-        total = [max(0, (-(-length // step) - 1) * step + extent - length)
-                 for length, extent, step in zip(size, kernel, stride)]
+        total = [
+            max(0, (-(-length // step) - 1) * step + extent - length)
+            for length, extent, step in zip(size, kernel, stride)
+        ]
         less, more = [value // 2 for value in total], [value - value // 2 for value in total]
         first, last = (less, more) if auto_pad == "SAME_UPPER" else (more, less)
         return first[0], first[1], last[0], last[1]
@@ -226,7 +244,9 @@ def _average_pool(context: _Context) -> AveragePool:
     return AveragePool(kernel, stride, pads)
 
 
-def _pool_window(context: _Context) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int, int, int], tuple[int, int]]:
+def _pool_window(
+    context: _Context,
+) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int, int, int], tuple[int, int]]:
     """(kernel, stride, pads, rows and columns by which the last windows reach past the padded frame)."""
     attributes = context.attributes
     _, height, width = context.frame()
@@ -238,8 +258,10 @@ def _pool_window(context: _Context) -> tuple[tuple[int, int], tuple[int, int], t
     out = context.shapes.get(context.node.output[0], ())[2:]
     if len(out) != 2 or min(out) < 1:
         raise _Unfit("its output has no static size")
-    past = tuple(max(0, (count - 1) * step + extent - length - before - after) for count, step, extent, length, before, after
-                 in zip(out, stride, kernel, (height, width), pads[:2], pads[2:]))
+    past = tuple(
+        max(0, (count - 1) * step + extent - length - before - after)
+        for count, step, extent, length, before, after in zip(out, stride, kernel, (height, width), pads[:2], pads[2:])
+    )
     return kernel, stride, pads, past
 
 

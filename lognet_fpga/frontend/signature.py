@@ -8,8 +8,14 @@ from onnx import TensorProto, helper
 from lognet_fpga.errors import ModelError, UnsupportedModelError, UsageError
 from lognet_fpga.frontend.file import STANDARD_DOMAINS
 
-_INTEGERS = (TensorProto.UINT8, TensorProto.INT8, TensorProto.UINT16, TensorProto.INT16,
-             TensorProto.INT32, TensorProto.INT64)
+_INTEGERS = (
+    TensorProto.UINT8,
+    TensorProto.INT8,
+    TensorProto.UINT16,
+    TensorProto.INT16,
+    TensorProto.INT32,
+    TensorProto.INT64,
+)
 
 
 def settle_signature(model: onnx.ModelProto, input_shape: tuple[int, int, int] | None) -> onnx.ModelProto:
@@ -32,8 +38,9 @@ def settle_signature(model: onnx.ModelProto, input_shape: tuple[int, int, int] |
     layout = _drop_adapters(graph, frame)
     if frame.type.tensor_type.elem_type != TensorProto.FLOAT:
         kind = TensorProto.DataType.Name(frame.type.tensor_type.elem_type).lower()
-        raise UnsupportedModelError(f"input {frame.name} is of type {kind}, not float32",
-                                    hint="export the model with a float input")
+        raise UnsupportedModelError(
+            f"input {frame.name} is of type {kind}, not float32", hint="export the model with a float input"
+        )
     _settle_shape(frame, layout, input_shape)
     return out
 
@@ -71,7 +78,8 @@ def _only_input(graph: onnx.GraphProto) -> onnx.ValueInfoProto:
     if len(graph.input) > 1:
         raise UnsupportedModelError(
             f"the model has {len(graph.input)} inputs, not one: {', '.join(value.name for value in graph.input)}",
-            hint="export a model whose only input is the frames")
+            hint="export a model whose only input is the frames",
+        )
     return graph.input[0]
 
 
@@ -87,8 +95,11 @@ def _drop_adapters(graph: onnx.GraphProto, frame: onnx.ValueInfoProto) -> tuple[
         kind = frame.type.tensor_type
         if node.op_type == "Transpose" and attributes.get("perm") == [0, 3, 1, 2] and layout == (0, 1, 2, 3):
             layout = (0, 3, 1, 2)
-        elif (node.op_type == "Cast" and attributes["to"] == TensorProto.FLOAT
-              and kind.elem_type in (TensorProto.FLOAT, *_INTEGERS)):
+        elif (
+            node.op_type == "Cast"
+            and attributes["to"] == TensorProto.FLOAT
+            and kind.elem_type in (TensorProto.FLOAT, *_INTEGERS)
+        ):
             kind.elem_type = TensorProto.FLOAT
         else:
             return layout
@@ -99,25 +110,32 @@ def _drop_adapters(graph: onnx.GraphProto, frame: onnx.ValueInfoProto) -> tuple[
         graph.node.remove(node)
 
 
-def _settle_shape(frame: onnx.ValueInfoProto, layout: tuple[int, int, int, int],
-                  input_shape: tuple[int, int, int] | None) -> None:
+def _settle_shape(
+    frame: onnx.ValueInfoProto, layout: tuple[int, int, int, int], input_shape: tuple[int, int, int] | None
+) -> None:
     kind = frame.type.tensor_type
     known = [dim.dim_value if dim.dim_value > 0 else None for dim in kind.shape.dim]
     if not kind.HasField("shape"):
         known = [None] * 4
     if len(known) != 4:
-        raise UnsupportedModelError(f"input {frame.name} has {len(known)} dimensions, not 4 "
-                                    "(batch, channels, height, width)", hint="use a model of two-dimensional frames")
+        raise UnsupportedModelError(
+            f"input {frame.name} has {len(known)} dimensions, not 4 (batch, channels, height, width)",
+            hint="use a model of two-dimensional frames",
+        )
     batch, *static = (known[axis] for axis in layout)
     if input_shape is not None:
         if any(have not in (None, want) for have, want in zip(static, input_shape)):
-            raise UsageError(f"input shape {_words(input_shape)} contradicts the model, "
-                             f"whose input {frame.name} is {_words(static)} (channels, height, width)",
-                             hint="leave out --input-shape, or change it where the model is open ('?')")
+            raise UsageError(
+                f"input shape {_words(input_shape)} contradicts the model, "
+                f"whose input {frame.name} is {_words(static)} (channels, height, width)",
+                hint="leave out --input-shape, or change it where the model is open ('?')",
+            )
         static = list(input_shape)
     if None in static:
-        raise ModelError(f"input {frame.name} is {_words(static)} (channels, height, width): '?' must be known",
-                         hint="pass --input-shape CHANNELS,HEIGHT,WIDTH")
+        raise ModelError(
+            f"input {frame.name} is {_words(static)} (channels, height, width): '?' must be known",
+            hint="pass --input-shape CHANNELS,HEIGHT,WIDTH",
+        )
     kind.shape.Clear()
     kind.shape.dim.add(**({"dim_value": batch} if batch else {"dim_param": "batch"}))
     for size in static:

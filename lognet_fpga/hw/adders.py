@@ -100,7 +100,13 @@ def wire_engine(clk, strobe, taps, wires: list[WireBit], shape: AdderShape) -> t
     hides = {}
     for length in sorted({wire.mask_digits for wire in wires if wire.mask_digits}):
         hides[length] = vector(plan.out_start + 2)
-        parts.append(Part(partial(mask_chain, length=length), {"clk": clk, "strobe": strobe, "hide": hides[length]}, f"mask{length}"))
+        parts.append(
+            Part(
+                partial(mask_chain, length=length),
+                {"clk": clk, "strobe": strobe, "hide": hides[length]},
+                f"mask{length}",
+            )
+        )
 
     # place[(node, bit, delay)] is the signal that carries it.
     place = {(node, bit, 0): taps(node * digit_bits + bit) for node in range(graph.inputs) for bit in range(digit_bits)}
@@ -114,16 +120,27 @@ def wire_engine(clk, strobe, taps, wires: list[WireBit], shape: AdderShape) -> t
         keys, late = [(node, bit) for node in nodes for bit in range(digit_bits)], 1
         while keys := [key for key in keys if last_use[key] >= late]:
             stage = vector(len(keys))
-            parts.append(Part(delay_stage, {"clk": clk, "wires": join([place[(*key, late - 1)] for key in keys]), "late": stage},
-                              f"{name}_late{late}"))
+            parts.append(
+                Part(
+                    delay_stage,
+                    {"clk": clk, "wires": join([place[(*key, late - 1)] for key in keys]), "late": stage},
+                    f"{name}_late{late}",
+                )
+            )
             for position, key in enumerate(keys):
                 place[(*key, late)] = stage(position)
             late += 1
 
     def operand(node, shift, begin):
         """The signals of node << shift for an adder that starts at `begin`, lowest bit first; False: zero."""
-        return [False if wire.node == CONSTANT_ZERO else masked[wire] if wire.mask_digits else
-                place[wire.node, wire.bit, wire.delay] for wire in plan.operand(node, shift, begin)]
+        return [
+            False
+            if wire.node == CONSTANT_ZERO
+            else masked[wire]
+            if wire.mask_digits
+            else place[wire.node, wire.bit, wire.delay]
+            for wire in plan.operand(node, shift, begin)
+        ]
 
     # Adders that start together and do the same form a group: one vector a bit of the digit.  A shifted operand may
     # come from an adder that starts later (its first digits are zero), so all sums get their place before any wiring.
@@ -145,15 +162,29 @@ def wire_engine(clk, strobe, taps, wires: list[WireBit], shape: AdderShape) -> t
         for adder in (graph.adders[i] for i in members):
             terms = [operand(adder.a, adder.shift_a, begin), operand(adder.b, adder.shift_b, begin)]
             rows.append(terms[::-1] if adder.negate_a else terms)  # -a + b is b - a
-        add_adders(parts, clk, strobe(begin + TAP_LATENCY - 2), rows, totals[begin, subtract], subtract, single, f"level{begin}")
+        add_adders(
+            parts,
+            clk,
+            strobe(begin + TAP_LATENCY - 2),
+            rows,
+            totals[begin, subtract],
+            subtract,
+            single,
+            f"level{begin}",
+        )
 
     # The last level adds the bias, and brings all outputs into step.
     bias = add_bias(parts, clk, strobe(plan.out_start + TAP_LATENCY - 3), shape)
     acc_bits = [None] * (len(graph.outputs) * digit_bits)
     for subtract in (False, True):
         members = [c for c, out in enumerate(graph.outputs) if out.negate == subtract]
-        rows = [[bias[c * digit_bits:(c + 1) * digit_bits],
-                 operand(graph.outputs[c].node, graph.outputs[c].shift, plan.out_start)] for c in members]
+        rows = [
+            [
+                bias[c * digit_bits : (c + 1) * digit_bits],
+                operand(graph.outputs[c].node, graph.outputs[c].shift, plan.out_start),
+            ]
+            for c in members
+        ]
         if not members:
             continue
         sums = [vector(len(members)) for _ in range(digit_bits)]
@@ -164,7 +195,9 @@ def wire_engine(clk, strobe, taps, wires: list[WireBit], shape: AdderShape) -> t
     return acc_bits, parts
 
 
-def add_adders(parts: list[Part], clk, preset, rows: list, totals: list, subtract: bool, single: bool, level: str) -> None:
+def add_adders(
+    parts: list[Part], clk, preset, rows: list, totals: list, subtract: bool, single: bool, level: str
+) -> None:
     """Adders that start together, all adding or all subtracting.
 
     rows: for each adder two operands, each one signal a bit.  totals: where the sums go, one vector a bit.
@@ -190,10 +223,17 @@ def add_adders(parts: list[Part], clk, preset, rows: list, totals: list, subtrac
             carry_in = carries[bit - 1]
         else:
             carry_in = tied_low("no_carry") if single else held
-        parts.append(Part(plane, {"clk": clk, **operands, "carry_in": carry_in, "total": totals[bit], "carry_out": carries[bit]},
-                          f"{name}_bit{bit}"))
+        parts.append(
+            Part(
+                plane,
+                {"clk": clk, **operands, "carry_in": carry_in, "total": totals[bit], "carry_out": carries[bit]},
+                f"{name}_bit{bit}",
+            )
+        )
     if not single:
-        parts.append(Part(carry_register, {"clk": clk, "preset": preset, "carry": carries[-1], "held": held}, f"{name}_carry"))
+        parts.append(
+            Part(carry_register, {"clk": clk, "preset": preset, "carry": carries[-1], "held": held}, f"{name}_carry")
+        )
 
 
 def add_masks(parts: list[Part], clk, wires: list[WireBit], place: dict, hides: dict) -> dict:
@@ -205,8 +245,13 @@ def add_masks(parts: list[Part], clk, wires: list[WireBit], place: dict, hides: 
     masked = {}
     for (start, length), sources in sorted(groups.items()):
         late = vector(len(sources))
-        parts.append(Part(masked_stage, {"clk": clk, "hide": hides[length](start), "wires": join(list(sources.values())),
-                                         "late": late}, f"start{start}_masked{length}"))
+        parts.append(
+            Part(
+                masked_stage,
+                {"clk": clk, "hide": hides[length](start), "wires": join(list(sources.values())), "late": late},
+                f"start{start}_masked{length}",
+            )
+        )
         for position, wire in enumerate(sources):
             masked[wire] = late(position)
     return masked
@@ -216,17 +261,26 @@ def add_bias(parts: list[Part], clk, preset, shape: AdderShape) -> list:
     """Wires of all biases' digits, output by output; digit 0 comes two cycles after preset."""
     plan = shape.schedule
     count = counter(plan.n_digits)
-    parts.append(Part(partial(digit_counter, digits=plan.n_digits), {"clk": clk, "preset": preset, "count": count}, "bias_digit"))
+    parts.append(
+        Part(partial(digit_counter, digits=plan.n_digits), {"clk": clk, "preset": preset, "count": count}, "bias_digit")
+    )
     wires = []
     modulus = 2 ** (plan.digit_bits * plan.n_digits)
     lanes = [(bias % modulus, bit) for bias in shape.bias for bit in range(plan.digit_bits)]
     for first in range(0, len(lanes), ROM_LANES):
-        group = lanes[first:first + ROM_LANES]
-        content = tuple(sum((bias >> (digit * plan.digit_bits + bit) & 1) << lane for lane, (bias, bit) in enumerate(group))
-                        for digit in range(plan.n_digits))
+        group = lanes[first : first + ROM_LANES]
+        content = tuple(
+            sum((bias >> (digit * plan.digit_bits + bit) & 1) << lane for lane, (bias, bit) in enumerate(group))
+            for digit in range(plan.n_digits)
+        )
         table = vector(len(group))
-        parts.append(Part(partial(bias_table, content=content), {"clk": clk, "count": count, "table": table},
-                          f"bias_table{first // ROM_LANES}"))
+        parts.append(
+            Part(
+                partial(bias_table, content=content),
+                {"clk": clk, "count": count, "table": table},
+                f"bias_table{first // ROM_LANES}",
+            )
+        )
         wires += bits(table)
     return wires
 
@@ -234,6 +288,7 @@ def add_bias(parts: list[Part], clk, preset, shape: AdderShape) -> list:
 @block
 def full_adders(clk, a, b, carry_in, total, carry_out):
     """A vector of independent full adders; total is registered, carry_out is not."""
+
     @always_comb
     def carry():
         carry_out.next = (a & b) | (a & carry_in) | (b & carry_in)
@@ -248,6 +303,7 @@ def full_adders(clk, a, b, carry_in, total, carry_out):
 @block
 def full_subtractors(clk, a, b, carry_in, total, carry_out):
     """A vector of independent full subtractors, a - b; the carry is a borrow."""
+
     @always_comb
     def borrow():
         carry_out.next = (~a & b) | (~a & carry_in) | (b & carry_in)
@@ -262,6 +318,7 @@ def full_subtractors(clk, a, b, carry_in, total, carry_out):
 @block
 def carry_register(clk, preset, carry, held):
     """The carry from one digit to the next; cleared in the cycle before digit 0."""
+
     @always(clk.posedge)
     def hold():
         if preset:
@@ -284,6 +341,7 @@ def delay_stage(clk, wires, late):
 @block
 def masked_stage(clk, hide, wires, late):
     """A delay whose first digits of a slot are zero."""
+
     @always(clk.posedge)
     def delay():
         if hide:
@@ -297,6 +355,7 @@ def masked_stage(clk, hide, wires, late):
 @block
 def tie_low(wires, like):
     """All zero; `like` only keeps the block sensitive to something in simulation."""
+
     @always_comb
     def tie():
         wires.next = like & 0
@@ -317,10 +376,12 @@ def mask_chain(clk, strobe, hide, *, length):
         now.next = strobe[high:low] != 0
 
     if len(later) == 1:
+
         @always(clk.posedge)
         def chain():
             later.next = now
     else:
+
         @always(clk.posedge)
         def chain():
             later.next = concat(later[later_end:], now)

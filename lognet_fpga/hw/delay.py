@@ -12,6 +12,7 @@ def delay_line(clk, enable, newer, older, *, cycles):
     """older is newer as it was `cycles` enabled cycles ago; cycles >= 1."""
     width = len(older)
     if cycles == 1:
+
         @always(clk.posedge)
         def shift():
             if enable:

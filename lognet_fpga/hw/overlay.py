@@ -20,62 +20,132 @@ from lognet_fpga.plan.slots import pooled_shape, slot_raster
 from lognet_fpga.plan.streams import sink_format, source_format
 
 RESET_CYCLES = 1023  # longer than any pipeline of the stream part
-_AXIL_PORTS = inputs(s_axil_awaddr=12, s_axil_awprot=3, s_axil_awvalid=None) + outputs(s_axil_awready=None) \
-    + inputs(s_axil_wdata=32, s_axil_wstrb=4, s_axil_wvalid=None) + outputs(s_axil_wready=None, s_axil_bresp=2, s_axil_bvalid=None) \
-    + inputs(s_axil_bready=None, s_axil_araddr=12, s_axil_arprot=3, s_axil_arvalid=None) \
-    + outputs(s_axil_arready=None, s_axil_rdata=32, s_axil_rresp=2, s_axil_rvalid=None) + inputs(s_axil_rready=None)
+_AXIL_PORTS = (
+    inputs(s_axil_awaddr=12, s_axil_awprot=3, s_axil_awvalid=None)
+    + outputs(s_axil_awready=None)
+    + inputs(s_axil_wdata=32, s_axil_wstrb=4, s_axil_wvalid=None)
+    + outputs(s_axil_wready=None, s_axil_bresp=2, s_axil_bvalid=None)
+    + inputs(s_axil_bready=None, s_axil_araddr=12, s_axil_arprot=3, s_axil_arvalid=None)
+    + outputs(s_axil_arready=None, s_axil_rdata=32, s_axil_rresp=2, s_axil_rvalid=None)
+    + inputs(s_axil_rready=None)
+)
 
 
 def layer_module(layer: QuantLayer, plan: LayerPlan, graph: AdderGraph, name: str) -> Composite:
     """Window, adders, requantize, pool and FIFO of one layer."""
     channels, out_channels = layer.in_shape[0], layer.codes.shape[0]
-    window_shape = WindowShape(channels, layer.in_bits, plan.in_channels_per_beat, plan.in_beats, plan.digit_bits,
-                               plan.in_digits, plan.ii_cycles, layer.kernel, slot_raster(layer),
-                               tuple(int(v) for v in layer.pad_value))
+    window_shape = WindowShape(
+        channels,
+        layer.in_bits,
+        plan.in_channels_per_beat,
+        plan.in_beats,
+        plan.digit_bits,
+        plan.in_digits,
+        plan.ii_cycles,
+        layer.kernel,
+        slot_raster(layer),
+        tuple(int(v) for v in layer.pad_value),
+    )
     adder_shape = AdderShape(graph, schedule(graph, plan.digit_bits, plan.n_digits), tuple(int(b) for b in layer.bias))
-    requantize_shape = RequantizeShape(out_channels, plan.digit_bits, plan.n_digits, layer.shift, layer.out_bits,
-                                       plan.channels_per_beat)
+    requantize_shape = RequantizeShape(
+        out_channels, plan.digit_bits, plan.n_digits, layer.shift, layer.out_bits, plan.channels_per_beat
+    )
     beat_bits = plan.channels_per_beat * layer.out_bits
     clock = inputs(clk=None, rst=None)
     taps, acc = window_shape.taps, out_channels * plan.digit_bits
 
     leaves = [
-        Instance("window", Leaf(f"{name}_window", clock + inputs(in_data=plan.in_channels_per_beat * layer.in_bits, in_valid=None)
-                                + outputs(in_ready=None) + inputs(room=None)
-                                + outputs(taps=taps, start=None, compute=None, blank=None),
-                                partial(window, shape=window_shape)),
-                 _same("clk", "rst", "in_data", "in_valid", "in_ready", "room", "taps", "start", "compute", "blank")),
-        Instance("adders", Leaf(f"{name}_adders", inputs(clk=None, start=None, compute=None, blank=None, taps=taps)
-                                + outputs(acc=acc, acc_begin=None, acc_blank=None),
-                                partial(serial_adders, shape=adder_shape)),
-                 _same("clk", "start", "compute", "blank", "taps", "acc", "acc_begin", "acc_blank")),
-        Instance("requantize", Leaf(f"{name}_requantize", clock + inputs(acc=acc, acc_begin=None, acc_blank=None)
-                                    + outputs(out_valid=None, out_data=beat_bits),
-                                    partial(requantize, shape=requantize_shape)),
-                 _same("clk", "rst", "acc", "acc_begin", "acc_blank") | {"out_valid": "conv_valid", "out_data": "conv_data"}),
+        Instance(
+            "window",
+            Leaf(
+                f"{name}_window",
+                clock
+                + inputs(in_data=plan.in_channels_per_beat * layer.in_bits, in_valid=None)
+                + outputs(in_ready=None)
+                + inputs(room=None)
+                + outputs(taps=taps, start=None, compute=None, blank=None),
+                partial(window, shape=window_shape),
+            ),
+            _same("clk", "rst", "in_data", "in_valid", "in_ready", "room", "taps", "start", "compute", "blank"),
+        ),
+        Instance(
+            "adders",
+            Leaf(
+                f"{name}_adders",
+                inputs(clk=None, start=None, compute=None, blank=None, taps=taps)
+                + outputs(acc=acc, acc_begin=None, acc_blank=None),
+                partial(serial_adders, shape=adder_shape),
+            ),
+            _same("clk", "start", "compute", "blank", "taps", "acc", "acc_begin", "acc_blank"),
+        ),
+        Instance(
+            "requantize",
+            Leaf(
+                f"{name}_requantize",
+                clock + inputs(acc=acc, acc_begin=None, acc_blank=None) + outputs(out_valid=None, out_data=beat_bits),
+                partial(requantize, shape=requantize_shape),
+            ),
+            _same("clk", "rst", "acc", "acc_begin", "acc_blank") | {"out_valid": "conv_valid", "out_data": "conv_data"},
+        ),
     ]
     nets = inputs(room=None, taps=taps, start=None, compute=None, blank=None, acc=acc, acc_begin=None, acc_blank=None)
     if layer.pool is not None:
         rows, cols = pooled_shape(layer)
-        pool_shape = PoolShape(rows, cols, layer.out_bits, plan.channels_per_beat, requantize_shape.beats,
-                               layer.pool.kernel, layer.pool.stride,
-                               isinstance(layer.pool, AveragePool))
-        leaves.append(Instance(
-            "pool", Leaf(f"{name}_pool", clock + inputs(in_valid=None, in_data=beat_bits) + outputs(out_valid=None, out_data=beat_bits),
-                         partial(pool, shape=pool_shape)),
-            _same("clk", "rst") | {"in_valid": "conv_valid", "in_data": "conv_data", "out_valid": "mon_valid", "out_data": "mon_data"}))
+        pool_shape = PoolShape(
+            rows,
+            cols,
+            layer.out_bits,
+            plan.channels_per_beat,
+            requantize_shape.beats,
+            layer.pool.kernel,
+            layer.pool.stride,
+            isinstance(layer.pool, AveragePool),
+        )
+        leaves.append(
+            Instance(
+                "pool",
+                Leaf(
+                    f"{name}_pool",
+                    clock + inputs(in_valid=None, in_data=beat_bits) + outputs(out_valid=None, out_data=beat_bits),
+                    partial(pool, shape=pool_shape),
+                ),
+                _same("clk", "rst")
+                | {"in_valid": "conv_valid", "in_data": "conv_data", "out_valid": "mon_valid", "out_data": "mon_data"},
+            )
+        )
         nets += inputs(conv_valid=None, conv_data=beat_bits)
     else:
-        leaves[2] = Instance("requantize", leaves[2].module,
-                             dict(leaves[2].wires) | {"out_valid": "mon_valid", "out_data": "mon_data"})
-    leaves.append(Instance(
-        "fifo", Leaf(f"{name}_fifo", clock + inputs(in_valid=None, in_data=beat_bits) + outputs(out_valid=None, out_data=beat_bits)
-                     + inputs(out_ready=None) + outputs(room=None),
-                     partial(fifo, depth=plan.fifo_depth, reserve=plan.fifo_reserve)),
-        _same("clk", "rst", "out_valid", "out_data", "out_ready", "room") | {"in_valid": "mon_valid", "in_data": "mon_data"}))
-    ports = clock + inputs(in_data=plan.in_channels_per_beat * layer.in_bits, in_valid=None) + outputs(in_ready=None) \
-        + outputs(out_valid=None, out_data=beat_bits) + inputs(out_ready=None) + outputs(mon_valid=None, mon_data=beat_bits)
-    text = f"Layer {layer.name}: {layer.in_shape} to {layer.out_shape}, {plan.digit_bits} bits a cycle, {plan.ii_cycles} cycles a position."
+        leaves[2] = Instance(
+            "requantize", leaves[2].module, dict(leaves[2].wires) | {"out_valid": "mon_valid", "out_data": "mon_data"}
+        )
+    leaves.append(
+        Instance(
+            "fifo",
+            Leaf(
+                f"{name}_fifo",
+                clock
+                + inputs(in_valid=None, in_data=beat_bits)
+                + outputs(out_valid=None, out_data=beat_bits)
+                + inputs(out_ready=None)
+                + outputs(room=None),
+                partial(fifo, depth=plan.fifo_depth, reserve=plan.fifo_reserve),
+            ),
+            _same("clk", "rst", "out_valid", "out_data", "out_ready", "room")
+            | {"in_valid": "mon_valid", "in_data": "mon_data"},
+        )
+    )
+    ports = (
+        clock
+        + inputs(in_data=plan.in_channels_per_beat * layer.in_bits, in_valid=None)
+        + outputs(in_ready=None)
+        + outputs(out_valid=None, out_data=beat_bits)
+        + inputs(out_ready=None)
+        + outputs(mon_valid=None, mon_data=beat_bits)
+    )
+    text = (
+        f"Layer {layer.name}: {layer.in_shape} to {layer.out_shape}, {plan.digit_bits} bits a cycle, "
+        f"{plan.ii_cycles} cycles a position."
+    )
     return Composite(name, ports, nets, tuple(leaves), text)
 
 
@@ -85,50 +155,135 @@ def overlay(quant: QuantGraph, plan: HardwarePlan, graphs: tuple[AdderGraph, ...
     names = [f"layer{i + 1}" for i in range(len(quant.layers))]
     instances, nets = [], []
     first_bits = source.channels_per_beat * source.bits
-    instances.append(Instance(
-        "source", Leaf("axis_source", inputs(clk=None, rst=None, s_axis_tdata=source.tdata_bits, s_axis_tvalid=None)
-                       + outputs(s_axis_tready=None) + inputs(s_axis_tlast=None)
-                       + outputs(out_data=first_bits, out_valid=None) + inputs(out_ready=None)
-                       + outputs(frame_begin=None, tlast_error=None),
-                       partial(axis_source, beats_per_frame=source.beats_per_frame)),
-        _same("clk", "s_axis_tdata", "s_axis_tvalid", "s_axis_tready", "s_axis_tlast", "frame_begin", "tlast_error")
-        | {"rst": "core_rst", "out_data": "stream0_data", "out_valid": "stream0_valid", "out_ready": "stream0_ready"}))
+    instances.append(
+        Instance(
+            "source",
+            Leaf(
+                "axis_source",
+                inputs(clk=None, rst=None, s_axis_tdata=source.tdata_bits, s_axis_tvalid=None)
+                + outputs(s_axis_tready=None)
+                + inputs(s_axis_tlast=None)
+                + outputs(out_data=first_bits, out_valid=None)
+                + inputs(out_ready=None)
+                + outputs(frame_begin=None, tlast_error=None),
+                partial(axis_source, beats_per_frame=source.beats_per_frame),
+            ),
+            _same("clk", "s_axis_tdata", "s_axis_tvalid", "s_axis_tready", "s_axis_tlast", "frame_begin", "tlast_error")
+            | {
+                "rst": "core_rst",
+                "out_data": "stream0_data",
+                "out_valid": "stream0_valid",
+                "out_ready": "stream0_ready",
+            },
+        )
+    )
     nets += inputs(stream0_data=first_bits, stream0_valid=None, stream0_ready=None)
     monitors: tuple[Port, ...] = ()
     for i, (layer, layer_plan, graph, name) in enumerate(zip(quant.layers, plan.layers, graphs, names)):
         beat_bits = layer_plan.channels_per_beat * layer.out_bits
-        instances.append(Instance(name, layer_module(layer, layer_plan, graph, name), {
-            "clk": "clk", "rst": "core_rst", "in_data": f"stream{i}_data", "in_valid": f"stream{i}_valid",
-            "in_ready": f"stream{i}_ready", "out_data": f"stream{i + 1}_data", "out_valid": f"stream{i + 1}_valid",
-            "out_ready": f"stream{i + 1}_ready", "mon_valid": f"mon_{name}_valid", "mon_data": f"mon_{name}_data"}))
-        nets += [Port(f"stream{i + 1}_data", "input", beat_bits), Port(f"stream{i + 1}_valid", "input"),
-                 Port(f"stream{i + 1}_ready", "input")]
+        instances.append(
+            Instance(
+                name,
+                layer_module(layer, layer_plan, graph, name),
+                {
+                    "clk": "clk",
+                    "rst": "core_rst",
+                    "in_data": f"stream{i}_data",
+                    "in_valid": f"stream{i}_valid",
+                    "in_ready": f"stream{i}_ready",
+                    "out_data": f"stream{i + 1}_data",
+                    "out_valid": f"stream{i + 1}_valid",
+                    "out_ready": f"stream{i + 1}_ready",
+                    "mon_valid": f"mon_{name}_valid",
+                    "mon_data": f"mon_{name}_data",
+                },
+            )
+        )
+        nets += [
+            Port(f"stream{i + 1}_data", "input", beat_bits),
+            Port(f"stream{i + 1}_valid", "input"),
+            Port(f"stream{i + 1}_ready", "input"),
+        ]
         monitors += (Port(f"mon_{name}_valid", "output"), Port(f"mon_{name}_data", "output", beat_bits))
     last = len(names)
-    instances.append(Instance(
-        "sink", Leaf("axis_sink", inputs(clk=None, rst=None, in_data=beat_bits, in_valid=None) + outputs(in_ready=None)
-                     + outputs(m_axis_tdata=sink.tdata_bits, m_axis_tvalid=None) + inputs(m_axis_tready=None)
-                     + outputs(m_axis_tlast=None, frame_end=None),
-                     partial(axis_sink, beats_per_frame=sink.beats_per_frame)),
-        _same("clk", "m_axis_tdata", "m_axis_tvalid", "m_axis_tready", "m_axis_tlast", "frame_end")
-        | {"rst": "core_rst", "in_data": f"stream{last}_data", "in_valid": f"stream{last}_valid", "in_ready": f"stream{last}_ready"}))
-    instances.append(Instance(
-        "watch", Leaf("stream_watch", inputs(s_axis_tvalid=None, s_axis_tready=None, m_axis_tvalid=None, m_axis_tready=None)
-                      + outputs(source_idle=None, sink_stalled=None), stream_watch),
-        _same("s_axis_tvalid", "s_axis_tready", "m_axis_tvalid", "m_axis_tready", "source_idle", "sink_stalled")))
-    words = tuple(int(model_sha256[8 * i + 6:8 * i + 8] + model_sha256[8 * i + 4:8 * i + 6]
-                      + model_sha256[8 * i + 2:8 * i + 4] + model_sha256[8 * i:8 * i + 2], 16) for i in range(8))
-    register_ports = inputs(clk=None, rst=None) + _AXIL_PORTS + outputs(core_rst=None) \
+    instances.append(
+        Instance(
+            "sink",
+            Leaf(
+                "axis_sink",
+                inputs(clk=None, rst=None, in_data=beat_bits, in_valid=None)
+                + outputs(in_ready=None)
+                + outputs(m_axis_tdata=sink.tdata_bits, m_axis_tvalid=None)
+                + inputs(m_axis_tready=None)
+                + outputs(m_axis_tlast=None, frame_end=None),
+                partial(axis_sink, beats_per_frame=sink.beats_per_frame),
+            ),
+            _same("clk", "m_axis_tdata", "m_axis_tvalid", "m_axis_tready", "m_axis_tlast", "frame_end")
+            | {
+                "rst": "core_rst",
+                "in_data": f"stream{last}_data",
+                "in_valid": f"stream{last}_valid",
+                "in_ready": f"stream{last}_ready",
+            },
+        )
+    )
+    instances.append(
+        Instance(
+            "watch",
+            Leaf(
+                "stream_watch",
+                inputs(s_axis_tvalid=None, s_axis_tready=None, m_axis_tvalid=None, m_axis_tready=None)
+                + outputs(source_idle=None, sink_stalled=None),
+                stream_watch,
+            ),
+            _same("s_axis_tvalid", "s_axis_tready", "m_axis_tvalid", "m_axis_tready", "source_idle", "sink_stalled"),
+        )
+    )
+    words = tuple(
+        int(
+            model_sha256[8 * i + 6 : 8 * i + 8]
+            + model_sha256[8 * i + 4 : 8 * i + 6]
+            + model_sha256[8 * i + 2 : 8 * i + 4]
+            + model_sha256[8 * i : 8 * i + 2],
+            16,
+        )
+        for i in range(8)
+    )
+    register_ports = (
+        inputs(clk=None, rst=None)
+        + _AXIL_PORTS
+        + outputs(core_rst=None)
         + inputs(frame_begin=None, frame_end=None, tlast_error=None, sink_stalled=None, source_idle=None)
-    instances.append(Instance("registers", Leaf(
-        "axil_registers", register_ports, partial(axil_registers, model_words=words, reset_cycles=RESET_CYCLES)), _same(*(port.name for port in register_ports))))
-    nets += inputs(core_rst=None, frame_begin=None, frame_end=None, tlast_error=None, sink_stalled=None, source_idle=None)
-    ports = inputs(clk=None, rst=None, s_axis_tdata=source.tdata_bits, s_axis_tvalid=None) + outputs(s_axis_tready=None) \
-        + inputs(s_axis_tlast=None) + outputs(m_axis_tdata=sink.tdata_bits, m_axis_tvalid=None) \
-        + inputs(m_axis_tready=None) + outputs(m_axis_tlast=None) + _AXIL_PORTS + monitors
-    return Composite("lognet_overlay", ports, tuple(nets), tuple(instances),
-                     f"Overlay of {quant.name}: {len(names)} layers, {plan.clk_mhz:g} MHz, {plan.cycles_per_frame} cycles a frame.")
-
+    )
+    instances.append(
+        Instance(
+            "registers",
+            Leaf(
+                "axil_registers", register_ports, partial(axil_registers, model_words=words, reset_cycles=RESET_CYCLES)
+            ),
+            _same(*(port.name for port in register_ports)),
+        )
+    )
+    nets += inputs(
+        core_rst=None, frame_begin=None, frame_end=None, tlast_error=None, sink_stalled=None, source_idle=None
+    )
+    ports = (
+        inputs(clk=None, rst=None, s_axis_tdata=source.tdata_bits, s_axis_tvalid=None)
+        + outputs(s_axis_tready=None)
+        + inputs(s_axis_tlast=None)
+        + outputs(m_axis_tdata=sink.tdata_bits, m_axis_tvalid=None)
+        + inputs(m_axis_tready=None)
+        + outputs(m_axis_tlast=None)
+        + _AXIL_PORTS
+        + monitors
+    )
+    return Composite(
+        "lognet_overlay",
+        ports,
+        tuple(nets),
+        tuple(instances),
+        f"Overlay of {quant.name}: {len(names)} layers, {plan.clk_mhz:g} MHz, {plan.cycles_per_frame} cycles a frame.",
+    )
 
 
 def _same(*names: str) -> dict[str, str]:

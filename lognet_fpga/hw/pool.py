@@ -133,15 +133,22 @@ def pool(clk, rst, in_valid, in_data, out_valid, out_data, *, shape):
         down = row_result
     else:
         above = vector((s.kernel[0] - 1) * row_width)
-        written = join((bits(row_result) + bits(above))[:len(above)])
+        written = join((bits(row_result) + bits(above))[: len(above)])
         store = row_store(clk, address, row_valid, address_late, written, above, length=length)
         store.name = "rows"
         blocks.append(store)
         down = row_result
         for back in range(1, s.kernel[0]):
             joined = vector(window_width)
-            choose = combine(down, above, joined, lanes=lanes, other_bits=s.row_bits, average=s.average,
-                             other_low=(back - 1) * row_width)
+            choose = combine(
+                down,
+                above,
+                joined,
+                lanes=lanes,
+                other_bits=s.row_bits,
+                average=s.average,
+                other_low=(back - 1) * row_width,
+            )
             choose.name = f"down{back}"
             blocks.append(choose)
             down = joined
@@ -240,7 +247,7 @@ def round_lanes(total, mean, *, lanes, shift):
         part = lane_half(total(low + total_bits, low), result, half=1 << shift >> 1)
         part.name = f"lane{lane}"
         parts.append(part)
-    wires = join([bit for result in results for bit in bits(result)[shift:shift + mean_bits]])
+    wires = join([bit for result in results for bit in bits(result)[shift : shift + mean_bits]])
 
     @always_comb
     def gather():

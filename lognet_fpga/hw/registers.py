@@ -23,11 +23,38 @@ VERSION = 1
 
 
 @block
-def axil_registers(clk, rst, s_axil_awaddr, s_axil_awprot, s_axil_awvalid, s_axil_awready, s_axil_wdata, s_axil_wstrb,
-                   s_axil_wvalid, s_axil_wready, s_axil_bresp, s_axil_bvalid, s_axil_bready, s_axil_araddr,
-                   s_axil_arprot, s_axil_arvalid, s_axil_arready, s_axil_rdata, s_axil_rresp, s_axil_rvalid,
-                   s_axil_rready, core_rst, frame_begin, frame_end, tlast_error, sink_stalled, source_idle,
-                   *, model_words, reset_cycles):
+def axil_registers(
+    clk,
+    rst,
+    s_axil_awaddr,
+    s_axil_awprot,
+    s_axil_awvalid,
+    s_axil_awready,
+    s_axil_wdata,
+    s_axil_wstrb,
+    s_axil_wvalid,
+    s_axil_wready,
+    s_axil_bresp,
+    s_axil_bvalid,
+    s_axil_bready,
+    s_axil_araddr,
+    s_axil_arprot,
+    s_axil_arvalid,
+    s_axil_arready,
+    s_axil_rdata,
+    s_axil_rresp,
+    s_axil_rvalid,
+    s_axil_rready,
+    core_rst,
+    frame_begin,
+    frame_end,
+    tlast_error,
+    sink_stalled,
+    source_idle,
+    *,
+    model_words,
+    reset_cycles,
+):
     """AXI4-Lite slave; one access at a time; byte strobes of the lowest byte count, the others are ignored.
 
     core_rst: reset of the stream part, held for reset_cycles so that nothing is left in its pipelines.
@@ -153,6 +180,7 @@ def axil_registers(clk, rst, s_axil_awaddr, s_axil_awprot, s_axil_awvalid, s_axi
 @block
 def stream_watch(s_axis_tvalid, s_axis_tready, m_axis_tvalid, m_axis_tready, source_idle, sink_stalled):
     """What the stall counters count."""
+
     @always_comb
     def watch():
         source_idle.next = s_axis_tready and not s_axis_tvalid

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from myhdl import always, always_comb, block, concat
+from myhdl import always, always_comb, block
 
-from lognet_fpga.hw.wiring import bits, counter, flag, join, vector
+from lognet_fpga.hw.wiring import counter, flag, join, vector
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,10 @@ class RequantizeShape:
 def requantize(clk, rst, acc, acc_begin, acc_blank, out_valid, out_data, *, shape):
     """y = clip(acc >> shift, 0, 2**out_bits - 1) of every channel, sent channels_per_beat at a time.
 
-    Ports: acc, acc_begin, acc_blank: from the adders, one digit of every channel; out_valid, out_data: beats of the result,
-    lowest channels first, in consecutive cycles.
-    Latency: CAPTURE_LATENCY from the last digit.  Throughput: one position in max(n_digits, beats) cycles.  Back-pressure: none.
+    Ports: acc, acc_begin, acc_blank: from the adders, one digit of every channel; out_valid, out_data: beats of the
+    result, lowest channels first, in consecutive cycles.
+    Latency: CAPTURE_LATENCY from the last digit.  Throughput: one position in max(n_digits, beats) cycles.
+    Back-pressure: none.
     """
     s = shape
     channels, digit_bits, n_digits = s.channels, s.digit_bits, s.n_digits
@@ -48,7 +49,7 @@ def requantize(clk, rst, acc, acc_begin, acc_blank, out_valid, out_data, *, shap
     digit, count = counter(n_digits), counter(n_digits)
     keep, overflow_digit, last, capture = flag(), flag(), flag(), flag()
     tops = join([acc(c * digit_bits + digit_bits - 1) for c in range(channels)])
-    high_bits, over, negative = vector(channels), vector(channels), vector(channels)
+    over, negative = vector(channels), vector(channels)
 
     @always_comb
     def which_digit():
@@ -66,6 +67,7 @@ def requantize(clk, rst, acc, acc_begin, acc_blank, out_valid, out_data, *, shap
             count.next = digit + 1
 
     if n_digits == 1:
+
         @always_comb
         def phases():
             keep.next = acc_begin
@@ -140,7 +142,10 @@ def requantize(clk, rst, acc, acc_begin, acc_blank, out_valid, out_data, *, shap
         """Bit `place` of the kept digits of a channel."""
         return kept[place // digit_bits](channel * digit_bits + place % digit_bits)
 
-    excess = [[kept_bit(c, place) for c in range(channels)] for place in range(offset + s.out_bits, s.kept_digits * digit_bits)]
+    excess = [
+        [kept_bit(c, place) for c in range(channels)]
+        for place in range(offset + s.out_bits, s.kept_digits * digit_bits)
+    ]
     saturate, chain = over, []
     for index, wires in enumerate(excess):
         total = vector(channels)
@@ -186,10 +191,12 @@ def requantize(clk, rst, acc, acc_begin, acc_blank, out_valid, out_data, *, shap
 def either(one, other, total):
     """total = one | other; one None: just other."""
     if one is None:
+
         @always_comb
         def gate():
             total.next = other
     else:
+
         @always_comb
         def gate():
             total.next = one | other
@@ -200,6 +207,7 @@ def either(one, other, total):
 @block
 def overflow_register(clk, keep, overflow_digit, any_bits, over):
     """Bit c is set when a digit above those kept was not zero; cleared while digits are kept."""
+
     @always(clk.posedge)
     def watch():
         if keep:
@@ -224,6 +232,7 @@ def keep_register(clk, keep, source, register):
 def beat_register(clk, capture, blank, raw, high, low, following, beat):
     """One beat of the result: loaded clipped, then fed from the next beat."""
     if following is None:
+
         @always(clk.posedge)
         def load():
             if capture and blank:
@@ -231,6 +240,7 @@ def beat_register(clk, capture, blank, raw, high, low, following, beat):
             elif capture:
                 beat.next = (raw | high) & ~low
     else:
+
         @always(clk.posedge)
         def load():
             if capture and blank:

@@ -76,8 +76,21 @@ def fifo(clk, rst, in_valid, in_data, out_valid, out_data, out_ready, room, *, d
 
 
 @block
-def axis_source(clk, rst, s_axis_tdata, s_axis_tvalid, s_axis_tready, s_axis_tlast, out_data, out_valid, out_ready,
-                frame_begin, tlast_error, *, beats_per_frame):
+def axis_source(
+    clk,
+    rst,
+    s_axis_tdata,
+    s_axis_tvalid,
+    s_axis_tready,
+    s_axis_tlast,
+    out_data,
+    out_valid,
+    out_ready,
+    frame_begin,
+    tlast_error,
+    *,
+    beats_per_frame,
+):
     """The entry: a skid buffer (tready is a register) that checks TLAST against the frame length.
 
     Ports: frame_begin: the first beat of a frame is accepted in this cycle; tlast_error: TLAST came early or
@@ -138,8 +151,20 @@ def axis_source(clk, rst, s_axis_tdata, s_axis_tvalid, s_axis_tready, s_axis_tla
 
 
 @block
-def axis_sink(clk, rst, in_data, in_valid, in_ready, m_axis_tdata, m_axis_tvalid, m_axis_tready, m_axis_tlast,
-              frame_end, *, beats_per_frame):
+def axis_sink(
+    clk,
+    rst,
+    in_data,
+    in_valid,
+    in_ready,
+    m_axis_tdata,
+    m_axis_tvalid,
+    m_axis_tready,
+    m_axis_tlast,
+    frame_end,
+    *,
+    beats_per_frame,
+):
     """The exit: marks the last beat of each frame with TLAST.  frame_end: that beat is taken in this cycle."""
     beat = counter(beats_per_frame)
     final = beats_per_frame - 1

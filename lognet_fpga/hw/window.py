@@ -52,8 +52,22 @@ def window(clk, rst, in_data, in_valid, in_ready, room, taps, start, compute, bl
     load, use_pad, shifting = flag(), flag(), flag()
     collect = collector(clk, rst, in_data, in_valid, in_ready, take, word, full, beats=s.beats)
     collect.name = "collect"
-    sequence = sequencer(clk, rst, full, room, take, load, use_pad, start, compute, blank, shifting,
-                         raster=s.raster, ii_cycles=s.ii_cycles, in_digits=s.in_digits)
+    sequence = sequencer(
+        clk,
+        rst,
+        full,
+        room,
+        take,
+        load,
+        use_pad,
+        start,
+        compute,
+        blank,
+        shifting,
+        raster=s.raster,
+        ii_cycles=s.ii_cycles,
+        in_digits=s.in_digits,
+    )
     sequence.name = "sequence"
 
     # Parallel to serial: one register a digit, each loaded from the word or fed from the next higher digit.
@@ -84,11 +98,11 @@ def window(clk, rst, in_data, in_valid, in_ready, room, taps, start, compute, bl
     if s.kernel[0] > 1:
         older = vector((s.kernel[0] - 1) * s.lanes)
         length = len(s.raster.col_flags) * s.in_digits
-        written = join((bits(row0) + bits(older))[:len(older)])
+        written = join((bits(row0) + bits(older))[: len(older)])
         lines = line_memory(clk, shifting, enable, written, older, length=length)
         lines.name = "lines"
         memory.append(lines)
-        rows += [bits(older)[i * s.lanes:(i + 1) * s.lanes] for i in range(s.kernel[0] - 1)]
+        rows += [bits(older)[i * s.lanes : (i + 1) * s.lanes] for i in range(s.kernel[0] - 1)]
 
     # columns[r][c]: the digit of row r (0 the newest), c positions back.
     columns, delays = [], []
@@ -103,9 +117,15 @@ def window(clk, rst, in_data, in_valid, in_ready, room, taps, start, compute, bl
             columns[r].append(bits(earlier))
 
     kernel_h, kernel_w = s.kernel
-    wires = join([columns[kernel_h - 1 - ky][kernel_w - 1 - kx][channel * s.digit_bits + bit]
-                  for channel in range(s.channels) for ky in range(kernel_h) for kx in range(kernel_w)
-                  for bit in range(s.digit_bits)])
+    wires = join(
+        [
+            columns[kernel_h - 1 - ky][kernel_w - 1 - kx][channel * s.digit_bits + bit]
+            for channel in range(s.channels)
+            for ky in range(kernel_h)
+            for kx in range(kernel_w)
+            for bit in range(s.digit_bits)
+        ]
+    )
 
     @always(clk.posedge)
     def tap_register():
@@ -145,6 +165,7 @@ def collector(clk, rst, in_data, in_valid, in_ready, take, word, full, *, beats)
                     count.next = count + 1
 
     if beats == 1:
+
         @always(clk.posedge)
         def payload():
             if accept:
@@ -161,7 +182,9 @@ def collector(clk, rst, in_data, in_valid, in_ready, take, word, full, *, beats)
 
 
 @block
-def sequencer(clk, rst, full, room, take, load, use_pad, start, compute, blank, shifting, *, raster, ii_cycles, in_digits):
+def sequencer(
+    clk, rst, full, room, take, load, use_pad, start, compute, blank, shifting, *, raster, ii_cycles, in_digits
+):
     """Starts slots in raster order; see `plan.slots` for the order and the two kinds of slots."""
     row_flags, col_flags = raster.row_flags, raster.col_flags
     rows, cols, last_row, last_col = raster.rows, raster.cols, len(row_flags) - 1, len(col_flags) - 1
@@ -256,6 +279,7 @@ def sequencer(clk, rst, full, room, take, load, use_pad, start, compute, blank, 
 
         reality = (real_row_table, real_col_table, both)
     else:
+
         @always_comb
         def reality():
             real.next = primed or not primed  # always
@@ -267,6 +291,7 @@ def sequencer(clk, rst, full, room, take, load, use_pad, start, compute, blank, 
 def digit_register(clk, load, use_pad, loaded, padding, following, digit):
     """One digit of every channel on its way from parallel to serial.  padding None: pads are zero."""
     if padding is None and following is None:
+
         @always(clk.posedge)
         def register():
             if load:
@@ -275,6 +300,7 @@ def digit_register(clk, load, use_pad, loaded, padding, following, digit):
                 else:
                     digit.next = loaded
     elif padding is None:
+
         @always(clk.posedge)
         def register():
             if load:
@@ -285,6 +311,7 @@ def digit_register(clk, load, use_pad, loaded, padding, following, digit):
             else:
                 digit.next = following
     elif following is None:
+
         @always(clk.posedge)
         def register():
             if load:
@@ -293,6 +320,7 @@ def digit_register(clk, load, use_pad, loaded, padding, following, digit):
                 else:
                     digit.next = loaded
     else:
+
         @always(clk.posedge)
         def register():
             if load:

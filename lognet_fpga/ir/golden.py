@@ -47,8 +47,11 @@ def _check_range(layer: QuantLayer) -> None:
     bias_low, bias_high = int(layer.bias.min()), int(layer.bias.max())
     # Sums before and after the bias are int32 in the graph.
     if min(low, low - bias_high, bias_low) < _INT32.min or max(high, high - bias_low, bias_high) > _INT32.max:
-        raise ModelError(f"layer {layer.name}: sums from {low} to {high} with biases from {bias_low} to {bias_high} "
-                         "do not fit 32 bits", hint="use fewer activation bits, or fewer layers on the FPGA")
+        raise ModelError(
+            f"layer {layer.name}: sums from {low} to {high} with biases from {bias_low} to {bias_high} "
+            "do not fit 32 bits",
+            hint="use fewer activation bits, or fewer layers on the FPGA",
+        )
     if not 0 <= layer.shift <= 30:
         raise ModelError(f"layer {layer.name}: a requantize shift of {layer.shift} bits is not within 0 to 30")
 
@@ -73,7 +76,7 @@ def _layer(layer: QuantLayer, source: str) -> tuple[list[NodeProto], list[Tensor
         top, left, bottom, right = pads
         _, height, width = layer.in_shape
         outside = np.ones((1, 1, top + height + bottom, left + width + right), np.bool_)
-        outside[:, :, top:top + height, left:left + width] = False
+        outside[:, :, top : top + height, left : left + width] = False
         around = constant("pads", np.array([0, 0, top, left, 0, 0, bottom, right], np.int64))
         value = add("Pad", [value, around, constant("zero_u8", np.array(0, np.uint8))], "padded_zero")
         pad_value = constant("pad_value", layer.pad_value.astype(np.uint8).reshape(1, -1, 1, 1))
@@ -82,8 +85,14 @@ def _layer(layer: QuantLayer, source: str) -> tuple[list[NodeProto], list[Tensor
     # Codes as uint8 around 128: onnxruntime up to 1.23, the last for Python 3.10, has no ConvInteger of int8 weights.
     codes = constant("codes", (layer.codes.astype(np.int16) + 128).astype(np.uint8))
     zero_points = [constant("x_zero", np.array(0, np.uint8)), constant("codes_zero", np.array(128, np.uint8))]
-    value = add("ConvInteger", [value, codes, *zero_points], "sum", pads=pads, strides=list(layer.stride),
-                kernel_shape=list(layer.kernel))
+    value = add(
+        "ConvInteger",
+        [value, codes, *zero_points],
+        "sum",
+        pads=pads,
+        strides=list(layer.stride),
+        kernel_shape=list(layer.kernel),
+    )
     if np.any(layer.channel_shift):
         factor = (np.int64(1) << layer.channel_shift.astype(np.int64)).astype(np.int32).reshape(1, -1, 1, 1)
         value = add("Mul", [value, constant("factor", factor)], "scaled")

@@ -10,7 +10,7 @@ from lognet_fpga.ir.graph import MaxPool, Pool
 def windows(x: np.ndarray, kernel: tuple[int, int], stride: tuple[int, int]) -> np.ndarray:
     """View of x, (batch, channels, h, w), as (batch, channels, out_h, out_w, kernel_h, kernel_w)."""
     view = np.lib.stride_tricks.sliding_window_view(x, kernel, axis=(2, 3))
-    return view[:, :, ::stride[0], ::stride[1]]
+    return view[:, :, :: stride[0], :: stride[1]]
 
 
 def pad(x: np.ndarray, pads: tuple[int, int, int, int], value: np.ndarray) -> np.ndarray:
@@ -19,7 +19,7 @@ def pad(x: np.ndarray, pads: tuple[int, int, int, int], value: np.ndarray) -> np
     batch, channels, height, width = x.shape
     out = np.empty((batch, channels, top + height + bottom, left + width + right), x.dtype)
     out[:] = np.asarray(value).astype(x.dtype).reshape(1, channels, 1, 1)
-    out[:, :, top:top + height, left:left + width] = x
+    out[:, :, top : top + height, left : left + width] = x
     return out
 
 
@@ -42,8 +42,11 @@ def pool_shape(shape: tuple[int, int, int], pool: Pool | None) -> tuple[int, int
     if pool is None:
         return shape
     (channels, height, width), (top, left, bottom, right) = shape, pool.pads
-    return (channels, (height + top + bottom - pool.kernel[0]) // pool.stride[0] + 1,
-            (width + left + right - pool.kernel[1]) // pool.stride[1] + 1)
+    return (
+        channels,
+        (height + top + bottom - pool.kernel[0]) // pool.stride[0] + 1,
+        (width + left + right - pool.kernel[1]) // pool.stride[1] + 1,
+    )
 
 
 def run_pool(x: np.ndarray, pool: Pool | None) -> np.ndarray:

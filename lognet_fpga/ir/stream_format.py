@@ -31,15 +31,15 @@ class StreamFormat:
         return self.beats_per_position * self.shape[1] * self.shape[2]
 
     def pack(self, activations: np.ndarray) -> np.ndarray:
-        """(batch, channels, h, w) uint8 to beats, (batch, beats_per_frame, tdata_bits // 8) uint8 little-endian bytes."""
+        """(batch, channels, h, w) uint8 to beats, (batch, beats_per_frame, tdata_bits // 8) uint8, little-endian."""
         batch, (channels, height, width) = len(activations), self.shape
         lanes = self.beats_per_position * self.channels_per_beat
         padded = np.zeros((batch, height, width, lanes), np.uint8)
         padded[..., :channels] = activations.transpose(0, 2, 3, 1)
-        bits = np.unpackbits(padded[..., None], axis=-1, bitorder="little")[..., :self.bits]
+        bits = np.unpackbits(padded[..., None], axis=-1, bitorder="little")[..., : self.bits]
         beats = bits.reshape(batch, self.beats_per_frame, self.channels_per_beat * self.bits)
         full = np.zeros((batch, self.beats_per_frame, self.tdata_bits), np.uint8)
-        full[..., :beats.shape[-1]] = beats
+        full[..., : beats.shape[-1]] = beats
         return np.packbits(full, axis=-1, bitorder="little")
 
     def unpack(self, beats: np.ndarray) -> np.ndarray:

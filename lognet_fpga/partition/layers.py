@@ -42,8 +42,11 @@ class FloatLayer:
         top, left, bottom, right = self.pads
         _, height, width = self.in_shape
         out_channels, _, kernel_h, kernel_w = self.weight.shape
-        return (out_channels, (height + top + bottom - kernel_h) // self.stride[0] + 1,
-                (width + left + right - kernel_w) // self.stride[1] + 1)
+        return (
+            out_channels,
+            (height + top + bottom - kernel_h) // self.stride[0] + 1,
+            (width + left + right - kernel_w) // self.stride[1] + 1,
+        )
 
     @property
     def out_shape(self) -> tuple[int, int, int]:
@@ -56,10 +59,10 @@ class FloatLayer:
         step = max(1, _CHUNK_BYTES // window_bytes)
         out = np.empty((len(x), *self.out_shape), np.float32)
         for start in range(0, len(x), step):
-            padded = reference.pad(x[start:start + step].astype(np.float32), self.pads, self.pad_value)
+            padded = reference.pad(x[start : start + step].astype(np.float32), self.pads, self.pad_value)
             sums = reference.conv(padded, weight, self.stride)
             y = np.maximum(sums + self.bias.astype(np.float32).reshape(1, -1, 1, 1), np.float32(0))
-            out[start:start + step] = reference.run_pool(y, self.pool)
+            out[start : start + step] = reference.run_pool(y, self.pool)
         return out
 
 

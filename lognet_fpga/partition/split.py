@@ -54,13 +54,17 @@ def _refusal(graph: Graph, path: tuple[Node, ...], span: Span, asked: int, avail
         layers = "one convolution layer" if available == 1 else f"{available} convolution layers"
         message = f"the model has {layers} in sequence, fewer than the {asked} asked for"
     else:
-        message = (f"{len(span.problems)} {'node' if len(span.problems) == 1 else 'nodes'} within the first "
-                   f"{asked} convolution layers cannot go onto the FPGA")
+        message = (
+            f"{len(span.problems)} {'node' if len(span.problems) == 1 else 'nodes'} within the first "
+            f"{asked} convolution layers cannot go onto the FPGA"
+        )
     if possible:
         hint = f"pass --fpga-layers {possible}; everything behind that many convolution layers runs on the host"
     else:
-        hint = ("not even the first convolution layer can go onto the FPGA: change the nodes listed, "
-                "to Conv, BatchNormalization, Relu, MaxPool and AveragePool in one chain")
+        hint = (
+            "not even the first convolution layer can go onto the FPGA: change the nodes listed, "
+            "to Conv, BatchNormalization, Relu, MaxPool and AveragePool in one chain"
+        )
     return UnsupportedModelError(message, context=[_line(problem) for problem in span.problems], hint=hint)
 
 
@@ -71,12 +75,15 @@ def _line(problem: Problem) -> str:
 def _placements(graph: Graph, path: tuple[Node, ...], span: Span) -> tuple[Placement, ...]:
     layer_of = {name: layer.name for layer in span.layers for name in layer.nodes}
     order = {layer.name: index for index, layer in enumerate(span.layers, 1)}
-    on_fpga = {id(node) for node in path[:span.length]}
+    on_fpga = {id(node) for node in path[: span.length]}
     out = []
     for node in graph.nodes:
         if id(node) not in on_fpga:
-            reason = (f"after the cut; {node.op.problem}" if isinstance(node.op, HostOp)
-                      else f"after the cut behind conv layer {len(span.layers)}, the last one asked for")
+            reason = (
+                f"after the cut; {node.op.problem}"
+                if isinstance(node.op, HostOp)
+                else f"after the cut behind conv layer {len(span.layers)}, the last one asked for"
+            )
             out.append(Placement(node.name, node.op_type, "host", reason))
             continue
         layer = layer_of[node.name]

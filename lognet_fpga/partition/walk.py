@@ -91,9 +91,20 @@ def walk(graph: Graph, path: tuple[Node, ...], count: int) -> Span:
         _step(state, node, shapes)
     else:
         _report_missing_relu(state, "no Relu follows it")
-    layers = tuple(FloatLayer(f"conv{number}", draft.weight, draft.bias, draft.conv.op.stride, draft.conv.op.pads,
-                              draft.pad_value, draft.pool, tuple(draft.nodes), draft.in_shape)
-                   for number, draft in enumerate(state.drafts, 1))
+    layers = tuple(
+        FloatLayer(
+            f"conv{number}",
+            draft.weight,
+            draft.bias,
+            draft.conv.op.stride,
+            draft.conv.op.pads,
+            draft.pad_value,
+            draft.pool,
+            tuple(draft.nodes),
+            draft.in_shape,
+        )
+        for number, draft in enumerate(state.drafts, 1)
+    )
     return Span(layers, tuple(state.problems), length, path[length - 1].outputs[0] if length else graph.input)
 
 
@@ -167,8 +178,11 @@ def _open_layer(state: _State, node: Node, op: Conv, in_shape: tuple[int, ...]) 
         if np.any(affine.offset[~live] != 0):
             state.report(node, "it pads with zero, but the scaling before it makes a channel a constant other than 0")
         elif state.drafts and np.any(pad_value < 0):
-            state.report(node, "it pads with zero, which after the scaling before it stands for a negative activation; "
-                               "put the BatchNormalization between the convolution and its Relu")
+            state.report(
+                node,
+                "it pads with zero, which after the scaling before it stands for a negative activation; "
+                "put the BatchNormalization between the convolution and its Relu",
+            )
     state.drafts.append(_Draft(node, weight, bias, pad_value, [*state.waiting, node.name], in_shape))
     state.waiting = []
 

@@ -74,31 +74,50 @@ class AdderGraph:
         ranges = [(low, high)] * self.inputs
         for adder in self.adders:
             terms = []
-            for node, shift, negate in ((adder.a, adder.shift_a, adder.negate_a), (adder.b, adder.shift_b, adder.negate_b)):
+            for node, shift, negate in (
+                (adder.a, adder.shift_a, adder.negate_a),
+                (adder.b, adder.shift_b, adder.negate_b),
+            ):
                 least, greatest = ranges[node][0] << shift, ranges[node][1] << shift
                 terms.append((-greatest, -least) if negate else (least, greatest))
             ranges.append((terms[0][0] + terms[1][0], terms[0][1] + terms[1][1]))
         return ranges
 
     def to_json(self) -> str:
-        return json.dumps({"inputs": self.inputs, "solver": self.solver,
-                           "adders": [list(asdict(adder).values()) for adder in self.adders],
-                           "outputs": [list(asdict(out).values()) for out in self.outputs]})
+        return json.dumps(
+            {
+                "inputs": self.inputs,
+                "solver": self.solver,
+                "adders": [list(asdict(adder).values()) for adder in self.adders],
+                "outputs": [list(asdict(out).values()) for out in self.outputs],
+            }
+        )
 
     @classmethod
     def from_json(cls, text: str) -> AdderGraph:
         data = json.loads(text)
-        return cls(data["inputs"], tuple(Adder(*row) for row in data["adders"]),
-                   tuple(Output(*row) for row in data["outputs"]), data["solver"])
+        return cls(
+            data["inputs"],
+            tuple(Adder(*row) for row in data["adders"]),
+            tuple(Output(*row) for row in data["outputs"]),
+            data["solver"],
+        )
 
 
 def solve_layers(quant: QuantGraph, progress: Progress = NoProgress()) -> tuple[AdderGraph, ...]:
     """solve for every layer, the groups of all layers side by side: one search takes one core."""
     solver = _solver_name()
-    with (progress.stage("search the adder graphs of the layers") as stage,
-          ThreadPoolExecutor(max(1, os.cpu_count() or 1)) as pool):
-        layers = [[pool.submit(_solve_group, rows, layer.in_bits, solver)
-                   for rows in _groups(layer.weights.reshape(len(layer.codes), -1))] for layer in quant.layers]
+    with (
+        progress.stage("search the adder graphs of the layers") as stage,
+        ThreadPoolExecutor(max(1, os.cpu_count() or 1)) as pool,
+    ):
+        layers = [
+            [
+                pool.submit(_solve_group, rows, layer.in_bits, solver)
+                for rows in _groups(layer.weights.reshape(len(layer.codes), -1))
+            ]
+            for layer in quant.layers
+        ]
         tasks = [task for groups in layers for task in groups]
         try:
             for done, task in enumerate(as_completed(tasks), 1):
@@ -138,8 +157,10 @@ def _solve_group(weights: np.ndarray, in_bits: int, solver: str) -> AdderGraph:
         else:
             graph = _da4ml_apart(weights, in_bits, solver, folder)
         if not np.array_equal(graph.evaluate(np.eye(weights.shape[1], dtype=np.int64)), weights):
-            raise VerificationError(f"the adder graph found by {solver} does not compute the layer's weights",
-                                    hint="report this with the model")
+            raise VerificationError(
+                f"the adder graph found by {solver} does not compute the layer's weights",
+                hint="report this with the model",
+            )
         (folder / "graph.json").write_text(graph.to_json())
 
     folder, _ = cache.cached("adders", key, make)
@@ -154,7 +175,7 @@ def _side_by_side(graphs: list[AdderGraph]) -> AdderGraph:
     for graph in graphs:
         offset = len(adders)
 
-        def moved(node: int) -> int:
+        def moved(node: int, offset: int = offset) -> int:
             return node + offset if node >= inputs else node
 
         adders += [replace(adder, a=moved(adder.a), b=moved(adder.b)) for adder in graph.adders]
@@ -177,8 +198,9 @@ def _da4ml(weights: np.ndarray, in_bits: int, solver: str) -> AdderGraph:
     # see docs/architecture.md, "Adder graph".
     # da4ml 0.6.0 reads the raw memory of its argument: a transposed view must be made contiguous.
     kernel = np.ascontiguousarray(weights.T, dtype=np.float32)
-    pipeline = da4ml_solve(kernel, qintervals=[(0.0, 2.0**in_bits - 1, 1.0)] * len(kernel),
-                           decompose_dc=-1, search_all_decompose_dc=False)
+    pipeline = da4ml_solve(
+        kernel, qintervals=[(0.0, 2.0**in_bits - 1, 1.0)] * len(kernel), decompose_dc=-1, search_all_decompose_dc=False
+    )
     adders: list[Adder] = []
     values = [(node, 0, False) for node in range(weights.shape[1])]  # (node, exponent, negative)
     for stage in pipeline.solutions:
@@ -189,10 +211,14 @@ def _da4ml(weights: np.ndarray, in_bits: int, solver: str) -> AdderGraph:
                 local.append((node, exponent + stage.inp_shifts[op.id0], negative))
                 continue
             if op.opcode not in (0, 1):
-                raise VerificationError(f"{solver} answered with an operation of kind {op.opcode}, which is not an addition")
+                raise VerificationError(
+                    f"{solver} answered with an operation of kind {op.opcode}, which is not an addition"
+                )
             local.append(_append_adder(adders, weights.shape[1], local[op.id0], local[op.id1], op.data, op.opcode == 1))
-        values = [(ZERO, 0, False) if index < 0 else (local[index][0], local[index][1] + shift, local[index][2] ^ negative)
-                  for index, shift, negative in zip(stage.out_idxs, stage.out_shifts, stage.out_negs)]
+        values = [
+            (ZERO, 0, False) if index < 0 else (local[index][0], local[index][1] + shift, local[index][2] ^ negative)
+            for index, shift, negative in zip(stage.out_idxs, stage.out_shifts, stage.out_negs)
+        ]
     outputs = tuple(Output(node, exponent, negative) for node, exponent, negative in values)
     if any(out.shift < 0 for out in outputs):
         return _balanced(weights)
@@ -200,7 +226,7 @@ def _da4ml(weights: np.ndarray, in_bits: int, solver: str) -> AdderGraph:
 
 
 def _da4ml_apart(weights: np.ndarray, in_bits: int, solver: str, folder: Path) -> AdderGraph:
-    """_da4ml in another process, for it holds the interpreter's lock: here no progress and no Ctrl-C would come through.
+    """_da4ml in another process, for it holds the interpreter's lock: no progress, no Ctrl-C would come through.
 
     folder: for the files that go to and fro, removed after.
     """
@@ -215,23 +241,33 @@ def _da4ml_apart(weights: np.ndarray, in_bits: int, solver: str, folder: Path) -
     return graph
 
 
-def _append_adder(adders: list[Adder], inputs: int, a: tuple[int, int, bool], b: tuple[int, int, bool], shift: int,
-                  subtract: bool) -> tuple[int, int, bool]:
+def _append_adder(
+    adders: list[Adder], inputs: int, a: tuple[int, int, bool], b: tuple[int, int, bool], shift: int, subtract: bool
+) -> tuple[int, int, bool]:
     """Append a +- (b << shift) and return its value as (node, exponent, negative)."""
     (node_a, exponent_a, negative_a), (node_b, exponent_b, negative_b) = a, b
     exponent_b += shift
     negative_b ^= subtract
     exponent = min(exponent_a, exponent_b)
     flip = negative_a and negative_b  # -(a + b): add, and carry the sign on
-    adders.append(Adder(node_a, exponent_a - exponent, negative_a and not flip,
-                        node_b, exponent_b - exponent, negative_b and not flip))
+    adders.append(
+        Adder(
+            node_a,
+            exponent_a - exponent,
+            negative_a and not flip,
+            node_b,
+            exponent_b - exponent,
+            negative_b and not flip,
+        )
+    )
     return inputs + len(adders) - 1, exponent, flip
 
 
 def _balanced(weights: np.ndarray) -> AdderGraph:
     """One balanced tree a row, terms of a row in order of their exponents; nothing is shared."""
-    warnings.warn("da4ml is not installed: adder graphs are built without sharing and are about twice as large",
-                  stacklevel=3)
+    warnings.warn(
+        "da4ml is not installed: adder graphs are built without sharing and are about twice as large", stacklevel=3
+    )
     adders: list[Adder] = []
     outputs = []
     for row in weights:
@@ -244,8 +280,10 @@ def _balanced(weights: np.ndarray) -> AdderGraph:
                 magnitude, exponent = magnitude >> 1, exponent + 1
         terms.sort(key=lambda term: term[1])
         while len(terms) > 1:
-            pairs = [_append_adder(adders, len(row), terms[i], terms[i + 1], 0, False) for i in range(0, len(terms) - 1, 2)]
-            terms = pairs + terms[2 * len(pairs):]
+            pairs = [
+                _append_adder(adders, len(row), terms[i], terms[i + 1], 0, False) for i in range(0, len(terms) - 1, 2)
+            ]
+            terms = pairs + terms[2 * len(pairs) :]
         outputs.append(Output(*terms[0]) if terms else Output(ZERO, 0, False))
     return AdderGraph(weights.shape[1], tuple(adders), tuple(outputs), "balanced tree")
 

@@ -131,8 +131,11 @@ def count_cycles(layers: Sequence[LayerTiming], frames: int) -> CycleCounts:
 
     def commit(index: int, start: int) -> None:
         state, layer = states[index], layers[index]
-        is_data, computes = (False, False) if state.slot < before[index] else \
-            plans[index][(state.slot - before[index]) % len(plans[index])]
+        is_data, computes = (
+            (False, False)
+            if state.slot < before[index]
+            else plans[index][(state.slot - before[index]) % len(plans[index])]
+        )
         state.free_at = start + (layer.ii_cycles if computes else layer.in_digits)
         state.slot += 1
         if is_data:
@@ -161,14 +164,19 @@ def count_cycles(layers: Sequence[LayerTiming], frames: int) -> CycleCounts:
     # that finds the overlay idle is used for latency.
     first_in = tuple(states[0].accepts[frame * beats_in] - SOURCE_LATENCY for frame in range(frames))
     last_out = tuple(pops[(frame + 1) * beats_out - 1] for frame in range(frames))
-    peaks = tuple(_peak(states[i].pushes, states[i + 1].accepts if i + 1 < len(layers) else pops) for i in range(len(layers)))
+    peaks = tuple(
+        _peak(states[i].pushes, states[i + 1].accepts if i + 1 < len(layers) else pops) for i in range(len(layers))
+    )
     return CycleCounts(first_in, last_out, peaks)
 
 
 def _slot_kinds(raster: SlotRaster) -> list[tuple[bool, bool]]:
     """(is data, computes) of every slot of a frame, in order."""
-    return [(r < raster.rows and c < raster.cols, bool(row_flag and col_flag))
-            for r, row_flag in enumerate(raster.row_flags) for c, col_flag in enumerate(raster.col_flags)]
+    return [
+        (r < raster.rows and c < raster.cols, bool(row_flag and col_flag))
+        for r, row_flag in enumerate(raster.row_flags)
+        for c, col_flag in enumerate(raster.col_flags)
+    ]
 
 
 def _pooled(layer: LayerTiming) -> list[bool]:
@@ -176,8 +184,14 @@ def _pooled(layer: LayerTiming) -> list[bool]:
     if layer.pool is None:
         return [True]
     (kernel_h, kernel_w), (stride_y, stride_x) = layer.pool
-    return [r >= kernel_h - 1 and (r - kernel_h + 1) % stride_y == 0 and c >= kernel_w - 1 and (c - kernel_w + 1) % stride_x == 0
-            for r in range(layer.conv_rows) for c in range(layer.conv_cols)]
+    return [
+        r >= kernel_h - 1
+        and (r - kernel_h + 1) % stride_y == 0
+        and c >= kernel_w - 1
+        and (c - kernel_w + 1) % stride_x == 0
+        for r in range(layer.conv_rows)
+        for c in range(layer.conv_cols)
+    ]
 
 
 def _peak(pushes: list[int], pops: list[int]) -> int:

@@ -25,11 +25,17 @@ def require_possible(weights: Sequence[tuple[str, np.ndarray]], prune: float, bo
         return
     room = board.lut / USUAL_LUT_PER_WEIGHT
     table = [f"{name}: {count:,} weights" for (name, _), count in zip(weights, counts)]
-    table.append(f"total: {total:,} weights other than zero; the {board.lut:,} LUT of {board.title} hold about {room:,.0f}")
+    table.append(
+        f"total: {total:,} weights other than zero; the {board.lut:,} LUT of {board.title} hold about {room:,.0f}"
+    )
     ways = [f"--prune {1 - room / sum(weight.size for _, weight in weights):.2f} (about; check the accuracy)"]
     fewer = next((n for n in range(len(counts) - 1, 0, -1) if sum(counts[:n]) <= room), 0)
     if fewer:
         ways.append(f"--fpga-layers {fewer}")
     larger = [name for name in board_names() if load_board(name).lut / USUAL_LUT_PER_WEIGHT >= total]
-    ways.append(f"--board {' or '.join(larger)}" if larger else "a model with smaller convolution layers: no board here is large enough")
+    ways.append(
+        f"--board {' or '.join(larger)}"
+        if larger
+        else "a model with smaller convolution layers: no board here is large enough"
+    )
     raise DoesNotFitError(f"the overlay is far too large for {board.title}", context=table, hint="; or ".join(ways))

@@ -41,7 +41,8 @@ class LayerPlan:
     n_digits: digits of an accumulator.  ii_cycles: cycles from one computing slot to the next.  acc_bits: exact
     accumulator width.  slots_per_frame: shift-only and computing slots, pads included.  channels_per_beat: of the
     output stream; in_channels_per_beat, in_beats: of the input stream.  fifo_depth: beats of the FIFO behind the
-    layer; fifo_reserve: how many must be free when a slot starts; fifo_peak: the most it holds.  adders: two-input adders of its graph;
+    layer; fifo_reserve: how many must be free when a slot starts; fifo_peak: the most it holds.  adders: two-input
+    adders of its graph;
     nonzero_weights: static weights other than 0.
     """
 

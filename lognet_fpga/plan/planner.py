@@ -18,14 +18,22 @@ from lognet_fpga.plan.serial import SerialSchedule, schedule
 from lognet_fpga.plan.slots import pooled_shape, slot_raster
 from lognet_fpga.plan.timing import LINE_MEMORY_CYCLES, result_latency
 
-HEADROOM = 0.95  # share of LUTs and flip-flops that a plan may take: estimates of LUTs are within a few percent of Yosys
+HEADROOM = (
+    0.95  # share of LUTs and flip-flops that a plan may take: estimates of LUTs are within a few percent of Yosys
+)
 MODEL_FRAMES = 4  # frames run through the cycle model; the last interval is the steady state
 SINK_BEAT_BITS = 64  # width of the overlay's exit
 INNER_BEAT_BITS = 32  # least width between layers: narrower beats save nothing that matters
 
 
-def plan_hardware(quant: QuantGraph, graphs: tuple[AdderGraph, ...], board: Board, *, fps: float | None = None,
-                  clk_mhz: float | None = None) -> HardwarePlan:
+def plan_hardware(
+    quant: QuantGraph,
+    graphs: tuple[AdderGraph, ...],
+    board: Board,
+    *,
+    fps: float | None = None,
+    clk_mhz: float | None = None,
+) -> HardwarePlan:
     """The plan for `fps` frames a second, or the fastest one that fits the board when fps is None.
 
     Raises DoesNotFitError, with the table per layer and ways out, when there is none.
@@ -36,9 +44,11 @@ def plan_hardware(quant: QuantGraph, graphs: tuple[AdderGraph, ...], board: Boar
         plan = planner.plan(clk_mhz * 1e6 / fps * (1 + 1e-9))  # a rate that some plan states must find that plan again
         if plan is None:
             fastest = planner.plan(planner.budgets()[0])
-            raise DoesNotFitError(f"{fps:,.0f} frames a second is more than these layers can do at {clk_mhz:g} MHz",
-                                  context=[f"the fastest engines (one position a cycle) reach {fastest.fps:,.0f} fps"],
-                                  hint="ask for fewer --fps, or raise --clk-mhz")
+            raise DoesNotFitError(
+                f"{fps:,.0f} frames a second is more than these layers can do at {clk_mhz:g} MHz",
+                context=[f"the fastest engines (one position a cycle) reach {fastest.fps:,.0f} fps"],
+                hint="ask for fewer --fps, or raise --clk-mhz",
+            )
         if not _fits(plan):
             raise _does_not_fit(plan, planner)
         return plan
@@ -114,17 +124,36 @@ class _Planner:
             lanes = channels_per_beat(layer, min(slots[index], following), last=index + 1 == len(layers))
             n_digits, in_digits = self.digits(index, widths[index])
             raster = self.rasters[index]
-            plans.append(LayerPlan(
-                name=layer.name, digit_bits=widths[index], in_digits=in_digits, n_digits=n_digits, ii_cycles=slots[index],
-                acc_bits=self.acc_bits[index], slots_per_frame=raster.slots, cycles_per_frame=raster.cycles(slots[index], in_digits),
-                in_channels_per_beat=in_lanes, in_beats=in_beats, channels_per_beat=lanes, fifo_depth=0, fifo_reserve=0, fifo_peak=0,
-                adders=len(self.graphs[index].adders), nonzero_weights=int(np.count_nonzero(layer.codes)),
-                estimate=Resources(0, 0, 0)))
+            plans.append(
+                LayerPlan(
+                    name=layer.name,
+                    digit_bits=widths[index],
+                    in_digits=in_digits,
+                    n_digits=n_digits,
+                    ii_cycles=slots[index],
+                    acc_bits=self.acc_bits[index],
+                    slots_per_frame=raster.slots,
+                    cycles_per_frame=raster.cycles(slots[index], in_digits),
+                    in_channels_per_beat=in_lanes,
+                    in_beats=in_beats,
+                    channels_per_beat=lanes,
+                    fifo_depth=0,
+                    fifo_reserve=0,
+                    fifo_peak=0,
+                    adders=len(self.graphs[index].adders),
+                    nonzero_weights=int(np.count_nonzero(layer.codes)),
+                    estimate=Resources(0, 0, 0),
+                )
+            )
         schedules = [self.schedule(i, width) for i, width in enumerate(widths)]
         plans, counts = size_fifos(layers, plans, schedules)
-        plans = [replace(plan, estimate=layer_resources(layer, plan, graph, timed))
-                 for layer, plan, graph, timed in zip(layers, plans, self.graphs, schedules)]
-        return HardwarePlan(self.board, self.clk_mhz, tuple(plans), SHELL, counts.cycles_per_frame, counts.latency_cycles)
+        plans = [
+            replace(plan, estimate=layer_resources(layer, plan, graph, timed))
+            for layer, plan, graph, timed in zip(layers, plans, self.graphs, schedules)
+        ]
+        return HardwarePlan(
+            self.board, self.clk_mhz, tuple(plans), SHELL, counts.cycles_per_frame, counts.latency_cycles
+        )
 
 
 def accumulator_bits(layer: QuantLayer) -> int:
@@ -146,15 +175,24 @@ def channels_per_beat(layer: QuantLayer, ii_cycles: int, *, last: bool) -> int:
 
 def layer_timing(layer: QuantLayer, plan: LayerPlan, timed: SerialSchedule) -> LayerTiming:
     rows, cols = pooled_shape(layer)
-    return LayerTiming(slot_raster(layer), plan.ii_cycles, plan.in_digits, plan.in_beats,
-                       -(-layer.codes.shape[0] // plan.channels_per_beat),
-                       result_latency(timed.out_start, plan.n_digits, layer.pool is not None), rows, cols,
-                       None if layer.pool is None else (layer.pool.kernel, layer.pool.stride),
-                       plan.fifo_depth or None, plan.fifo_reserve)
+    return LayerTiming(
+        slot_raster(layer),
+        plan.ii_cycles,
+        plan.in_digits,
+        plan.in_beats,
+        -(-layer.codes.shape[0] // plan.channels_per_beat),
+        result_latency(timed.out_start, plan.n_digits, layer.pool is not None),
+        rows,
+        cols,
+        None if layer.pool is None else (layer.pool.kernel, layer.pool.stride),
+        plan.fifo_depth or None,
+        plan.fifo_reserve,
+    )
 
 
-def size_fifos(layers: tuple[QuantLayer, ...], plans: list[LayerPlan],
-               schedules: list[SerialSchedule]) -> tuple[list[LayerPlan], CycleCounts]:
+def size_fifos(
+    layers: tuple[QuantLayer, ...], plans: list[LayerPlan], schedules: list[SerialSchedule]
+) -> tuple[list[LayerPlan], CycleCounts]:
     """The shallowest FIFOs (powers of two) with which the slowest layer never waits, and the cycles that result."""
     reserves = []
     for layer, plan, timed in zip(layers, plans, schedules):
@@ -166,23 +204,32 @@ def size_fifos(layers: tuple[QuantLayer, ...], plans: list[LayerPlan],
         reserves.append(results * beats)
 
     def with_depths(depths: list[int]) -> list[LayerPlan]:
-        return [replace(plan, fifo_depth=depth, fifo_reserve=reserve) for plan, depth, reserve in zip(plans, depths, reserves)]
+        return [
+            replace(plan, fifo_depth=depth, fifo_reserve=reserve)
+            for plan, depth, reserve in zip(plans, depths, reserves)
+        ]
 
     def run(depths: list[int]) -> CycleCounts:
-        return count_cycles([layer_timing(layer, plan, timed) for layer, plan, timed in
-                             zip(layers, with_depths(depths), schedules)], MODEL_FRAMES)
+        return count_cycles(
+            [layer_timing(layer, plan, timed) for layer, plan, timed in zip(layers, with_depths(depths), schedules)],
+            MODEL_FRAMES,
+        )
 
-    least = [1 << (reserve + -(-layer.codes.shape[0] // plan.channels_per_beat) - 1).bit_length()
-             for layer, plan, reserve in zip(layers, plans, reserves)]
-    ample = [max(low, 1 << (2 * layer.out_shape[2] * -(-layer.codes.shape[0] // plan.channels_per_beat) - 1).bit_length())
-             for low, layer, plan in zip(least, layers, plans)]
+    least = [
+        1 << (reserve + -(-layer.codes.shape[0] // plan.channels_per_beat) - 1).bit_length()
+        for layer, plan, reserve in zip(layers, plans, reserves)
+    ]
+    ample = [
+        max(low, 1 << (2 * layer.out_shape[2] * -(-layer.codes.shape[0] // plan.channels_per_beat) - 1).bit_length())
+        for low, layer, plan in zip(least, layers, plans)
+    ]
     best = run([0] * len(plans)).cycles_per_frame  # with FIFOs that are never full
     while (counts := run(ample)).cycles_per_frame > best:
         ample = [2 * depth for depth in ample]
     depths = list(ample)
     for index in range(len(depths)):
         while depths[index] > least[index]:
-            trial = depths[:index] + [depths[index] // 2] + depths[index + 1:]
+            trial = depths[:index] + [depths[index] // 2] + depths[index + 1 :]
             tried = run(trial)
             if tried.cycles_per_frame > best:
                 break
@@ -198,14 +245,21 @@ def _fits(plan: HardwarePlan) -> bool:
 
 def _does_not_fit(plan: HardwarePlan, planner: _Planner) -> DoesNotFitError:
     total, board = plan.total, plan.board
-    table = [f"{layer.name}: {layer.estimate.lut:,.0f} LUT, {layer.estimate.ff:,.0f} FF, {layer.estimate.bram36:g} BRAM36 "
-             f"({layer.nonzero_weights:,} weights, {layer.digit_bits} bits a cycle)" for layer in plan.layers]
-    table.append(f"total: {total.lut:,.0f} of {board.lut:,} LUT, {total.ff:,.0f} of {board.ff:,} FF, "
-                 f"{total.bram36:g} of {board.bram36:,} BRAM36 (estimated; plans stay below {HEADROOM:.0%} of LUT and FF)")
+    table = [
+        f"{layer.name}: {layer.estimate.lut:,.0f} LUT, {layer.estimate.ff:,.0f} FF, {layer.estimate.bram36:g} BRAM36 "
+        f"({layer.nonzero_weights:,} weights, {layer.digit_bits} bits a cycle)"
+        for layer in plan.layers
+    ]
+    table.append(
+        f"total: {total.lut:,.0f} of {board.lut:,} LUT, {total.ff:,.0f} of {board.ff:,} FF, "
+        f"{total.bram36:g} of {board.bram36:,} BRAM36 (estimated; plans stay below {HEADROOM:.0%} of LUT and FF)"
+    )
     ways = []
     slowest = planner.plan(planner.budgets()[-1])
     if slowest.total.lut < total.lut:
-        ways.append(f"ask for fewer --fps: the smallest engines do {slowest.fps:,.0f} fps in {slowest.total.lut:,.0f} LUT")
+        ways.append(
+            f"ask for fewer --fps: the smallest engines do {slowest.fps:,.0f} fps in {slowest.total.lut:,.0f} LUT"
+        )
     share = HEADROOM * board.lut / max(1.0, slowest.total.lut)
     if share < 1:
         kept = np.mean([np.mean(layer.codes != 0) for layer in planner.quant.layers]) * share

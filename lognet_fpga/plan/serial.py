@@ -81,7 +81,8 @@ def schedule(graph: AdderGraph, digit_bits: int, n_digits: int) -> SerialSchedul
 class SerialCounts:
     """What an engine is made of, for estimates.
 
-    adder_bits: full adders; delay_ffs: flip-flops of all operand delays; shift_registers: SRLs of long delays; bias_luts: LUTs of the bias tables; control_ffs: strobes, masks, tables.
+    adder_bits: full adders; delay_ffs: flip-flops of all operand delays; shift_registers: SRLs of long delays;
+    bias_luts: LUTs of the bias tables; control_ffs: strobes, masks, tables.
     """
 
     adders: int
@@ -97,8 +98,11 @@ def count_schedule(graph: AdderGraph, plan: SerialSchedule) -> SerialCounts:
     """Count the parts of the engine, the bias adders included."""
     taps: dict[tuple[int, int], set[int]] = {}
     masked = set()
-    operands = [(node, shift, start) for adder, start in zip(graph.adders, plan.start)
-                for node, shift in ((adder.a, adder.shift_a), (adder.b, adder.shift_b))]
+    operands = [
+        (node, shift, start)
+        for adder, start in zip(graph.adders, plan.start)
+        for node, shift in ((adder.a, adder.shift_a), (adder.b, adder.shift_b))
+    ]
     operands += [(out.node, out.shift, plan.out_start) for out in graph.outputs]
     for node, shift, start in operands:
         for wire in plan.operand(node, shift, start):
@@ -119,5 +123,12 @@ def count_schedule(graph: AdderGraph, plan: SerialSchedule) -> SerialCounts:
             reached = delay
     adders = len(graph.adders) + len(graph.outputs)
     bias_luts = len(graph.outputs) * plan.digit_bits if plan.n_digits > 1 else 0
-    return SerialCounts(adders, adders * plan.digit_bits, delay_ffs, shift_registers, bias_luts,
-                        bias_luts + 4 * plan.out_start + 20, plan.out_start + 1)
+    return SerialCounts(
+        adders,
+        adders * plan.digit_bits,
+        delay_ffs,
+        shift_registers,
+        bias_luts,
+        bias_luts + 4 * plan.out_start + 20,
+        plan.out_start + 1,
+    )

@@ -58,7 +58,6 @@ class SlotRaster:
         """Clock cycles of a frame when the input never waits and the output is never full."""
         return self.computing * ii_cycles + (self.slots - self.computing) * in_digits
 
-
     @property
     def blanks(self) -> bool:
         """Whether any result is padding of the pool."""
@@ -78,11 +77,14 @@ def slot_raster(layer: QuantLayer) -> SlotRaster:
     (out_rows, out_cols), (_, conv_rows, conv_cols) = pooled_shape(layer), layer.conv_shape
     row_flags, real_rows = _flags(rows, layer.pads[0], layer.kernel[0], layer.stride[0], conv_rows, pool_top, out_rows)
     col_flags, real_cols = _flags(cols, layer.pads[1], layer.kernel[1], layer.stride[1], conv_cols, pool_left, out_cols)
-    return SlotRaster(rows, cols, len(row_flags) - rows, len(col_flags) - cols, row_flags, col_flags, real_rows, real_cols)
+    return SlotRaster(
+        rows, cols, len(row_flags) - rows, len(col_flags) - cols, row_flags, col_flags, real_rows, real_cols
+    )
 
 
-def _flags(length: int, before: int, kernel: int, stride: int, real: int, blank_before: int,
-           out: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _flags(
+    length: int, before: int, kernel: int, stride: int, real: int, blank_before: int, out: int
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """(window may end, result is real) along one dimension, as long as the frame with the padding it needs.
 
     before: the convolution's padding in front; out results, of which blank_before come before the `real` ones.

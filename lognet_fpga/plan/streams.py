@@ -20,7 +20,9 @@ def sink_format(quant: QuantGraph, plan: HardwarePlan) -> StreamFormat:
 
 def layer_format(layer: QuantLayer, plan: LayerPlan) -> StreamFormat:
     """Of a layer's results."""
-    return StreamFormat(layer.out_shape, layer.out_bits, plan.channels_per_beat, tdata_bits(plan.channels_per_beat * layer.out_bits))
+    return StreamFormat(
+        layer.out_shape, layer.out_bits, plan.channels_per_beat, tdata_bits(plan.channels_per_beat * layer.out_bits)
+    )
 
 
 def tdata_bits(width: int) -> int:

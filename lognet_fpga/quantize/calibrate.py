@@ -23,8 +23,15 @@ _SAMPLES = 20_000  # results of a channel that its scale is chosen on
 _SEED = 1
 
 
-def quantize(partition: Partition, frames: np.ndarray, preprocessing: Preprocessing, *, act_bits: int = 8,
-             prune: float = 0.0, progress: Progress = NoProgress()) -> QuantGraph:
+def quantize(
+    partition: Partition,
+    frames: np.ndarray,
+    preprocessing: Preprocessing,
+    *,
+    act_bits: int = 8,
+    prune: float = 0.0,
+    progress: Progress = NoProgress(),
+) -> QuantGraph:
     """The integer graph of the partition's FPGA layers.
 
     frames: (n, channels, h, w) uint8, for calibration.  act_bits: bits of the activations between and behind the
@@ -33,8 +40,10 @@ def quantize(partition: Partition, frames: np.ndarray, preprocessing: Preprocess
     """
     first = partition.layers[0]
     if frames.ndim != 4 or frames.shape[1:] != first.in_shape or frames.dtype != np.uint8 or not len(frames):
-        raise InputError(f"calibration frames must be uint8 of shape (n, {', '.join(map(str, first.in_shape))}), "
-                         f"not {frames.dtype} of shape {frames.shape}")
+        raise InputError(
+            f"calibration frames must be uint8 of shape (n, {', '.join(map(str, first.in_shape))}), "
+            f"not {frames.dtype} of shape {frames.shape}"
+        )
     rng = np.random.default_rng(_SEED)
     factor, offset = preprocessing.affine(first.in_shape[0])
     x_float = preprocessing.apply(frames)
@@ -50,8 +59,17 @@ def quantize(partition: Partition, frames: np.ndarray, preprocessing: Preprocess
     return QuantGraph(partition.graph.name, first.in_shape, tuple(layers))
 
 
-def _quantize_layer(layer: FloatLayer, x: np.ndarray, in_scale: np.ndarray, in_offset: np.ndarray, in_bits: int,
-                    x_float: np.ndarray, act_bits: int, prune: float, rng: np.random.Generator) -> QuantLayer:
+def _quantize_layer(
+    layer: FloatLayer,
+    x: np.ndarray,
+    in_scale: np.ndarray,
+    in_offset: np.ndarray,
+    in_bits: int,
+    x_float: np.ndarray,
+    act_bits: int,
+    prune: float,
+    rng: np.random.Generator,
+) -> QuantLayer:
     """x: what the layers before put out, integers that stand for x * in_scale + in_offset, channel by channel."""
     scaled = weights.magnitude_prune(layer.weight, prune) * in_scale.reshape(1, -1, 1, 1)
     rows = scaled.reshape(len(scaled), -1)
@@ -79,15 +97,29 @@ def _quantize_layer(layer: FloatLayer, x: np.ndarray, in_scale: np.ndarray, in_o
     unit = alpha / 2.0**channel_shift  # real value of one LSB of the accumulator
     half = 2 ** (shift - 1) if shift else 0
     return QuantLayer(
-        name=layer.name, in_shape=layer.in_shape, in_bits=in_bits, out_bits=act_bits, codes=codes.astype(np.int8),
-        channel_shift=channel_shift.astype(np.int64), bias=np.rint(bias / unit).astype(np.int64) + half, shift=shift,
-        stride=layer.stride, pads=layer.pads, pad_value=pad_value, pool=layer.pool, alpha=alpha,
-        out_scale=unit * 2.0**shift, nmse=error)
+        name=layer.name,
+        in_shape=layer.in_shape,
+        in_bits=in_bits,
+        out_bits=act_bits,
+        codes=codes.astype(np.int8),
+        channel_shift=channel_shift.astype(np.int64),
+        bias=np.rint(bias / unit).astype(np.int64) + half,
+        shift=shift,
+        stride=layer.stride,
+        pads=layer.pads,
+        pad_value=pad_value,
+        pool=layer.pool,
+        alpha=alpha,
+        out_scale=unit * 2.0**shift,
+        nmse=error,
+    )
 
 
 def _sums(x: np.ndarray, codes: np.ndarray, layer: FloatLayer, pad_value: np.ndarray) -> np.ndarray:
     """Sums of codes times activations, float32, exact below 2**24."""
-    return reference.conv(reference.pad(x.astype(np.float32), layer.pads, pad_value), codes.astype(np.float32), layer.stride)
+    return reference.conv(
+        reference.pad(x.astype(np.float32), layer.pads, pad_value), codes.astype(np.float32), layer.stride
+    )
 
 
 def _sample_windows(padded: np.ndarray, layer: FloatLayer, rng: np.random.Generator) -> np.ndarray:
@@ -101,8 +133,9 @@ def _sample_windows(padded: np.ndarray, layer: FloatLayer, rng: np.random.Genera
     return view[frame, :, row, col].reshape(len(pick), -1).astype(np.float64)
 
 
-def _dropped_bits(sums: np.ndarray, target: np.ndarray, alpha: np.ndarray, act_bits: int,
-                  rng: np.random.Generator) -> np.ndarray:
+def _dropped_bits(
+    sums: np.ndarray, target: np.ndarray, alpha: np.ndarray, act_bits: int, rng: np.random.Generator
+) -> np.ndarray:
     """For each channel the power of two, (out,) int64, by which alpha becomes the scale of its activations.
 
     Chosen by the squared error against the float activations, so that rare large values may clip.

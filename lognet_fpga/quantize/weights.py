@@ -55,7 +55,7 @@ def round_by_output(rows: np.ndarray, alpha: np.ndarray, correlation: np.ndarray
     for j in range(inputs):
         code = np.where(fixed[:, j], 0, log2_codes(work[:, j]))
         error = (work[:, j] - code) / upper[j, j]
-        work[:, j + 1:] -= error[:, None] * upper[j, j + 1:][None, :]
+        work[:, j + 1 :] -= error[:, None] * upper[j, j + 1 :][None, :]
         codes[:, order[j]] = code
     return codes
 

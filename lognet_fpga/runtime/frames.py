@@ -59,8 +59,10 @@ def load_frames(source: Path, shape: tuple[int, int, int], *, limit: int | None 
         elif source.suffix.lower() in IMAGE_SUFFIXES:
             frames = Frames(_read_images([source], shape), names=(source.name,))
         else:
-            raise InputError(f"{source} is none of the kinds of frames that can be read",
-                             hint="give .npz, .npy, .png, .jpg, or a folder of images")
+            raise InputError(
+                f"{source} is none of the kinds of frames that can be read",
+                hint="give .npz, .npy, .png, .jpg, or a folder of images",
+            )
     except OSError as error:
         raise InputError(f"{source} cannot be read: {error.strerror or error}") from error
     if not len(frames):
@@ -74,25 +76,34 @@ def require_classes(labels: np.ndarray | None, classes: int) -> None:
         return
     wrong = np.flatnonzero((labels < 0) | (labels >= classes))
     if len(wrong):
-        raise InputError(f"{len(wrong):,} of {len(labels):,} labels are no class of the model, which has {classes:,} scores "
-                         f"(classes 0 to {classes - 1:,}): frame {wrong[0]} has label {labels[wrong[0]]}",
-                         hint="number the classes the way the model was trained; where the frames are a folder, its "
-                              "subfolders must be the model's classes in the order of their names")
+        raise InputError(
+            f"{len(wrong):,} of {len(labels):,} labels are no class of the model, which has {classes:,} scores "
+            f"(classes 0 to {classes - 1:,}): frame {wrong[0]} has label {labels[wrong[0]]}",
+            hint="number the classes the way the model was trained; where the frames are a folder, its "
+            "subfolders must be the model's classes in the order of their names",
+        )
 
 
 def _from_arrays(source: Path, shape: tuple[int, int, int], limit: int | None) -> Frames:
     arrays = _load_arrays(source)
     key = next((key for key in FRAME_KEYS if key in arrays), None)
     if key is None:
-        raise InputError(f"{source} has no array of frames; it has {', '.join(arrays) or 'none'}",
-                         hint=f"name the array {' or '.join(FRAME_KEYS)}")
+        raise InputError(
+            f"{source} has no array of frames; it has {', '.join(arrays) or 'none'}",
+            hint=f"name the array {' or '.join(FRAME_KEYS)}",
+        )
     where = f"{source}, array {key}" if source.suffix.lower() == ".npz" else str(source)
     labels = next((arrays[key] for key in LABEL_KEYS if key in arrays), None)
     if labels is not None:
         labels = _check_labels(source, labels, len(arrays[key]) if arrays[key].ndim else 0)[:limit]
     names = arrays.get("class_names")
-    class_names = None if names is None else tuple(
-        name.decode(errors="replace") if isinstance(name, bytes) else str(name) for name in names.ravel().tolist())
+    class_names = (
+        None
+        if names is None
+        else tuple(
+            name.decode(errors="replace") if isinstance(name, bytes) else str(name) for name in names.ravel().tolist()
+        )
+    )
     return Frames(_to_uint8(where, _to_nchw(where, arrays[key], shape)[:limit]), labels, None, class_names)
 
 
@@ -105,8 +116,10 @@ def _load_arrays(source: Path) -> dict[str, np.ndarray]:
         with loaded:
             return {key: loaded[key] for key in loaded.files if key in (*FRAME_KEYS, *LABEL_KEYS, "class_names")}
     except (ValueError, EOFError, KeyError, zipfile.BadZipFile, MemoryError) as error:
-        raise InputError(f"{source} is not a whole NumPy file of plain arrays: {' '.join(str(error).split())}",
-                         hint="write it again with numpy.savez(file, frames=..., labels=...)") from error
+        raise InputError(
+            f"{source} is not a whole NumPy file of plain arrays: {' '.join(str(error).split())}",
+            hint="write it again with numpy.savez(file, frames=..., labels=...)",
+        ) from error
 
 
 def _to_nchw(where: str, array: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
@@ -117,9 +130,11 @@ def _to_nchw(where: str, array: np.ndarray, shape: tuple[int, int, int]) -> np.n
         return array.transpose(0, 3, 1, 2)
     if array.ndim == 3 and channels == 1 and array.shape[1:] == (height, width):
         return array[:, None]
-    raise InputError(f"{where} has shape {array.shape}, but the model takes frames of {channels} "
-                     f"{'channel' if channels == 1 else 'channels'}, {height} high and {width} wide",
-                     hint=f"give (n, {channels}, {height}, {width}) or (n, {height}, {width}, {channels})")
+    raise InputError(
+        f"{where} has shape {array.shape}, but the model takes frames of {channels} "
+        f"{'channel' if channels == 1 else 'channels'}, {height} high and {width} wide",
+        hint=f"give (n, {channels}, {height}, {width}) or (n, {height}, {width}, {channels})",
+    )
 
 
 def _to_uint8(where: str, array: np.ndarray) -> np.ndarray:
@@ -130,9 +145,11 @@ def _to_uint8(where: str, array: np.ndarray) -> np.ndarray:
         low, high = array.min(), array.max()
         whole = array.dtype.kind != "f" or bool((np.mod(array, 1) == 0).all())  # NaN is not whole
         if not (low >= 0 and high <= 255 and whole):
-            raise InputError(f"{where} has values {low:g} to {high:g}{'' if whole else ', not all whole'}, "
-                             "but frames are whole numbers 0..255",
-                             hint="give the pixels before normalization; scale, mean and std belong to lognet-deploy")
+            raise InputError(
+                f"{where} has values {low:g} to {high:g}{'' if whole else ', not all whole'}, "
+                "but frames are whole numbers 0..255",
+                hint="give the pixels before normalization; scale, mean and std belong to lognet-deploy",
+            )
     return np.ascontiguousarray(array, np.uint8)
 
 
@@ -140,8 +157,10 @@ def _check_labels(source: Path, labels: np.ndarray, count: int) -> np.ndarray:
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1 or labels.dtype.kind not in "ui" or len(labels) != count:
-        raise InputError(f"the labels in {source} are {labels.dtype} of shape {labels.shape}, "
-                         f"but must be {count} class numbers", hint="give one integer a frame, counted from 0")
+        raise InputError(
+            f"the labels in {source} are {labels.dtype} of shape {labels.shape}, but must be {count} class numbers",
+            hint="give one integer a frame, counted from 0",
+        )
     return labels.astype(np.int64)
 
 
@@ -153,43 +172,59 @@ def _from_folder(folder: Path, shape: tuple[int, int, int], limit: int | None) -
             raise InputError(f"{folder} holds no images", hint=f"give a folder of {', '.join(IMAGE_SUFFIXES)} files")
         return Frames(_read_images(files, shape), names=tuple(path.name for path in files))
     # One of each class in turn, so that a limit does not leave only the first class.
-    turns = itertools.zip_longest(*[[(path, label) for path in _images_in(place)]
-                                    for label, place in enumerate(classes)])
+    turns = itertools.zip_longest(
+        *[[(path, label) for path in _images_in(place)] for label, place in enumerate(classes)]
+    )
     chosen = list(itertools.islice((pair for turn in turns for pair in turn if pair is not None), limit))
     files = [path for path, _ in chosen]
-    return Frames(_read_images(files, shape), np.array([label for _, label in chosen], np.int64),
-                  tuple(path.relative_to(folder).as_posix() for path in files),
-                  tuple(place.name for place in classes))
+    return Frames(
+        _read_images(files, shape),
+        np.array([label for _, label in chosen], np.int64),
+        tuple(path.relative_to(folder).as_posix() for path in files),
+        tuple(place.name for place in classes),
+    )
 
 
 def _images_in(folder: Path) -> Iterable[Path]:
-    return iter(sorted(path for path in folder.iterdir()
-                       if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()))
+    return iter(
+        sorted(
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+        )
+    )
 
 
 def _read_images(files: list[Path], shape: tuple[int, int, int]) -> np.ndarray:
     try:
         from PIL import Image
     except ImportError as error:
-        raise MissingToolError("pillow is not installed, and image files are read with it",
-                               hint="pip install pillow, or give the frames as an .npz file") from error
+        raise MissingToolError(
+            "pillow is not installed, and image files are read with it",
+            hint="pip install pillow, or give the frames as an .npz file",
+        ) from error
     channels, height, width = shape
     if channels not in (1, 3):
-        raise InputError(f"image files have 1 or 3 channels, but the model takes {channels}",
-                         hint="give the frames as an .npz file")
+        raise InputError(
+            f"image files have 1 or 3 channels, but the model takes {channels}", hint="give the frames as an .npz file"
+        )
     frames = np.empty((len(files), *shape), np.uint8)
     for index, path in enumerate(files):
         try:
             with Image.open(path) as image:
                 if image.size != (width, height):
-                    raise InputError(f"{path} is {image.size[0]} wide and {image.size[1]} high, "
-                                     f"but the model takes {width} wide and {height} high",
-                                     hint="resize the images first, the way the model was trained")
+                    raise InputError(
+                        f"{path} is {image.size[0]} wide and {image.size[1]} high, "
+                        f"but the model takes {width} wide and {height} high",
+                        hint="resize the images first, the way the model was trained",
+                    )
                 if image.mode[0] in "IF":
                     raise InputError(f"{path} has more than 8 bits a pixel", hint="give images of 8 bits a channel")
                 pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise InputError(f"{path} is not a whole PNG or JPEG image: {' '.join(str(error).split())}",
-                             hint="write it again, or take it out of the folder") from error
+            raise InputError(
+                f"{path} is not a whole PNG or JPEG image: {' '.join(str(error).split())}",
+                hint="write it again, or take it out of the folder",
+            ) from error
         frames[index] = pixels.reshape(height, width, channels).transpose(2, 0, 1)
     return frames

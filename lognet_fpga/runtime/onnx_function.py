@@ -18,9 +18,10 @@ class OnnxFunction:
         try:
             import onnxruntime
         except ImportError as error:
-            raise MissingToolError(f"onnxruntime is not installed, and {name} of the bundle is run with it",
-                                   hint="pip install onnxruntime (there is none for 32-bit ARM: stream on a PC)"
-                                   ) from error
+            raise MissingToolError(
+                f"onnxruntime is not installed, and {name} of the bundle is run with it",
+                hint="pip install onnxruntime (there is none for 32-bit ARM: stream on a PC)",
+            ) from error
         self._name = name
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors only: its warnings are about graphs, not for the user
@@ -36,8 +37,9 @@ class OnnxFunction:
         try:
             return self._session.run([self._output], {self._input: array})[0]
         except Exception as error:
-            raise BundleError(f"{self._name} of the bundle fails on {array.dtype} of shape {array.shape}: "
-                              f"{_one_line(error)}") from error
+            raise BundleError(
+                f"{self._name} of the bundle fails on {array.dtype} of shape {array.shape}: {_one_line(error)}"
+            ) from error
 
 
 def _one_line(error: Exception) -> str:

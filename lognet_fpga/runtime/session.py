@@ -27,16 +27,19 @@ class Session:
         self.device.open()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.device.close()
 
     def fpga(self, frames: np.ndarray) -> DeviceRun:
         """Run the FPGA part on frames, (n, channels, height, width) uint8."""
         shape = self.bundle.input_shape
         if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[1:] != shape or not len(frames):
-            raise InputError(f"frames must be uint8 of shape (n, {', '.join(map(str, shape))}), "
-                             f"not {frames.dtype} of shape {frames.shape}")
+            raise InputError(
+                f"frames must be uint8 of shape (n, {', '.join(map(str, shape))}), "
+                f"not {frames.dtype} of shape {frames.shape}"
+            )
         return self.device.run(np.ascontiguousarray(frames))
 
     def tail(self, activations: np.ndarray) -> np.ndarray:

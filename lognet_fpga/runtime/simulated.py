@@ -20,8 +20,10 @@ class SimulatedDevice:
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
         self._golden: OnnxFunction | None = None
-        self.description = (f"simulated {bundle.board_title}: bit-exact values, cycle-true time at "
-                            f"{bundle.clk_mhz:g} MHz; no board was used")
+        self.description = (
+            f"simulated {bundle.board_title}: bit-exact values, cycle-true time at "
+            f"{bundle.clk_mhz:g} MHz; no board was used"
+        )
 
     def open(self) -> None:
         self._golden = OnnxFunction(self._bundle, "golden.onnx")
@@ -37,7 +39,9 @@ class SimulatedDevice:
         return Simulated(value, unit, f"PL, cycle-true at {self._bundle.clk_mhz:g} MHz")
 
     def power(self) -> str:
-        return f"not measured, for no board was used (sensor of a {self._bundle.board_title}: {self._bundle.power_sensor})"
+        return (
+            f"not measured, for no board was used (sensor of a {self._bundle.board_title}: {self._bundle.power_sensor})"
+        )
 
     def close(self) -> None:
         self._golden = None
@@ -45,6 +49,8 @@ class SimulatedDevice:
     def _to_nhwc(self, activations: np.ndarray, count: int) -> np.ndarray:
         """golden.onnx gives (n, C, H, W); the FPGA sends channels last."""
         if activations.shape != (count, *self._bundle.output_shape):
-            raise BundleError(f"golden.onnx of the bundle gives shape {activations.shape}, not "
-                              f"{(count, *self._bundle.output_shape)} as its manifest says")
+            raise BundleError(
+                f"golden.onnx of the bundle gives shape {activations.shape}, not "
+                f"{(count, *self._bundle.output_shape)} as its manifest says"
+            )
         return np.ascontiguousarray(activations.transpose(0, 2, 3, 1), np.uint8)

@@ -42,8 +42,12 @@ class StreamResult:
         return len(self.predictions)
 
 
-def stream(session: Session, frames: Frames, batch: int = 64,
-           on_progress: Callable[[int, int], None] = lambda done, total: None) -> StreamResult:
+def stream(
+    session: Session,
+    frames: Frames,
+    batch: int = 64,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> StreamResult:
     """Classify all frames, `batch` at a time (the last batch may be smaller).
 
     on_progress(done, total) is called after every batch, in frames.  Raises InputError for a batch below 1, no
@@ -71,14 +75,16 @@ def stream(session: Session, frames: Frames, batch: int = 64,
     bundle, device = session.bundle, session.device
     how = "on this host" + (", simulating the FPGA" if device.kind == "simulated" else "")
     return StreamResult(
-        all_scores, predictions,
+        all_scores,
+        predictions,
         None if frames.labels is None else float(np.mean(predictions == frames.labels)),
         batch,
         device.figure(total / pl_us * 1e6, "fps"),
         device.figure(bundle.latency_cycles / bundle.clk_mhz, "us"),
         Measured(total / tail_s, "fps", "on this host"),
         Measured(total / wall_s, "fps", how),
-        device.power())
+        device.power(),
+    )
 
 
 def _device_runs(session: Session, frames: np.ndarray, batch: int) -> Iterator[DeviceRun]:
@@ -88,5 +94,5 @@ def _device_runs(session: Session, frames: np.ndarray, batch: int) -> Iterator[D
         for first in range(batch, len(frames) + batch, batch):
             run = ahead.result()
             if first < len(frames):
-                ahead = thread.submit(session.fpga, frames[first:first + batch])
+                ahead = thread.submit(session.fpga, frames[first : first + batch])
             yield run

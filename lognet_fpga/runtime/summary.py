@@ -15,21 +15,35 @@ def stream_report(session: Session, frames: Frames, result: StreamResult) -> Rep
     """What `lognet-stream` prints: figures, accuracy beside that of the float model, the first predictions."""
     bundle = session.bundle
     batches = f"batches of {min(result.batch, len(result)):,}"
-    stages = (("FPGA: the convolution layers", batches, result.pl_rate),
-              ("FPGA: latency of a frame", "one frame", result.pl_latency),
-              ("host: the rest of the model", batches, result.tail_rate),
-              ("end to end, both at a time", batches, result.wall_rate))
+    stages = (
+        ("FPGA: the convolution layers", batches, result.pl_rate),
+        ("FPGA: latency of a frame", "one frame", result.pl_latency),
+        ("host: the rest of the model", batches, result.tail_rate),
+        ("end to end, both at a time", batches, result.wall_rate),
+    )
     explained = ("PL: programmable logic, the part of the chip that is the FPGA; fps: frames per second",)
-    sections = [Section("", (f"device  {session.device.description}", f"frames  {len(result):,}")),
-                Section("Speed", explained, Table(("stage", "sent as", "figure"), stages)),
-                Section("Power", (result.power,)),
-                *_accuracy_section(bundle, result),
-                _prediction_section(bundle, frames, result)]
-    data = {"bundle": bundle.name, "digest": bundle.digest, "device": session.device.kind, "frames": len(result),
-            "batch": result.batch, "pl_rate": result.pl_rate.to_dict(), "pl_latency": result.pl_latency.to_dict(),
-            "tail_rate": result.tail_rate.to_dict(), "wall_rate": result.wall_rate.to_dict(), "power": result.power,
-            "top1": result.top1, "accuracy_at_deploy": dict(bundle.accuracy) if bundle.accuracy else None,
-            "predictions": result.predictions.tolist()}
+    sections = [
+        Section("", (f"device  {session.device.description}", f"frames  {len(result):,}")),
+        Section("Speed", explained, Table(("stage", "sent as", "figure"), stages)),
+        Section("Power", (result.power,)),
+        *_accuracy_section(bundle, result),
+        _prediction_section(bundle, frames, result),
+    ]
+    data = {
+        "bundle": bundle.name,
+        "digest": bundle.digest,
+        "device": session.device.kind,
+        "frames": len(result),
+        "batch": result.batch,
+        "pl_rate": result.pl_rate.to_dict(),
+        "pl_latency": result.pl_latency.to_dict(),
+        "tail_rate": result.tail_rate.to_dict(),
+        "wall_rate": result.wall_rate.to_dict(),
+        "power": result.power,
+        "top1": result.top1,
+        "accuracy_at_deploy": dict(bundle.accuracy) if bundle.accuracy else None,
+        "predictions": result.predictions.tolist(),
+    }
     return Report(f"{bundle.name} on {bundle.board_title}", tuple(sections), data)
 
 
@@ -38,14 +52,20 @@ def _accuracy_section(bundle: Bundle, result: StreamResult) -> list[Section]:
     if result.top1 is not None:
         lines.append(f"this run: right class (top-1) {result.top1:.2%} of {len(result):,} frames")
     known = bundle.accuracy or {}
-    named = [f"{text} {known[key]:.2%}" for key, text in (("float_top1", "float model"),
-                                                          ("deployed_top1", "deployed model"),
-                                                          ("agreement", "same class from both"))
-             if isinstance(known.get(key), (int, float))]
+    named = [
+        f"{text} {known[key]:.2%}"
+        for key, text in (
+            ("float_top1", "float model"),
+            ("deployed_top1", "deployed model"),
+            ("agreement", "same class from both"),
+        )
+        if isinstance(known.get(key), (int, float))
+    ]
     if named:
         count = known.get("frames")
-        lines.append(f"counted by lognet-deploy{f' on {count:,} frames' if isinstance(count, int) else ''}: "
-                     f"{', '.join(named)}")
+        lines.append(
+            f"counted by lognet-deploy{f' on {count:,} frames' if isinstance(count, int) else ''}: {', '.join(named)}"
+        )
     return [Section("Accuracy", tuple(lines))] if lines else []
 
 

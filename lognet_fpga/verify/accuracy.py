@@ -26,30 +26,43 @@ class Accuracy:
         return asdict(self)
 
 
-def measure_accuracy(float_model: bytes, golden: bytes, tail: bytes, frames: np.ndarray, labels: np.ndarray | None,
-                     preprocessing: Preprocessing, progress: Progress = NoProgress()) -> Accuracy:
+def measure_accuracy(
+    float_model: bytes,
+    golden: bytes,
+    tail: bytes,
+    frames: np.ndarray,
+    labels: np.ndarray | None,
+    preprocessing: Preprocessing,
+    progress: Progress = NoProgress(),
+) -> Accuracy:
     """float_model: takes preprocessed frames (n, c, h, w) float32; golden, tail: the two parts of the deployed one.
 
     frames: (n, c, h, w) uint8; labels: (n,) class numbers or None.
     """
     import onnxruntime
 
-    sessions = [onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]) for model in (float_model, golden, tail)]
+    sessions = [
+        onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]) for model in (float_model, golden, tail)
+    ]
     float_session, golden_session, tail_session = sessions
     layer = golden_session.get_outputs()[-1].name
     batch = _batch_size(float_session)
     float_best, deployed_best = [], []
     with progress.stage("accuracy") as stage:
         for start in range(0, len(frames), batch):
-            part = np.ascontiguousarray(frames[start:start + batch])
+            part = np.ascontiguousarray(frames[start : start + batch])
             scores = float_session.run(None, {float_session.get_inputs()[0].name: preprocessing.apply(part)})[0]
             activations = golden_session.run([layer], {golden_session.get_inputs()[0].name: part})[0]
-            deployed = tail_session.run(None, {"activations": np.ascontiguousarray(activations.transpose(0, 2, 3, 1))})[0]
+            deployed = tail_session.run(None, {"activations": np.ascontiguousarray(activations.transpose(0, 2, 3, 1))})[
+                0
+            ]
             float_best.append(scores.reshape(len(part), -1).argmax(axis=1))
             deployed_best.append(deployed.reshape(len(part), -1).argmax(axis=1))
             stage.update(start + len(part), len(frames))
     float_classes, deployed_classes = np.concatenate(float_best), np.concatenate(deployed_best)
-    top1 = [None if labels is None else float(np.mean(classes == labels)) for classes in (float_classes, deployed_classes)]
+    top1 = [
+        None if labels is None else float(np.mean(classes == labels)) for classes in (float_classes, deployed_classes)
+    ]
     return Accuracy(len(frames), *top1, float(np.mean(float_classes == deployed_classes)))
 
 

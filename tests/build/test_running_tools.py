@@ -65,8 +65,14 @@ def running(pid: int) -> bool:
 
 
 def test_an_exception_in_the_caller_ends_the_program(tmp_path):
-    code = ("import sys, signal\nfrom pathlib import Path\nfrom lognet_fpga import tools\n"
-            "signal.signal(signal.SIGALRM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))\nsignal.setitimer(signal.ITIMER_REAL, 0.5)\n"
-            "tools.run_tool(tools.Tool('s', ('/bin/sh', '-c'), '1'), ['sleep 60 & echo $! > child; wait'], Path(sys.argv[1]), 'x')\n")
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=Path(__file__).parents[2], capture_output=True, timeout=30)
+    code = (
+        "import sys, signal\nfrom pathlib import Path\nfrom lognet_fpga import tools\n"
+        "signal.signal(signal.SIGALRM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))\n"
+        "signal.setitimer(signal.ITIMER_REAL, 0.5)\n"
+        "shell = tools.Tool('s', ('/bin/sh', '-c'), '1')\n"
+        "tools.run_tool(shell, ['sleep 60 & echo $! > child; wait'], Path(sys.argv[1]), 'x')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], cwd=Path(__file__).parents[2], capture_output=True, timeout=30
+    )
     assert done.returncode != 0 and not running(int((tmp_path / "child").read_text()))

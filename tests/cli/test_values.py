@@ -26,16 +26,36 @@ def test_preprocessing_of_another_number_of_channels_is_refused():
         Preprocessing(mean=(1.0, 2.0)).affine(3)
 
 
-@pytest.mark.parametrize("change", [{"scale": 0.0}, {"scale": float("inf")}, {"mean": ()}, {"mean": (float("nan"),)},
-                                    {"std": (0.0,)}, {"std": (1.0, -1.0)}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"scale": 0.0},
+        {"scale": float("inf")},
+        {"mean": ()},
+        {"mean": (float("nan"),)},
+        {"std": (0.0,)},
+        {"std": (1.0, -1.0)},
+    ],
+)
 def test_preprocessing_out_of_range_is_refused(change):
     with pytest.raises(UsageError):
         Preprocessing(**change)
 
 
-@pytest.mark.parametrize("change", [{"fps": 0.0}, {"fps": float("nan")}, {"fpga_layers": 0}, {"act_bits": 6},
-                                    {"prune": 1.0}, {"prune": -0.1}, {"prune": float("nan")}, {"clk_mhz": 0.0},
-                                    {"clk_mhz": float("nan")}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"fps": 0.0},
+        {"fps": float("nan")},
+        {"fpga_layers": 0},
+        {"act_bits": 6},
+        {"prune": 1.0},
+        {"prune": -0.1},
+        {"prune": float("nan")},
+        {"clk_mhz": 0.0},
+        {"clk_mhz": float("nan")},
+    ],
+)
 def test_config_out_of_range_is_refused(change, tmp_path):
     with pytest.raises(UsageError):
         DeployConfig(tmp_path / "m.onnx", **change)
@@ -44,11 +64,13 @@ def test_config_out_of_range_is_refused(change, tmp_path):
 def test_a_report_is_aligned_text():
     table = Table(("layer", "LUTs", "share"), (("conv1", 1234, 0.5), ("conv2 longer", None, 12.345)))
     report = Report("Title", (Section("First", ("one", "two")), Section("Second", (), table)))
-    assert report.text() == ("Title\n=====\n\nFirst\n  one\n  two\n\nSecond\n"
-                             "  layer          LUTs  share\n"
-                             "  ------------  -----  -----\n"
-                             "  conv1         1,234   0.50\n"
-                             "  conv2 longer      -  12.35\n")
+    assert report.text() == (
+        "Title\n=====\n\nFirst\n  one\n  two\n\nSecond\n"
+        "  layer          LUTs  share\n"
+        "  ------------  -----  -----\n"
+        "  conv1         1,234   0.50\n"
+        "  conv2 longer      -  12.35\n"
+    )
 
 
 def test_a_table_without_rows_is_its_headings():

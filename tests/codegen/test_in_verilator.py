@@ -16,37 +16,70 @@ from lognet_fpga.ir.graph import AveragePool, MaxPool
 from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.verify.check import FREE, verify
 from lognet_fpga.verify.verdict import Verdict
-from tests.quant_models import (POOL_3X3, SPEEDS, Spec, adder_graphs, frame_cycles, make_plan, random_frames,
-                                random_graph)
+from tests.quant_models import (
+    POOL_3X3,
+    SPEEDS,
+    Spec,
+    adder_graphs,
+    frame_cycles,
+    make_plan,
+    random_frames,
+    random_graph,
+)
 from tests.shallow import shallow
 
 FRAMES = 6
 NETS = {
     "two layers": ((3, 8, 8), Spec(4), Spec(5)),
     "odd pads": ((3, 8, 7), Spec(4, odd_pad=True), Spec(5, pads=(1, 0, 0, 1))),
-    "5x5 then 1x1": ((1, 9, 7), Spec(4, (5, 5), pads=(2, 2, 2, 2), odd_pad=True),
-                     Spec(5, (1, 1), pads=(0, 0, 0, 0), pool=None)),
-    "stride, 3x3 pool": ((2, 17, 15), Spec(4, stride=(2, 2), pads=(0, 1, 1, 0), pool=None),
-                         Spec(3, (3, 2), pads=(0, 0, 0, 0), pool=POOL_3X3)),
+    "5x5 then 1x1": (
+        (1, 9, 7),
+        Spec(4, (5, 5), pads=(2, 2, 2, 2), odd_pad=True),
+        Spec(5, (1, 1), pads=(0, 0, 0, 0), pool=None),
+    ),
+    "stride, 3x3 pool": (
+        (2, 17, 15),
+        Spec(4, stride=(2, 2), pads=(0, 1, 1, 0), pool=None),
+        Spec(3, (3, 2), pads=(0, 0, 0, 0), pool=POOL_3X3),
+    ),
     "four bits": ((3, 8, 10), Spec(6, out_bits=4), Spec(9, pool=None, out_bits=4), Spec(3, out_bits=4)),
     "no pads": ((3, 10, 10), Spec(4, pads=(0, 0, 0, 0)), Spec(5, pads=(0, 0, 0, 0), pool=None)),
     "ten channels": ((10, 6, 6), Spec(12), Spec(7)),
-    "padded pools": ((3, 9, 9), Spec(4, pool=MaxPool((3, 3), (2, 2), (1, 1, 1, 1)), odd_pad=True),
-                     Spec(5, pool=MaxPool((2, 2), (2, 2), (0, 0, 1, 1)))),
-    "averages": ((2, 11, 10), Spec(4, pool=AveragePool((2, 2), (2, 2))),
-                 Spec(3, stride=(2, 1), pool=AveragePool((4, 2), (1, 2), (1, 0, 2, 1)), out_bits=4)),
+    "padded pools": (
+        (3, 9, 9),
+        Spec(4, pool=MaxPool((3, 3), (2, 2), (1, 1, 1, 1)), odd_pad=True),
+        Spec(5, pool=MaxPool((2, 2), (2, 2), (0, 0, 1, 1))),
+    ),
+    "averages": (
+        (2, 11, 10),
+        Spec(4, pool=AveragePool((2, 2), (2, 2))),
+        Spec(3, stride=(2, 1), pool=AveragePool((4, 2), (1, 2), (1, 0, 2, 1)), out_bits=4),
+    ),
     "one layer": ((1, 6, 5), Spec(1, pool=None)),
     "1x1 all": ((4, 5, 6), Spec(3, (1, 1), pads=(0, 0, 0, 0), pool=None), Spec(9, (1, 1), pads=(0, 0, 0, 0))),
-    "eight, then four bits": ((2, 9, 12), Spec(5, (3, 1), pads=(1, 0, 1, 0)),
-                              Spec(4, (1, 3), pads=(0, 1, 0, 1), pool=None, out_bits=4)),
-    "stride 2 with 2x2 pool": ((3, 16, 16), Spec(4, (5, 5), (2, 2), (2, 2, 2, 2)), Spec(6, pool=None),
-                               Spec(2, (1, 1), pads=(0, 0, 0, 0), pool=None)),
-    "pools that cut": ((5, 11, 13), Spec(3, pool=MaxPool((3, 3), (3, 3))),
-                       Spec(4, (2, 2), pads=(1, 1, 0, 0), pool=None, zeros=0.9)),
+    "eight, then four bits": (
+        (2, 9, 12),
+        Spec(5, (3, 1), pads=(1, 0, 1, 0)),
+        Spec(4, (1, 3), pads=(0, 1, 0, 1), pool=None, out_bits=4),
+    ),
+    "stride 2 with 2x2 pool": (
+        (3, 16, 16),
+        Spec(4, (5, 5), (2, 2), (2, 2, 2, 2)),
+        Spec(6, pool=None),
+        Spec(2, (1, 1), pads=(0, 0, 0, 0), pool=None),
+    ),
+    "pools that cut": (
+        (5, 11, 13),
+        Spec(3, pool=MaxPool((3, 3), (3, 3))),
+        Spec(4, (2, 2), pads=(1, 1, 0, 0), pool=None, zeros=0.9),
+    ),
 }
 QUICK = {("odd pads", "fastest"), ("four bits", "middle"), ("stride, 3x3 pool", "slowest"), ("5x5 then 1x1", "middle")}
-CASES = [pytest.param(name, speed, marks=[] if (name, speed) in QUICK else pytest.mark.slow, id=f"{name}-{speed}")
-         for name in NETS for speed in SPEEDS]
+CASES = [
+    pytest.param(name, speed, marks=[] if (name, speed) in QUICK else pytest.mark.slow, id=f"{name}-{speed}")
+    for name in NETS
+    for speed in SPEEDS
+]
 
 
 @pytest.fixture(scope="module", autouse=True)

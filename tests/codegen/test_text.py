@@ -21,8 +21,21 @@ from tests.shallow import shallow
 ROOT = Path(__file__).parents[2]
 SHA256 = "0123456789abcdef" * 4
 # Faults of synthesis or meaning; widths and unused bits are not among them.
-FATAL = ("LATCH", "MULTIDRIVEN", "UNOPTFLAT", "IMPLICIT", "PINMISSING", "BLKSEQ", "COMBDLY", "CASEINCOMPLETE",
-         "SELRANGE", "UNDRIVEN", "PROCASSWIRE", "MODMISSING", "ALWCOMBORDER")
+FATAL = (
+    "LATCH",
+    "MULTIDRIVEN",
+    "UNOPTFLAT",
+    "IMPLICIT",
+    "PINMISSING",
+    "BLKSEQ",
+    "COMBDLY",
+    "CASEINCOMPLETE",
+    "SELRANGE",
+    "UNDRIVEN",
+    "PROCASSWIRE",
+    "MODMISSING",
+    "ALWCOMBORDER",
+)
 
 
 def design(seed: int = 1):
@@ -40,10 +53,17 @@ def test_same_bytes_whatever_the_hash_seed(text, tmp_path):
     script = "from tests.codegen.test_text import design; print(design().digest)"
     runs = []
     for seed in ("1", "2"):
-        environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT),
-                       "LOGNET_CACHE": str(tmp_path / seed)}
-        runs.append(subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, env=environment, stdout=subprocess.PIPE,
-                                     text=True))
+        environment = {
+            **os.environ,
+            "PYTHONHASHSEED": seed,
+            "PYTHONPATH": str(ROOT),
+            "LOGNET_CACHE": str(tmp_path / seed),
+        }
+        runs.append(
+            subprocess.Popen(
+                [sys.executable, "-c", script], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+            )
+        )
     assert [run.communicate()[0].strip() for run in runs] == [text.digest] * 2
 
 
@@ -90,8 +110,13 @@ def test_lint(text, tmp_path, require_tool):
         (tmp_path / name).write_text(content)
     tool = find_verilator()
     names = [name for name, _ in text.files]
-    done = subprocess.run([*tool.command, "--lint-only", "-Wall", "-Wno-fatal", "--top-module", text.top, *names],
-                          cwd=tmp_path, env={**os.environ, **dict(tool.environment)}, capture_output=True, text=True)
+    done = subprocess.run(
+        [*tool.command, "--lint-only", "-Wall", "-Wno-fatal", "--top-module", text.top, *names],
+        cwd=tmp_path,
+        env={**os.environ, **dict(tool.environment)},
+        capture_output=True,
+        text=True,
+    )
     messages = done.stdout + done.stderr
     assert done.returncode == 0 and "%Error" not in messages
     found = [line for line in messages.splitlines() if (kind := re.match(r"%Warning-(\w+)", line)) and kind[1] in FATAL]

@@ -36,8 +36,17 @@ def test_empty_file(tmp_path: Path) -> None:
     assert "empty" in error_of(tmp_path / "m.onnx", ModelError).message
 
 
-@pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n" + bytes(100), b"import torch\n", b"\x00" * 64, b"\x08\x08",
-                                     b"PK\x03\x04" + bytes(50), struct.pack("<20f", *range(20))])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x89PNG\r\n\x1a\n" + bytes(100),
+        b"import torch\n",
+        b"\x00" * 64,
+        b"\x08\x08",
+        b"PK\x03\x04" + bytes(50),
+        struct.pack("<20f", *range(20)),
+    ],
+)
 def test_foreign_file(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(content)
     assert "m.onnx is not an ONNX" in error_of(tmp_path / "m.onnx", ModelError).message
@@ -46,7 +55,7 @@ def test_foreign_file(content: bytes, tmp_path: Path) -> None:
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 0.999])
 def test_truncated_file(share: float, tmp_path: Path) -> None:
     data = small_cnn().SerializeToString()
-    (tmp_path / "m.onnx").write_bytes(data[:int(len(data) * share)])
+    (tmp_path / "m.onnx").write_bytes(data[: int(len(data) * share)])
     assert "m.onnx" in error_of(tmp_path / "m.onnx", ModelError).message
 
 
@@ -108,13 +117,26 @@ def test_recurrent_and_control_flow_operators_are_all_named(tmp_path: Path) -> N
     start = ModelBuilder((3, 8, 8), batch=1).conv(4).relu().reshape(8, 1, 32)
     hidden = 4
     for op_type, gates in (("LSTM", 4), ("GRU", 3), ("RNN", 1)):
-        start.nodes.append(helper.make_node(
-            op_type, ["Reshape_2_out", start.weights(1, gates * hidden, 32), start.weights(1, gates * hidden, hidden)],
-            [f"{op_type}_out"], name=f"my_{op_type}", hidden_size=hidden))
-    branch = helper.make_graph([helper.make_node("Identity", ["LSTM_out"], ["same"])], "branch", [],
-                               [helper.make_tensor_value_info("same", TensorProto.FLOAT, [8, 1, 1, hidden])])
-    start.nodes.append(helper.make_node("If", [start.constant(np.array(True))], ["if_out"], name="my_If",
-                                        then_branch=branch, else_branch=branch))
+        start.nodes.append(
+            helper.make_node(
+                op_type,
+                ["Reshape_2_out", start.weights(1, gates * hidden, 32), start.weights(1, gates * hidden, hidden)],
+                [f"{op_type}_out"],
+                name=f"my_{op_type}",
+                hidden_size=hidden,
+            )
+        )
+    branch = helper.make_graph(
+        [helper.make_node("Identity", ["LSTM_out"], ["same"])],
+        "branch",
+        [],
+        [helper.make_tensor_value_info("same", TensorProto.FLOAT, [8, 1, 1, hidden])],
+    )
+    start.nodes.append(
+        helper.make_node(
+            "If", [start.constant(np.array(True))], ["if_out"], name="my_If", then_branch=branch, else_branch=branch
+        )
+    )
     error = error_of(save(start.model("if_out"), tmp_path), UnsupportedModelError)
     assert [line.split(" ")[0] for line in error.context] == ["my_LSTM", "my_GRU", "my_RNN", "my_If"]
 

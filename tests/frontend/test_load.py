@@ -35,15 +35,22 @@ def test_normalized_model_is_clean_opset_17_with_a_free_batch(tmp_path: Path) ->
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 17)]
     assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
     frames = np.random.default_rng(0).standard_normal((2, 3, 16, 16)).astype(np.float32)
-    wanted = np.concatenate([run_onnx(small_cnn(batch=1, opset=9), frames[i:i + 1])[0] for i in range(2)])
+    wanted = np.concatenate([run_onnx(small_cnn(batch=1, opset=9), frames[i : i + 1])[0] for i in range(2)])
     np.testing.assert_allclose(run_onnx(graph.onnx_model, frames)[0], wanted, atol=1e-5)
 
 
-@pytest.mark.parametrize("attributes", [
-    {"group": 2}, {"dilations": [2, 3], "pads": [0] * 4}, {"group": 4, "dilations": [2, 1]},
-    {"auto_pad": "SAME_UPPER", "strides": [2, 3]}, {"auto_pad": "SAME_LOWER", "strides": [2, 1]},
-    {"auto_pad": "VALID", "dilations": [2, 2]}, {"pads": [1, 0, 2, 3], "strides": [1, 2]},
-])
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"group": 2},
+        {"dilations": [2, 3], "pads": [0] * 4},
+        {"group": 4, "dilations": [2, 1]},
+        {"auto_pad": "SAME_UPPER", "strides": [2, 3]},
+        {"auto_pad": "SAME_LOWER", "strides": [2, 1]},
+        {"auto_pad": "VALID", "dilations": [2, 2]},
+        {"pads": [1, 0, 2, 3], "strides": [1, 2]},
+    ],
+)
 def test_dense_convolution_equals_onnxruntime(attributes: dict[str, object], tmp_path: Path) -> None:
     model = ModelBuilder((4, 11, 13), seed=2, batch=2).conv(8, **attributes).relu().model()
     frames = np.random.default_rng(3).standard_normal((2, 4, 11, 13)).astype(np.float32)
@@ -96,7 +103,8 @@ def test_initializers_listed_as_inputs_are_weights(tmp_path: Path) -> None:
     model = small_cnn()
     model.ir_version = 3
     model.graph.input.extend(
-        helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims) for tensor in model.graph.initializer)
+        helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims) for tensor in model.graph.initializer
+    )
     assert load(save(model, tmp_path)).input == "image"
 
 
@@ -123,8 +131,11 @@ def test_external_data_beside_the_file(tmp_path: Path) -> None:
 
 def test_model_local_functions_are_inlined(tmp_path: Path) -> None:
     model = small_cnn()
-    model.functions.append(helper.make_function(
-        "local", "Activation", ["x"], ["y"], [helper.make_node("Relu", ["x"], ["y"])], [helper.make_opsetid("", 17)]))
+    model.functions.append(
+        helper.make_function(
+            "local", "Activation", ["x"], ["y"], [helper.make_node("Relu", ["x"], ["y"])], [helper.make_opsetid("", 17)]
+        )
+    )
     model.opset_import.append(helper.make_opsetid("local", 1))
     for node in model.graph.node:
         if node.op_type == "Relu":
@@ -144,17 +155,20 @@ def _unfit(graph: Graph) -> dict[str, str]:
     return {node.op_type: node.op.problem for node in graph.nodes if isinstance(node.op, HostOp)}
 
 
-@pytest.mark.parametrize("chain, op_type, words", [
-    (lambda m: m.average_pool(2, 2, pads=[1] * 4), "AveragePool", "count_include_pad"),
-    (lambda m: m.average_pool(2, 3, ceil_mode=1), "AveragePool", "ceil_mode"),
-    (lambda m: m.pool(2, 2, dilations=[2, 2]), "MaxPool", "dilated"),
-    (lambda m: m.add("LeakyRelu"), "LeakyRelu", "Relu"),
-    (lambda m: m.add("Mul", m.weights(1, 4, 16, 16)), "Mul", "one a channel"),
-    (lambda m: m.add("Add", "image_copy"), "Add", "two computed"),
-    (lambda m: m.average_pool(3, 2), "AveragePool", "divides by 9"),
-    (lambda m: m.add("GlobalAveragePool"), "GlobalAveragePool", "whole frame"),
-    (lambda m: m.add("Clip", m.constant(np.float32(0)), m.constant(np.float32(6))), "Clip", "bounded"),
-])
+@pytest.mark.parametrize(
+    "chain, op_type, words",
+    [
+        (lambda m: m.average_pool(2, 2, pads=[1] * 4), "AveragePool", "count_include_pad"),
+        (lambda m: m.average_pool(2, 3, ceil_mode=1), "AveragePool", "ceil_mode"),
+        (lambda m: m.pool(2, 2, dilations=[2, 2]), "MaxPool", "dilated"),
+        (lambda m: m.add("LeakyRelu"), "LeakyRelu", "Relu"),
+        (lambda m: m.add("Mul", m.weights(1, 4, 16, 16)), "Mul", "one a channel"),
+        (lambda m: m.add("Add", "image_copy"), "Add", "two computed"),
+        (lambda m: m.average_pool(3, 2), "AveragePool", "divides by 9"),
+        (lambda m: m.add("GlobalAveragePool"), "GlobalAveragePool", "whole frame"),
+        (lambda m: m.add("Clip", m.constant(np.float32(0)), m.constant(np.float32(6))), "Clip", "bounded"),
+    ],
+)
 def test_what_the_fpga_cannot_take_says_why(chain, op_type: str, words: str, tmp_path: Path) -> None:
     start = ModelBuilder((3, 16, 16), seed=1).conv(4)
     start.nodes.append(helper.make_node("Tanh", [start.tensor], ["image_copy"], name="copy"))

@@ -56,8 +56,18 @@ def run(instances: object, clk, drive: Callable[[int], None], observe: Callable[
 class Source:
     """Offers beats on data, valid, ready (ready None: never refused), pausing at random; keeps an offer until taken."""
 
-    def __init__(self, beats: Sequence[int], data, valid, ready=None, *, idle: int = 0, seed: int = 1, last=None,
-                 beats_per_frame: int = 0) -> None:
+    def __init__(
+        self,
+        beats: Sequence[int],
+        data,
+        valid,
+        ready=None,
+        *,
+        idle: int = 0,
+        seed: int = 1,
+        last=None,
+        beats_per_frame: int = 0,
+    ) -> None:
         self.beats, self.data, self.valid, self.ready, self.last = list(beats), data, valid, ready, last
         self.beats_per_frame, self.pause, self.sent, self.offering = beats_per_frame, Pause(idle, seed), 0, False
         self.taken: list[int] = []  # cycle of every beat

@@ -8,8 +8,8 @@ from lognet_fpga.hw.wiring import flag, vector
 from lognet_fpga.plan.adder_graph import solve
 from lognet_fpga.plan.serial import schedule
 from lognet_fpga.plan.timing import TAP_LATENCY
-from tests.hw.bench import run
 from tests.hw.beats import digits, merge
+from tests.hw.bench import run
 from tests.shallow import shallow
 
 IN_BITS = 4
@@ -69,7 +69,11 @@ def test_matrix_times_window_plus_bias(name, digit_bits):
     assert begins == [begin + shape.latency_cycles for begin, computes, _ in slots if computes]
     modulus = 2 ** (digit_bits * n_digits)
     for begin, (_, values) in zip(begins, [(at, values) for at, computes, values in slots if computes]):
-        found = [sum((shown[begin + place] >> c * digit_bits & 2**digit_bits - 1) << digit_bits * place
-                     for place in range(n_digits))
-                 for c in range(len(matrix))]
+        found = [
+            sum(
+                (shown[begin + place] >> c * digit_bits & 2**digit_bits - 1) << digit_bits * place
+                for place in range(n_digits)
+            )
+            for c in range(len(matrix))
+        ]
         assert found == [int(total) % modulus for total in matrix @ values + bias], f"accumulators of cycle {begin}"

@@ -10,8 +10,8 @@ from lognet_fpga.hw.structure import elaborate
 from lognet_fpga.ir.graph import MaxPool
 from lognet_fpga.plan.streams import layer_format, sink_format, source_format
 from tests.hw.axil import Master, Read, Write
-from tests.hw.bench import Sink, Source, run
 from tests.hw.beats import from_beats, to_beats
+from tests.hw.bench import Sink, Source, run
 from tests.quant_models import Spec, adder_graphs, frame_cycles, make_plan, random_frames, random_graph
 from tests.shallow import shallow
 
@@ -39,8 +39,15 @@ class Bench:
 
     def source(self, frames, idle=0):
         s = self.signals
-        return Source(to_beats(self.source_format, frames), s["s_axis_tdata"], s["s_axis_tvalid"], s["s_axis_tready"],
-                      idle=idle, last=s["s_axis_tlast"], beats_per_frame=self.source_format.beats_per_frame)
+        return Source(
+            to_beats(self.source_format, frames),
+            s["s_axis_tdata"],
+            s["s_axis_tvalid"],
+            s["s_axis_tready"],
+            idle=idle,
+            last=s["s_axis_tlast"],
+            beats_per_frame=self.source_format.beats_per_frame,
+        )
 
     def sink(self, stall=0):
         s = self.signals
@@ -67,15 +74,20 @@ class Bench:
         return run(shallow(elaborate, self.top, s), s["clk"], all_inputs, all_outputs, cap)
 
     def activations(self):
-        return [from_beats(layer_format(layer, plan), beats) for layer, plan, beats in
-                zip(self.quant.layers, self.plan.layers, self.monitored)]
+        return [
+            from_beats(layer_format(layer, plan), beats)
+            for layer, plan, beats in zip(self.quant.layers, self.plan.layers, self.monitored)
+        ]
 
 
 NETS = {
     "slowest": ((1, 4, 4), Spec(2), Spec(3, (1, 1), pads=(0, 0, 0, 0), pool=None, out_bits=4)),
     "middle": ((2, 4, 5), Spec(2, odd_pad=True)),
-    "fastest": ((1, 4, 5), Spec(2, (2, 2), (2, 1), (1, 0, 0, 1), pool=None),
-                Spec(2, (1, 2), pads=(0, 0, 0, 0), pool=None)),
+    "fastest": (
+        (1, 4, 5),
+        Spec(2, (2, 2), (2, 1), (1, 0, 0, 1), pool=None),
+        Spec(2, (1, 2), pads=(0, 0, 0, 0), pool=None),
+    ),
 }
 
 
@@ -113,15 +125,21 @@ def test_two_frames(speed, idle, stall):
     assert bench.master.answers == [0x4C4F474E, 0x33221100, 0, 2, 2]
 
 
-@pytest.mark.parametrize("speed,part", [
-    pytest.param("middle", 0.3, marks=pytest.mark.slow), pytest.param("middle", 0.8, marks=pytest.mark.slow),
-    ("fastest", 0.5), ("slowest", 0.6)])
+@pytest.mark.parametrize(
+    "speed,part",
+    [
+        pytest.param("middle", 0.3, marks=pytest.mark.slow),
+        pytest.param("middle", 0.8, marks=pytest.mark.slow),
+        ("fastest", 0.5),
+        ("slowest", 0.6),
+    ],
+)
 def test_soft_reset_in_the_middle_of_a_frame(speed, part):
     """A frame is given up half way, with the sink stalled; behind the reset whole frames are right again."""
     quant, bench = bench_of(speed)
     junk, frames = random_frames(quant, 1, 8), random_frames(quant, 2, 9)
     first, second, sink = bench.source(junk), bench.source(frames), bench.sink()
-    first.beats = first.beats[:round(part * len(first.beats))]
+    first.beats = first.beats[: round(part * len(first.beats))]
     bench.master.accesses.append(Read(0x08))
     state, beats = "first", 2 * bench.sink_format.beats_per_frame
 

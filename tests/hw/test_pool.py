@@ -9,19 +9,29 @@ from lognet_fpga.ir import reference
 from lognet_fpga.ir.graph import AveragePool, MaxPool
 from lognet_fpga.ir.stream_format import StreamFormat
 from lognet_fpga.plan.timing import POOL_LATENCY
-from tests.hw.bench import Sink, Source, reset_then, run
 from tests.hw.beats import from_beats, to_beats
+from tests.hw.bench import Sink, Source, reset_then, run
 from tests.shallow import shallow
 
 
 @pytest.mark.parametrize("idle", [0, 60])
-@pytest.mark.parametrize("kernel,stride,size,channels,lanes,bits,average", [
-    ((2, 2), (2, 2), (4, 6), 3, 3, 8, True), ((4, 2), (1, 2), (6, 5), 3, 2, 4, True), ((1, 4), (1, 1), (2, 6), 2, 1, 8, True),
-    ((2, 2), (2, 2), (4, 6), 3, 3, 8, False), ((2, 2), (2, 2), (5, 7), 5, 2, 4, False),
-    ((3, 3), (2, 2), (7, 8), 2, 1, 8, False), ((2, 2), (1, 1), (3, 4), 2, 2, 8, False),
-    ((1, 2), (1, 2), (2, 5), 3, 2, 4, False), ((3, 1), (3, 1), (6, 2), 1, 1, 8, False),
-    ((2, 3), (2, 3), (2, 3), 4, 4, 4, False), ((2, 2), (3, 3), (8, 8), 1, 1, 8, False),
-    ((1, 1), (2, 2), (4, 5), 3, 1, 8, False)])
+@pytest.mark.parametrize(
+    "kernel,stride,size,channels,lanes,bits,average",
+    [
+        ((2, 2), (2, 2), (4, 6), 3, 3, 8, True),
+        ((4, 2), (1, 2), (6, 5), 3, 2, 4, True),
+        ((1, 4), (1, 1), (2, 6), 2, 1, 8, True),
+        ((2, 2), (2, 2), (4, 6), 3, 3, 8, False),
+        ((2, 2), (2, 2), (5, 7), 5, 2, 4, False),
+        ((3, 3), (2, 2), (7, 8), 2, 1, 8, False),
+        ((2, 2), (1, 1), (3, 4), 2, 2, 8, False),
+        ((1, 2), (1, 2), (2, 5), 3, 2, 4, False),
+        ((3, 1), (3, 1), (6, 2), 1, 1, 8, False),
+        ((2, 3), (2, 3), (2, 3), 4, 4, 4, False),
+        ((2, 2), (3, 3), (8, 8), 1, 1, 8, False),
+        ((1, 1), (2, 2), (4, 5), 3, 1, 8, False),
+    ],
+)
 def test_against_the_reference(idle, kernel, stride, size, channels, lanes, bits, average):
     frames = np.random.default_rng(1).integers(0, 2**bits, (2, channels, *size)).astype(np.uint8)
     expected = reference.run_pool(frames, (AveragePool if average else MaxPool)(kernel, stride))
@@ -49,8 +59,12 @@ def test_against_the_reference(idle, kernel, stride, size, channels, lanes, bits
     run(dut, clk, drive, observe, cap=5000)
     np.testing.assert_array_equal(from_beats(after, sink.beats), expected)
     # Each result comes POOL_LATENCY behind the last beat of its window.
-    ends = [(frame, r * stride[0] + kernel[0] - 1, c * stride[1] + kernel[1] - 1) for frame in range(2)
-            for r in range(expected.shape[2]) for c in range(expected.shape[3])]
+    ends = [
+        (frame, r * stride[0] + kernel[0] - 1, c * stride[1] + kernel[1] - 1)
+        for frame in range(2)
+        for r in range(expected.shape[2])
+        for c in range(expected.shape[3])
+    ]
     beats = before.beats_per_position
     places = [((frame * size[0] + r) * size[1] + c) * beats + beat for frame, r, c in ends for beat in range(beats)]
     assert sink.taken == [source.taken[place] + POOL_LATENCY for place in places]

@@ -53,17 +53,29 @@ def test_identification_and_model(pause):
 
 @pytest.mark.parametrize("pause", [0, 70])
 def test_counters(pause):
-    events = {"frame_begin": {30, 31, 40}, "frame_end": {35, 50}, "sink_stalled": set(range(30, 47)),
-              "source_idle": {33}}
-    answers, _, _ = run_accesses([Read(a) for a in (BEGUN, FINISHED, STALLS, IDLES, CYCLES, CYCLES, STATUS)], events,
-                                 pause=pause, begin=60)
+    events = {
+        "frame_begin": {30, 31, 40},
+        "frame_end": {35, 50},
+        "sink_stalled": set(range(30, 47)),
+        "source_idle": {33},
+    }
+    answers, _, _ = run_accesses(
+        [Read(a) for a in (BEGUN, FINISHED, STALLS, IDLES, CYCLES, CYCLES, STATUS)], events, pause=pause, begin=60
+    )
     assert answers[:4] == [3, 2, 17, 1]
     assert 60 - RESET_CYCLES - 5 < answers[4] < answers[5] and answers[6] == 0
 
 
 def test_status_remembers_and_is_cleared():
-    accesses = [Read(STATUS), Write(STATUS, 0), Read(STATUS), Write(STATUS, 1, strobe=0xE), Read(STATUS),
-                Write(STATUS, 1), Read(STATUS)]
+    accesses = [
+        Read(STATUS),
+        Write(STATUS, 0),
+        Read(STATUS),
+        Write(STATUS, 1, strobe=0xE),
+        Read(STATUS),
+        Write(STATUS, 1),
+        Read(STATUS),
+    ]
     answers, in_reset, _ = run_accesses(accesses, {"tlast_error": {25}}, begin=30)
     assert answers == [1, 1, 1, 0]
     assert max(in_reset) < 25
@@ -82,9 +94,18 @@ def test_soft_reset(pause):
     assert watched == sorted(watched, reverse=True) and watched[0] == 1 and watched[-1] == 0
 
 
-@pytest.mark.parametrize("access", [
-    Write(CONTROL, 0), Write(CONTROL, 0xFFFFFFFE), Write(CONTROL, 1, strobe=0xE), Write(ID, 1), Write(MODEL, 1),
-    Write(MODEL + CONTROL, 1), Write(0x800 + CONTROL, 1)])
+@pytest.mark.parametrize(
+    "access",
+    [
+        Write(CONTROL, 0),
+        Write(CONTROL, 0xFFFFFFFE),
+        Write(CONTROL, 1, strobe=0xE),
+        Write(ID, 1),
+        Write(MODEL, 1),
+        Write(MODEL + CONTROL, 1),
+        Write(0x800 + CONTROL, 1),
+    ],
+)
 def test_other_writes_do_nothing(access):
     answers, in_reset, _ = run_accesses([access, Read(CONTROL), Read(ID), Read(MODEL)], begin=30)
     assert answers == [0, 0x4C4F474E, WORDS[0]] and max(in_reset) < 30

@@ -6,14 +6,24 @@ import pytest
 from lognet_fpga.hw.requantize import RequantizeShape, requantize
 from lognet_fpga.hw.wiring import flag, vector
 from lognet_fpga.plan.timing import CAPTURE_LATENCY
-from tests.hw.bench import Pause, Sink, reset_then, run
 from tests.hw.beats import digits, merge
+from tests.hw.bench import Pause, Sink, reset_then, run
 from tests.shallow import shallow
 
 SHAPES = [  # channels, accumulator bits, digit bits, shift, out bits, channels a beat
-    (3, 14, 1, 4, 8, 3), (3, 14, 2, 5, 8, 2), (5, 14, 3, 4, 4, 2), (2, 14, 5, 3, 8, 1), (4, 14, 7, 0, 8, 4),
-    (3, 14, 14, 5, 8, 3), (2, 12, 4, 0, 4, 2), (3, 13, 13, 0, 4, 3), (2, 15, 4, 6, 8, 2), (1, 9, 2, 0, 8, 1),
-    (3, 16, 6, 11, 4, 3), (2, 13, 1, 4, 8, 2)]
+    (3, 14, 1, 4, 8, 3),
+    (3, 14, 2, 5, 8, 2),
+    (5, 14, 3, 4, 4, 2),
+    (2, 14, 5, 3, 8, 1),
+    (4, 14, 7, 0, 8, 4),
+    (3, 14, 14, 5, 8, 3),
+    (2, 12, 4, 0, 4, 2),
+    (3, 13, 13, 0, 4, 3),
+    (2, 15, 4, 6, 8, 2),
+    (1, 9, 2, 0, 8, 1),
+    (3, 16, 6, 11, 4, 3),
+    (2, 13, 1, 4, 8, 2),
+]
 
 
 @pytest.mark.parametrize("idle", [0, 60])
@@ -64,6 +74,6 @@ def test_against_the_definition(idle, channels, acc_bits, digit_bits, shift, out
         return quiet > n_digits + shape.beats + 10
 
     run(dut, clk, drive, observe, cap=8000)
-    groups = [[int(v) for v in row[first:first + lanes]] for row in expected for first in range(0, channels, lanes)]
+    groups = [[int(v) for v in row[first : first + lanes]] for row in expected for first in range(0, channels, lanes)]
     assert sink.beats == [merge(group, out_bits) for group in groups]
     assert sink.taken == [at + CAPTURE_LATENCY + beat for at in last_digits for beat in range(shape.beats)]

@@ -61,8 +61,21 @@ def test_fifo(idle, stall, depth, lag):
 def entry(beats_per_frame: int):
     clk, rst, tvalid, tready, tlast, out_valid, out_ready, begin, error = (flag() for _ in range(9))
     tdata, out_data = vector(16), vector(12)
-    dut = shallow(axis_source, clk, rst, tdata, tvalid, tready, tlast, out_data, out_valid, out_ready, begin, error,
-                      beats_per_frame=beats_per_frame)
+    dut = shallow(
+        axis_source,
+        clk,
+        rst,
+        tdata,
+        tvalid,
+        tready,
+        tlast,
+        out_data,
+        out_valid,
+        out_ready,
+        begin,
+        error,
+        beats_per_frame=beats_per_frame,
+    )
     return dut, locals()
 
 
@@ -129,8 +142,20 @@ def test_entry_tells_of_a_misplaced_tlast(wrong):
 def test_exit(idle, stall, beats_per_frame):
     clk, rst, in_valid, in_ready, tvalid, tready, tlast, end = (flag() for _ in range(8))
     in_data, tdata = vector(12), vector(16)
-    dut = shallow(axis_sink, clk, rst, in_data, in_valid, in_ready, tdata, tvalid, tready, tlast, end,
-                  beats_per_frame=beats_per_frame)
+    dut = shallow(
+        axis_sink,
+        clk,
+        rst,
+        in_data,
+        in_valid,
+        in_ready,
+        tdata,
+        tvalid,
+        tready,
+        tlast,
+        end,
+        beats_per_frame=beats_per_frame,
+    )
     beats = beats_of(8 * beats_per_frame, 12)
     source = Source(beats, in_data, in_valid, in_ready, idle=idle)
     sink = Sink(tdata, tvalid, tready, stall=stall, last=tlast)

@@ -9,8 +9,8 @@ from lognet_fpga.ir import reference
 from lognet_fpga.ir.stream_format import StreamFormat
 from lognet_fpga.plan.slots import slot_raster
 from lognet_fpga.plan.timing import TAP_LATENCY
-from tests.hw.bench import Pause, Source, reset_then, run
 from tests.hw.beats import to_beats
+from tests.hw.bench import Pause, Source, reset_then, run
 from tests.quant_models import Spec, random_layer
 from tests.shallow import shallow
 
@@ -27,8 +27,10 @@ CASES = {  # (channels, height, width), bits, lanes a beat, digit bits, ii_cycle
 }
 
 
-@pytest.mark.parametrize("idle,stall", [(0, 0), pytest.param(60, 0, marks=pytest.mark.slow),
-                                         pytest.param(0, 60, marks=pytest.mark.slow), (40, 40)])
+@pytest.mark.parametrize(
+    "idle,stall",
+    [(0, 0), pytest.param(60, 0, marks=pytest.mark.slow), pytest.param(0, 60, marks=pytest.mark.slow), (40, 40)],
+)
 @pytest.mark.parametrize("name", CASES)
 def test_every_window(name, idle, stall):
     in_shape, in_bits, lanes, digit_bits, ii_cycles, spec = CASES[name]
@@ -37,8 +39,18 @@ def test_every_window(name, idle, stall):
     channels, raster = in_shape[0], slot_raster(layer)
     form = StreamFormat(in_shape, in_bits, lanes, 64)
     in_digits = -(-in_bits // digit_bits)
-    shape = WindowShape(channels, in_bits, lanes, form.beats_per_position, digit_bits, in_digits, ii_cycles,
-                        layer.kernel, raster, tuple(int(v) for v in layer.pad_value))
+    shape = WindowShape(
+        channels,
+        in_bits,
+        lanes,
+        form.beats_per_position,
+        digit_bits,
+        in_digits,
+        ii_cycles,
+        layer.kernel,
+        raster,
+        tuple(int(v) for v in layer.pad_value),
+    )
     frames = rng.integers(0, 2**in_bits, (FRAMES, *in_shape)).astype(np.uint8)
 
     clk, rst, in_valid, in_ready, room, start, compute, blank = (flag() for _ in range(8))
@@ -69,10 +81,14 @@ def test_every_window(name, idle, stall):
     computing = [at for at, computes in slots if computes]
     assert len(computing) == len(windows) == raster.computing * FRAMES
     for at, expected in zip(computing, windows):
-        digits = shown[at + TAP_LATENCY:at + TAP_LATENCY + in_digits]
-        found = [sum((digit >> lane * digit_bits & 2**digit_bits - 1) << digit_bits * place
-                     for place, digit in enumerate(digits))
-                 for lane in range(len(expected))]
+        digits = shown[at + TAP_LATENCY : at + TAP_LATENCY + in_digits]
+        found = [
+            sum(
+                (digit >> lane * digit_bits & 2**digit_bits - 1) << digit_bits * place
+                for place, digit in enumerate(digits)
+            )
+            for lane in range(len(expected))
+        ]
         assert found == expected.tolist(), f"slot that started in cycle {at}"
         assert rooms[at - 1]
     # Between slots the taps are zero, which extends the unsigned inputs to the accumulators' width.

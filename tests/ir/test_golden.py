@@ -15,8 +15,15 @@ from lognet_fpga.ir.quant import QuantGraph, QuantLayer
 POOLS = (None, MaxPool((2, 2), (2, 2)), MaxPool((3, 3), (2, 2)))
 
 
-def random_layer(rng: np.random.Generator, name: str, in_shape: tuple[int, int, int], in_bits: int, kernel: int,
-                 pool: MaxPool | None, stride: tuple[int, int] = (1, 1)) -> QuantLayer:
+def random_layer(
+    rng: np.random.Generator,
+    name: str,
+    in_shape: tuple[int, int, int],
+    in_bits: int,
+    kernel: int,
+    pool: MaxPool | None,
+    stride: tuple[int, int] = (1, 1),
+) -> QuantLayer:
     outs, ins = int(rng.integers(2, 9)), in_shape[0]
     field = rng.integers(0, 8, (outs, ins, kernel, kernel))
     codes = np.where(field == 0, 0, 1 << np.maximum(field - 1, 0)) * rng.choice([-1, 1], field.shape)
@@ -24,12 +31,22 @@ def random_layer(rng: np.random.Generator, name: str, in_shape: tuple[int, int, 
     out_bits = int(rng.choice([4, 8]))
     typical = 2**in_bits * 30 * (ins * kernel * kernel) ** 0.5 * 4
     return QuantLayer(
-        name=name, in_shape=in_shape, in_bits=in_bits, out_bits=out_bits, codes=codes.astype(np.int8),
-        channel_shift=channel_shift.astype(np.int64), bias=rng.integers(-typical / 4, typical, outs),
-        shift=max(0, int(np.log2(typical)) - out_bits + 1), stride=stride,
+        name=name,
+        in_shape=in_shape,
+        in_bits=in_bits,
+        out_bits=out_bits,
+        codes=codes.astype(np.int8),
+        channel_shift=channel_shift.astype(np.int64),
+        bias=rng.integers(-typical / 4, typical, outs),
+        shift=max(0, int(np.log2(typical)) - out_bits + 1),
+        stride=stride,
         pads=tuple(int(value) for value in rng.integers(0, kernel // 2 + 1, 4)),
-        pad_value=rng.integers(0, 2**in_bits, ins) * int(rng.integers(0, 2)), pool=pool,
-        alpha=np.ones(outs), out_scale=np.ones(outs), nmse=0.0)
+        pad_value=rng.integers(0, 2**in_bits, ins) * int(rng.integers(0, 2)),
+        pool=pool,
+        alpha=np.ones(outs),
+        out_scale=np.ones(outs),
+        nmse=0.0,
+    )
 
 
 def random_graph(seed: int) -> QuantGraph:
@@ -79,9 +96,18 @@ def test_extreme_products_do_not_saturate(sign: int) -> None:
     codes = np.full(layer.codes.shape, 64 * sign, np.int8)
     total = 16 * 9 * 255 * 64
     bias = np.full(len(codes), 0 if sign > 0 else total + 77 * 2**16)
-    layer = QuantLayer(**{**vars(layer), "codes": codes, "channel_shift": np.zeros(len(codes), np.int64),
-                          "bias": bias, "shift": 16, "out_bits": 8, "pads": (0, 0, 0, 0)})
-    found, = run_golden(QuantGraph("extreme", (16, 5, 5), (layer,)), np.full((1, 16, 5, 5), 255, np.uint8))
+    layer = QuantLayer(
+        **{
+            **vars(layer),
+            "codes": codes,
+            "channel_shift": np.zeros(len(codes), np.int64),
+            "bias": bias,
+            "shift": 16,
+            "out_bits": 8,
+            "pads": (0, 0, 0, 0),
+        }
+    )
+    (found,) = run_golden(QuantGraph("extreme", (16, 5, 5), (layer,)), np.full((1, 16, 5, 5), 255, np.uint8))
     assert np.all(found == (total >> 16 if sign > 0 else 77))
 
 
@@ -91,7 +117,7 @@ def test_model_is_standard_onnx() -> None:
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 17)]
 
 
-@pytest.mark.parametrize("change", [{"bias": 2**31}, {"bias": -2**31 - 1}, {"shift": 31}, {"channel_shift": 30}])
+@pytest.mark.parametrize("change", [{"bias": 2**31}, {"bias": -(2**31) - 1}, {"shift": 31}, {"channel_shift": 30}])
 def test_sums_beyond_32_bits_are_refused(change: dict[str, int]) -> None:
     layer = random_layer(np.random.default_rng(0), "conv1", (4, 8, 8), 8, 3, None)
     values = {name: value if name == "shift" else np.full(len(layer.codes), value) for name, value in change.items()}

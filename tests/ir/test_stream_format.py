@@ -26,9 +26,19 @@ def test_bits_that_cross_bytes():
     assert StreamFormat((3, 1, 1), 5, 3, 16).pack(frame[None]).ravel().tolist() == expected
 
 
-@pytest.mark.parametrize("bits,channels,lanes,tdata", [
-    (8, 3, 3, 32), (8, 1, 1, 8), (4, 7, 2, 8), (4, 5, 5, 32), (8, 9, 4, 32), (1, 10, 3, 8), (5, 3, 2, 16),
-    (8, 17, 17, 256)])
+@pytest.mark.parametrize(
+    "bits,channels,lanes,tdata",
+    [
+        (8, 3, 3, 32),
+        (8, 1, 1, 8),
+        (4, 7, 2, 8),
+        (4, 5, 5, 32),
+        (8, 9, 4, 32),
+        (1, 10, 3, 8),
+        (5, 3, 2, 16),
+        (8, 17, 17, 256),
+    ],
+)
 def test_round_trip(bits, channels, lanes, tdata):
     form = StreamFormat((channels, 3, 4), bits, lanes, tdata)
     frames = np.random.default_rng(channels).integers(0, 2**bits, (5, channels, 3, 4)).astype(np.uint8)
@@ -37,6 +47,10 @@ def test_round_trip(bits, channels, lanes, tdata):
     np.testing.assert_array_equal(form.unpack(beats), frames)
     # Against arithmetic on whole beats.
     values = [sum(int(byte) << 8 * i for i, byte in enumerate(beat)) for beat in beats[2]]
-    expected = [sum(int(frames[2, c, y, x]) << bits * (c % lanes) for c in range(first, min(first + lanes, channels)))
-                for y in range(3) for x in range(4) for first in range(0, channels, lanes)]
+    expected = [
+        sum(int(frames[2, c, y, x]) << bits * (c % lanes) for c in range(first, min(first + lanes, channels)))
+        for y in range(3)
+        for x in range(4)
+        for first in range(0, channels, lanes)
+    ]
     assert values == expected

@@ -36,7 +36,7 @@ def check_equal(model: onnx.ModelProto, folder: Path, fpga_layers: int = 3, batc
         stated.dim_param, fixed = "N", 0
     frames = np.random.default_rng(1).standard_normal((batch, *graph.input_shape)).astype(np.float32)
     step = fixed or batch
-    wanted = np.concatenate([run_onnx(model, frames[at:at + step])[0] for at in range(0, batch, step)])
+    wanted = np.concatenate([run_onnx(model, frames[at : at + step])[0] for at in range(0, batch, step)])
     activations = run_float_layers(split, frames)
     assert [value.shape[1:] for value in activations] == [layer.out_shape for layer in split.layers]
     assert split.cut_shape == split.layers[-1].out_shape
@@ -64,42 +64,96 @@ def batch_norm_after_conv() -> ModelBuilder:
 
 
 def batch_norm_between_pool_and_relu() -> ModelBuilder:
-    return (chain().conv(8).pool().batch_norm(positive=True).relu().conv(8).pool().relu().conv(12).relu().pool()
-            .flatten().gemm(12 * 4))
+    return (
+        chain()
+        .conv(8)
+        .pool()
+        .batch_norm(positive=True)
+        .relu()
+        .conv(8)
+        .pool()
+        .relu()
+        .conv(12)
+        .relu()
+        .pool()
+        .flatten()
+        .gemm(12 * 4)
+    )
 
 
 def batch_norm_after_relu() -> ModelBuilder:
     """Scaling behind a ReLU, carried over a pool into an unpadded convolution."""
-    return (chain().conv(8).relu().batch_norm(positive=True).pool().conv(8, pads=[0] * 4).relu().batch_norm()
-            .conv(12, pads=[0] * 4).relu().flatten().gemm(12 * 16))
+    return (
+        chain()
+        .conv(8)
+        .relu()
+        .batch_norm(positive=True)
+        .pool()
+        .conv(8, pads=[0] * 4)
+        .relu()
+        .batch_norm()
+        .conv(12, pads=[0] * 4)
+        .relu()
+        .flatten()
+        .gemm(12 * 16)
+    )
 
 
 def batch_norm_after_relu_padded() -> ModelBuilder:
     """Zero to the second convolution is a positive activation: a negative offset."""
-    return (chain().conv(8).relu().batch_norm(positive=True, offset=(-2, -1)).conv(8).relu()
-            .conv(12).relu().flatten().gemm(12 * 256))
+    return (
+        chain()
+        .conv(8)
+        .relu()
+        .batch_norm(positive=True, offset=(-2, -1))
+        .conv(8)
+        .relu()
+        .conv(12)
+        .relu()
+        .flatten()
+        .gemm(12 * 256)
+    )
 
 
 def asymmetric_strides() -> ModelBuilder:
-    return (chain().conv(8, 5, strides=[2, 1], pads=[1, 2, 0, 2]).relu().conv(8, 1).relu().pool(3, 2)
-            .conv(12, pads=[2, 0, 0, 1]).relu().flatten().gemm(12 * 3 * 6))
+    return (
+        chain()
+        .conv(8, 5, strides=[2, 1], pads=[1, 2, 0, 2])
+        .relu()
+        .conv(8, 1)
+        .relu()
+        .pool(3, 2)
+        .conv(12, pads=[2, 0, 0, 1])
+        .relu()
+        .flatten()
+        .gemm(12 * 3 * 6)
+    )
 
 
 def same_padding(kind: str) -> ModelBuilder:
-    return (chain().conv(8, 4, auto_pad=kind).relu().conv(8, strides=[2, 2], auto_pad=kind).relu().pool(auto_pad=kind)
-            .conv(12, auto_pad="VALID").relu().flatten().gemm(12 * 4))
+    return (
+        chain()
+        .conv(8, 4, auto_pad=kind)
+        .relu()
+        .conv(8, strides=[2, 2], auto_pad=kind)
+        .relu()
+        .pool(auto_pad=kind)
+        .conv(12, auto_pad="VALID")
+        .relu()
+        .flatten()
+        .gemm(12 * 4)
+    )
 
 
 CHAINS = {
     "batch_norm_after_conv": batch_norm_after_conv,
     "batch_norm_first": lambda: _cnn_after(chain().batch_norm()).flatten().gemm(48),
-    "sub_div_first": lambda: _cnn_after(
-        chain().per_channel("Sub", 0.3, 0.6).per_channel("Div", 0.2, 0.4)).flatten().gemm(48),
-    "mul_add_first": lambda: _cnn_after(
-        chain().per_channel("Mul", 1, 3).per_channel("Add", -2, 2)).flatten().gemm(48),
+    "sub_div_first": lambda: (
+        _cnn_after(chain().per_channel("Sub", 0.3, 0.6).per_channel("Div", 0.2, 0.4)).flatten().gemm(48)
+    ),
+    "mul_add_first": lambda: _cnn_after(chain().per_channel("Mul", 1, 3).per_channel("Add", -2, 2)).flatten().gemm(48),
     "constant_minus_frame": lambda: _cnn_after(chain().per_channel("Sub", 0.5, 1, first=True)).flatten().gemm(48),
-    "scalar_first": lambda: _cnn_after(
-        (start := chain()).add("Mul", start.constant(np.float32(2)))).flatten().gemm(48),
+    "scalar_first": lambda: _cnn_after((start := chain()).add("Mul", start.constant(np.float32(2)))).flatten().gemm(48),
     "batch_norm_between_pool_and_relu": batch_norm_between_pool_and_relu,
     "batch_norm_after_relu": batch_norm_after_relu,
     "batch_norm_after_relu_padded": batch_norm_after_relu_padded,
@@ -108,19 +162,67 @@ CHAINS = {
     "softmax_tail": lambda: _cnn_after(chain()).flatten().gemm(48).add("Softmax"),
     "no_tail": lambda: _cnn_after(chain()),
     "grouped": lambda: chain().conv(8).relu().conv(8, group=4).relu().conv(12, group=2).relu().flatten().gemm(3072),
-    "dilated": lambda: chain().conv(8, dilations=[2, 2], pads=[2] * 4).relu().conv(8, dilations=[1, 2]).relu()
-    .conv(12).relu().flatten().gemm(12 * 16 * 14),
+    "dilated": lambda: (
+        chain()
+        .conv(8, dilations=[2, 2], pads=[2] * 4)
+        .relu()
+        .conv(8, dilations=[1, 2])
+        .relu()
+        .conv(12)
+        .relu()
+        .flatten()
+        .gemm(12 * 16 * 14)
+    ),
     "same_upper": lambda: same_padding("SAME_UPPER"),
     "same_lower": lambda: same_padding("SAME_LOWER"),
     "asymmetric_strides": asymmetric_strides,
-    "dropout": lambda: chain().conv(8).relu().dropout().pool().conv(8).dropout().relu().conv(12).relu().dropout()
-    .flatten().dropout().gemm(12 * 64),
-    "padded_pools": lambda: chain().conv(8).relu().pool(3, 2, pads=[1] * 4).conv(8).pool(3, 2, ceil_mode=1).relu().conv(12).relu()
-    .pool(2, 1, pads=[0, 1, 1, 0]).flatten().gemm(12 * 16),
-    "average_pools": lambda: chain().conv(8).relu().average_pool().conv(8).relu()
-    .average_pool(4, 2, pads=[1] * 4, count_include_pad=1).conv(12).relu().pool().flatten().gemm(12 * 4),
-    "host_pool_of_other_kind": lambda: chain().conv(8).relu().conv(8).relu().conv(12).relu()
-    .add("GlobalAveragePool").flatten().gemm(12),
+    "dropout": lambda: (
+        chain()
+        .conv(8)
+        .relu()
+        .dropout()
+        .pool()
+        .conv(8)
+        .dropout()
+        .relu()
+        .conv(12)
+        .relu()
+        .dropout()
+        .flatten()
+        .dropout()
+        .gemm(12 * 64)
+    ),
+    "padded_pools": lambda: (
+        chain()
+        .conv(8)
+        .relu()
+        .pool(3, 2, pads=[1] * 4)
+        .conv(8)
+        .pool(3, 2, ceil_mode=1)
+        .relu()
+        .conv(12)
+        .relu()
+        .pool(2, 1, pads=[0, 1, 1, 0])
+        .flatten()
+        .gemm(12 * 16)
+    ),
+    "average_pools": lambda: (
+        chain()
+        .conv(8)
+        .relu()
+        .average_pool()
+        .conv(8)
+        .relu()
+        .average_pool(4, 2, pads=[1] * 4, count_include_pad=1)
+        .conv(12)
+        .relu()
+        .pool()
+        .flatten()
+        .gemm(12 * 4)
+    ),
+    "host_pool_of_other_kind": lambda: (
+        chain().conv(8).relu().conv(8).relu().conv(12).relu().add("GlobalAveragePool").flatten().gemm(12)
+    ),
 }
 
 

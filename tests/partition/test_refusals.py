@@ -42,27 +42,49 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     assert error.works == 1 and "2 nodes" in error.message
 
 
-@pytest.mark.parametrize("build, culprit, works", [
-    (lambda m: m.conv(4).conv(4).relu().conv(4).relu(), "Conv_0 .*no Relu", 0),
-    (lambda m: m.conv(4).relu().conv(4).relu().conv(4).flatten(), "Flatten_5 .*Relu of Conv_4", 2),
-    (lambda m: m.conv(4).relu().conv(4).relu().conv(4), "Conv_4 .*no Relu follows", 2),
-    (lambda m: m.conv(4).relu().conv(4).relu().conv(4).add("Sigmoid"), "Sigmoid_5 .*only activation", 2),
-    (lambda m: m.conv(4).relu().batch_norm(positive=True, offset=(0.5, 1)).conv(4).relu().conv(4).relu(),
-     "Conv_3 .*negative activation", 1),
-    (lambda m: m.conv(4).relu().pool().pool().conv(4).relu().conv(4).relu(), "MaxPool_3 .*second pool", 1),
-    (lambda m: m.conv(4).average_pool().relu().conv(4).relu().conv(4).relu(), "AveragePool_1 .*before the Relu", 0),
-    (lambda m: m.conv(4).relu().per_channel("Mul", -2, -1).pool().conv(4, pads=[0] * 4).relu().conv(4).relu(),
-     "MaxPool_3 .*negative", 1),
-    (lambda m: m.conv(4).relu().per_channel("Add", 1, 2).relu().conv(4, pads=[0] * 4).relu().conv(4).relu(),
-     "Relu_3 .*another Relu", 1),
-    (lambda m: m.conv(4).relu().conv(4, 1, pads=[1, 0, 0, 0]).relu().conv(4).relu(), "Conv_2 .*padding is not smaller", 1),
-    (lambda m: m.pool().conv(4).relu().conv(4).relu().conv(4).relu(), "MaxPool_0 .*before the first", 0),
-    (lambda m: m.relu().conv(4).relu().conv(4).relu().conv(4).relu(), "Relu_0 .*before the first", 0),
-    (lambda m: m.add("Sub", m.constant(np.ones((3, 16, 16), np.float32))).conv(4).relu().conv(4).relu().conv(4).relu(),
-     r"Sub_0 .*\[3, 16, 16\]", 0),
-])
-def test_problem_names_the_node(build: Callable[[ModelBuilder], ModelBuilder], culprit: str, works: int,
-                                tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "build, culprit, works",
+    [
+        (lambda m: m.conv(4).conv(4).relu().conv(4).relu(), "Conv_0 .*no Relu", 0),
+        (lambda m: m.conv(4).relu().conv(4).relu().conv(4).flatten(), "Flatten_5 .*Relu of Conv_4", 2),
+        (lambda m: m.conv(4).relu().conv(4).relu().conv(4), "Conv_4 .*no Relu follows", 2),
+        (lambda m: m.conv(4).relu().conv(4).relu().conv(4).add("Sigmoid"), "Sigmoid_5 .*only activation", 2),
+        (
+            lambda m: m.conv(4).relu().batch_norm(positive=True, offset=(0.5, 1)).conv(4).relu().conv(4).relu(),
+            "Conv_3 .*negative activation",
+            1,
+        ),
+        (lambda m: m.conv(4).relu().pool().pool().conv(4).relu().conv(4).relu(), "MaxPool_3 .*second pool", 1),
+        (lambda m: m.conv(4).average_pool().relu().conv(4).relu().conv(4).relu(), "AveragePool_1 .*before the Relu", 0),
+        (
+            lambda m: m.conv(4).relu().per_channel("Mul", -2, -1).pool().conv(4, pads=[0] * 4).relu().conv(4).relu(),
+            "MaxPool_3 .*negative",
+            1,
+        ),
+        (
+            lambda m: m.conv(4).relu().per_channel("Add", 1, 2).relu().conv(4, pads=[0] * 4).relu().conv(4).relu(),
+            "Relu_3 .*another Relu",
+            1,
+        ),
+        (
+            lambda m: m.conv(4).relu().conv(4, 1, pads=[1, 0, 0, 0]).relu().conv(4).relu(),
+            "Conv_2 .*padding is not smaller",
+            1,
+        ),
+        (lambda m: m.pool().conv(4).relu().conv(4).relu().conv(4).relu(), "MaxPool_0 .*before the first", 0),
+        (lambda m: m.relu().conv(4).relu().conv(4).relu().conv(4).relu(), "Relu_0 .*before the first", 0),
+        (
+            lambda m: (
+                m.add("Sub", m.constant(np.ones((3, 16, 16), np.float32))).conv(4).relu().conv(4).relu().conv(4).relu()
+            ),
+            r"Sub_0 .*\[3, 16, 16\]",
+            0,
+        ),
+    ],
+)
+def test_problem_names_the_node(
+    build: Callable[[ModelBuilder], ModelBuilder], culprit: str, works: int, tmp_path: Path
+) -> None:
     error = refusal(build(chain()), tmp_path)
     assert len(error.context) == 1
     assert re.match(culprit, error.context[0])
@@ -122,10 +144,13 @@ def test_every_node_has_a_placement_with_a_reason(tmp_path: Path) -> None:
     split = partition(graph, 2)
     assert [place.node for place in split.placements] == [node.name for node in graph.nodes]
     assert [(place.where, place.reason) for place in split.placements] == [
-        ("FPGA", "folded into conv1"), *[("FPGA", "conv layer 1 of 2")] * 3, *[("FPGA", "conv layer 2 of 2")] * 3,
+        ("FPGA", "folded into conv1"),
+        *[("FPGA", "conv layer 1 of 2")] * 3,
+        *[("FPGA", "conv layer 2 of 2")] * 3,
         *[("host", "after the cut behind conv layer 2, the last one asked for")] * 3,
         ("host", "after the cut; it ends the two-dimensional frame"),
-        ("host", "after the cut; fully connected layers run on the host")]
+        ("host", "after the cut; fully connected layers run on the host"),
+    ]
     assert split.layers[0].nodes == ("BatchNormalization_0", "Conv_1", "Relu_2", "MaxPool_3")
     assert split.cut == "MaxPool_6_out" and split.cut_shape == (4, 4, 4)
 

@@ -24,10 +24,17 @@ def with_zero_rows(seed: int) -> np.ndarray:
 
 
 MATRICES = {
-    "random": log2_matrix(1, 5, 9, 0.5), "dense": log2_matrix(2, 8, 8, 0.0), "sparse": log2_matrix(3, 12, 30, 0.9),
-    "tall": log2_matrix(4, 20, 2, 0.3), "zero rows": with_zero_rows(5), "all zero": np.zeros((3, 4), int),
-    "one nonzero": np.diag([0, 0, -8, 0]), "one by one": np.array([[-64]]), "one": np.array([[1]]),
-    "negative rows": -np.abs(log2_matrix(6, 4, 7, 0.3)), "equal rows": np.tile(log2_matrix(7, 1, 9, 0.2), (4, 1)),
+    "random": log2_matrix(1, 5, 9, 0.5),
+    "dense": log2_matrix(2, 8, 8, 0.0),
+    "sparse": log2_matrix(3, 12, 30, 0.9),
+    "tall": log2_matrix(4, 20, 2, 0.3),
+    "zero rows": with_zero_rows(5),
+    "all zero": np.zeros((3, 4), int),
+    "one nonzero": np.diag([0, 0, -8, 0]),
+    "one by one": np.array([[-64]]),
+    "one": np.array([[1]]),
+    "negative rows": -np.abs(log2_matrix(6, 4, 7, 0.3)),
+    "equal rows": np.tile(log2_matrix(7, 1, 9, 0.2), (4, 1)),
     "opposite rows": np.vstack([log2_matrix(8, 1, 9, 0.2) * sign for sign in (1, -1, 2, -4)]),
     "any integers": np.random.default_rng(9).integers(-100, 101, (4, 6)),
 }
@@ -70,8 +77,9 @@ def test_normal_form(solver, name):
 def test_node_ranges_hold(solver, name):
     matrix = MATRICES[name]
     graph = solve(matrix, 4)
-    nodes = dataclasses.replace(graph, outputs=tuple(
-        adder_graph.Output(node, 0, False) for node in range(graph.inputs + len(graph.adders))))
+    nodes = dataclasses.replace(
+        graph, outputs=tuple(adder_graph.Output(node, 0, False) for node in range(graph.inputs + len(graph.adders)))
+    )
     # All corners of a cube come close enough: random ones here.
     x = np.random.default_rng(2).choice([0, 15], (graph.inputs, 400))
     values = nodes.evaluate(x)

@@ -15,13 +15,21 @@ from tests.quant_models import POOL_2X2, POOL_3X3, Spec, random_layer
 PLAIN = Spec(2, (1, 1), pads=(0, 0, 0, 0), pool=None)
 
 
-def timing(spec: Spec, size: tuple[int, int], ii_cycles: int, in_digits: int = 1, in_beats: int = 1, out_beats: int = 1,
-           result_cycles: int = 11) -> LayerTiming:
+def timing(
+    spec: Spec,
+    size: tuple[int, int],
+    ii_cycles: int,
+    in_digits: int = 1,
+    in_beats: int = 1,
+    out_beats: int = 1,
+    result_cycles: int = 11,
+) -> LayerTiming:
     layer = random_layer(np.random.default_rng(1), "conv1", (1, *size), 8, spec)
     _, rows, cols = layer.conv_shape
     pool = None if spec.pool is None else (spec.pool.kernel, spec.pool.stride)
-    return LayerTiming(slot_raster(layer), ii_cycles, in_digits, in_beats, out_beats, result_cycles, rows, cols, pool,
-                       None, 0)
+    return LayerTiming(
+        slot_raster(layer), ii_cycles, in_digits, in_beats, out_beats, result_cycles, rows, cols, pool, None, 0
+    )
 
 
 @pytest.mark.parametrize("ii_cycles,out_beats", [(1, 1), (2, 1), (7, 1), (7, 4), (3, 3)])
@@ -40,8 +48,16 @@ def test_a_slow_entry_sets_the_pace(in_beats):
 
 
 @pytest.mark.parametrize("ii_cycles,in_digits", [(9, 4), (12, 1), (4, 4)])
-@pytest.mark.parametrize("spec", [Spec(2, pool=None), Spec(2), Spec(2, stride=(2, 2), pads=(0, 1, 1, 0), pool=None),
-                                  Spec(2, (5, 5), pads=(2, 2, 2, 2), pool=POOL_3X3)], ids=str)
+@pytest.mark.parametrize(
+    "spec",
+    [
+        Spec(2, pool=None),
+        Spec(2),
+        Spec(2, stride=(2, 2), pads=(0, 1, 1, 0), pool=None),
+        Spec(2, (5, 5), pads=(2, 2, 2, 2), pool=POOL_3X3),
+    ],
+    ids=str,
+)
 def test_padding_and_shifts_take_their_digits(spec, ii_cycles, in_digits):
     layer = timing(spec, (7, 8), ii_cycles, in_digits)
     _, rows, cols = random_layer(np.random.default_rng(1), "conv1", (1, 7, 8), 8, spec).conv_shape

@@ -17,10 +17,16 @@ SEEDS = (1, 2, 3)
 @pytest.fixture(scope="module", params=SEEDS)
 def model(request):
     """(quant, adder graphs) of a small net."""
-    nets = {1: ((3, 8, 8), Spec(4), Spec(6)),
-            2: ((2, 9, 10), Spec(5, stride=(2, 2), pool=None), Spec(7, pool=None, out_bits=4)),
-            3: ((1, 12, 12), Spec(3, (5, 5), pads=(2, 2, 2, 2), odd_pad=True), Spec(4),
-                Spec(8, (1, 1), pads=(0, 0, 0, 0), pool=None))}
+    nets = {
+        1: ((3, 8, 8), Spec(4), Spec(6)),
+        2: ((2, 9, 10), Spec(5, stride=(2, 2), pool=None), Spec(7, pool=None, out_bits=4)),
+        3: (
+            (1, 12, 12),
+            Spec(3, (5, 5), pads=(2, 2, 2, 2), odd_pad=True),
+            Spec(4),
+            Spec(8, (1, 1), pads=(0, 0, 0, 0), pool=None),
+        ),
+    }
     shape, *specs = nets[request.param]
     quant = random_graph(request.param, shape, *specs)
     return quant, adder_graphs(quant)

@@ -19,8 +19,9 @@ def accumulator_bits(matrix: np.ndarray, in_bits: int) -> int:
     return max(int(high).bit_length(), int(-low).bit_length()) + 1
 
 
-def simulate(graph: AdderGraph, plan: SerialSchedule, slots: list[tuple[int, np.ndarray]],
-             seed: int) -> list[list[int]]:
+def simulate(
+    graph: AdderGraph, plan: SerialSchedule, slots: list[tuple[int, np.ndarray]], seed: int
+) -> list[list[int]]:
     """Outputs of every slot, as integers modulo 2**(digit_bits * n_digits), before their sign.
 
     slots: (first cycle, inputs).  An adder is one full adder a bit and a carry register, whose content is random
@@ -37,8 +38,10 @@ def simulate(graph: AdderGraph, plan: SerialSchedule, slots: list[tuple[int, np.
                 for bit in range(width):
                     wires[node][bit][time] = int(value) >> ((time - begin) * width + bit) & 1
     carries = [int(carry) for carry in rng.integers(0, 2, len(graph.adders))]
-    operands = [[plan.operand(adder.a, adder.shift_a, begin), plan.operand(adder.b, adder.shift_b, begin)]
-                for adder, begin in zip(graph.adders, plan.start)]
+    operands = [
+        [plan.operand(adder.a, adder.shift_a, begin), plan.operand(adder.b, adder.shift_b, begin)]
+        for adder, begin in zip(graph.adders, plan.start)
+    ]
 
     def read(operand, time: int, begin: int) -> list[int]:
         """The operand's bits in cycle `time` at an adder that starts at `begin`."""
@@ -79,8 +82,9 @@ def expected(graph: AdderGraph, matrix: np.ndarray, values: np.ndarray, modulus:
     return [(-int(total) if out.negate else int(total)) % modulus for out, total in zip(graph.outputs, matrix @ values)]
 
 
-@pytest.mark.parametrize("name", ["random", "zero rows", "one nonzero", "negative rows", "opposite rows", "all zero",
-                                  "any integers"])
+@pytest.mark.parametrize(
+    "name", ["random", "zero rows", "one nonzero", "negative rows", "opposite rows", "all zero", "any integers"]
+)
 def test_every_digit_width(name):
     matrix = MATRICES[name]
     graph = solve(matrix, IN_BITS)

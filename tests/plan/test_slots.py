@@ -12,9 +12,11 @@ from tests.quant_models import Spec, random_layer
 FRAMES = 3
 PAD = -1
 CASES = {
-    "3x3": (Spec(1), (5, 6)), "no pads": (Spec(1, pads=(0, 0, 0, 0)), (5, 6)),
+    "3x3": (Spec(1), (5, 6)),
+    "no pads": (Spec(1, pads=(0, 0, 0, 0)), (5, 6)),
     "1x1": (Spec(1, (1, 1), pads=(0, 0, 0, 0)), (3, 2)),
-    "5x5": (Spec(1, (5, 5), pads=(2, 2, 2, 2)), (6, 5)), "5x3 few pads": (Spec(1, (5, 3), pads=(1, 0, 2, 1)), (7, 4)),
+    "5x5": (Spec(1, (5, 5), pads=(2, 2, 2, 2)), (6, 5)),
+    "5x3 few pads": (Spec(1, (5, 3), pads=(1, 0, 2, 1)), (7, 4)),
     "stride 2": (Spec(1, stride=(2, 2)), (7, 8)),
     "stride 2 asymmetric": (Spec(1, stride=(2, 2), pads=(0, 0, 1, 1)), (8, 6)),
     "stride 2x1": (Spec(1, (3, 2), (2, 1), (1, 1, 0, 0)), (6, 5)),
@@ -59,8 +61,9 @@ def test_every_window(name):
     kernel_h, kernel_w = layer.kernel
     found = []
     for end in np.flatnonzero(computing):
-        places = [end - (kernel_h - 1 - ky) * width - (kernel_w - 1 - kx)
-                  for ky in range(kernel_h) for kx in range(kernel_w)]
+        places = [
+            end - (kernel_h - 1 - ky) * width - (kernel_w - 1 - kx) for ky in range(kernel_h) for kx in range(kernel_w)
+        ]
         assert min(places) >= 0
         found.append([stream[place] for place in places])
     labels = np.arange(FRAMES)[:, None, None, None] * 1000 + np.arange(rows * cols).reshape(1, 1, rows, cols)

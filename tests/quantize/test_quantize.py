@@ -23,7 +23,7 @@ def smooth_frames(count: int, seed: int, shape: tuple[int, int, int] = (3, 16, 1
     """Noise blurred over 3x3 pixels, stretched to the whole range: neighbours are alike, as in images."""
     rng = np.random.default_rng(seed)
     noise = rng.normal(size=(count, shape[0], shape[1] + 2, shape[2] + 2))
-    blurred = sum(noise[:, :, y:y + shape[1], x:x + shape[2]] for y in range(3) for x in range(3)) / 3
+    blurred = sum(noise[:, :, y : y + shape[1], x : x + shape[2]] for y in range(3) for x in range(3)) / 3
     return np.clip(np.rint(128 + 60 * blurred), 0, 255).astype(np.uint8)
 
 
@@ -43,8 +43,10 @@ def relative_errors(quant: QuantGraph, seed: int, frames: np.ndarray) -> list[fl
     """Root mean square of error against float, over that of float, layer by layer."""
     float_values = run_onnx(small_cnn_with_layers(seed), model_input(frames))
     golden = run_onnx(golden_onnx(quant), frames)
-    return [float(np.sqrt(np.mean((got * layer.out_scale.reshape(1, -1, 1, 1) - value) ** 2) / np.mean(value**2)))
-            for layer, got, value in zip(quant.layers, golden, float_values)]
+    return [
+        float(np.sqrt(np.mean((got * layer.out_scale.reshape(1, -1, 1, 1) - value) ** 2) / np.mean(value**2)))
+        for layer, got, value in zip(quant.layers, golden, float_values)
+    ]
 
 
 def small_cnn_with_layers(seed: int):
@@ -57,8 +59,10 @@ def small_cnn_with_layers(seed: int):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_close_to_the_float_layers(parts, seed):
     frames, unseen = smooth_frames(64, seed), smooth_frames(32, seed + 100)
-    errors = {bits: relative_errors(quantize(parts[seed], frames, PREPROCESSING, act_bits=bits), seed, unseen)
-              for bits in (4, 8)}
+    errors = {
+        bits: relative_errors(quantize(parts[seed], frames, PREPROCESSING, act_bits=bits), seed, unseen)
+        for bits in (4, 8)
+    }
     # Random weights in log2 codes err by some 15% of their size; averages over a window and a pool err by less.
     assert errors[8][0] < 0.15 and errors[8][2] < 0.25
     assert all(eight < four < 0.3 for eight, four in zip(errors[8], errors[4]))
@@ -73,8 +77,8 @@ def test_means_are_kept(seed, bits, tmp_path):
     model = chain.add("Conv", chain.weights(6, 3, 3, 3), bias, pads=[1] * 4).relu().model()
     quant = quantize(partition(load(save(model, tmp_path)), 1), smooth_frames(64, seed), PREPROCESSING, act_bits=bits)
     unseen = smooth_frames(64, seed + 100)
-    value, = run_onnx(model, model_input(unseen))
-    golden, = run_onnx(golden_onnx(quant), unseen)
+    (value,) = run_onnx(model, model_input(unseen))
+    (golden,) = run_onnx(golden_onnx(quant), unseen)
     shift = golden.mean(axis=(0, 2, 3)) - value.mean(axis=(0, 2, 3)) / quant.layers[0].out_scale  # in LSB
     assert np.all(np.abs(shift) < (0.2 if bits == 4 else 1)), shift
 
@@ -112,10 +116,17 @@ def test_one_frame_is_enough_to_run(parts):
     assert quant.run(smooth_frames(1, 1)).shape == (1, 12, 2, 2)
 
 
-@pytest.mark.parametrize("frames", [
-    np.zeros((4, 3, 16, 16), np.float32), np.zeros((4, 16, 16, 3), np.uint8), np.zeros((3, 16, 16), np.uint8),
-    np.zeros((0, 3, 16, 16), np.uint8), np.zeros((4, 3, 16, 15), np.uint8)],
-    ids=["float", "channels last", "one frame without batch", "none", "width"])
+@pytest.mark.parametrize(
+    "frames",
+    [
+        np.zeros((4, 3, 16, 16), np.float32),
+        np.zeros((4, 16, 16, 3), np.uint8),
+        np.zeros((3, 16, 16), np.uint8),
+        np.zeros((0, 3, 16, 16), np.uint8),
+        np.zeros((4, 3, 16, 15), np.uint8),
+    ],
+    ids=["float", "channels last", "one frame without batch", "none", "width"],
+)
 def test_wrong_frames_are_refused(parts, frames):
     with pytest.raises(InputError, match=r"uint8 of shape \(n, 3, 16, 16\)"):
         quantize(parts[1], frames, PREPROCESSING)

@@ -26,6 +26,7 @@ def save(require_tool):
     def write(path: Path, array: np.ndarray) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(array).save(path)
+
     return write
 
 
@@ -59,19 +60,22 @@ def test_class_names_and_a_column_of_labels(tmp_path, pixels):
     assert frames.class_names == ("cat", "dog") and frames.labels.tolist() == [0, 1] and len(frames) == 2
 
 
-@pytest.mark.parametrize("bad, says", [
-    (lambda x: x / 255.0, "whole"),
-    (lambda x: x.astype(np.int16) - 1, "-1 to"),
-    (lambda x: x.astype(np.int16) + 1, "to 256"),
-    (lambda x: np.where(x == 0, np.nan, x.astype(np.float32)), "whole"),
-    (lambda x: x.astype(np.complex64), "complex64"),
-    (lambda x: x > 9, "bool"),
-    (lambda x: x.astype("U3"), "<U3"),
-    (lambda x: x[..., :4], r"\(7, 3, 6, 4\).*3 channels, 6 high and 5 wide"),
-    (lambda x: x[0], "shape"),
-    (lambda x: x[:0], "no frames"),
-    (lambda x: np.uint8(3), "shape"),
-])
+@pytest.mark.parametrize(
+    "bad, says",
+    [
+        (lambda x: x / 255.0, "whole"),
+        (lambda x: x.astype(np.int16) - 1, "-1 to"),
+        (lambda x: x.astype(np.int16) + 1, "to 256"),
+        (lambda x: np.where(x == 0, np.nan, x.astype(np.float32)), "whole"),
+        (lambda x: x.astype(np.complex64), "complex64"),
+        (lambda x: x > 9, "bool"),
+        (lambda x: x.astype("U3"), "<U3"),
+        (lambda x: x[..., :4], r"\(7, 3, 6, 4\).*3 channels, 6 high and 5 wide"),
+        (lambda x: x[0], "shape"),
+        (lambda x: x[:0], "no frames"),
+        (lambda x: np.uint8(3), "shape"),
+    ],
+)
 def test_other_arrays_are_refused(tmp_path, pixels, bad, says):
     np.save(tmp_path / "f.npy", bad(pixels))
     with pytest.raises(InputError, match=says) as caught:
@@ -92,8 +96,13 @@ def test_unreadable_files_are_refused(tmp_path, pixels, require_tool):
     whole = (tmp_path / "whole.npz").read_bytes()
     np.save(tmp_path / "pickled.npy", np.array([{}], object), allow_pickle=True)
     np.savez(tmp_path / "unnamed.npz", pixels)
-    for name, data in {"empty.npz": b"", "cut.npz": whole[:-30], "text.npy": b"hello", "kind.txt": b"hello",
-                       "text.png": b"hello"}.items():
+    for name, data in {
+        "empty.npz": b"",
+        "cut.npz": whole[:-30],
+        "text.npy": b"hello",
+        "kind.txt": b"hello",
+        "text.png": b"hello",
+    }.items():
         (tmp_path / name).write_bytes(data)
     for name in ("empty.npz", "cut.npz", "text.npy", "kind.txt", "text.png", "pickled.npy", "unnamed.npz", "missing"):
         with pytest.raises(InputError, match=name.replace(".", r"\.")):
@@ -139,7 +148,7 @@ def test_images_of_another_size_or_kind_are_refused(tmp_path, pixels, save):
     with pytest.raises(InputError, match="more than 8 bits"):
         load_frames(tmp_path / "deep.png", (1, 6, 5))
     whole = (tmp_path / "size.png").read_bytes()
-    (tmp_path / "cut.png").write_bytes(whole[:len(whole) // 2])
+    (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InputError, match="cut.png"):
         load_frames(tmp_path / "cut.png", (3, 5, 6))
     (tmp_path / "none").mkdir()

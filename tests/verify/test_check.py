@@ -27,8 +27,14 @@ def test_a_right_design_passes(golden):
     verdict.require()
     bits = N_FRAMES * int(np.prod(SHAPE)) * 4
     assert [(c.level, c.layer, c.bits, c.differing_bits) for c in verdict.counts] == [
-        (NUMPY, "conv1", bits, 0), (FREE, "conv1", bits, 0), (FREE, SINK, bits, 0), (STALLED, "conv1", bits, 0),
-        (STALLED, SINK, bits, 0), (CHOKED, "conv1", bits // N_FRAMES * 2, 0), (CHOKED, SINK, bits // N_FRAMES * 2, 0)]
+        (NUMPY, "conv1", bits, 0),
+        (FREE, "conv1", bits, 0),
+        (FREE, SINK, bits, 0),
+        (STALLED, "conv1", bits, 0),
+        (STALLED, SINK, bits, 0),
+        (CHOKED, "conv1", bits // N_FRAMES * 2, 0),
+        (CHOKED, SINK, bits // N_FRAMES * 2, 0),
+    ]
     assert set(verdict.cycles.intervals) == {BEATS}
     assert json.loads(json.dumps(verdict.to_json()))["passed"] is True
 
@@ -62,10 +68,14 @@ def test_a_control_register_without_reset_is_found(golden):
     assert not verdict.passed and {count.level for count in verdict.counts if count.differing_bits} == {STALLED}
 
 
-@pytest.mark.parametrize("plan,message", [
-    (tiny_plan(latency_cycles=8), "latency: 7 cycles measured, 8 planned"),
-    (tiny_plan(cycles_per_frame=7), "cycles per frame: 6 measured, 7 planned"),
-], ids=["latency", "interval"])
+@pytest.mark.parametrize(
+    "plan,message",
+    [
+        (tiny_plan(latency_cycles=8), "latency: 7 cycles measured, 8 planned"),
+        (tiny_plan(cycles_per_frame=7), "cycles per frame: 6 measured, 7 planned"),
+    ],
+    ids=["latency", "interval"],
+)
 def test_cycles_must_equal_the_plan(golden, plan, message):
     verdict = verify(tiny_design(), tiny_quant(), golden, tiny_frames(N_FRAMES, 1), plan)
     assert not verdict.passed and verdict.failures() == (message,)

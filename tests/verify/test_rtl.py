@@ -34,14 +34,16 @@ def test_values_under_every_mix_of_pauses(executable, idle, stall):
 
 def test_a_seed_repeats_the_same_run(executable):
     frames = tiny_frames(20, seed=3)
-    cycles = [run_rtl(executable, tiny_design(), frames, idle_percent=30, stall_percent=30, seed=seed).last_out_cycle
-              for seed in (5, 5, 6)]
+    cycles = [
+        run_rtl(executable, tiny_design(), frames, idle_percent=30, stall_percent=30, seed=seed).last_out_cycle
+        for seed in (5, 5, 6)
+    ]
     assert np.array_equal(cycles[0], cycles[1]) and not np.array_equal(cycles[0], cycles[2])
 
 
 def test_registers_are_read_in_the_end(executable):
-    run = run_rtl(executable, tiny_design(), tiny_frames(2, seed=1), register_addresses=(0, 4, 0x7fc))
-    assert run.registers == (0x1000, 0x1004, 0x17fc)
+    run = run_rtl(executable, tiny_design(), tiny_frames(2, seed=1), register_addresses=(0, 4, 0x7FC))
+    assert run.registers == (0x1000, 0x1004, 0x17FC)
 
 
 def test_compiled_once(executable, monkeypatch):
@@ -50,10 +52,13 @@ def test_compiled_once(executable, monkeypatch):
 
 
 def test_deadlock_ends_and_is_told():
-    design = tiny_design("assign in_ready = count < 3;", """
+    design = tiny_design(
+        "assign in_ready = count < 3;",
+        """
   reg [4:0] taken;
   always @(posedge clk) if (rst) taken <= 0; else if (push) taken <= taken + 1;
-  assign in_ready = count < 3 && taken < 20;""")
+  assign in_ready = count < 3 && taken < 20;""",
+    )
     start = time.monotonic()
     run = run_rtl(compile_simulator(design), design, tiny_frames(5, seed=1), cycle_cap=2000)
     assert len(run.sink) == 3 == len(run.last_out_cycle)
@@ -61,10 +66,14 @@ def test_deadlock_ends_and_is_told():
     assert time.monotonic() - start < 60
 
 
-@pytest.mark.parametrize("old,new,message", [
-    ("tlast = last[8];", "tlast = m_axis_tvalid;", "TLAST is 1 at beat 0 of frame 0"),
-    ("tdata = last[7:0];", "tdata = m_axis_tready ? last[7:0] : 8'd0;", "changed or withdrawn"),
-], ids=["tlast", "unstable"])
+@pytest.mark.parametrize(
+    "old,new,message",
+    [
+        ("tlast = last[8];", "tlast = m_axis_tvalid;", "TLAST is 1 at beat 0 of frame 0"),
+        ("tdata = last[7:0];", "tdata = m_axis_tready ? last[7:0] : 8'd0;", "changed or withdrawn"),
+    ],
+    ids=["tlast", "unstable"],
+)
 def test_breaches_of_the_stream_contract(old, new, message):
     design = tiny_design(old, new)
     run = run_rtl(compile_simulator(design), design, tiny_frames(10, seed=1), stall_percent=30)

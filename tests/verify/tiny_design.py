@@ -95,23 +95,51 @@ def tiny_design(old: str = "", new: str = "") -> VerilogDesign:
     if old and tuple(files) == (("adder.v", ADDER), ("fifo.v", FIFO), ("tiny.v", TOP)):
         raise ValueError(f"nothing to replace: {old}")
     out = StreamFormat(SHAPE, 4, 2, 8)
-    return VerilogDesign("tiny", tuple(files), StreamFormat(SHAPE, 8, 2, 16), out,
-                         (Monitor("conv1", "mon_conv1", out),), (("conv1", "adder"), ("fifo", "fifo")))
+    return VerilogDesign(
+        "tiny",
+        tuple(files),
+        StreamFormat(SHAPE, 8, 2, 16),
+        out,
+        (Monitor("conv1", "mon_conv1", out),),
+        (("conv1", "adder"), ("fifo", "fifo")),
+    )
 
 
 def tiny_quant() -> QuantGraph:
     """The same function as a 1x1 convolution."""
     layer = QuantLayer(
-        name="conv1", in_shape=SHAPE, in_bits=8, out_bits=4,
+        name="conv1",
+        in_shape=SHAPE,
+        in_bits=8,
+        out_bits=4,
         codes=np.array([[1, 2], [2, 1]], np.int8)[:, :, None, None],
-        channel_shift=np.zeros(2, np.int64), bias=np.array([4, 1]), shift=3, stride=(1, 1), pads=(0, 0, 0, 0),
-        pad_value=np.zeros(2, np.int64), pool=None, alpha=np.ones(2), out_scale=np.ones(2), nmse=0.0)
+        channel_shift=np.zeros(2, np.int64),
+        bias=np.array([4, 1]),
+        shift=3,
+        stride=(1, 1),
+        pads=(0, 0, 0, 0),
+        pad_value=np.zeros(2, np.int64),
+        pool=None,
+        alpha=np.ones(2),
+        out_scale=np.ones(2),
+        nmse=0.0,
+    )
     return QuantGraph("tiny", SHAPE, (layer,))
 
 
 def tiny_plan(latency_cycles: int = LATENCY_CYCLES, cycles_per_frame: int = BEATS) -> HardwarePlan:
-    board = Board(name="none", title="none", part="xc7z020clg400-1", lut=53200, ff=106400, bram36=140, dsp=220,
-                  clk_mhz=100.0, processor="none", power_sensor="")
+    board = Board(
+        name="none",
+        title="none",
+        part="xc7z020clg400-1",
+        lut=53200,
+        ff=106400,
+        bram36=140,
+        dsp=220,
+        clk_mhz=100.0,
+        processor="none",
+        power_sensor="",
+    )
     return HardwarePlan(board, 100.0, (), Resources(0, 0, 0), cycles_per_frame, latency_cycles)
 
 
