@@ -70,7 +70,7 @@ class DeployConfig:
     model: the float ONNX file.  board: name of the board.  out: folder that gets the bundle, the current one
     when None.  fps: least frames per second asked for; None plans the fastest that fits.  frames: calibration
     and accuracy frames, as lognet_fpga.runtime.frames reads them; None draws random ones.  fpga_layers: number of
-    convolution layers on the FPGA, 1 or more.  act_bits: bits of the activations between layers, 4 or 8.
+    convolution layers on the FPGA, 1 or more; None: three, or all of a smaller model.  act_bits: bits of the activations between layers, 4 or 8.
     prune: share of the weights set to zero before quantizing, 0 <= prune < 1.  clk_mhz: clock of the overlay, the
     board's own when None.  synth: synthesize for resource figures.  verify: simulate the Verilog.
     input_shape: (channels, height, width), for a model that leaves one of them open.
@@ -81,7 +81,7 @@ class DeployConfig:
     out: Path | None = None
     fps: float | None = None
     frames: Path | None = None
-    fpga_layers: int = 3
+    fpga_layers: int | None = None
     act_bits: int = 8
     prune: float = 0.0
     clk_mhz: float | None = None
@@ -101,7 +101,7 @@ class DeployConfig:
             )
         if self.fps is not None and not (math.isfinite(self.fps) and self.fps > 0):
             raise UsageError(f"the frame rate must be greater than 0, not {self.fps}")
-        if self.fpga_layers < 1:
+        if self.fpga_layers is not None and self.fpga_layers < 1:
             raise UsageError(f"the number of FPGA layers must be 1 or more, not {self.fpga_layers}")
         if self.act_bits not in ACT_BITS:
             raise UsageError(f"the activation bits must be {' or '.join(map(str, ACT_BITS))}, not {self.act_bits}")

@@ -51,9 +51,8 @@ def parser() -> entry.Parser:
     this.add_argument(
         "--fpga-layers",
         type=options.positive,
-        default=3,
         metavar="N",
-        help="number of convolution layers on the FPGA (default: %(default)s)",
+        help="number of convolution layers on the FPGA (default: 3, or all that a smaller model has)",
     )
     this.add_argument(
         "--act-bits",

@@ -282,7 +282,7 @@ def overlay(quant: QuantGraph, plan: HardwarePlan, graphs: tuple[AdderGraph, ...
         ports,
         tuple(nets),
         tuple(instances),
-        f"Overlay of {quant.name}: {len(names)} layers, {plan.clk_mhz:g} MHz, {plan.cycles_per_frame} cycles a frame.",
+        f"Overlay of {len(names)} layers: {plan.clk_mhz:g} MHz, {plan.cycles_per_frame} cycles a frame.",
     )
 
 

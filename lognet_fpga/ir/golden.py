@@ -36,7 +36,7 @@ def golden_onnx(quant: QuantGraph) -> bytes:
         outputs.append(helper.make_tensor_value_info(layer.name, TensorProto.UINT8, ["batch", *layer.out_shape]))
         source = layer.name
     frames = helper.make_tensor_value_info(INPUT, TensorProto.UINT8, ["batch", *quant.input_shape])
-    graph = helper.make_graph(nodes, f"{quant.name}_golden", [frames], outputs, tensors)
+    graph = helper.make_graph(nodes, "golden", [frames], outputs, tensors)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
     onnx.checker.check_model(model)
     return model.SerializeToString()

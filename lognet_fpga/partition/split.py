@@ -9,6 +9,8 @@ from lognet_fpga.ir.graph import Conv, Graph, HostOp, Identity, Node
 from lognet_fpga.partition.layers import FloatLayer
 from lognet_fpga.partition.walk import Problem, Span, main_path, walk
 
+USUAL_LAYERS = 3  # as in the paper
+
 
 @dataclass(frozen=True)
 class Placement:
@@ -32,16 +34,18 @@ class Partition:
     cut_shape: tuple[int, int, int]
 
 
-def partition(graph: Graph, fpga_layers: int = 3) -> Partition:
-    """Put the first fpga_layers convolutions of graph, with their ReLU and max-pool, on the FPGA.
+def partition(graph: Graph, fpga_layers: int | None = None) -> Partition:
+    """Put the first fpga_layers convolutions of graph, with their ReLU and pool, on the FPGA.
 
-    Raises UsageError for fpga_layers below 1, and UnsupportedModelError when the model holds fewer convolutions
+    fpga_layers None: three, or as many as a smaller model has.  Raises UsageError for fpga_layers below 1, and UnsupportedModelError when the model holds fewer convolutions
     or anything among them that the FPGA cannot do; the error names every such node.
     """
-    if fpga_layers < 1:
+    if fpga_layers is not None and fpga_layers < 1:
         raise UsageError(f"--fpga-layers must be at least 1, not {fpga_layers}")
     path = main_path(graph)
     available = sum(node.op_type == "Conv" for node in path)
+    if fpga_layers is None:
+        fpga_layers = max(1, min(USUAL_LAYERS, available))
     span = walk(graph, path, min(fpga_layers, available))
     if span.problems or available < fpga_layers:
         raise _refusal(graph, path, span, fpga_layers, available)

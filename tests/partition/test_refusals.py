@@ -162,3 +162,10 @@ def test_shape_kept_open_by_a_side_path(tmp_path: Path) -> None:
     start.add("GlobalAveragePool").add("Concat", "mean", axis=1)
     error = refusal(start, tmp_path, 1)
     assert error.context[0].startswith("image (input): its output goes to 2 nodes")
+
+
+def test_a_smaller_model_goes_onto_the_fpga_whole(tmp_path: Path) -> None:
+    graph = load(save(chain().conv(4).relu().conv(4).relu().flatten().model(), tmp_path))
+    assert len(partition(graph).layers) == 2
+    with pytest.raises(UnsupportedModelError, match="fewer than the 3"):
+        partition(graph, 3)
