@@ -70,10 +70,10 @@ class DeployConfig:
     model: the float ONNX file.  board: name of the board.  out: folder that gets the bundle, the current one
     when None.  fps: least frames per second asked for; None plans the fastest that fits.  frames: calibration
     and accuracy frames, as lognet_fpga.runtime.frames reads them; None draws random ones.  fpga_layers: number of
-    convolution layers on the FPGA, 1 or more; None: three, or all of a smaller model.  act_bits: bits of the activations between layers, 4 or 8.
-    prune: share of the weights set to zero before quantizing, 0 <= prune < 1.  clk_mhz: clock of the overlay, the
-    board's own when None.  synth: synthesize for resource figures.  verify: simulate the Verilog.
-    input_shape: (channels, height, width), for a model that leaves one of them open.
+    convolution layers on the FPGA, 1 or more; None: three, or all of a smaller model.  act_bits: bits of the
+    activations between layers, 4 or 8.  prune: share of the weights set to zero before quantizing, 0 <= prune < 1.
+    clk_mhz: clock of the overlay, the board's own when None.  synth: synthesize for resource figures.  verify:
+    simulate the Verilog.  input_shape: (channels, height, width), for a model that leaves one of them open.
     """
 
     model: Path

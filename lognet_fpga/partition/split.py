@@ -37,8 +37,9 @@ class Partition:
 def partition(graph: Graph, fpga_layers: int | None = None) -> Partition:
     """Put the first fpga_layers convolutions of graph, with their ReLU and pool, on the FPGA.
 
-    fpga_layers None: three, or as many as a smaller model has.  Raises UsageError for fpga_layers below 1, and UnsupportedModelError when the model holds fewer convolutions
-    or anything among them that the FPGA cannot do; the error names every such node.
+    fpga_layers None: three, or as many as a smaller model has.  Raises UsageError for fpga_layers below 1, and
+    UnsupportedModelError when the model holds fewer convolutions or anything among them that the FPGA cannot do;
+    the error names every such node.
     """
     if fpga_layers is not None and fpga_layers < 1:
         raise UsageError(f"--fpga-layers must be at least 1, not {fpga_layers}")
