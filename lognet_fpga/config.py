@@ -74,6 +74,7 @@ class DeployConfig:
     activations between layers, 4 or 8.  prune: share of the weights set to zero before quantizing, 0 <= prune < 1.
     clk_mhz: clock of the overlay, the board's own when None.  synth: synthesize for resource figures.  verify:
     simulate the Verilog.  input_shape: (channels, height, width), for a model that leaves one of them open.
+    max_drop: points of top-1 accuracy, 0..100, that the deployed model may lose against the float one; None: any.
     """
 
     model: Path
@@ -89,6 +90,7 @@ class DeployConfig:
     verify: bool = True
     preprocessing: Preprocessing = Preprocessing()
     input_shape: tuple[int, int, int] | None = None
+    max_drop: float | None = None
 
     def __post_init__(self) -> None:
         if self.input_shape is not None and not (
@@ -107,6 +109,12 @@ class DeployConfig:
             raise UsageError(f"the activation bits must be {' or '.join(map(str, ACT_BITS))}, not {self.act_bits}")
         if not 0 <= self.prune < 1:
             raise UsageError(f"the share of weights to prune must be at least 0 and below 1, not {self.prune}")
+        if self.max_drop is not None and not 0 <= self.max_drop <= 100:
+            raise UsageError(f"the greatest drop must be 0 to 100 points of accuracy, not {self.max_drop}")
+        if self.max_drop is not None and self.frames is None:
+            raise UsageError(
+                "a limit on the drop of accuracy needs frames to measure it", hint="give labelled --frames"
+            )
         if self.clk_mhz is not None and not 0 < self.clk_mhz <= MAX_CLK_MHZ:
             raise UsageError(f"the clock must be above 0 and at most {MAX_CLK_MHZ:g} MHz, not {self.clk_mhz}")
 

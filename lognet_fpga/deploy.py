@@ -54,6 +54,13 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
     golden, tail = golden_onnx(quant), make_tail(parts, quant)
     core_sha256 = hashlib.sha256(golden).hexdigest()
 
+    judged = unseen(frames) if config.frames else None
+    accuracy = judged and measure_accuracy(
+        graph.onnx_model, golden, tail, judged.frames, judged.labels, config.preprocessing, progress
+    )
+    if accuracy and config.max_drop is not None:
+        accuracy.require(config.max_drop, [(layer.name, layer.nmse) for layer in quant.layers])
+
     graphs = solve_layers(quant, progress)
     with progress.stage(f"plan for {board.title}"):
         plan = plan_hardware(quant, graphs, board, fps=config.fps, clk_mhz=config.clk_mhz)
@@ -67,11 +74,6 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
             verdict = verify(design, quant, golden, vectors, plan, progress)
         verdict.require()
     synthesis: SynthesisReport | None = synthesize(design, progress) if config.synth else None
-
-    judged = unseen(frames) if config.frames else None
-    accuracy = judged and measure_accuracy(
-        graph.onnx_model, golden, tail, judged.frames, judged.labels, config.preprocessing, progress
-    )
 
     report = deploy_report.build(config, parts, quant, plan, design, verdict, synthesis, accuracy, frames)
     activations = dict(zip((layer.name for layer in quant.layers), quant.run_layers(vectors)))

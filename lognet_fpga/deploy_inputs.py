@@ -7,7 +7,7 @@ import numpy as np
 from lognet_fpga.build.yosys import find_yosys
 from lognet_fpga.bundle import check_place, safe_name
 from lognet_fpga.config import DeployConfig
-from lognet_fpga.errors import ModelError
+from lognet_fpga.errors import InputError, ModelError
 from lognet_fpga.ir.graph import Graph
 from lognet_fpga.runtime.frames import Frames, load_frames, require_classes
 from lognet_fpga.tools import find_cxx, find_verilator
@@ -43,6 +43,11 @@ def read_frames(config: DeployConfig, graph: Graph) -> Frames:
     scores = next((node.out_shape for node in graph.nodes if graph.output in node.outputs), ())
     if scores and min(scores) > 0:
         require_classes(frames.labels, int(np.prod(scores)))
+    if config.max_drop is not None and frames.labels is None:
+        raise InputError(
+            f"{config.frames} has no labels, which --max-drop needs",
+            hint="give an .npz with labels, or a folder with a subfolder a class",
+        )
     return frames
 
 

@@ -90,3 +90,9 @@ class ToolError(LogNetError):
     """An external program (Verilator, Yosys, a compiler) ran and failed."""
 
     exit_code = 11
+
+
+class AccuracyError(LogNetError):
+    """The deployed model loses more accuracy than the user allows."""
+
+    exit_code = 12

@@ -72,6 +72,12 @@ def parser() -> entry.Parser:
         "--clk-mhz", type=options.number, metavar="F", help="clock of the overlay in MHz (default: the board's)"
     )
     this.add_argument(
+        "--max-drop",
+        type=options.number,
+        metavar="P",
+        help="fail when the deployed model's top-1 accuracy is more than P points below the float one's",
+    )
+    this.add_argument(
         "--synth", action="store_true", help="count LUTs, flip-flops and block RAM with Yosys; takes minutes"
     )
     this.add_argument(
@@ -127,6 +133,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
         prune=arguments.prune,
         clk_mhz=arguments.clk_mhz,
         synth=arguments.synth,
+        max_drop=arguments.max_drop,
         verify=arguments.verify,
         preprocessing=Preprocessing(arguments.input_scale, arguments.input_mean, arguments.input_std),
         input_shape=arguments.input_shape,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from lognet_fpga.config import Preprocessing
+from lognet_fpga.errors import AccuracyError
 from lognet_fpga.progress import NoProgress, Progress
 
 _BATCH = 100  # frames at a time, for memory
@@ -21,6 +23,25 @@ class Accuracy:
     float_top1: float | None
     deployed_top1: float | None
     agreement: float
+
+    @property
+    def drop(self) -> float | None:
+        """Points of top-1 accuracy, -100..100, that the deployed model lost; None without labels."""
+        return None if self.float_top1 is None else 100 * (self.float_top1 - self.deployed_top1)
+
+    def require(self, max_drop: float, errors: Sequence[tuple[str, float]]) -> None:
+        """Raise AccuracyError when more than max_drop points were lost.  errors: (layer, weight NMSE), for the text."""
+        if self.drop is None or self.drop <= max_drop:
+            return
+        raise AccuracyError(
+            f"the deployed model loses {self.drop:.2f} points of top-1 accuracy, more than the {max_drop:g} allowed",
+            context=[
+                f"float {self.float_top1:.2%}, deployed {self.deployed_top1:.2%}, on {self.frames:,} frames",
+                *(f"{name}: weight NMSE {error:.4f}" for name, error in errors),
+            ],
+            hint="put fewer layers on the FPGA (--fpga-layers), use --act-bits 8, prune less, "
+            "calibrate with more typical frames, or raise --max-drop",
+        )
 
     def to_json(self) -> dict[str, float | int | None]:
         return asdict(self)
