@@ -25,5 +25,5 @@ def require_tool() -> Callable[[str], None]:
     return require
 
 
-# A runner started in the background has Ctrl-C ignored, and its children inherit that: the tests of Ctrl-C need it back.
+# A runner started in the background has Ctrl-C ignored, and its children inherit that: tests of Ctrl-C need it back.
 signal.signal(signal.SIGINT, signal.default_int_handler)
