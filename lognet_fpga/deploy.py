@@ -12,7 +12,7 @@ from lognet_fpga.build.yosys import synthesize
 from lognet_fpga.bundle import safe_name, write_bundle
 from lognet_fpga.codegen import generate
 from lognet_fpga.config import DeployConfig
-from lognet_fpga.deploy_inputs import CALIBRATION_FRAMES, check_surroundings, read_frames, unseen, verified
+from lognet_fpga.deploy_inputs import calibration, check_surroundings, read_frames, unseen, verified
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.golden import golden_onnx
 from lognet_fpga.partition import make_tail, partition
@@ -45,7 +45,7 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
 
     quant = quantize(
         parts,
-        frames.frames[:CALIBRATION_FRAMES],
+        calibration(frames),
         config.preprocessing,
         act_bits=config.act_bits,
         prune=config.prune,

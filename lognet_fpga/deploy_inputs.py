@@ -12,9 +12,11 @@ from lognet_fpga.ir.graph import Graph
 from lognet_fpga.runtime.frames import Frames, load_frames, require_classes
 from lognet_fpga.tools import find_cxx, find_verilator
 
-CALIBRATION_FRAMES = 256
+CALIBRATION_FRAMES = 256  # at most; fewer of large frames, which is as many positions and bounds the memory
+CALIBRATION_POSITIONS = 2**20
 ACCURACY_FRAMES = 1000
-VERIFIED_FRAMES = 8
+VERIFIED_FRAMES = 8  # at most; two of large frames, for they take long to simulate
+VERIFIED_POSITIONS = 2**16
 _NOISE_FRAMES = 64
 _NOISE_SEED = 1
 
@@ -51,13 +53,21 @@ def read_frames(config: DeployConfig, graph: Graph) -> Frames:
     return frames
 
 
+def calibration(frames: Frames) -> np.ndarray:
+    """The frames that the quantizer is calibrated with, (n, channels, height, width) uint8."""
+    height, width = frames.frames.shape[2:]
+    return frames.frames[: max(8, min(CALIBRATION_FRAMES, CALIBRATION_POSITIONS // (height * width)))]
+
+
 def verified(frames: Frames) -> np.ndarray:
     """The frames that go through every level, two at least, for cycles per frame are measured from one to the next."""
-    vectors = frames.frames[:VERIFIED_FRAMES]
+    height, width = frames.frames.shape[2:]
+    vectors = frames.frames[: max(2, min(VERIFIED_FRAMES, VERIFIED_POSITIONS // (height * width)))]
     return vectors if len(vectors) > 1 else np.repeat(vectors, 2, axis=0)
 
 
 def unseen(frames: Frames) -> Frames:
     """The frames that calibration did not use; all of them where too few are left to say anything."""
-    first = CALIBRATION_FRAMES if len(frames) >= 2 * CALIBRATION_FRAMES else 0
+    used = len(calibration(frames))
+    first = used if len(frames) >= 2 * used else 0
     return Frames(frames.frames[first:], None if frames.labels is None else frames.labels[first:])

@@ -12,7 +12,7 @@ import numpy as np
 from lognet_fpga import __version__
 from lognet_fpga.build.synthesis import SynthesisReport
 from lognet_fpga.config import DeployConfig
-from lognet_fpga.deploy_inputs import CALIBRATION_FRAMES, unseen
+from lognet_fpga.deploy_inputs import calibration, unseen
 from lognet_fpga.ir.design import VerilogDesign
 from lognet_fpga.ir.graph import Graph
 from lognet_fpga.ir.quant import QuantGraph
@@ -49,7 +49,7 @@ def build(
         "model": config.model.name,
         "board": plan.board.name,
         "calibration": {
-            "frames": min(len(frames), CALIBRATION_FRAMES),
+            "frames": len(calibration(frames)),
             "source": config.frames.name if config.frames else "random noise",
         },
         "partition": [asdict(placement) for placement in parts.placements],
@@ -166,7 +166,7 @@ def _quantization(quant: QuantGraph, config: DeployConfig, frames: Frames) -> Se
     if config.frames is None:
         source = "calibrated on random noise, because no --frames were given: the accuracy will suffer"
     else:
-        count = min(len(frames), CALIBRATION_FRAMES)
+        count = len(calibration(frames))
         source = f"calibrated on {'the first ' if count < len(frames) else ''}{count} frames of {config.frames.name}"
     rows = tuple(
         (
