@@ -22,6 +22,7 @@ HEADROOM = (
     0.95  # share of LUTs and flip-flops that a plan may take: estimates of LUTs are within a few percent of Yosys
 )
 MODEL_FRAMES = 4  # frames run through the cycle model; the last interval is the steady state
+SHALLOWEST_FIFO = 2  # beats
 SINK_BEAT_BITS = 64  # width of the overlay's exit
 INNER_BEAT_BITS = 32  # least width between layers: narrower beats save nothing that matters
 
@@ -56,13 +57,17 @@ def plan_hardware(
     low, high = 0, len(budgets) - 1
     if not _fits(smallest := planner.plan(budgets[high])):
         raise _does_not_fit(smallest, planner)
-    while low < high:  # resources only shrink as the budget of cycles grows
+    # Resources only shrink as the budget of cycles grows.  The search looks at the engines alone: sizing the FIFOs
+    # runs the cycle model, which takes seconds for large frames.
+    while low < high:
         middle = (low + high) // 2
-        if _fits(planner.plan(budgets[middle])):
+        if _fits(planner.draft(budgets[middle])):
             high = middle
         else:
             low = middle + 1
-    return planner.plan(budgets[low])
+    while not _fits(plan := planner.plan(budgets[low])):
+        low += 1  # ends: the last one fits
+    return plan
 
 
 class _Planner:
@@ -96,8 +101,32 @@ class _Planner:
     def _schedule(self, index: int, digit_bits: int) -> SerialSchedule:
         return schedule(self.graphs[index], digit_bits, self.digits(index, digit_bits)[0])
 
+    def draft(self, budget: float) -> HardwarePlan:
+        """The plan for a budget that some digits reach, with the shallowest FIFOs and without the cycle model."""
+        plans, schedules = self._engines(budget)
+        shallow = [replace(plan, fifo_depth=SHALLOWEST_FIFO) for plan in plans]
+        return self._hardware(shallow, schedules, math.ceil(budget), 0)
+
     def _plan(self, budget: float) -> HardwarePlan | None:
         """The least engines that do a frame in `budget` cycles; None when the widest digits do not."""
+        engines = self._engines(budget)
+        if engines is None:
+            return None
+        plans, counts = size_fifos(self.quant.layers, *engines)
+        return self._hardware(plans, engines[1], counts.cycles_per_frame, counts.latency_cycles)
+
+    def _hardware(
+        self, plans: list[LayerPlan], schedules: list[SerialSchedule], cycles_per_frame: int, latency_cycles: int
+    ) -> HardwarePlan:
+        """The plan of these layers, with their estimates."""
+        layers = tuple(
+            replace(plan, estimate=layer_resources(layer, plan, graph, timed))
+            for layer, plan, graph, timed in zip(self.quant.layers, plans, self.graphs, schedules)
+        )
+        return HardwarePlan(self.board, self.clk_mhz, layers, SHELL, cycles_per_frame, latency_cycles)
+
+    def _engines(self, budget: float) -> tuple[list[LayerPlan], list[SerialSchedule]] | None:
+        """Digit widths, slots and beats of every layer, without FIFOs; None when the widest digits do not do."""
         layers = self.quant.layers
         widths = []
         for index, bits in enumerate(self.acc_bits):
@@ -145,15 +174,7 @@ class _Planner:
                     estimate=Resources(0, 0, 0),
                 )
             )
-        schedules = [self.schedule(i, width) for i, width in enumerate(widths)]
-        plans, counts = size_fifos(layers, plans, schedules)
-        plans = [
-            replace(plan, estimate=layer_resources(layer, plan, graph, timed))
-            for layer, plan, graph, timed in zip(layers, plans, self.graphs, schedules)
-        ]
-        return HardwarePlan(
-            self.board, self.clk_mhz, tuple(plans), SHELL, counts.cycles_per_frame, counts.latency_cycles
-        )
+        return plans, [self.schedule(index, width) for index, width in enumerate(widths)]
 
 
 def accumulator_bits(layer: QuantLayer) -> int:
