@@ -212,6 +212,15 @@ def _take_pool(state: _State, layer: _Draft | None, node: Node, op: Pool) -> Non
         state.report(node, "it stands before the first convolution")
     elif layer.pool is not None:
         state.report(node, f"it is a second pool behind {layer.conv.name}")
+    elif any(
+        before + step * padding >= extent
+        for before, step, padding, extent in zip(
+            layer.conv.op.pads, layer.conv.op.stride, op.pads, layer.weight.shape[2:]
+        )
+        if padding
+    ):
+        # The pool's padding is sent as windows of the convolution, which must end inside the frame or below it.
+        state.report(node, f"its padding reaches past the first window of {layer.conv.name}")
     elif isinstance(op, AveragePool) and not layer.relu:
         state.report(node, "it averages before the Relu: the FPGA has ReLU first")
     elif isinstance(op, AveragePool) and any(op.pads) and state.affine is not None and np.any(state.affine.offset):

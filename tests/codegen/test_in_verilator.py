@@ -53,7 +53,7 @@ NETS = {
     "averages": (
         (2, 11, 10),
         Spec(4, pool=AveragePool((2, 2), (2, 2))),
-        Spec(3, stride=(2, 1), pool=AveragePool((4, 2), (1, 2), (1, 0, 2, 1)), out_bits=4),
+        Spec(3, pool=AveragePool((4, 2), (1, 2), (1, 0, 2, 1)), out_bits=4),
     ),
     "one layer": ((1, 6, 5), Spec(1, pool=None)),
     "1x1 all": ((4, 5, 6), Spec(3, (1, 1), pads=(0, 0, 0, 0), pool=None), Spec(9, (1, 1), pads=(0, 0, 0, 0))),
