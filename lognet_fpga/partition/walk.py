@@ -208,16 +208,14 @@ def _take_relu(state: _State, layer: _Draft | None, node: Node) -> None:
 
 
 def _take_pool(state: _State, layer: _Draft | None, node: Node, op: Pool) -> None:
+    conv = None if layer is None else layer.conv.op
     if layer is None:
         state.report(node, "it stands before the first convolution")
     elif layer.pool is not None:
         state.report(node, f"it is a second pool behind {layer.conv.name}")
     elif any(
-        before + step * padding >= extent
-        for before, step, padding, extent in zip(
-            layer.conv.op.pads, layer.conv.op.stride, op.pads, layer.weight.shape[2:]
-        )
-        if padding
+        padding and before + step * padding >= extent
+        for before, step, padding, extent in zip(conv.pads, conv.stride, op.pads, layer.weight.shape[2:])
     ):
         # The pool's padding is sent as windows of the convolution, which must end inside the frame or below it.
         state.report(node, f"its padding reaches past the first window of {layer.conv.name}")
