@@ -43,10 +43,11 @@ def overlay(
                 + inputs(s_axis_tlast=None)
                 + outputs(out_data=first_bits, out_valid=None)
                 + inputs(out_ready=None)
-                + outputs(frame_begin=None, tlast_error=None),
+                + outputs(frame_begin=None, frame_short=None, frame_long=None),
                 partial(axis_source, beats_per_frame=source.beats_per_frame),
             ),
-            same("clk", "s_axis_tdata", "s_axis_tvalid", "s_axis_tready", "s_axis_tlast", "frame_begin", "tlast_error")
+            same("clk", "s_axis_tdata", "s_axis_tvalid", "s_axis_tready", "s_axis_tlast")
+            | same("frame_begin", "frame_short", "frame_long")
             | {
                 "rst": "core_rst",
                 "out_data": "stream0_data",
@@ -131,7 +132,9 @@ def overlay(
         inputs(clk=None, rst=None)
         + _AXIL_PORTS
         + outputs(core_rst=None)
-        + inputs(frame_begin=None, frame_end=None, tlast_error=None, sink_stalled=None, source_idle=None)
+        + inputs(
+            frame_begin=None, frame_end=None, frame_short=None, frame_long=None, sink_stalled=None, source_idle=None
+        )
     )
     instances.append(
         Instance(
@@ -143,7 +146,13 @@ def overlay(
         )
     )
     nets += inputs(
-        core_rst=None, frame_begin=None, frame_end=None, tlast_error=None, sink_stalled=None, source_idle=None
+        core_rst=None,
+        frame_begin=None,
+        frame_end=None,
+        frame_short=None,
+        frame_long=None,
+        sink_stalled=None,
+        source_idle=None,
     )
     ports = (
         inputs(clk=None, rst=None, s_axis_tdata=source.tdata_bits, s_axis_tvalid=None)

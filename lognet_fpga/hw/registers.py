@@ -5,7 +5,7 @@ Byte addresses (all 32 bits, little-endian):
     0x00 R  identification, 0x4C4F474E ("LOGN")
     0x04 R  version of this register map, 1
     0x08 RW control: bit 0 resets the stream part; reads 1 while that reset lasts
-    0x0C RW status: bit 0 TLAST was not at the end of a frame; writing 1 clears
+    0x0C RW status: bit 0 a frame was too short, bit 1 one was too long; writing 1 clears a bit
     0x10 R  frames begun        0x14 R  frames finished
     0x18 R  clock cycles        0x1C R  cycles in which the sink stalled the overlay
     0x20 R  cycles in which the overlay waited for the source
@@ -48,7 +48,8 @@ def axil_registers(
     core_rst,
     frame_begin,
     frame_end,
-    tlast_error,
+    frame_short,
+    frame_long,
     sink_stalled,
     source_idle,
     *,
@@ -61,7 +62,8 @@ def axil_registers(
     """
     words = tuple(model_words)
     frames_begun, frames_finished, cycles, stalls, idles = (Signal(modbv(0)[32:]) for _ in range(5))
-    error, resetting, write_now, read_now = flag(), flag(), flag(), flag()
+    was_short, was_long, resetting, write_now, read_now = flag(), flag(), flag(), flag(), flag()
+    clear = vector(2)
     write_waits, read_waits = flag(), flag()
     reset_left = counter(reset_cycles + 1)
     model_word = vector(32)
@@ -105,7 +107,6 @@ def axil_registers(
             write_waits.next = False
             reset_left.next = reset_cycles
             core_rst.next = True
-            error.next = False
         else:
             core_rst.next = resetting
             if write_now:
@@ -114,14 +115,26 @@ def axil_registers(
                 write_waits.next = False
             if resetting:
                 reset_left.next = reset_left - 1
-            if tlast_error:
-                error.next = True
-            if write_now and s_axil_wstrb[0] and s_axil_wdata[0]:
-                if s_axil_awaddr[12:2] == 2:
-                    reset_left.next = reset_cycles
-                    core_rst.next = True
-                elif s_axil_awaddr[12:2] == 3:
-                    error.next = False
+            if write_now and s_axil_wstrb[0] and s_axil_wdata[0] and s_axil_awaddr[12:2] == 2:
+                reset_left.next = reset_cycles
+                core_rst.next = True
+
+    @always_comb
+    def acknowledge():
+        if write_now and s_axil_wstrb[0] and s_axil_awaddr[12:2] == 3:
+            clear.next = s_axil_wdata[2:]
+        else:
+            clear.next = 0
+
+    @always(clk.posedge)
+    def status():
+        """An error in the cycle of the clearing is kept."""
+        if rst:
+            was_short.next = False
+            was_long.next = False
+        else:
+            was_short.next = frame_short or (was_short and not clear[0])
+            was_long.next = frame_long or (was_long and not clear[1])
 
     @always(clk.posedge)
     def count():
@@ -160,7 +173,7 @@ def axil_registers(
                 elif s_axil_araddr[6:2] == 2:
                     s_axil_rdata.next = resetting
                 elif s_axil_araddr[6:2] == 3:
-                    s_axil_rdata.next = error
+                    s_axil_rdata.next = (was_long << 1) | was_short
                 elif s_axil_araddr[6:2] == 4:
                     s_axil_rdata.next = frames_begun
                 elif s_axil_araddr[6:2] == 5:
@@ -174,7 +187,7 @@ def axil_registers(
             elif s_axil_araddr[12:5] == 2:
                 s_axil_rdata.next = model_word
 
-    return high_table, low_table, handshake, ports, model, write, count, read
+    return high_table, low_table, handshake, ports, model, write, acknowledge, status, count, read
 
 
 @block

@@ -12,6 +12,7 @@ import re
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
@@ -44,51 +45,67 @@ VERILATOR_FLAGS = (
     "--output-split-cfuncs",
     "500",
 )
-CXX_FLAGS = ("-std=c++17", "-w", "-DVL_TIME_CONTEXT", "-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TIMING=0", "-DVM_TRACE=0")
+CXX_FLAGS = ("-std=c++17", "-w", "-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TIMING=0", "-DVM_TRACE=0")
 FAST = "-O1"  # code that runs every cycle; -O0 saves 5 s of compiling and costs 20 times in simulation
 SLOW = "-O0"  # code that runs once
+_FLAGS = (VERILATOR_FLAGS, CXX_FLAGS, FAST, SLOW)
 
 
-def compile_simulator(design: VerilogDesign, progress: Progress = NoProgress(), jobs: int | None = None) -> Path:
+@dataclass(frozen=True)
+class Bench:
+    """The program around a design, which drives it and reads it as class Vdesign of Vdesign.h.
+
+    files: (file name, text); C++ files are compiled, control files (.vlt) go to Verilator.  The flags are added to
+    those that every bench has.
+    """
+
+    files: tuple[tuple[str, str], ...]
+    verilator_flags: tuple[str, ...] = ()
+    cxx_flags: tuple[str, ...] = ()
+    link_flags: tuple[str, ...] = ()
+
+
+def compile_simulator(
+    design: VerilogDesign, progress: Progress = NoProgress(), jobs: int | None = None, bench: Bench | None = None
+) -> Path:
     """The simulator's executable, from the cache when this design was compiled before.  It reads the contents of
     memories from the folder it runs in; they lie in its own.
 
-    jobs: compilers side by side, all cores by default.  Raises MissingToolError, or ToolError when Verilator or the
-    compiler rejects the design.
+    jobs: compilers side by side, all cores by default.  bench: what it runs in, the one of run_rtl by default.
+    Raises MissingToolError, or ToolError when Verilator or the compiler rejects the design.
     """
     verilator, cxx = find_verilator(), find_cxx()
-    bench = resources.files("lognet_fpga.verify").joinpath("bench.cpp").read_text(encoding="utf-8")
-    config = bench_config(design)
-    key = digest(
-        design.top,
-        design.digest,
-        bench,
-        config,
-        verilator.version,
-        cxx.version,
-        " ".join((*VERILATOR_FLAGS, *CXX_FLAGS, FAST, SLOW)),
-    )
+    bench = bench or frames_bench(design)
+    key = digest(design.top, design.digest, repr(bench), verilator.version, cxx.version, repr(_FLAGS))
     workers = jobs or max(1, os.cpu_count() or 1)
 
     def make(folder: Path) -> None:
         scratch = folder / "scratch"
         scratch.mkdir()
-        for name, text in design.files:
+        for name, text in (*design.files, *bench.files):
             (scratch / name).write_text(text, encoding="utf-8")
-        (scratch / "bench_config.h").write_text(config, encoding="utf-8")
-        (scratch / "bench.cpp").write_text(bench, encoding="utf-8")
-        names = [name for name, _ in design.verilog_files]
+        control = [name for name, _ in bench.files if name.endswith(".vlt")]
+        names = [*control, *(name for name, _ in design.verilog_files)]
+        flags = [*VERILATOR_FLAGS, *bench.verilator_flags]
         with progress.stage("Verilog to C++"):
-            run_tool(verilator, [*VERILATOR_FLAGS, "--top-module", design.top, *names], scratch, "Verilog to C++")
+            run_tool(verilator, [*flags, "--top-module", design.top, *names], scratch, "Verilog to C++")
         with progress.stage("compile the simulator") as stage:
-            objects = _compile_all(verilator, cxx, scratch, workers, stage)
-        run_tool(cxx, [*objects, "-o", "simulator", "-pthread"], scratch, "linking the simulator")
+            objects = _compile_all(verilator, cxx, (*CXX_FLAGS, *bench.cxx_flags), scratch, workers, stage)
+        link = [*objects, "-o", "simulator", "-pthread", *bench.link_flags]
+        run_tool(cxx, link, scratch, "linking the simulator")
         for name in ("simulator", *(name for name, _ in design.files if not is_verilog(name))):
             os.replace(scratch / name, folder / name)
         shutil.rmtree(scratch)
 
     folder, _ = cached("verilator", key, make)
     return folder / "simulator"
+
+
+def frames_bench(design: VerilogDesign) -> Bench:
+    """bench.cpp, which runs frames through the design and writes down what comes out."""
+    program = resources.files("lognet_fpga.verify").joinpath("bench.cpp").read_text(encoding="utf-8")
+    files = (("bench.cpp", program), ("bench_config.h", bench_config(design)))
+    return Bench(files, cxx_flags=("-DVL_TIME_CONTEXT",))
 
 
 def bench_config(design: VerilogDesign) -> str:
@@ -112,16 +129,18 @@ def monitor_bytes(form: StreamFormat) -> int:
     return -(-form.channels_per_beat * form.bits // 8)
 
 
-def _compile_all(verilator: Tool, cxx: Tool, folder: Path, workers: int, stage: Stage) -> list[str]:
+def _compile_all(
+    verilator: Tool, cxx: Tool, flags: Sequence[str], folder: Path, workers: int, stage: Stage
+) -> list[str]:
     """Compile every C++ file of Verilator's output and the bench; the paths of all objects, the runtime's too."""
-    runtime = _runtime(verilator, cxx, _runtime_names(verilator, folder), workers)
+    runtime = _runtime(verilator, cxx, flags, _runtime_names(verilator, folder), workers)
     include = ("-I.", *_include_flags(verilator))
 
     def compile_one(source: Path) -> None:
         level = SLOW if source.stem.endswith("__Slow") else FAST
         run_tool(
             cxx,
-            [level, *CXX_FLAGS, *_use_header(cxx, runtime / level), *include, "-c", source.name],
+            [level, *flags, *_use_header(cxx, runtime / level), *include, "-c", source.name],
             folder,
             "compiling the simulator",
         )
@@ -140,7 +159,7 @@ def _compile_all(verilator: Tool, cxx: Tool, folder: Path, workers: int, stage: 
     return [*(f"{source.stem}.o" for source in sources), *(str(path) for path in sorted(runtime.glob("*.o")))]
 
 
-def _runtime(verilator: Tool, cxx: Tool, names: Sequence[str], workers: int) -> Path:
+def _runtime(verilator: Tool, cxx: Tool, flags: Sequence[str], names: Sequence[str], workers: int) -> Path:
     """Folder with Verilator's runtime as object files, and its header precompiled for both levels.
 
     Kept in the cache: it is the same for all designs, and compiling it takes longer than a small design.
@@ -149,13 +168,13 @@ def _runtime(verilator: Tool, cxx: Tool, names: Sequence[str], workers: int) -> 
     root = _root(verilator)
 
     def make(place: Path) -> None:
-        commands = [[FAST, *CXX_FLAGS, *include, "-c", str(root / "include" / f"{name}.cpp")] for name in names]
+        commands = [[FAST, *flags, *include, "-c", str(root / "include" / f"{name}.cpp")] for name in names]
         for level in (FAST, SLOW):
             (place / level).mkdir()
             commands.append(
                 [
                     level,
-                    *CXX_FLAGS,
+                    *flags,
                     *include,
                     "-x",
                     "c++-header",
@@ -169,7 +188,7 @@ def _runtime(verilator: Tool, cxx: Tool, names: Sequence[str], workers: int) -> 
 
     # Compilers refuse a precompiled header whose source was moved or touched.
     modified = str((root / "include" / "verilated.h").stat().st_mtime_ns)
-    key = digest(verilator.version, cxx.version, str(root), modified, " ".join((FAST, SLOW, *CXX_FLAGS, *names)))
+    key = digest(verilator.version, cxx.version, str(root), modified, " ".join((FAST, SLOW, *flags, *names)))
     return cached("verilator-runtime", key, make)[0]
 
 

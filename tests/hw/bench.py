@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import pytest
 from myhdl import Simulation, StopSimulation, delay
@@ -54,7 +54,10 @@ def run(instances: object, clk, drive: Callable[[int], None], observe: Callable[
 
 
 class Source:
-    """Offers beats on data, valid, ready (ready None: never refused), pausing at random; keeps an offer until taken."""
+    """Offers beats on data, valid, ready (ready None: never refused), pausing at random; keeps an offer until taken.
+
+    last is high with the last of every beats_per_frame beats, or with the beats of the numbers in ends.
+    """
 
     def __init__(
         self,
@@ -67,9 +70,13 @@ class Source:
         seed: int = 1,
         last=None,
         beats_per_frame: int = 0,
+        ends: Collection[int] | None = None,
     ) -> None:
         self.beats, self.data, self.valid, self.ready, self.last = list(beats), data, valid, ready, last
-        self.beats_per_frame, self.pause, self.sent, self.offering = beats_per_frame, Pause(idle, seed), 0, False
+        self.pause, self.sent, self.offering = Pause(idle, seed), 0, False
+        if ends is None and last is not None:
+            ends = range(beats_per_frame - 1, len(self.beats), beats_per_frame)
+        self.ends = ends
         self.taken: list[int] = []  # cycle of every beat
 
     def drive(self) -> None:
@@ -79,7 +86,7 @@ class Source:
         if self.offering:
             self.data.next = self.beats[self.sent]
         if self.last is not None:
-            self.last.next = self.offering and self.sent % self.beats_per_frame == self.beats_per_frame - 1
+            self.last.next = self.offering and self.sent in self.ends
 
     def observe(self, cycle: int) -> None:
         if self.offering and (self.ready is None or self.ready):

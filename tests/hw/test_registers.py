@@ -11,7 +11,7 @@ from tests.shallow import shallow
 ID, VERSION, CONTROL, STATUS, BEGUN, FINISHED, CYCLES, STALLS, IDLES, MODEL = 0, 4, 8, 12, 16, 20, 24, 28, 32, 64
 WORDS = tuple(0x01234567 + 0x1F3D5B79 * i & 0xFFFFFFFF for i in range(7)) + (0xFFFFFFFF,)
 RESET_CYCLES = 12
-EVENTS = ("frame_begin", "frame_end", "tlast_error", "sink_stalled", "source_idle")
+EVENTS = ("frame_begin", "frame_end", "frame_short", "frame_long", "sink_stalled", "source_idle")
 
 
 def run_accesses(accesses, events=None, *, pause=0, cap=2000, begin=RESET_CYCLES + 8):
@@ -66,19 +66,29 @@ def test_counters(pause):
     assert 60 - RESET_CYCLES - 5 < answers[4] < answers[5] and answers[6] == 0
 
 
-def test_status_remembers_and_is_cleared():
+@pytest.mark.parametrize("event,bit", [("frame_short", 1), ("frame_long", 2)])
+def test_status_remembers_and_is_cleared(event, bit):
     accesses = [
         Read(STATUS),
         Write(STATUS, 0),
         Read(STATUS),
-        Write(STATUS, 1, strobe=0xE),
+        Write(STATUS, bit, strobe=0xE),
+        Write(STATUS, 3 - bit),
         Read(STATUS),
-        Write(STATUS, 1),
+        Write(STATUS, bit),
         Read(STATUS),
     ]
-    answers, in_reset, _ = run_accesses(accesses, {"tlast_error": {25}}, begin=30)
-    assert answers == [1, 1, 1, 0]
+    answers, in_reset, _ = run_accesses(accesses, {event: {25}}, begin=30)
+    assert answers == [bit, bit, bit, 0]
     assert max(in_reset) < 25
+
+
+@pytest.mark.parametrize("event,bit", [("frame_short", 1), ("frame_long", 2)])
+def test_an_error_in_the_cycle_of_the_clearing_is_kept(event, bit):
+    """The write of a master that never pauses is taken in the cycle in which it begins."""
+    for cycle, left in ((30, bit), (29, 0)):
+        answers, _, _ = run_accesses([Write(STATUS, 3), Read(STATUS)], {event: {cycle}}, begin=30)
+        assert answers == [left]
 
 
 @pytest.mark.parametrize("pause", [0, 70])
