@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture(scope="package", autouse=True)
+def own_cache(tmp_path_factory, require_tool):
+    """One cache for these tests, so that a design is compiled once and nothing is taken from an earlier day."""
+    for name in ("verilator", "g++", "cocotb", "cocotbext"):
+        require_tool(name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LOGNET_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
