@@ -11,6 +11,12 @@ from lognet_fpga.verify.simulator import Bench, compile_simulator
 from tests.conformance.case import CASE_FILE, Case
 
 CASES = "tests.conformance.cases"
+TOP = "lognet_overlay"
+
+
+def build(design: VerilogDesign) -> Path:
+    """The simulator of an overlay; the contents of its memories lie beside it."""
+    return compile_simulator(design, bench=cocotb_bench(design))
 
 
 def cocotb_bench(design: VerilogDesign) -> Bench:
@@ -36,19 +42,18 @@ class Outcome:
     log: str
 
 
-def simulate(design: VerilogDesign, case: Case, tests: str, folder: Path) -> Outcome:
+def simulate(executable: Path, case: Case, tests: str, folder: Path) -> Outcome:
     """Run the cocotb tests of CASES whose names match the regular expression, in one simulation, in an empty folder."""
     from cocotb_tools.runner import get_runner
 
-    executable = compile_simulator(design, bench=cocotb_bench(design))
-    for path in executable.parent.iterdir():  # the contents of memories lie beside it
-        (folder / (design.top if path == executable else path.name)).symlink_to(path)
+    for path in executable.parent.iterdir():
+        (folder / (TOP if path == executable else path.name)).symlink_to(path)
     case.save(folder / "case.pickle")
     log, results = folder / "log.txt", folder / "results.xml"
     try:
         get_runner("verilator").test(
             CASES,
-            design.top,
+            TOP,
             hdl_toplevel_lang="verilog",
             build_dir=folder,
             test_dir=folder,

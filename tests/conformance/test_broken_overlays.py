@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """The judge judged: overlays broken in one place each, which a case must find."""
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ import pytest
 
 from lognet_fpga.ir.design import VerilogDesign
 from tests.conformance.overlays import overlay
-from tests.conformance.simulation import simulate
+from tests.conformance.simulation import build, simulate
 
 SOURCE, SINK, REGISTERS, FIFO = "axis_source.v", "axis_sink.v", "axil_registers.v", "layer1_fifo.v"
 
@@ -54,6 +55,7 @@ def broken(design: VerilogDesign, name: str, old: str, new: str) -> VerilogDesig
 def test_a_break_is_found(what, tmp_path):
     file, old, new, case = BREAKS[what]
     made = overlay("serial")
-    outcome = simulate(broken(made.design, file, old, new), made.case(1, soak_frames=0), rf"\.{case}$", tmp_path)
+    executable = build(broken(made.design, file, old, new))
+    outcome = simulate(executable, made.case(1, soak_frames=0), rf"\.{case}$", tmp_path)
     assert [*outcome.failures] == [case], outcome.log
     print(outcome.failures[case].splitlines()[0])

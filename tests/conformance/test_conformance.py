@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.conformance.overlays import NETS, overlay
-from tests.conformance.simulation import Outcome, simulate
+from tests.conformance.simulation import Outcome, build, simulate
 
 SEED = 1
 CASES = (
@@ -25,15 +25,16 @@ CASES = (
 
 
 @pytest.fixture(scope="module")
-def outcome_of(tmp_path_factory):
-    """All cases on an overlay, in one simulation."""
-
-    @functools.cache
-    def run(name: str) -> Outcome:
-        made = overlay(name)
-        return simulate(made.design, made.case(SEED, soak_frames=20), ".*", tmp_path_factory.mktemp(name))
-
-    return run
+def outcomes(tmp_path_factory):
+    """Overlay -> all cases on it, in one simulation; two of them side by side."""
+    with ThreadPoolExecutor(2) as pool:
+        futures = {}
+        for name in NETS:
+            made = overlay(name)
+            executable = build(made.design)
+            case, folder = made.case(SEED, soak_frames=20), tmp_path_factory.mktemp(name)
+            futures[name] = pool.submit(simulate, executable, case, ".*", folder)
+        yield {name: future.result() for name, future in futures.items()}
 
 
 def check(outcome: Outcome, case: str, seed: int) -> None:
@@ -44,8 +45,8 @@ def check(outcome: Outcome, case: str, seed: int) -> None:
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("name", NETS)
-def test_overlay(outcome_of, name, case):
-    outcome = outcome_of(name)
+def test_overlay(outcomes, name, case):
+    outcome = outcomes[name]
     assert {*outcome.passed, *outcome.failures} <= {*CASES}
     check(outcome, case, SEED)
 
@@ -56,5 +57,5 @@ def test_overlay(outcome_of, name, case):
 def test_soak(name, seed, tmp_path):
     """Some hundred frames with random idles, stalls, bad frames, resets and register traffic."""
     made = overlay(name)
-    outcome = simulate(made.design, made.case(seed, soak_frames=300), r"\.soak$", tmp_path)
+    outcome = simulate(build(made.design), made.case(seed, soak_frames=300), r"\.soak$", tmp_path)
     check(outcome, "soak", seed)
