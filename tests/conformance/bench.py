@@ -11,6 +11,7 @@ import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp, AxiStreamBus, AxiStreamSink, AxiStreamSource
+from cocotbext.axi.axil_channels import AxiLiteAWTransaction, AxiLiteWTransaction
 
 from tests.conformance.case import load_case
 from tests.conformance.channels import Channel
@@ -20,10 +21,11 @@ DRAIN_CYCLES = 64
 
 
 def pauses(rng: random.Random, percent: int) -> Iterator[bool]:
-    """Pauses in `percent` of the cycles, with stretches of none and shorter ones of nothing else in between."""
+    """Pauses in `percent` of the cycles, with stretches of none and shorter ones of nothing else in between; or, where
+    percent is 100, always."""
     while True:
         kind = rng.randrange(4)
-        rate = (0, percent, percent, 100)[kind]
+        rate = 100 if percent == 100 else (0, percent, percent, 100)[kind]
         for _ in range(rng.randint(1, 32 if kind == 3 else 96)):
             yield rng.randrange(100) < rate
 
@@ -112,6 +114,13 @@ class Bench:
     async def write(self, address: int, data: int, length: int = 4) -> None:
         answer = await self.master.write(address, data.to_bytes(length, "little"))
         assert answer.resp == AxiResp.OKAY
+
+    async def strobed_write(self, address: int, data: int, strobe: int) -> None:
+        """With data on all lanes, also those that the strobe leaves out; no other write may be on its way."""
+        port = self.master.write_if
+        await port.aw_channel.send(AxiLiteAWTransaction(awaddr=address))
+        await port.w_channel.send(AxiLiteWTransaction(wdata=data, wstrb=strobe))
+        await port.b_channel.recv()
 
     async def drain(self) -> None:
         """Wait until every frame that was sent has given its result, and then whether nothing more comes."""

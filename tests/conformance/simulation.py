@@ -62,7 +62,7 @@ def simulate(executable: Path, case: Case, tests: str, folder: Path) -> Outcome:
             seed=case.seed,
             test_filter=tests,
             plusargs=["+verilator+rand+reset+2", f"+verilator+seed+{case.seed}"],
-            extra_env={CASE_FILE: str(folder / "case.pickle"), "COCOTB_LOG_LEVEL": "WARNING"},
+            extra_env={CASE_FILE: str(folder / "case.pickle"), "COCOTB_LOG_LEVEL": "ERROR"},
         )
     except (SystemExit, RuntimeError):  # a test failed, or the simulator itself: the results tell which
         pass

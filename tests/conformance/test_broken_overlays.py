@@ -33,11 +33,12 @@ BREAKS = {
     "a FIFO keeps its beats over a reset": (FIFO, "valid <= 1'b0;", "valid <= valid;", "resets_by_the_register"),
     "answers do not wait": (REGISTERS, "else if (s_axil_bready) begin", "else begin", "registers"),
     "data change while they wait": (REGISTERS, "if (read_now) begin\n        s_axil_rdata", "if (s_axil_arvalid) begin\n        s_axil_rdata", "registers_under_traffic"),
-    "strobes are ignored": (REGISTERS, "s_axil_wstrb[0] && (s_axil_awaddr[12-1:2] == 3)", "(s_axil_awaddr[12-1:2] == 3)", "registers_under_traffic"),
+    "strobes are ignored by status": (REGISTERS, "s_axil_wstrb[0] && (s_axil_awaddr[12-1:2] == 3)", "(s_axil_awaddr[12-1:2] == 3)", "short_and_long_frames"),
     "addresses are decoded in part": (REGISTERS, "s_axil_araddr[12-1:6] == 0", "s_axil_araddr[10-1:6] == 0", "registers"),
+    "strobes are ignored by control": (REGISTERS, "s_axil_wstrb[0] && s_axil_wdata[0]", "s_axil_wdata[0]", "registers"),
     "status forgets": (REGISTERS, "(frame_short || (was_short && (!clear[0])))", "frame_short", "short_and_long_frames"),
     "status clears both bits at once": (REGISTERS, "(!clear[1])", "(clear == 0)", "short_and_long_frames"),
-    "a soft reset ends at once": (REGISTERS, "== 2)) begin\n            reset_left <= 1023;", "== 2)) begin\n            reset_left <= 3;", "resets_by_the_register"),
+    "a soft reset ends at once": (REGISTERS, "== 2))) begin\n            reset_left <= 1023;", "== 2))) begin\n            reset_left <= 3;", "resets_by_the_register"),
     "a counter counts what it should not": (REGISTERS, "if (source_idle) begin", "if (1'b1) begin", "registers"),
 }  # fmt: skip
 

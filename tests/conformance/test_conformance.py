@@ -59,3 +59,4 @@ def test_soak(name, seed, tmp_path):
     made = overlay(name)
     outcome = simulate(build(made.design), made.case(seed, soak_frames=300), r"\.soak$", tmp_path)
     check(outcome, "soak", seed)
+    print(outcome.log)
