@@ -1,0 +1,63 @@
+"""The blocks that are proved, by themselves, and the properties of each."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from lognet_fpga.hw.collector import collector, early_collector
+from lognet_fpga.hw.registers import axil_registers
+from lognet_fpga.hw.stream import axis_sink, axis_source, fifo
+from lognet_fpga.hw.structure import Leaf, inputs, outputs
+from tests.formal.sby import Proof
+
+CLOCK = inputs(clk=None, rst=None)
+PDR = "abc pdr"
+
+
+def fifo_leaf(depth: int, reserve: int, width: int) -> Leaf:
+    ports = inputs(in_valid=None, in_data=width) + outputs(out_valid=None, out_data=width)
+    ports += inputs(out_ready=None) + outputs(room=None)
+    return Leaf("fifo", CLOCK + ports, partial(fifo, depth=depth, reserve=reserve))
+
+
+def fifo_proof(depth: int, reserve: int, width: int) -> Proof:
+    # Filling a deep one takes as many steps of the solver.
+    constants = {"DEPTH": depth, "RESERVE": reserve, "WIDTH": width, "FULL": min(depth, 16)}
+    return Proof(f"fifo of {depth} x {width} bits", (fifo_leaf(depth, reserve, width),), "fifo.sv", constants)
+
+
+def source_proof(beats: int) -> Proof:
+    ports = inputs(s_axis_tdata=16, s_axis_tvalid=None) + outputs(s_axis_tready=None) + inputs(s_axis_tlast=None)
+    ports += outputs(out_data=12, out_valid=None) + inputs(out_ready=None)
+    ports += outputs(frame_begin=None, tlast_error=None)
+    leaf = Leaf("axis_source", CLOCK + ports, partial(axis_source, beats_per_frame=beats))
+    return Proof(f"source, frames of {beats}", (leaf,), "axis_source.sv", {"BEATS": beats, "WIDTH": 12})
+
+
+def sink_proof(beats: int) -> Proof:
+    ports = inputs(in_data=12, in_valid=None) + outputs(in_ready=None)
+    ports += outputs(m_axis_tdata=16, m_axis_tvalid=None) + inputs(m_axis_tready=None)
+    ports += outputs(m_axis_tlast=None, frame_end=None)
+    leaf = Leaf("axis_sink", CLOCK + ports, partial(axis_sink, beats_per_frame=beats))
+    return Proof(f"sink, frames of {beats}", (leaf,), "axis_sink.sv", {"BEATS": beats})
+
+
+def collector_proof(beats: int, early: bool) -> Proof:
+    width = 2
+    ports = inputs(in_data=width, in_valid=None) + outputs(in_ready=None) + inputs(take=None)
+    ports += outputs(word=beats * width, full=None)
+    make = early_collector if early else collector
+    leaf = Leaf("collector", CLOCK + ports, partial(make, beats=beats))
+    constants = {"BEATS": beats, "WIDTH": width, "EARLY": int(early)}
+    name = f"{'early ' * early}collector of {beats} beats"
+    return Proof(name, (leaf,), "collector.sv", constants, depth=20, engine=PDR)
+
+
+BLOCKS = (
+    fifo_proof(8, 3, 4),
+    fifo_proof(128, 30, 8),
+    source_proof(1),
+    source_proof(5),
+    sink_proof(4),
+    *(collector_proof(beats, early) for beats in (1, 3) for early in (False, True)),
+)
