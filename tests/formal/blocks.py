@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from lognet_fpga.hw.collector import collector, early_collector
+from lognet_fpga.hw.overlay import _AXIL_PORTS as AXIL_PORTS
 from lognet_fpga.hw.registers import axil_registers
 from lognet_fpga.hw.stream import axis_sink, axis_source, fifo
 from lognet_fpga.hw.structure import Leaf, inputs, outputs
@@ -53,7 +54,20 @@ def collector_proof(beats: int, early: bool) -> Proof:
     return Proof(name, (leaf,), "collector.sv", constants, depth=20, engine=PDR)
 
 
+def registers_proof(reset_cycles: int) -> Proof:
+    words = tuple(0x01234567 * (index + 3) & 0xFFFFFFFF for index in range(8))
+    ports = AXIL_PORTS + outputs(core_rst=None)
+    ports += inputs(frame_begin=None, frame_end=None, tlast_error=None, sink_stalled=None, source_idle=None)
+    leaf = Leaf(
+        "axil_registers", CLOCK + ports, partial(axil_registers, model_words=words, reset_cycles=reset_cycles)
+    )
+    model = "256'h" + "".join(f"{word:08x}" for word in reversed(words))
+    constants = {"RESET_CYCLES": reset_cycles, "MODEL": model}
+    return Proof("registers", (leaf,), "axil_registers.sv", constants)
+
+
 BLOCKS = (
+    registers_proof(4),
     fifo_proof(8, 3, 4),
     fifo_proof(128, 30, 8),
     source_proof(1),

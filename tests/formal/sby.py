@@ -50,7 +50,7 @@ class Proof:
     name: str
     modules: tuple[Module, ...]
     properties: str
-    constants: Mapping[str, int]
+    constants: Mapping[str, int | str]
     top: str | None = None
     mode: str = "prove"
     depth: int = 3
