@@ -28,11 +28,13 @@ def fifo_proof(depth: int, reserve: int, width: int) -> Proof:
 
 
 def source_proof(beats: int) -> Proof:
-    ports = inputs(s_axis_tdata=16, s_axis_tvalid=None) + outputs(s_axis_tready=None) + inputs(s_axis_tlast=None)
-    ports += outputs(out_data=12, out_valid=None) + inputs(out_ready=None)
-    ports += outputs(frame_begin=None, tlast_error=None)
+    width = 2
+    ports = inputs(s_axis_tdata=width + 1, s_axis_tvalid=None) + outputs(s_axis_tready=None)
+    ports += inputs(s_axis_tlast=None) + outputs(out_data=width, out_valid=None) + inputs(out_ready=None)
+    ports += outputs(frame_begin=None, frame_short=None, frame_long=None)
     leaf = Leaf("axis_source", CLOCK + ports, partial(axis_source, beats_per_frame=beats))
-    return Proof(f"source, frames of {beats}", (leaf,), "axis_source.sv", {"BEATS": beats, "WIDTH": 12})
+    constants = {"BEATS": beats, "WIDTH": width}
+    return Proof(f"source, frames of {beats}", (leaf,), "axis_source.sv", constants, engine=PDR)
 
 
 def sink_proof(beats: int) -> Proof:
@@ -57,7 +59,8 @@ def collector_proof(beats: int, early: bool) -> Proof:
 def registers_proof(reset_cycles: int) -> Proof:
     words = tuple(0x01234567 * (index + 3) & 0xFFFFFFFF for index in range(8))
     ports = AXIL_PORTS + outputs(core_rst=None)
-    ports += inputs(frame_begin=None, frame_end=None, tlast_error=None, sink_stalled=None, source_idle=None)
+    ports += inputs(frame_begin=None, frame_end=None, frame_short=None, frame_long=None)
+    ports += inputs(sink_stalled=None, source_idle=None)
     leaf = Leaf(
         "axil_registers", CLOCK + ports, partial(axil_registers, model_words=words, reset_cycles=reset_cycles)
     )

@@ -14,11 +14,12 @@ end
 wire f_aw = s_axil_awvalid && s_axil_awready && !rst, f_w = s_axil_wvalid && s_axil_wready && !rst;
 wire f_b = s_axil_bvalid && s_axil_bready && !rst;
 wire f_ar = s_axil_arvalid && s_axil_arready && !rst, f_r = s_axil_rvalid && s_axil_rready && !rst;
-wire f_bit0 = f_w && s_axil_wstrb[0] && s_axil_wdata[0];
-wire f_soft = f_bit0 && s_axil_awaddr[11:2] == 2, f_clear = f_bit0 && s_axil_awaddr[11:2] == 3;
+wire f_byte0 = f_w && s_axil_wstrb[0];
+wire f_soft = f_byte0 && s_axil_wdata[0] && s_axil_awaddr[11:2] == 2;
+wire [1:0] f_clear = f_byte0 && s_axil_awaddr[11:2] == 3 ? s_axil_wdata[1:0] : 0;
 reg [1:0] f_aws, f_ws, f_ars; // accepted and not answered
 reg [15:0] f_since;           // cycles since the last reset of either kind
-reg f_error;
+reg [1:0] f_errors;           // too short, too long; one in the cycle of the clearing is kept
 reg [31:0] f_begun, f_finished, f_cycles, f_stalls, f_idles, f_wanted;
 wire f_counting = f_since > RESET_CYCLES;
 wire [4:0] f_word = s_axil_araddr[6:2];
@@ -28,7 +29,7 @@ always @(posedge clk) begin
     f_ws <= rst ? 0 : f_ws + f_w - f_b;
     f_ars <= rst ? 0 : f_ars + f_ar - f_r;
     f_since <= rst || f_soft ? 1 : f_since + !(&f_since);
-    f_error <= !rst && !f_clear && (f_error || tlast_error);
+    f_errors <= rst ? 0 : (f_errors & ~f_clear) | {frame_long, frame_short};
     f_begun <= rst || !f_counting ? 0 : f_begun + frame_begin;
     f_finished <= rst || !f_counting ? 0 : f_finished + frame_end;
     f_cycles <= rst || !f_counting ? 0 : f_cycles + 1;
@@ -40,7 +41,7 @@ always @(posedge clk) begin
             0: f_wanted <= 32'h4C4F474E;
             1: f_wanted <= 1;
             2: f_wanted <= !f_counting;
-            3: f_wanted <= f_error;
+            3: f_wanted <= f_errors;
             4: f_wanted <= f_begun;
             5: f_wanted <= f_finished;
             6: f_wanted <= f_cycles;
@@ -66,13 +67,14 @@ always @(posedge clk) if (f_started && !rst) begin
     soft_reset: cover (f_since == 1 && $past(f_soft) && f_begun == 0);
     out_of_reset_again: cover (!core_rst && f_cycles == 2 && f_finished == 1);
     waits_for_the_master: cover (s_axil_rvalid && $past(s_axil_rvalid && !s_axil_rready) && s_axil_rdata == 3);
-    error_read: cover (s_axil_rvalid && f_error && s_axil_rdata == 1 && s_axil_bvalid);
+    errors_read: cover (s_axil_rvalid && f_errors == 3 && s_axil_rdata == 2 && s_axil_bvalid);
 end
 
 always @(posedge clk) if (f_started && !rst) begin
     assert (f_since != 0);
     assert (reset_left == (f_since > RESET_CYCLES ? 0 : RESET_CYCLES + 1 - f_since));
-    assert (error == f_error && write_waits == (f_aws != 0) && read_waits == (f_ars != 0));
+    assert ({was_long, was_short} == f_errors);
+    assert (write_waits == (f_aws != 0) && read_waits == (f_ars != 0));
     assert (frames_begun == f_begun && frames_finished == f_finished);
     assert (cycles == f_cycles && stalls == f_stalls && idles == f_idles);
 end
