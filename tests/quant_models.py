@@ -165,15 +165,23 @@ def random_foldings(rng: np.random.Generator, quant: QuantGraph) -> list[tuple[i
             return foldings
 
 
-def folded_plan(quant: QuantGraph, foldings: list[tuple[int, int] | int], graphs) -> HardwarePlan:
-    """The plan with given foldings: (pe, simd) of a layer with its weights in memories, digit bits of another one."""
-    chosen = []
+def given_foldings(
+    quant: QuantGraph, foldings: Sequence[tuple[int, int] | int], graphs: Sequence[AdderGraph | None]
+) -> list[Folding]:
+    """(pe, simd) of a layer with its weights in memories, digit bits of another one."""
+    given = []
     for layer, folding, graph in zip(quant.layers, foldings, graphs):
         if isinstance(folding, tuple):
-            chosen.append(Only(bram_folding(layer, *folding)))
+            given.append(bram_folding(layer, *folding))
         else:
             bits = accumulator_bits(layer)
             n_digits = -(-bits // folding)
-            chosen.append(Only(ClbFolding(layer, AdderEngine(graph), slot_raster(layer), bits, folding, n_digits)))
+            given.append(ClbFolding(layer, AdderEngine(graph), slot_raster(layer), bits, folding, n_digits))
+    return given
+
+
+def folded_plan(quant: QuantGraph, foldings: Sequence[tuple[int, int] | int], graphs) -> HardwarePlan:
+    """The plan with given foldings."""
+    chosen = [Only(folding) for folding in given_foldings(quant, foldings, graphs)]
     board = dataclasses.replace(load_board("zcu104"), lut=10**7, ff=10**7, bram36=10**5)
     return Planner(quant, chosen, board, board.clk_mhz).plan(0)
