@@ -8,8 +8,10 @@ from functools import partial
 from myhdl import always, always_comb, block
 
 from lognet_fpga.hw.collector import collector, early_collector
-from lognet_fpga.hw.control import control_leaf, in_stretches
+from lognet_fpga.hw.control import in_stretches
+from lognet_fpga.hw.counting import wrapping_counter
 from lognet_fpga.hw.delay import delay_line, delay_loads
+from lognet_fpga.hw.memory import memory_of_words
 from lognet_fpga.hw.sequencer import sequencer
 from lognet_fpga.hw.wiring import bits, counter, flag, join, vector
 from lognet_fpga.plan.slots import SlotRaster
@@ -140,7 +142,7 @@ def window(clk, rst, in_data, in_valid, in_ready, room, taps, start, compute, bl
         older = vector((s.kernel[0] - 1) * s.lanes)
         length = len(s.raster.col_flags) * s.in_digits
         written = join((bits(row0) + bits(older))[: len(older)])
-        lines = line_memory(clk, shifting, enable_early, written, older, length=length)
+        lines = line_memory(clk, rst, shifting, enable_early, written, older, length=length)
         lines.name = "lines"
         memory.append(lines)
         rows += [bits(older)[i * s.lanes : (i + 1) * s.lanes] for i in range(s.kernel[0] - 1)]
@@ -220,32 +222,19 @@ def padded_digit(clk, load, pad, loaded, padding, following, digit):
 
 
 @block
-def line_memory(clk, shifting, write_soon, written, older, *, length):
-    """One row of digits, all lines side by side: reads what is one row old, writes two cycles later.
+def line_memory(clk, rst, shifting, write_soon, written, older, *, length):
+    """One row of digits, all lines side by side: asks for what is one row old, writes two cycles later.
 
     older follows shifting by two cycles; written comes a cycle behind write_soon, which is shifting one cycle late.
     """
-    memory = [vector(len(older)) for _ in range(length)]
-    address, address_late, address_write = counter(length), counter(length), counter(length)
-    read, write = vector(len(older)), flag()
-    leaf = control_leaf(clk, write_soon, write)
-    leaf.name = "write"
+    place, place_late, ends = counter(length), counter(length), flag()
+    walk = wrapping_counter(clk, rst, shifting, place, ends, count=length)
+    walk.name = "place"
+    memory = memory_of_words(clk, write_soon, place_late, written, place, older, depth=length)
+    memory.name = "lines"
 
     @always(clk.posedge)
-    def addresses():
-        address_late.next = address
-        address_write.next = address_late
-        if shifting:
-            if address == length - 1:
-                address.next = 0
-            else:
-                address.next = address + 1
+    def follow():
+        place_late.next = place
 
-    @always(clk.posedge)
-    def access():
-        if write:
-            memory[address_write].next = written
-        read.next = memory[address]
-        older.next = read
-
-    return leaf, addresses, access
+    return walk, memory, follow
