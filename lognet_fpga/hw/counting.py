@@ -48,18 +48,3 @@ def table_counter(clk, rst, step, place, ends, entry, *, table, start=0):
             entry.next = coming
 
     return counting, look_up, follow
-
-
-@block
-def countdown(clk, load, left, *, cycles):
-    """left is negative from cycle `cycles` behind a load until the next one; 1 <= cycles."""
-    start = cycles - 2
-
-    @always(clk.posedge)
-    def fall():
-        if load:
-            left.next = start
-        elif left >= 0:
-            left.next = left - 1
-
-    return fall

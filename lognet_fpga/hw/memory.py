@@ -12,20 +12,20 @@ from lognet_fpga.plan.memory import BLOCK_RAM_DEPTH
 
 @block
 def memory_of_words(clk, write_soon, write_soon_at, written, read_at, read, *, depth):
-    """Ports: write_soon, write_soon_at: the next cycle's `written` goes to this place; read: what was at read_at two
-    cycles ago.
+    """Ports: write_soon, write_soon_at: the next cycle's word goes to this place; written: that word, a wire a bit;
+    read: what was at read_at two cycles ago.
 
     Between asking for a place and writing it, or the other way round, lie two cycles or more.
     """
     if depth >= BLOCK_RAM_DEPTH:
-        part = block_memory(clk, write_soon, write_soon_at, written, read_at, read, depth=depth)
+        part = block_memory(clk, write_soon, write_soon_at, join(written), read_at, read, depth=depth)
         part.name = "ram"
         return part
     parts, stretches = [], []
     for number, run in enumerate(leaf_groups(len(read))):
         stretch = vector(len(run))
         part = lut_memory(
-            clk, write_soon, write_soon_at, join([written(bit) for bit in run]), read_at, stretch, depth=depth
+            clk, write_soon, write_soon_at, join([written[bit] for bit in run]), read_at, stretch, depth=depth
         )
         part.name = f"part{number}"
         parts.append(part)

@@ -134,7 +134,7 @@ def pool(clk, rst, in_valid, in_data, out_valid, out_data, *, shape):
     down = [row_result]
     if s.kernel[0] > 1:
         above, places = vector((s.kernel[0] - 1) * row_width), sum(s.col_flags) * s.beats
-        written = join((bits(row_result) + bits(above))[: len(above)])
+        written = (bits(row_result) + bits(above))[: len(above)]
         # Row results by place: asked for two cycles before the new one is there to replace the oldest.
         place, place_late, ends_places, ask = counter(places), counter(places), flag(), flag()
         walk = wrapping_counter(clk, rst, ask, place, ends_places, count=places)

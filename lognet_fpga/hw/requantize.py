@@ -99,14 +99,14 @@ def requantize(clk, rst, acc, acc_soon, acc_blank, out_valid, out_data, *, shape
     registers = in_stretches(clk, controls, [raw, high, low, following], results, register=make)
     registers.name = "results"
 
-    place, capture, valid, final, newest = counter(s.beats), flag(), flag(), flag(), results(width, 0)
+    place, capture, valid, ends, newest = counter(s.beats), flag(), flag(), flag(), results(width, 0)
     restart = flag()
 
     @always_comb
     def begin():
         restart.next = rst or capture
 
-    count = wrapping_counter(clk, restart, valid, place, final, count=s.beats)
+    count = wrapping_counter(clk, restart, valid, place, ends, count=s.beats)
     count.name = "beat"
 
     @always(clk.posedge)
@@ -116,7 +116,7 @@ def requantize(clk, rst, acc, acc_soon, acc_blank, out_valid, out_data, *, shape
             valid.next = False
         elif capture:
             valid.next = True
-        elif final:
+        elif ends:
             valid.next = False
 
     @always_comb

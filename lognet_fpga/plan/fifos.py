@@ -13,7 +13,7 @@ from lognet_fpga.plan.slots import pooled_shape, slot_raster
 from lognet_fpga.plan.timing import pool_latency
 
 MODEL_FRAMES = 4  # frames run through the cycle model; the last interval is the steady state
-_ROOM_CYCLES = 4  # within which a beat that enters a FIFO is known to the slot that starts, with a little to spare
+_ROOM_CYCLES = 5  # within which a beat that enters a FIFO is known to the slot that starts, with a little to spare
 
 
 def layer_timing(layer: QuantLayer, plan: ClbPlan | BramPlan, folding: Folding) -> LayerTiming:
@@ -24,7 +24,8 @@ def layer_timing(layer: QuantLayer, plan: ClbPlan | BramPlan, folding: Folding) 
         slot_raster(layer),
         plan.ii_cycles,
         plan.shift_cycles,
-        plan.early_beat,
+        plan.early_beats,
+        plan.place_cycles,
         plan.in_beats,
         tuple(cycles + pooling for cycles in folding.beat_cycles(plan.channels_per_beat)),
         rows,
