@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from myhdl import always, always_comb, block, concat
 
 from lognet_fpga.hw.control import control_leaf, in_stretches, leaf_groups
+from lognet_fpga.hw.counting import wrapping_counter
 from lognet_fpga.hw.wiring import bits, counter, flag, vector
 
 
@@ -98,67 +99,79 @@ def requantize(clk, rst, acc, acc_soon, acc_blank, out_valid, out_data, *, shape
     registers = in_stretches(clk, controls, [raw, high, low, following], results, register=make)
     registers.name = "results"
 
-    remaining, capture, valid, newest = counter(s.beats), flag(), flag(), results(width, 0)
-    more_beats = s.beats - 1
+    place, capture, valid, ends, newest = counter(s.beats), flag(), flag(), flag(), results(width, 0)
+    restart = flag()
+
+    @always_comb
+    def begin():
+        restart.next = rst or capture
+
+    count = wrapping_counter(clk, restart, valid, place, ends, count=s.beats)
+    count.name = "beat"
 
     @always(clk.posedge)
     def send():
         capture.next = last
         if rst:
-            remaining.next = 0
             valid.next = False
         elif capture:
-            remaining.next = more_beats
             valid.next = True
-        else:
-            valid.next = remaining != 0
-            if remaining != 0:
-                remaining.next = remaining - 1
+        elif ends:
+            valid.next = False
 
     @always_comb
     def offer():
         out_valid.next = valid
         out_data.next = newest
 
-    return phases, parts, finish, registers, send, offer
+    return phases, parts, finish, registers, begin, count, send, offer
 
 
 @block
 def digit_phases(clk, rst, acc_soon, acc_blank, keep_soon, top_soon, above_soon, last_soon, wipe_soon, *, shape):
-    """What is to be done with the digit that is on acc, a cycle later.
+    """What is to be done with the digit that is on acc, a cycle later; out of registers.
 
     keep_soon: it holds bits that are kept; top_soon: it is the last such; above_soon: it lies above them; last_soon:
     it is the last of its number; wipe_soon: and the result is zero.
     """
-    first, after, last_digit = shape.first_digit, shape.first_digit + shape.kept_digits, shape.n_digits - 1
-    digit, running, blank = counter(shape.n_digits), flag(), flag()
+    first, top, last_digit = shape.first_digit, shape.first_digit + shape.kept_digits - 1, shape.n_digits - 1
+    keeps_first, tops_first, lasts_first = first == 0, top == 0, last_digit == 0
+    # digit: of the next cycle, if running.
+    digit, running, blank = counter(shape.n_digits + 1), flag(), flag()
 
     @always(clk.posedge)
     def count():
         if acc_soon:
-            digit.next = 0
+            digit.next = 1
             blank.next = acc_blank
-        elif digit != last_digit:
+        elif digit <= last_digit:
             digit.next = digit + 1
 
     @always(clk.posedge)
-    def run():
+    def decode():
         if rst:
             running.next = False
+            keep_soon.next = False
+            top_soon.next = False
+            above_soon.next = False
+            last_soon.next = False
+            wipe_soon.next = False
         elif acc_soon:
-            running.next = True
-        elif digit == last_digit:
-            running.next = False
+            running.next = not lasts_first
+            keep_soon.next = keeps_first
+            top_soon.next = tops_first
+            above_soon.next = False
+            last_soon.next = lasts_first
+            wipe_soon.next = lasts_first and acc_blank
+        else:
+            running.next = running and (digit != last_digit)
+            keep_soon.next = running and (digit >= first) and (digit <= top)
+            top_soon.next = running and (digit == top)
+            above_soon.next = running and (digit > top)
+            last_soon.next = running and (digit == last_digit)
+            wipe_soon.next = running and (digit == last_digit) and blank
 
-    @always_comb
-    def decode():
-        keep_soon.next = running and (digit >= first) and (digit < after)
-        top_soon.next = running and (digit == after - 1)
-        above_soon.next = running and (digit >= after)
-        last_soon.next = running and (digit == last_digit)
-        wipe_soon.next = running and (digit == last_digit) and blank
-
-    return count, run, decode
+    return count, decode
 
 
 @block

@@ -8,7 +8,7 @@ import numpy as np
 
 from lognet_fpga.ir.quant import QuantLayer
 from lognet_fpga.numerics.log2 import WEIGHT_BITS
-from lognet_fpga.plan.bram import LARGEST_SHIFT, BramShape, OutputConstants
+from lognet_fpga.plan.bram import LARGEST_SHIFT, BramShape, OutputConstants, staged_positions
 from lognet_fpga.plan.memory import BLOCK_ROM_DEPTH
 from lognet_fpga.plan.model import BramPlan, Resources
 from lognet_fpga.plan.resources import memory_resources
@@ -19,8 +19,9 @@ def bram_resources(layer: QuantLayer, plan: BramPlan, shape: BramShape, constant
     word, lanes = shape.simd * layer.in_bits, plan.channels_per_beat
     banks = max(1, shape.simd // plan.in_channels_per_beat)
     parts = max(1, plan.in_channels_per_beat // shape.simd)
+    positions = staged_positions(plan.in_channels_per_beat, plan.in_beats, plan.simd)
     bank = memory_resources(
-        plan.in_channels_per_beat * layer.in_bits, 2 << (-(-plan.in_beats // banks) - 1).bit_length()
+        plan.in_channels_per_beat * layer.in_bits, positions << (-(-plan.in_beats // banks) - 1).bit_length()
     )
     total = Resources(banks * bank.lut, banks * bank.ff, banks * bank.bram36)
     # Choice of a beat's part, padding, addresses; the window memory's output register.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lognet_fpga.plan.bram import staged_positions
+
 
 @dataclass(frozen=True)
 class Board:
@@ -81,9 +83,14 @@ class ClbPlan(LayerPlan):
     adders: int
 
     @property
-    def early_beat(self) -> bool:
-        """Whether the first beat of a position is accepted while the position before still waits for its slot."""
-        return self.in_digits > 1
+    def early_beats(self) -> int:
+        """Beats that are accepted while the position before theirs still waits for its slot."""
+        return 1
+
+    @property
+    def place_cycles(self) -> int:
+        """From letting a slot with data go until a beat has its place: none where slots follow in every cycle."""
+        return int(self.in_digits > 1 or self.in_beats > 1)
 
     @property
     def shift_cycles(self) -> int:
@@ -108,8 +115,12 @@ class BramPlan(LayerPlan):
     weight_words: int
 
     @property
-    def early_beat(self) -> bool:
-        return False
+    def early_beats(self) -> int:
+        return (staged_positions(self.in_channels_per_beat, self.in_beats, self.simd) - 2) * self.in_beats
+
+    @property
+    def place_cycles(self) -> int:
+        return 1
 
     @property
     def shift_cycles(self) -> int:
