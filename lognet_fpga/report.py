@@ -73,9 +73,12 @@ class Report:
         """The whole report in Markdown, ending in a line feed."""
         parts = [f"## {self.title}"]
         for section in self.sections:
-            parts += [f"### {section.heading}"] * bool(section.heading)
-            parts += ["\n".join(section.lines)] * bool(section.lines)
-            parts += ["\n".join(section.table.markdown_lines())] * (section.table is not None)
+            if section.heading:
+                parts.append(f"### {section.heading}")
+            if section.lines:
+                parts.append("\n".join(section.lines))
+            if section.table is not None:
+                parts.append("\n".join(section.table.markdown_lines()))
         return "\n\n".join(parts) + "\n"
 
 
