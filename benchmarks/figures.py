@@ -43,6 +43,7 @@ CALIBRATION_FRAMES = 8
 _REPOSITORY = Path(__file__).parents[1]
 _SEED = 1
 _PREPROCESSING = Preprocessing(scale=1 / 255)
+_quantized: dict[tuple[object, ...], QuantGraph] = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,21 +88,31 @@ def kept(
     return json.loads((folder / "figures.json").read_text())
 
 
-def build_overlay(
-    model: onnx.ModelProto, board: Board, *, fps: float | None, prune: float, act_bits: int, progress: Progress
-) -> Overlay:
-    """All FPGA layers of model on noise, in the order of lognet_fpga/deploy.py, weights in the fabric.
+def quantized(model: onnx.ModelProto, *, prune: float, act_bits: int, progress: Progress) -> QuantGraph:
+    """All FPGA layers of model, calibrated on noise."""
+    key = hashlib.sha256(model.SerializeToString()).hexdigest(), prune, act_bits
+    if key not in _quantized:
+        with tempfile.TemporaryDirectory() as folder, progress.stage("read the model"):
+            place = Path(folder) / "model.onnx"
+            place.write_bytes(model.SerializeToString())
+            parts = partition(load(place))
+        frames = noise(parts.layers[0].in_shape, CALIBRATION_FRAMES)
+        made = quantize(parts, frames, _PREPROCESSING, act_bits=act_bits, prune=prune, progress=progress)
+        _quantized.clear()  # the last one only: several overlays of a network come one behind the other
+        _quantized[key] = made
+    return _quantized[key]
+
+
+def noise(shape: tuple[int, int, int], count: int) -> np.ndarray:
+    return np.random.default_rng(_SEED).integers(0, 256, (count, *shape), dtype=np.uint8)
+
+
+def build_overlay(quant: QuantGraph, board: Board, *, fps: float | None, progress: Progress) -> Overlay:
+    """Plan and Verilog in the order of lognet_fpga/deploy.py, all weights in the fabric.
 
     fps: as for plan_hardware.  A plan that does not fit the board is made all the same, for then its figures are
     what one wants to see.
     """
-    with tempfile.TemporaryDirectory() as folder, progress.stage("read the model"):
-        place = Path(folder) / "model.onnx"
-        place.write_bytes(model.SerializeToString())
-        parts = partition(load(place))
-    shape = parts.layers[0].in_shape
-    frames = np.random.default_rng(_SEED).integers(0, 256, (CALIBRATION_FRAMES, *shape), dtype=np.uint8)
-    quant = quantize(parts, frames, _PREPROCESSING, act_bits=act_bits, prune=prune, progress=progress)
     golden = golden_onnx(quant)
     graphs = solve_layers(quant, progress=progress)
     fits = True
@@ -113,7 +124,7 @@ def build_overlay(
             plan, fits = replace(plan_hardware(quant, graphs, endless, fps=fps), board=board), False
     with progress.stage("generate Verilog"):
         design = generate(quant, plan, graphs, hashlib.sha256(golden).hexdigest())
-    return Overlay(quant, golden, graphs, plan, fits, design, frames)
+    return Overlay(quant, golden, graphs, plan, fits, design, noise(quant.input_shape, CALIBRATION_FRAMES))
 
 
 def overlay_figures(
@@ -131,7 +142,8 @@ def overlay_figures(
     options = (board, fps, prune, act_bits, synth, simulate)
 
     def make() -> dict[str, Any]:
-        overlay = build_overlay(model, load_board(board), fps=fps, prune=prune, act_bits=act_bits, progress=progress)
+        quant = quantized(model, prune=prune, act_bits=act_bits, progress=progress)
+        overlay = build_overlay(quant, load_board(board), fps=fps, progress=progress)
         synthesis = synthesize(overlay.design, progress, jobs=1) if synth else None
         return _figures(overlay, synthesis, simulation(overlay, progress) if simulate else None)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks.figures import Overlay, build_overlay, counted, kept  # noqa: E402
+from benchmarks.figures import Overlay, build_overlay, counted, kept, quantized  # noqa: E402
 from benchmarks.growth_plot import growth_svg  # noqa: E402
 from benchmarks.tables import figures_parser, show  # noqa: E402
 from lognet_fpga.build.yosys import synthesize  # noqa: E402
@@ -109,7 +109,8 @@ def figures(point: Point, *, synth: bool, simulate: bool, progress: Progress) ->
         board, clock = load_board(BOARD), ProcessorClock(progress)
         fps = board.clk_mhz * 1e6 / (CYCLES_A_PIXEL * point.size**2)
         with empty_cache():
-            made = build_overlay(chain.model(), board, fps=fps, prune=point.zeros, act_bits=ACT_BITS, progress=clock)
+            quant = quantized(chain.model(), prune=point.zeros, act_bits=ACT_BITS, progress=clock)
+            made = build_overlay(quant, board, fps=fps, progress=clock)
         return made, clock.seconds
 
     def deployed() -> dict[str, Any]:
