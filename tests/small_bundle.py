@@ -15,6 +15,8 @@ MANIFEST = {
     "model": {"file": "small.onnx", "sha256": "0" * 64},
     "input": {"shape": SHAPE, "dtype": "uint8", "preprocessing": {"scale": 1.0, "mean": [0.0], "std": [1.0]}},
     "output": {"shape": SHAPE, "bits": 8},
+    "source": {"shape": SHAPE, "bits": 8, "channels_per_beat": 3, "tdata_bits": 32},
+    "sink": {"shape": SHAPE, "bits": 8, "channels_per_beat": 2, "tdata_bits": 16},
     "plan": {"fps": 1e8 / 30, "cycles_per_frame": CYCLES_PER_FRAME, "latency_cycles": LATENCY_CYCLES, "layers": []},
     "verification": {},
     "accuracy": {"frames": 10, "float_top1": 0.9, "deployed_top1": 0.8, "agreement": 0.7},

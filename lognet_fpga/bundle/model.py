@@ -37,6 +37,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lognet_fpga.errors import BundleError, UsageError
+from lognet_fpga.ir.stream_format import StreamFormat
 from lognet_fpga.preprocessing import Preprocessing
 
 FORMAT = "lognet-bundle"
@@ -73,6 +74,11 @@ class Bundle:
         return title if isinstance(title, str) else self.board_name
 
     @property
+    def part(self) -> str:
+        """The board's chip."""
+        return self._field(str, "board", "part")
+
+    @property
     def power_sensor(self) -> str:
         return self._field(str, "board", "power_sensor")
 
@@ -89,6 +95,16 @@ class Bundle:
     def output_shape(self) -> tuple[int, int, int]:
         """(channels, height, width) of the activations that leave the FPGA."""
         return self._shape("output")
+
+    @property
+    def source(self) -> StreamFormat:
+        """How frames enter the overlay."""
+        return self._stream("source")
+
+    @property
+    def sink(self) -> StreamFormat:
+        """How activations leave the overlay."""
+        return self._stream("sink")
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -130,6 +146,12 @@ class Bundle:
         if not isinstance(value, kind):
             raise BundleError(f"{MANIFEST} of the bundle lacks a usable field {'.'.join(path)}")
         return value
+
+    def _stream(self, part: str) -> StreamFormat:
+        bits, lanes, tdata_bits = (self._field(int, part, key) for key in ("bits", "channels_per_beat", "tdata_bits"))
+        if not (1 <= bits <= 8 and lanes >= 1 and tdata_bits % 8 == 0 and tdata_bits >= bits * lanes):
+            raise BundleError(f"field {part} in {MANIFEST} of the bundle is no stream format")
+        return StreamFormat(self._shape(part), bits, lanes, tdata_bits)
 
     def _shape(self, part: str) -> tuple[int, int, int]:
         shape = self._field(list, part, "shape")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 
 import numpy as np
@@ -34,13 +35,11 @@ class Session:
 
     def fpga(self, frames: np.ndarray) -> DeviceRun:
         """Run the FPGA part on frames, (n, channels, height, width) uint8."""
-        shape = self.bundle.input_shape
-        if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[1:] != shape or not len(frames):
-            raise InputError(
-                f"frames must be uint8 of shape (n, {', '.join(map(str, shape))}), "
-                f"not {frames.dtype} of shape {frames.shape}"
-            )
-        return self.device.run(np.ascontiguousarray(frames))
+        return self.device.run(self._checked(frames))
+
+    def fpga_runs(self, batches: Iterable[np.ndarray]) -> Iterator[DeviceRun]:
+        """Run the FPGA part on batches, each as of fpga, and yield what comes back of each, in order."""
+        return self.device.runs(map(self._checked, batches))
 
     def tail(self, activations: np.ndarray) -> np.ndarray:
         """Run the host's part on activations, (n, height, width, channels) uint8; scores (n, classes)."""
@@ -49,3 +48,12 @@ class Session:
     def classify(self, frames: np.ndarray) -> np.ndarray:
         """Scores (n, classes) of frames, through both parts."""
         return self.tail(self.fpga(frames).activations)
+
+    def _checked(self, frames: np.ndarray) -> np.ndarray:
+        shape = self.bundle.input_shape
+        if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[1:] != shape or not len(frames):
+            raise InputError(
+                f"frames must be uint8 of shape (n, {', '.join(map(str, shape))}), "
+                f"not {frames.dtype} of shape {frames.shape}"
+            )
+        return np.ascontiguousarray(frames)
