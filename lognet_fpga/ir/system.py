@@ -19,7 +19,7 @@ DMA_VLNV = "xilinx.com:ip:axi_dma:7.1"
 IDENTIFICATION = 0x4C4F474E  # "LOGN"
 REGISTER_MAP_VERSION = 1
 MODEL_SHA256 = 0x40  # the first of eight words
-MAX_FRAMES_PER_PACKET = 0xFFFF
+MAX_FRAMES_PER_PACKET = 0x10000
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,15 @@ CORE_REGISTERS: Mapping[str, Register] = MappingProxyType(
         "identification": Register(0x00, "read-only", "identification, 0x4C4F474E"),
         "version": Register(0x04, "read-only", "version of this map"),
         "control": Register(0x08, "read-write", "bit 0 resets the stream part; reads 1 while that lasts"),
-        "status": Register(0x0C, "read-write", "bit 0: TLAST was misplaced at the entry; writing 1 clears it"),
+        "status": Register(
+            0x0C, "read-write", "bit 0: a frame was too short, bit 1: a packet too long; writing 1 clears a bit"
+        ),
         "frames_begun": Register(0x10, "read-only", "frames begun"),
         "frames_finished": Register(0x14, "read-only", "frames finished"),
         "cycles": Register(0x18, "read-only", "clock cycles since reset"),
         "sink_stalls": Register(0x1C, "read-only", "cycles in which the sink did not take an offered beat"),
         "source_idles": Register(0x20, "read-only", "cycles in which no beat was offered to a ready overlay"),
-        "frames_per_packet": Register(0x24, "read-write", "frames from one TLAST to the next"),
+        "more_frames": Register(0x24, "read-write", "frames of a packet beyond the first"),
         "packet_begun": Register(0x28, "read-only", "cycle in which the last packet's first beat came in"),
         "packet_finished": Register(0x2C, "read-only", "cycle in which the last frame's last beat left"),
         **{

@@ -10,6 +10,7 @@ from lognet_fpga.runtime.board.words import Words, poll
 
 RESET_TIMEOUT_S = 0.1  # a reset takes some microseconds
 
+_TLAST_ERRORS = 0b11  # a frame too short, a packet too long
 _WORD = {name: register.address // 4 for name, register in CORE_REGISTERS.items()}
 
 
@@ -75,15 +76,15 @@ class CoreRegisters:
                 f"the overlay does not come out of reset within {RESET_TIMEOUT_S:g} s",
                 hint="check that its clock runs (pynq.Clocks), or open the overlay again, which loads its bitstream",
             )
-        words[_WORD["status"]] = 1
+        words[_WORD["status"]] = _TLAST_ERRORS
 
     def set_frames_per_packet(self, count: int) -> None:
         """From now on TLAST is expected and given after every `count` frames.  The overlay must be empty."""
-        self._words[_WORD["frames_per_packet"]] = count
+        self._words[_WORD["more_frames"]] = count - 1
 
     def misplaced_tlast(self) -> bool:
         """Whether TLAST has come at a wrong place since the last reset."""
-        return bool(self._words[_WORD["status"]] & 1)
+        return bool(self._words[_WORD["status"]] & _TLAST_ERRORS)
 
     def packet_cycles(self) -> int:
         """Clock cycles of the last packet, from its first beat in to its last beat out."""

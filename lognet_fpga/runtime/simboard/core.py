@@ -57,8 +57,8 @@ class SimulatedCore:
             return REGISTER_MAP_VERSION
         if name == "status":
             return int(self.misplaced_tlast)
-        if name == "frames_per_packet":
-            return self.frames_per_packet
+        if name == "more_frames":
+            return self.frames_per_packet - 1
         if name.startswith("model_sha256"):
             first = address - MODEL_SHA256
             return int.from_bytes(self.model_sha256[first : first + 4], "little")
@@ -70,10 +70,10 @@ class SimulatedCore:
         name = _NAME.get(address, "")
         if name == "control" and value & 1:
             self.reset()
-        elif name == "status" and value & 1:
+        elif name == "status" and value & 0b11:
             self.misplaced_tlast = False
-        elif name == "frames_per_packet":
-            self.frames_per_packet = value & 0xFFFF
+        elif name == "more_frames":
+            self.frames_per_packet = (value & 0xFFFF) + 1
 
     def reset(self) -> None:
         self.counts = dict.fromkeys(self.counts, 0)
