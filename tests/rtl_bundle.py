@@ -27,7 +27,7 @@ def rtl_bundle() -> Bundle:
         "fps": plan.fps,
         "cycles_per_frame": plan.cycles_per_frame,
         "latency_cycles": plan.latency_cycles,
-        "layers": [],
+        "layers": [{"name": "conv"}],
     }
     manifest = small_bundle.manifest(source=asdict(design.source), sink=asdict(design.sink), plan=cycles)
     return make_bundle(files, manifest)

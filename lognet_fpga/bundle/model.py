@@ -25,7 +25,9 @@ and deploy fills in
                     as in the JSON of lognet-deploy
 
 Files: golden.onnx (uint8 frames (n, C, H, W) in, the integer activations out), tail.onnx (input `activations`,
-uint8 (n, H, W, C) of the FPGA's output, to scores (n, classes)), verilog/*.v, vectors.npz, report.txt, report.json.
+uint8 (n, H, W, C) of the FPGA's output, to scores (n, classes)), verilog/*.v, vectors.npz (frames, and the activations
+(n, C, H, W) of every layer by its name), scores.npy (of those frames), report.txt, report.json; where one was made,
+bitstream/*.bit with its .hwh.
 """
 
 from __future__ import annotations
@@ -121,6 +123,14 @@ class Bundle:
     @property
     def latency_cycles(self) -> int:
         return self._field(int, "plan", "latency_cycles")
+
+    @property
+    def last_layer(self) -> str:
+        """Name of the last layer on the FPGA."""
+        layers = self._field(list, "plan", "layers")
+        if not layers or not isinstance(layers[-1], Mapping) or not isinstance(layers[-1].get("name"), str):
+            raise BundleError(f"{MANIFEST} of the bundle lacks the names of the layers, plan.layers")
+        return layers[-1]["name"]
 
     @property
     def class_names(self) -> tuple[str, ...] | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from importlib.util import find_spec
 from types import TracebackType
 
 import numpy as np
@@ -10,19 +11,27 @@ import numpy as np
 from lognet_fpga.bundle import Bundle
 from lognet_fpga.errors import InputError
 from lognet_fpga.runtime.device import Device, DeviceRun
+from lognet_fpga.runtime.numpy_function import NumpyFunction
 from lognet_fpga.runtime.onnx_function import OnnxFunction
+
+TAIL = "tail.onnx"
 
 
 class Session:
     """Use as a context manager: the device is open inside.
 
-    Raises what the device's open raises, and MissingToolError or BundleError for the host's part.
+    The host's part runs in onnxruntime where that is installed, else in NumPy; tail_runs_in says which.  Raises what
+    the device's open raises, and MissingToolError or BundleError for the host's part.
     """
 
     def __init__(self, bundle: Bundle, device: Device) -> None:
         self.bundle = bundle
         self.device = device
-        self._tail = OnnxFunction(bundle, "tail.onnx")
+        self._tail: Callable[[np.ndarray], np.ndarray]
+        if find_spec("onnxruntime") is not None:
+            self._tail, self.tail_runs_in = OnnxFunction(bundle, TAIL), "onnxruntime"
+        else:
+            self._tail, self.tail_runs_in = NumpyFunction(bundle.file(TAIL), TAIL), "NumPy"
 
     def __enter__(self) -> Session:
         self.device.open()

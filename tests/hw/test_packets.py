@@ -46,7 +46,7 @@ def marked(beats_per_frame, more, ends, *, idle=0, stall=0):
     dut, s = entry(beats_per_frame)
     tdata = vector(16)
     total = max(ends) + 1
-    source = Source(list(range(total)), tdata, s["tvalid"], s["tready"], idle=idle)
+    source = Source(list(range(total)), tdata, s["tvalid"], s["tready"], idle=idle, last=s["tlast"], ends=ends)
     sink = Sink(tdata, s["tvalid"], s["tready"], stall=stall)
     lasts, begins, numbers = [], [], []
 
@@ -55,7 +55,6 @@ def marked(beats_per_frame, more, ends, *, idle=0, stall=0):
         if restart_with(s, more, cycle, 4):
             source.drive()
             sink.drive()
-            s["tlast"].next = source.sent in ends and source.offering
 
     def observe(cycle):
         if s["tvalid"] and s["tready"]:

@@ -124,8 +124,10 @@ def test_a_graph_that_onnxruntime_refuses_is_a_bundle_error(bundle):
 
 def test_without_onnxruntime_it_says_what_to_install(bundle, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(MissingToolError, match="pip install onnxruntime"):
-        Session(bundle, SimulatedDevice(bundle))
+    """The host's part runs in NumPy then, but the simulated FPGA does not."""
+    session = Session(bundle, SimulatedDevice(bundle))
+    with pytest.raises(MissingToolError, match="pip install onnxruntime"), session:
+        pass
 
 
 def test_the_report_tells_simulated_from_measured(session):
