@@ -34,7 +34,7 @@ from lognet_fpga.progress import NoProgress, Progress
 from lognet_fpga.quantize import quantize
 from lognet_fpga.report import Report
 from lognet_fpga.verify.check import verify
-from lognet_fpga.verify.evaluate import measure_accuracy
+from lognet_fpga.verify.evaluate import host_scores, measure_accuracy
 
 
 @dataclass(frozen=True)
@@ -98,12 +98,13 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
         verdict.require()
     synthesis: SynthesisReport | None = synthesize(design, progress) if config.synth else None
 
-    report = deploy_report.build(config, choice, quant, plan, design, verdict, synthesis, accuracy, frames)
+    report = deploy_report.build(config, choice, quant, plan, design, verdict, synthesis, accuracy, frames, tail)
     activations = dict(zip((layer.name for layer in quant.layers), quant.run_layers(vectors)))
     files = {
         "golden.onnx": golden,
         "tail.onnx": tail,
         "vectors.npz": deploy_report.npz_bytes(frames=vectors, **activations),
+        "scores.npy": deploy_report.npy_bytes(host_scores(tail, activations[quant.layers[-1].name])),
         "report.txt": report.text().encode(),
         "report.json": deploy_report.json_bytes(report.data),
         **{f"verilog/{name}": text.encode() for name, text in design.files},

@@ -14,6 +14,7 @@ from lognet_fpga import __version__
 from lognet_fpga.build.synthesis import SynthesisReport
 from lognet_fpga.config import DeployConfig
 from lognet_fpga.deploy_accuracy import accuracy_sections
+from lognet_fpga.deploy_host import host_data, host_section
 from lognet_fpga.deploy_inputs import calibration
 from lognet_fpga.deploy_preprocessing import input_data, input_section
 from lognet_fpga.ir.design import VerilogDesign
@@ -41,6 +42,7 @@ def build(
     synthesis: SynthesisReport | None,
     accuracy: Accuracy | None,
     frames: Frames,
+    tail: bytes,
 ) -> Report:
     """Everything a user should know about the bundle; data carries the same figures."""
     sections = [
@@ -51,6 +53,7 @@ def build(
         _plan(plan),
         _verification(verdict),
         _synthesis(plan, synthesis),
+        host_section(tail, plan.board),
         *accuracy_sections(accuracy, config.eval_frames or config.frames),
     ]
     data = {
@@ -65,6 +68,7 @@ def build(
         "layer_choice": _choice_data(choice),
         "layers": [_layer_data(layer) for layer in quant.layers],
         "plan": plan_data(plan),
+        "host": host_data(tail),
         "verification": None if verdict is None else verdict.to_json(),
         "synthesis": None if synthesis is None else synthesis.to_json(),
         "accuracy": None if accuracy is None else accuracy.to_json(),
@@ -138,11 +142,15 @@ def npz_bytes(**arrays: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, array in sorted(arrays.items()):
-            part = io.BytesIO()
-            np.lib.format.write_array(part, np.ascontiguousarray(array), allow_pickle=False)
-            archive.writestr(
-                zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)), part.getvalue(), zipfile.ZIP_DEFLATED
-            )
+            member = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
+            archive.writestr(member, npy_bytes(array), zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
+def npy_bytes(array: np.ndarray) -> bytes:
+    """An .npy of the array."""
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, np.ascontiguousarray(array), allow_pickle=False)
     return buffer.getvalue()
 
 

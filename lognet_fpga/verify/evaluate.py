@@ -84,6 +84,11 @@ def measure_accuracy(
     )
 
 
+def host_scores(tail: bytes, activations: np.ndarray) -> np.ndarray:
+    """Scores, (n, classes), of the last FPGA layer's integers, (n, channels, h, w) uint8, by tail.onnx."""
+    return _scores(_Function(tail, "tail.onnx")(activations.transpose(0, 2, 3, 1))[0])
+
+
 def affordable_steps(parts: Partition) -> int:
     """How many frames are judged layer by layer, so that a large model does not take hours."""
     ours = [layer.weight[0].size * math.prod(layer.conv_shape) for layer in parts.layers]
