@@ -6,7 +6,7 @@ Each is a list of levels and the boundaries between them.  Where the print leave
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -104,7 +104,7 @@ def lloyd_quantizer(samples: Samples, bits: int, *, signed: bool = True) -> Quan
     return _midway(samples.lloyd(levels))
 
 
-FSR_STEPS = 16  # candidates an octave
+FSR_STEPS, FSR_COARSE_STEPS = 16, 4  # candidates an octave
 FSR_OCTAVES = (-4, 1)  # searched, relative to the greatest magnitude
 
 
@@ -115,10 +115,20 @@ def fit_by_max(samples: Samples, kind: Callable[[float], Quantizer]) -> Quantize
 
 def fit_by_nmse(samples: Samples, kind: Callable[[float], Quantizer]) -> Quantizer:
     """kind(fsr) with the full scale range that gives the least mean square error."""
-    low, high = (octaves * FSR_STEPS for octaves in FSR_OCTAVES)
+    return min(_candidates(samples, kind, FSR_STEPS), key=samples.nmse)
+
+
+def fit_by_output(
+    samples: Samples, kind: Callable[[float], Quantizer], error: Callable[[Quantizer], float]
+) -> Quantizer:
+    """kind(fsr) with the full scale range that gives the least error, by whatever `error` measures; slow to ask."""
+    return min(_candidates(samples, kind, FSR_COARSE_STEPS), key=error)
+
+
+def _candidates(samples: Samples, kind: Callable[[float], Quantizer], steps: int) -> Iterator[Quantizer]:
+    low, high = (octaves * steps for octaves in FSR_OCTAVES)
     greatest = samples.greatest or 1.0
-    tried = (kind(greatest * 2.0 ** (step / FSR_STEPS)) for step in range(low, high + 1))
-    return min(tried, key=samples.nmse)
+    return (kind(greatest * 2.0 ** (step / steps)) for step in range(low, high + 1))
 
 
 def _midway(levels: np.ndarray) -> Quantizer:

@@ -27,7 +27,7 @@ class ErrorPoint:
 
 @dataclass(frozen=True, eq=False)
 class LayerBoundaries:
-    """counts: (bins,) weights in each bin between edges, (bins + 1,).  rows: of each scheme, its levels and boundaries."""
+    """counts: (bins,) weights in each bin between edges, (bins + 1,).  rows: each scheme's levels and boundaries."""
 
     layer: str
     edges: np.ndarray

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -12,6 +13,7 @@ from lognet_fpga.numerics.quantizers import (
     Small,
     fit_by_max,
     fit_by_nmse,
+    fit_by_output,
     linear_quantizer,
     lloyd_quantizer,
     log_quantizer,
@@ -19,9 +21,9 @@ from lognet_fpga.numerics.quantizers import (
 from lognet_fpga.numerics.samples import Samples
 
 Kind = Literal["linear", "log", "lloyd"]
-Choice = Literal["max", "nmse"]
+Choice = Literal["max", "nmse", "output"]
 KINDS: tuple[Kind, ...] = ("linear", "log", "lloyd")
-CHOICES: tuple[Choice, ...] = ("max", "nmse")
+CHOICES: tuple[Choice, ...] = ("max", "nmse")  # that need nothing but the numbers
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,10 @@ class Scheme:
     rounding: Rounding = "geometric"
     small: Small = "zero"
 
-    def fit(self, samples: Samples, *, signed: bool = True) -> Quantizer:
-        """The quantizer for these numbers."""
+    def fit(
+        self, samples: Samples, *, signed: bool = True, error: Callable[[Quantizer], float] | None = None
+    ) -> Quantizer:
+        """The quantizer for these numbers.  error: of a layer's sums, for the choice "output"."""
         if self.kind == "lloyd":
             return lloyd_quantizer(samples, self.bits, signed=signed)
         if self.kind == "linear":
@@ -46,6 +50,10 @@ class Scheme:
             made = partial(
                 log_quantizer, self.bits, signed=signed, base=self.base, rounding=self.rounding, small=self.small
             )
+        if self.choice == "output":
+            if error is None:
+                raise ValueError("the full scale range cannot be chosen by output error without a layer's inputs")
+            return fit_by_output(samples, made, error)
         return (fit_by_max if self.choice == "max" else fit_by_nmse)(samples, made)
 
     def __str__(self) -> str:
