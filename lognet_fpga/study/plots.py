@@ -67,11 +67,11 @@ def _heat_maps(figure: Figure, study: Study) -> None:
         axes.set_xticks(range(len(bits)), bits)
         axes.set_yticks(range(len(layers)), [_short(layer) for layer in layers])
         axes.set_xlabel("bits")
-        axes.set_title(f"range by {CHOICE_WORDS[choice]}", fontsize=8)
+        axes.set_title(f"range by {CHOICE_WORDS[choice]}; blue: log2 better", fontsize=8)
         for row, column in np.ndindex(*values.shape):
             share = 100 * values[row, column]
             axes.text(column, row, f"{share:.1f}", ha="center", va="center", fontsize=6)
-    figure.colorbar(image, ax=figure.axes, label="NMSE of linear - NMSE of log2, points; blue: log2 better", shrink=0.9)
+    figure.colorbar(image, ax=figure.axes, label="linear - log2, points of NMSE", shrink=0.9)
 
 
 def _boundaries(figure: Figure, study: Study) -> None:
@@ -109,8 +109,7 @@ def _layers(figure: Figure, study: Study) -> None:
     left.set_yticks(places, [_short(row.layer) for row in study.layers])
     left.invert_yaxis()
     left.set_xlabel("NMSE, %")
-    left.set_xscale("log")
-    right.set_xlabel("points of top-1 lost (agreement, without labels); bars: standard error")
+    right.set_xlabel("points lost, standard error")
     right.legend(frameon=False)
 
 
