@@ -20,6 +20,7 @@ from lognet_fpga.study.schemes import Choice, Scheme
 from lognet_fpga.study.weights import WeightLayer, layers_of_arrays, layers_of_model
 
 BOUNDARY_BITS = 4
+MAX_BASE = 16.0  # beyond, the smallest powers of 8 bits are no numbers
 
 
 @dataclass(frozen=True)
@@ -39,15 +40,18 @@ class StudyConfig:
 
     def __post_init__(self) -> None:
         if not self.bits or not all(1 <= bits <= MAX_BITS for bits in self.bits):
-            raise UsageError(
-                f"--bits must lie between 1 and {MAX_BITS}, not {', '.join(map(str, self.bits)) or 'none'}"
-            )
+            given = ", ".join(map(str, self.bits)) or "none"
+            raise UsageError(f"--bits must lie between 1 and {MAX_BITS}, not {given}")
+        if not 1 < self.template.base <= MAX_BASE:
+            raise UsageError(f"--base must lie above 1 and not above {MAX_BASE:g}, not {self.template.base:g}")
+        if self.choice == "output" and self.data is None:
+            raise UsageError("--fsr output needs frames to see a layer's sums on", hint="give --data")
 
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """errors: Fig. 2.  boundaries: Fig. 1a, of the layer with most weights.  frames: judged, 0 where none were given, and
-    then the rest is empty: float_model; table1; layers: Fig. 3; activations."""
+    """errors: Fig. 2.  boundaries: Fig. 1a, of the layer with most weights.  frames: judged; 0 where none were given,
+    and then the rest is empty: float_model; table1; layers: Fig. 3; activations."""
 
     name: str
     sha256: str

@@ -18,8 +18,8 @@ WEIGHT_OPS = ("Conv", "Gemm", "MatMul")
 
 @dataclass(frozen=True, eq=False)
 class WeightLayer:
-    """name: of the node.  tensor: the constant that holds its weight, of two dimensions and more.  source: the tensor that
-    the weight is applied to; empty where there is no model."""
+    """name: of the node.  tensor: the constant that holds its weight, of two dimensions and more.  source: what the
+    weight is applied to; empty where there is no model."""
 
     name: str
     tensor: str
