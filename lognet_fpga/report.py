@@ -17,9 +17,13 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[object, ...], ...]
 
+    def cells(self) -> tuple[tuple[str, ...], list[list[str]]]:
+        """(headings, rows), every value as it is shown."""
+        return self.columns, [[_cell(value) for value in row] for row in self.rows]
+
     def text_lines(self) -> list[str]:
         """The table as aligned lines, the first two being the headings and a rule."""
-        cells = [[_cell(value) for value in row] for row in self.rows]
+        _, cells = self.cells()
         widths = [max([len(name), *(len(row[i]) for row in cells)]) for i, name in enumerate(self.columns)]
         lines = [self.columns, ["-" * width for width in widths], *cells]
         numeric = self._numeric()
