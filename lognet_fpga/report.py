@@ -37,7 +37,8 @@ class Table:
     def markdown_lines(self) -> list[str]:
         """The table in Markdown."""
         rule = ["---:" if numeric else "---" for numeric in self._numeric()]
-        rows = (self.columns, rule, *([_cell(value) for value in row] for row in self.rows))
+        _, cells = self.cells()
+        rows = (self.columns, rule, *cells)
         return [f"| {' | '.join(row)} |" for row in rows]
 
     def _numeric(self) -> list[bool]:

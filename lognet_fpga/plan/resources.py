@@ -59,7 +59,7 @@ def window_resources(layer: QuantLayer, plan: ClbPlan) -> Resources:
     (channels, *_), (kernel_h, kernel_w) = layer.in_shape, layer.kernel
     lanes = channels * plan.digit_bits
     word = plan.in_beats * plan.in_channels_per_beat * layer.in_bits
-    waiting = plan.in_channels_per_beat * layer.in_bits if plan.early_beat else lanes
+    waiting = plan.in_channels_per_beat * layer.in_bits
     taps, digits = kernel_h * kernel_w * lanes, channels * layer.in_bits
     following = channels * max(0, layer.in_bits - plan.digit_bits)  # digits that move up or are loaded
     control = WINDOW_CONTROL if plan.in_digits > 1 else SHORT_WINDOW_CONTROL

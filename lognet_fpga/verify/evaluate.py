@@ -87,7 +87,7 @@ def measure_accuracy(
 
 def host_scores(tail: bytes, activations: np.ndarray) -> np.ndarray:
     """Scores, (n, classes), of the last FPGA layer's integers, (n, channels, h, w) uint8, by tail.onnx."""
-    return _scores(_Function(tail, "tail.onnx")(activations.transpose(0, 2, 3, 1))[0])
+    return _scores(OnnxSession(tail, "tail.onnx")(activations.transpose(0, 2, 3, 1))[0])
 
 
 def affordable_steps(parts: Partition) -> int:

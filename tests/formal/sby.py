@@ -45,8 +45,8 @@ class Proof:
     """modules: generated ones, the first of which has the properties of file `properties` put into its body, where they
     see its registers; or `top` is a module of that file, around them.
 
-    constants: localparams for the properties.  mode: prove (by k-induction, k = depth: without bound) or bmc (from reset,
-    depth cycles).  cover_depth: cycles within which every cover has to be reached.
+    constants: localparams for the properties.  mode: prove (by k-induction, k = depth: without bound) or bmc (from
+    reset, depth cycles).  cover_depth: cycles within which every cover has to be reached.
     """
 
     name: str
