@@ -53,10 +53,10 @@ async def paused_frames(dut):
     bench = await started(dut, "paused_frames")
     for idle, stall in PAUSES:
         bench.pause_streams(idle, stall)
-        bench.send(*bench.frames(3))
+        bench.send(*bench.frames(2))
         await bench.read(bench.rng.choice(REGISTERS))
         await bench.drain()
-    assert bench.judged == 3 * len(PAUSES)
+    assert bench.judged == 2 * len(PAUSES)
 
 
 @cocotb.test()
@@ -149,11 +149,11 @@ async def ragged_frames_in_a_row(dut):
     for idle, stall in ((0, 0), (0, 60), (50, 20)):
         bench.pause_streams(idle, stall)
         before = bench.judged
-        for _ in range(6):
+        for _ in range(5):
             kind = bench.rng.choice(["good", "short", "long", "joined"])
             bench.send(*(bench.frames(1) if kind == "good" else [bench.ragged(kind)]))
         await bench.drain()
-        assert bench.judged == before + 6
+        assert bench.judged == before + 5
 
 
 @cocotb.test()
@@ -183,7 +183,7 @@ async def resets_by_the_register(dut):
     """The same with a soft reset; with a source that starts over, and with one that goes on with its frame."""
     bench = await started(dut, "resets_by_the_register")
     for source_too in (True, False):
-        for share, stall in ((0.3, 0), (1.4, 50), (3, 100)):
+        for share, stall in ((0.3, 0), (1.4, 50)) if source_too else ((0.7, 0), (3, 100)):
             bench.pause_streams(0, stall)
             bench.send(*bench.frames(3))
             await ClockCycles(dut.clk, round(share * bench.case.latency_cycles))
