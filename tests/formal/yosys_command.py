@@ -1,5 +1,7 @@
-"""`yosys -ql LOG SCRIPT` as SymbiYosys calls it, on pyosys: the yosys of the wheel that brings SymbiYosys is WebAssembly,
-which takes minutes to compile on its first run."""
+"""`yosys -ql LOG SCRIPT` as SymbiYosys calls it, run by pyosys.
+
+The Yosys in the wheel that brings SymbiYosys is WebAssembly, which takes minutes to compile when it is run first.
+"""
 
 from __future__ import annotations
 
