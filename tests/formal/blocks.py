@@ -69,11 +69,19 @@ def registers_proof(reset_cycles: int) -> Proof:
 
 
 BLOCKS = (
-    registers_proof(4),
     fifo_proof(8, 3, 4),
     fifo_proof(128, 30, 2),
-    source_proof(1),
     source_proof(5),
     sink_proof(4),
-    *(collector_proof(beats, early) for beats in (1, 3) for early in (False, True)),
+    collector_proof(3, early=False),
+    collector_proof(3, early=True),
+    registers_proof(4),
+)
+MORE = (
+    fifo_proof(2, 1, 8),
+    fifo_proof(1024, 100, 64),
+    source_proof(1),
+    source_proof(2),
+    sink_proof(1),
+    *(collector_proof(beats, early) for beats in (1, 2, 4) for early in (False, True)),
 )

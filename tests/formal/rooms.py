@@ -25,9 +25,9 @@ def named_sequencer(clk, rst, full, room, take, load, use_pad, start, compute, b
     return sequence
 
 
-def room_proof(name: str, less: int = 0) -> Proof:
-    """Of a random layer from ROOMS: its input shape, its kind, and digit bits or, with the weights in memories,
-    (pe, simd).  less: so much smaller a reserve than planned."""
+def room_proof(name: str, less: int = 0, reach: bool = False) -> Proof:
+    """Of a random layer from ROOMS.  less: so much smaller a reserve than planned.  reach: fails, with the way into the
+    reserve as its counterexample."""
     shape, spec, folding = ROOMS[name]
     quant = random_graph(3, shape, spec)
     graphs = adder_graphs(quant, [isinstance(folding, tuple)])
@@ -51,16 +51,15 @@ def room_proof(name: str, less: int = 0) -> Proof:
         "II": plan.ii_cycles,
         "WAIT": max(1, (plan.ii_cycles - 1).bit_length()),
         "POOL": int(layer.pool is not None),
-        "HIGHEST": plan.fifo_depth - reserve + 1,
+        "REACH": int(reach),
     }
     # A pool's results are counted by its rows and columns, which induction does not see.
-    engine = INDUCTION if layer.pool is None and not less else PDR
-    return Proof(
-        f"room, {name}", tuple(modules), "slot_room.sv", constants, top="slot_room", cover_depth=40, engine=engine
-    )
+    engine = INDUCTION if layer.pool is None and not (less or reach) else PDR
+    return Proof(f"room, {name}", tuple(modules), "slot_room.sv", constants, top="slot_room", engine=engine)
 
 
 NO_PADS = (0, 0, 0, 0)
+# Input shape, kind of the layer, and digit bits or, with the weights in memories, (pe, simd).
 ROOMS = {
     "slots of one cycle": ((1, 3, 4), Spec(2, (2, 2), pads=NO_PADS, pool=None), 20),
     "slots of five cycles": ((1, 3, 4), Spec(4, (2, 2), pads=NO_PADS, pool=None), 4),

@@ -45,8 +45,8 @@ class Proof:
     """modules: generated ones, the first of which has the properties of file `properties` put into its body, where they
     see its registers; or `top` is a module of that file, around them.
 
-    constants: localparams for the properties.  mode: prove (by k-induction, k = depth: without bound) or bmc (from
-    reset, depth cycles).  cover_depth: cycles within which every cover has to be reached.
+    constants: localparams for the properties.  mode: prove (without bound: by induction over depth cycles, or by abc's
+    PDR) or bmc (depth cycles from reset).  cover_depth: cycles within which every cover has to be reached.
     """
 
     name: str
@@ -93,8 +93,6 @@ class Proof:
             "setattr -mod -unset keep_hierarchy",
             "flatten",
             "setattr -unset init w:* w:f_* w:*.f_* %u %d",
-        ]
-        lines += [
             "delete t:$meminit*",
             f"prep -top {top}",
             *(["memory_map", "setundef -anyseq"] if "abc" in self.engine else []),

@@ -1,6 +1,6 @@
-"""`yosys -ql LOG SCRIPT` as SymbiYosys calls it, on pyosys.
+"""`yosys -ql LOG SCRIPT` as SymbiYosys calls it, run by pyosys.
 
-The yosys of the wheel that brings SymbiYosys is WebAssembly, which takes minutes to compile on its first run.
+The Yosys in the wheel that brings SymbiYosys is WebAssembly, which takes minutes to compile when it is run first.
 """
 
 from __future__ import annotations

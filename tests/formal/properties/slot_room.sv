@@ -40,9 +40,12 @@ wire [PLACE:0] f_level = \queue.level ; // that it is right is proved with the F
 always @(posedge clk) if (f_started) begin
     never_too_full: assert (!f_push || f_level < DEPTH);
     one_beat_a_cycle: assert ((f_now & (f_now - 1'b1)) == 0);
-    refused: cover (!room && full && !load && f_level > DEPTH - RESERVE);
-    highest: cover (f_level >= HIGHEST);
 end
+
+// What must be reachable, for the proof to say anything: stated the other way round, its counterexample is the way there.
+generate if (REACH) always @(posedge clk) if (f_started)
+    reserve_used: assert (f_level <= DEPTH - RESERVE || room || load || !full);
+endgenerate
 
 // Computing slots are far enough apart, and without a pool all that is still to come finds room.
 integer i;
