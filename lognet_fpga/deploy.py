@@ -28,7 +28,8 @@ from lognet_fpga.layer_choice import choose_layers
 from lognet_fpga.partition import make_tail
 from lognet_fpga.plan.adder_graph import solve_layers
 from lognet_fpga.plan.boards import load_board
-from lognet_fpga.plan.planner import plan_hardware, settle_weights
+from lognet_fpga.plan.matching import settle_weights
+from lognet_fpga.plan.planner import plan_hardware
 from lognet_fpga.progress import NoProgress, Progress
 from lognet_fpga.quantize import quantize
 from lognet_fpga.report import Report
@@ -84,7 +85,8 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
     in_memory = settle_weights(quant, board, config.weights, fps=config.fps, clk_mhz=config.clk_mhz)
     graphs = solve_layers(quant, in_memory, progress)
     with progress.stage(f"plan for {board.title}"):
-        plan = plan_hardware(quant, graphs, board, fps=config.fps, clk_mhz=config.clk_mhz)
+        rate = {"fps": config.fps, "clk_mhz": config.clk_mhz}
+        plan = plan_hardware(quant, graphs, board, weights=config.weights, **rate)
     with progress.stage("generate Verilog"):
         design = generate(quant, plan, graphs, core_sha256)
 

@@ -16,8 +16,9 @@ from lognet_fpga.plan.bram_layer import bram_folding
 from lognet_fpga.plan.clb_layer import ClbFolding, accumulator_bits
 from lognet_fpga.plan.engine import AdderEngine
 from lognet_fpga.plan.folding import Folding, Sends
+from lognet_fpga.plan.matching import Planner
 from lognet_fpga.plan.model import HardwarePlan
-from lognet_fpga.plan.planner import Planner, plan_hardware
+from lognet_fpga.plan.planner import plan_hardware
 from lognet_fpga.plan.slots import slot_raster
 
 POOL_2X2 = MaxPool((2, 2), (2, 2))

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from lognet_fpga.plan.adder_graph import ZERO, AdderGraph
 
 CONSTANT_ZERO = -1
+SRL_CYCLES = 3  # registers in a row without reset or tap, from which on synthesis makes a shift register of them
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,8 @@ def schedule(graph: AdderGraph, digit_bits: int, n_digits: int) -> SerialSchedul
 class SerialCounts:
     """What an engine is made of, for estimates.
 
-    adder_bits: full adders; delay_ffs: flip-flops of all operand delays; shift_registers: SRLs of long delays;
+    adder_bits: full adders; delay_ffs: flip-flops of all operand delays, less those sums that are in a shift register
+    and have none; shift_registers: SRLs of long delays;
     bias_luts: LUTs of the bias tables; control_ffs: strobes, masks, tables.
     """
 
@@ -118,12 +120,11 @@ def count_schedule(graph: AdderGraph, plan: SerialSchedule) -> SerialCounts:
             if wire.mask_digits:
                 masked.add(wire)
     delay_ffs, shift_registers = len(masked), 0
-    for delays in taps.values():
-        reached = 0
+    for (node, _), delays in taps.items():
+        reached = 0 if node < graph.inputs else -1  # the register of a sum is the first of its delays
         for delay in sorted(delays):
-            if delay - reached >= 3:  # a stretch without taps becomes an SRL and its output register
+            if delay - reached >= SRL_CYCLES:
                 shift_registers += 1
-                delay_ffs += 1
             else:
                 delay_ffs += delay - reached
             reached = delay
@@ -133,7 +134,7 @@ def count_schedule(graph: AdderGraph, plan: SerialSchedule) -> SerialCounts:
         plan.digit_bits,
         plan.n_digits,
         plan.out_start,
-        delay_ffs,
+        delay_ffs - len(graph.adders) * plan.digit_bits,  # the sums' own are among the adders'
         shift_registers,
     )
 
