@@ -27,9 +27,10 @@ from lognet_fpga.ir.quant import QuantGraph, QuantLayer
 from lognet_fpga.partition.layers import FloatLayer
 from lognet_fpga.plan.adder_graph import AdderGraph, solve_layers
 from lognet_fpga.plan.boards import load_board
-from lognet_fpga.plan.bram_layer import bram_layer
+from lognet_fpga.plan.bram_layer import MOST_LANES, bram_folding, lanes_for
 from lognet_fpga.plan.clb_layer import accumulator_bits
 from lognet_fpga.plan.engine import AdderEngine
+from lognet_fpga.plan.folding import Folding, Sends
 from lognet_fpga.plan.matching import Planner
 from lognet_fpga.plan.model import BRAM, CLB, HardwarePlan, Resources
 from lognet_fpga.plan.slots import slot_raster
@@ -42,6 +43,7 @@ LAYERS = 24
 SERIES, FITTED_SERIES = 1, 2  # first number of a layer's seed
 BRAM_EVERY = 3  # one layer of so many has its weights in memories
 MOST_WORK = 12_000  # weights other than zero times digit bits: larger engines take Yosys many minutes
+MOST_LANES_AT_ONCE = 160  # of processing elements, likewise
 POOLS: tuple[Pool | None, ...] = (
     None, MaxPool((2, 2), (2, 2)), MaxPool((3, 3), (2, 2)), AveragePool((2, 2), (2, 2))
 )  # fmt: skip
@@ -78,6 +80,19 @@ class Sample:
         return replace(made, parts=tuple(part for part in made.parts if part[0] == self.layer.name))
 
 
+@dataclass(frozen=True)
+class Only:
+    """The one folding that a layer is to have, whatever the planner would choose."""
+
+    folding: Folding
+
+    def paces(self) -> set[int]:
+        return {1}
+
+    def fold(self, budget: float, before: Sends, bram_price: float) -> Folding:
+        return self.folding
+
+
 def sample(series: int, index: int) -> Sample:
     """Layer number index of a series; the same one on every machine."""
     weights = BRAM if index % BRAM_EVERY == BRAM_EVERY - 1 else CLB
@@ -87,17 +102,19 @@ def sample(series: int, index: int) -> Sample:
         digit_bits = int(rng.choice([1, 1, 2, 2, 3, 4, 6, 8]))
         if weights == BRAM or np.count_nonzero(layer.codes) * digit_bits <= MOST_WORK:
             break
-    raster = slot_raster(layer)
-    if weights == BRAM:
-        paces = sorted(bram_layer(layer).paces())
-        cycles = paces[int(rng.integers(len(paces) // 4, len(paces)))]  # the fastest are very large
-    else:
-        cycles = raster.cycles(-(-accumulator_bits(layer) // digit_bits), -(-layer.in_bits // digit_bits))
     quant = QuantGraph("sample", layer.in_shape, (layer,))
     graphs = solve_layers(quant, (weights == BRAM,))
-    board = replace(load_board("zcu104"), lut=10**7, ff=10**7, bram36=10**5)
-    engines = [AdderEngine(graph) if graph else None for graph in graphs]
-    plan = Planner(quant, layer_foldings(quant, engines), board, board.clk_mhz).plan(cycles)
+    board = replace(load_board("zcu104"), lut=10**7, ff=10**7, bram36=10**5, m_lut=10**7)
+    if weights == BRAM:
+        filters, channels = layer.codes.shape[:2]
+        sizes = [(pe, simd) for pe in lanes_for(filters, filters) for simd in lanes_for(channels, MOST_LANES)]
+        pe, simd = sizes[int(rng.choice([i for i, (pe, simd) in enumerate(sizes) if pe * simd <= MOST_LANES_AT_ONCE]))]
+        foldings, cycles = [Only(bram_folding(layer, pe, simd))], 0.0
+    else:
+        raster = slot_raster(layer)
+        cycles = raster.cycles(-(-accumulator_bits(layer) // digit_bits), -(-layer.in_bits // digit_bits))
+        foldings = layer_foldings(quant, [AdderEngine(graphs[0])])
+    plan = Planner(quant, foldings, board, board.clk_mhz).plan(cycles)
     return Sample((series, index), layer, zeros, graphs, plan)
 
 
@@ -134,8 +151,8 @@ def row(index: int, drawn: Sample, found: PartCounts) -> dict[str, object]:
         "ff": found.ff,
         "ff_estimate": round(estimate.ff),
         "ff_error": estimate.ff / found.ff - 1,
-        "m_lut": found.srl + found.lutram,
-        "m_lut_estimate": 0,
+        "m_lut": found.m_lut,
+        "m_lut_estimate": round(estimate.m_lut),
         "bram36": found.bram36,
         "bram36_estimate": estimate.bram36,
         "lut_yosys": found.lut,
@@ -145,7 +162,7 @@ def row(index: int, drawn: Sample, found: PartCounts) -> dict[str, object]:
 def report(rows: list[dict[str, object]]) -> Report:
     columns = (
         "layer", "channels -> filters", "folding", "LUT sites", "estimate", "error", "FF", "estimate", "error",
-        "SRL, LUT RAM", "estimate", "BRAM36", "estimate",
+        "M LUT", "estimate", "BRAM36", "estimate",
     )  # fmt: skip
     cells = tuple(
         (

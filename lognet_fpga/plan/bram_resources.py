@@ -15,11 +15,13 @@ from lognet_fpga.plan.resources import memory_resources
 from lognet_fpga.plan.sites import carry_sites
 
 # What steers a block, whatever its width.
-WINDOW_CONTROL = Resources(124, 70, 0, 2)
+WINDOW_CONTROL = Resources(73, 70, 0, 2)
 ELEMENT_CONTROL = Resources(0, 5, 0)
 ACTIVATIONS_CONTROL = Resources(10, 15, 0, 1)
 ROM_COLUMN_BITS = 36  # of the memories that a wide one is made of
-DEEP_ROM_SITES = {7: 1.7, 8: 2.65}  # a bit of a memory in LUTs, by the bits of its address; up to six one site holds it
+# Sites of a bit of a memory in LUTs, by its greatest depth: two functions of five address bits share one; those of two
+# are partly set and reset pins.
+ROM_SITES = ((4, 0.25), (32, 0.5), (64, 1.0), (96, 1.7), (BLOCK_ROM_DEPTH, 2.6))
 
 
 def bram_resources(layer: QuantLayer, plan: BramPlan, shape: BramShape, constants: OutputConstants) -> Resources:
@@ -31,6 +33,7 @@ def bram_blocks(
 ) -> dict[str, Resources]:
     """By the name of the block: window, weights, the processing elements together, constants, activations."""
     lanes = plan.channels_per_beat
+    ones = plan.nonzero_weights / layer.codes.size / 2  # of a code's four bits two, for a weight other than zero
     drops = len(np.unique(constants.drop))
     constant_bits = lanes * (constants.total_bits + (drops - 1).bit_length())
     element = element_resources(shape.simd, layer.in_bits, constants.sum_bits)
@@ -38,7 +41,7 @@ def bram_blocks(
     leaving = Resources((shape.pe - lanes) * constants.sum_bits, 0, 0)
     return {
         "window": window_resources(layer, plan, shape),
-        "weights": rom_resources(shape.pe * shape.simd * WEIGHT_BITS, shape.ii_cycles),
+        "weights": rom_resources(shape.pe * shape.simd * WEIGHT_BITS, shape.ii_cycles, ones),
         "pe": element * shape.pe + leaving,
         "constants": rom_resources(constant_bits, shape.groups * (shape.pe // lanes)),
         "activations": ACTIVATIONS_CONTROL + lane_resources(layer, constants) * lanes,
@@ -52,8 +55,10 @@ def window_resources(layer: QuantLayer, plan: BramPlan, shape: BramShape) -> Res
     parts = max(1, plan.in_channels_per_beat // shape.simd)
     places = 2 << (-(-plan.in_beats // banks) - 1).bit_length()
     staging = memory_resources(plan.in_channels_per_beat * layer.in_bits, places) * banks
-    choice = Resources(word * math.ceil((parts - 1) / 2) + 0.4 * word, word, 0)
-    return WINDOW_CONTROL + staging + choice + memory_resources(word, shape.memory_words)
+    choice = Resources(word * math.ceil((parts - 1) / 2) + 0.95 * word, word, 0)
+    place, turn = (shape.memory_words - 1).bit_length(), (shape.ii_cycles - 1).bit_length()
+    addresses = Resources(4.4 * carry_sites(place) + carry_sites(turn), 0, 0)
+    return WINDOW_CONTROL + addresses + staging + choice + memory_resources(word, shape.memory_words)
 
 
 def element_resources(simd: int, in_bits: int, sum_bits: int) -> Resources:
@@ -79,8 +84,8 @@ def lane_resources(layer: QuantLayer, constants: OutputConstants) -> Resources:
     return Resources(lut, ff, 0)
 
 
-def rom_resources(width: int, depth: int) -> Resources:
-    """A memory that is only read, with its output register."""
+def rom_resources(width: int, depth: int, ones: float = 0.5) -> Resources:
+    """A memory that is only read, with its output register; ones: share of its bits that are 1."""
     columns = -(-width // ROM_COLUMN_BITS)
     if depth >= BLOCK_ROM_DEPTH:
         rows = -(-depth // 1024)
@@ -88,9 +93,20 @@ def rom_resources(width: int, depth: int) -> Resources:
         chosen = 0 if rows == 1 else 1 if rows <= 4 else 2 if rows <= 8 else math.ceil(rows / 4)
         return Resources(width * chosen, width, columns * blocks)
     address_bits = (depth - 1).bit_length()
-    different = sum(  # equal bits of a column are one register
-        min(2**depth if depth < 6 else width, ROM_COLUMN_BITS, width - first)
-        for first in range(0, width, ROM_COLUMN_BITS)
+    different = sum(
+        different_bits(min(ROM_COLUMN_BITS, width - first), depth, ones) for first in range(0, width, ROM_COLUMN_BITS)
     )
-    each = 0.5 if address_bits <= 5 else DEEP_ROM_SITES.get(address_bits, 1.0)  # two bits of five inputs in a site
+    each = next(sites for most, sites in ROM_SITES if depth <= most)
     return Resources(different * each, different + columns * address_bits, 0)
+
+
+def different_bits(width: int, depth: int, ones: float) -> float:
+    """How many bits of a random memory's words keep a register: those that are not always 0, equal ones once."""
+    if depth > ROM_COLUMN_BITS:
+        return width
+    total = 0.0
+    for count in range(1, depth + 1):
+        patterns = math.comb(depth, count)
+        bits = width * patterns * ones**count * (1 - ones) ** (depth - count)
+        total += patterns * (1 - math.exp(-bits / patterns))
+    return total

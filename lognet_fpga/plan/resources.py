@@ -22,8 +22,9 @@ SHELL = Resources(300, 275, 0)  # AXI4-Lite registers, entry and exit
 # What steers a block, whatever its width.
 ENGINE_CONTROL = Resources(12, 0, 0)
 WINDOW_CONTROL = Resources(57, 40, 0)
+SHORT_WINDOW_CONTROL = Resources(45, 40, 0)  # where an activation is one digit
 LINES_CONTROL = Resources(9, 12, 0)
-REQUANTIZE_CONTROL = Resources(12, 20, 0)
+REQUANTIZE_CONTROL = Resources(12, 15, 0)
 POOL_CONTROL = Resources(55, 19, 0)
 POOL_MEMORY_CONTROL = Resources(5, 0, 0)
 FIFO_CONTROL = Resources(4, 4, 0)
@@ -55,12 +56,14 @@ def serial_resources(layer: QuantLayer, plan: ClbPlan, arithmetic: Resources) ->
 
 def window_resources(layer: QuantLayer, plan: ClbPlan) -> Resources:
     """The word, its digits, line buffer, columns, taps."""
-    kernel_h, kernel_w = layer.kernel
-    lanes = layer.in_shape[0] * plan.digit_bits
+    (channels, *_), (kernel_h, kernel_w) = layer.in_shape, layer.kernel
+    lanes = channels * plan.digit_bits
     word = plan.in_beats * plan.in_channels_per_beat * layer.in_bits
     waiting = plan.in_channels_per_beat * layer.in_bits if plan.early_beat else lanes
-    taps, digits = kernel_h * kernel_w * lanes, lanes * plan.in_digits
-    total = WINDOW_CONTROL + Resources(digits - lanes, word + waiting + digits + lanes + taps, 0)
+    taps, digits = kernel_h * kernel_w * lanes, channels * layer.in_bits
+    following = channels * max(0, layer.in_bits - plan.digit_bits)  # digits that move up or are loaded
+    control = WINDOW_CONTROL if plan.in_digits > 1 else SHORT_WINDOW_CONTROL
+    total = control + Resources(following, word + waiting + digits + lanes + taps, 0)
     if kernel_h > 1:
         lines = (kernel_h - 1) * lanes
         length = len(slot_raster(layer).col_flags) * plan.in_digits
@@ -68,21 +71,23 @@ def window_resources(layer: QuantLayer, plan: ClbPlan) -> Resources:
     lanes_each = max(1, -(-lanes // LEAF_LOADS))
     columns = kernel_h * (kernel_w - 1)
     total += delay_resources(columns * lanes, plan.in_digits)
-    return total + Resources(0, columns * lanes_each + taps / LEAF_LOADS + (word + 2 * digits) / LEAF_LOADS, 0)
+    return total + Resources(0, columns * lanes_each + (taps + word + 2 * digits) / LEAF_LOADS, 0)
 
 
 def requantize_resources(layer: QuantLayer, plan: ClbPlan) -> Resources:
     """Kept digits, overflow and sign, the beat registers with clip and load in one LUT."""
-    channels = layer.codes.shape[0]
-    offset = layer.shift % plan.digit_bits
-    kept_bits = -(-(offset + layer.out_bits) // plan.digit_bits) * plan.digit_bits - offset
+    channels, digit_bits = layer.codes.shape[0], plan.digit_bits
+    offset = layer.shift % digit_bits
+    kept = range(offset, offset + layer.out_bits)
+    last = kept[-1] // digit_bits
+    # A wire's kept digits are a shift register from the last one down to its first.
+    first = {place % digit_bits: place // digit_bits for place in reversed(kept)}
+    held = sum(last - digit + 1 for digit in first.values()) + len(first)
     beats = -(-channels // plan.channels_per_beat)
     results = beats * plan.channels_per_beat * layer.out_bits
-    channel_ff = kept_bits + plan.digit_bits + (3 if plan.digit_bits > 1 else 2)
-    leaves = 4 * channels * kept_bits / LEAF_LOADS + results / LEAF_LOADS
-    return REQUANTIZE_CONTROL + Resources(
-        channels * math.ceil(plan.digit_bits / 4) + results, channels * channel_ff + results + leaves, 0
-    )
+    leaves = (4 * channels * held + results) / LEAF_LOADS
+    ff = channels * (held + (2.5 if digit_bits > 1 else 2)) + results + leaves
+    return REQUANTIZE_CONTROL + Resources(1.4 * channels + results, ff, 0)
 
 
 def stream_resources(layer: QuantLayer, plan: LayerPlan) -> Resources:
