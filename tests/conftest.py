@@ -6,6 +6,7 @@ import importlib.util
 import os
 import shutil
 import signal
+import warnings
 from collections.abc import Callable
 
 import pytest
@@ -26,6 +27,23 @@ def require_tool() -> Callable[..., None]:
             (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"{name} is not installed")
 
     return require
+
+
+@pytest.fixture
+def in_process(monkeypatch) -> Callable[..., int]:
+    """in_process(main, *arguments): exit code of a command that is run here; its handlers do not stay."""
+
+    def run(main: Callable[[list[str]], int], *arguments: object) -> int:
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = [signal.getsignal(number) for number in numbers]
+        monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # so that it is put back
+        try:
+            return main([str(argument) for argument in arguments])
+        finally:
+            for number, handler in zip(numbers, before):
+                signal.signal(number, handler)
+
+    return run
 
 
 # A runner started in the background has Ctrl-C ignored, and its children inherit that: tests of Ctrl-C need it back.

@@ -74,8 +74,9 @@ def test_the_next_batch_is_filled_while_the_overlay_works(make_overlay, slow_bun
     assert all(np.array_equal(result.activations, expected(batch)) for batch, result in zip(sent, results))
 
 
-def test_a_caller_that_leaves_early_leaves_a_usable_overlay(make_overlay):
-    _, overlay = make_overlay()
+def test_a_caller_that_leaves_early_leaves_a_usable_overlay(make_overlay, slow_bundle):
+    """The transfer that still runs is stopped."""
+    _, overlay = make_overlay(bundle=slow_bundle, real_time=True)
     runs = overlay.stream(small_bundle.frames(2, seed) for seed in range(5))
     next(runs)
     runs.close()
@@ -83,8 +84,8 @@ def test_a_caller_that_leaves_early_leaves_a_usable_overlay(make_overlay):
     assert np.array_equal(overlay.run(frames).activations, expected(frames))
 
 
-def test_frames_that_cannot_be_read_leave_a_usable_overlay(make_overlay):
-    _, overlay = make_overlay()
+def test_frames_that_cannot_be_read_leave_a_usable_overlay(make_overlay, slow_bundle):
+    _, overlay = make_overlay(bundle=slow_bundle, real_time=True)
 
     def batches():
         yield small_bundle.frames(2)

@@ -70,20 +70,20 @@ def test_vectors_that_cannot_be_used(bundle, change):
         run_selftest(broken, SimulatedDevice(broken))
 
 
-def test_the_command(bundle, tmp_path, capsys, monkeypatch):
+def test_the_command(bundle, tmp_path, capsys, monkeypatch, in_process):
     place = str(write_bundle(small_bundle.files(), small_bundle.manifest(), tmp_path).folder)
-    assert selftest.main([place, "--json"]) == 0
+    assert in_process(selftest.main, place, "--json") == 0
     data = json.loads(capsys.readouterr().out)
     assert data["passed"] and data["first"] is None and data["error"] is None
     monkeypatch.setattr("lognet_fpga.runtime.simulated.SimulatedDevice", Wrong)
-    assert selftest.main([place, "--json"]) == 7
+    assert in_process(selftest.main, place, "--json") == 7
     data = json.loads(capsys.readouterr().out)
     assert data["first"]["index"] == [2, 2, 3, 1] and data["error"]["exit_code"] == 7
-    assert selftest.main([place, "--bitstream", "x.bit"]) == 2
+    assert in_process(selftest.main, place, "--bitstream", "x.bit") == 2
 
 
-def test_without_pynq_it_says_what_is_missing(bundle, tmp_path, capsys, monkeypatch):
+def test_without_pynq_it_says_what_is_missing(bundle, tmp_path, capsys, monkeypatch, in_process):
     monkeypatch.setitem(__import__("sys").modules, "pynq", None)
     place = str(write_bundle(small_bundle.files(), small_bundle.manifest(), tmp_path).folder)
-    assert selftest.main([place, "--device", "pynq"]) == 9
+    assert in_process(selftest.main, place, "--device", "pynq") == 9
     assert "pynq cannot be imported" in capsys.readouterr().err

@@ -118,7 +118,7 @@ class SimulatedBoard:
             processor_of(part or bundle.part), bundle.clk_mhz, bundle.source.tdata_bits, bundle.sink.tdata_bits
         )
         self._faults = list(faults)
-        self.memory = Memory()
+        self.memory = Memory(self.system.processor.address_bits)
         self.registers = clock_registers(self.system.processor)
         self.device = PynqDevice(self)
         self.core: SimulatedCore | None = None

@@ -7,7 +7,7 @@ from bisect import bisect_right
 import numpy as np
 
 PAGE = 4096
-FIRST_ADDRESS = 0x1000_0000
+LOW_ADDRESS, HIGH_ADDRESS = 0x1000_0000, 0x8_7000_0000  # where buffers begin, with addresses of 32 bits and of more
 
 
 class NoMemoryError(Exception):
@@ -17,8 +17,8 @@ class NoMemoryError(Exception):
 class Memory:
     """Blocks of bytes at physical addresses, each on pages of its own with an unused one behind it."""
 
-    def __init__(self) -> None:
-        self._next = FIRST_ADDRESS
+    def __init__(self, address_bits: int) -> None:
+        self._next = HIGH_ADDRESS if address_bits > 32 else LOW_ADDRESS
         self._blocks: dict[int, np.ndarray] = {}
 
     def allocate(self, n_bytes: int) -> int:
