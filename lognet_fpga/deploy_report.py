@@ -260,9 +260,9 @@ def _plan(plan: HardwarePlan) -> Section:
         f"latency    {plan.latency_cycles / plan.clk_mhz:,.1f} us: "
         f"{plan.latency_cycles:,} cycles from a frame's first pixel "
         "to its last result",
-        f"estimated  {total.lut / board.lut:.0%} of the board's LUTs (logic), {total.m_lut / board.m_lut:.0%} of those "
-        f"that hold memory and shift registers (M LUT), {total.ff / board.ff:.0%} of its FFs (flip-flops), "
-        f"{total.bram36 / board.bram36:.0%} of its BRAM36 (memories of 36 Kbit)",
+        f"estimated  {total.lut / board.lut:.0%} of the board's LUTs (logic), {total.ff / board.ff:.0%} of its FFs "
+        f"(flip-flops), {total.bram36 / board.bram36:.0%} of its BRAM36 (memories of 36 Kbit),",
+        f"           {total.m_lut / board.m_lut:.0%} of the LUTs that can hold memory and shift registers (M LUT)",
         "weights: other than zero; in: clb, the fabric itself, or bram, memories; slot: one position of the output",
     ]
     if plan.clk_mhz != board.clk_mhz:
@@ -327,8 +327,8 @@ def _synthesis(plan: HardwarePlan, synthesis: SynthesisReport | None) -> Section
         f"{synthesis.total.m_lut / plan.board.m_lut:.0%} of those for memory and shift registers, "
         f"{synthesis.total.ff / plan.board.ff:.0%} of "
         f"the flip-flops, {synthesis.total.bram36 / plan.board.bram36:.0%} of the block RAM of {plan.board.title}",
-        "LUT: sites, counted in Yosys' netlist as a placed design fills them: two small LUTs share one, each bit of a "
-        "carry chain takes one; LUT cells: as Yosys counts, for information",
+        "LUT: sites as a placed design fills them, counted in the netlist: two small LUTs share one, a carry bit has one",
+        "LUT cells: as Yosys counts, for information",
     ]
     slowest, path = max(synthesis.paths, key=lambda item: item[1].ns)
     widest, control = max(synthesis.paths, key=lambda item: item[1].control_loads)
