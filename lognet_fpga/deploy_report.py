@@ -327,7 +327,7 @@ def _synthesis(plan: HardwarePlan, synthesis: SynthesisReport | None) -> Section
         f"{synthesis.total.m_lut / plan.board.m_lut:.0%} of those for memory and shift registers, "
         f"{synthesis.total.ff / plan.board.ff:.0%} of "
         f"the flip-flops, {synthesis.total.bram36 / plan.board.bram36:.0%} of the block RAM of {plan.board.title}",
-        "LUT: sites as a placed design fills them, counted in the netlist: two small LUTs share one, a carry bit has one",
+        "LUT: sites as a placed design fills them, from the netlist: two small LUTs share one, a carry bit has one",
         "LUT cells: as Yosys counts, for information",
     ]
     slowest, path = max(synthesis.paths, key=lambda item: item[1].ns)
