@@ -36,7 +36,7 @@ from lognet_fpga.plan.engine import AdderEngine  # noqa: E402
 from lognet_fpga.plan.fifos import size_fifos  # noqa: E402
 from lognet_fpga.plan.folding import Streams  # noqa: E402
 from lognet_fpga.plan.model import HardwarePlan  # noqa: E402
-from lognet_fpga.plan.planner import channels_per_beat  # noqa: E402
+from lognet_fpga.plan.matching import channels_per_beat  # noqa: E402
 from lognet_fpga.plan.resources import SHELL, stream_resources  # noqa: E402
 from lognet_fpga.plan.slots import slot_raster  # noqa: E402
 from lognet_fpga.progress import Progress  # noqa: E402
