@@ -158,10 +158,14 @@ def axil_registers(
             per_packet.next = 0
         elif writes_packet:
             per_packet.next = s_axil_wdata[16:]
-        if packet_begin:
-            packet_begun.next = cycles
-        if frame_end:
-            packet_finished.next = cycles
+        if rst or resetting:
+            packet_begun.next = 0
+            packet_finished.next = 0
+        else:
+            if packet_begin:
+                packet_begun.next = cycles
+            if frame_end:
+                packet_finished.next = cycles
 
     @always(clk.posedge)
     def count():

@@ -15,6 +15,9 @@ from tests.conformance.contract import (
     IDLES,
     LONG,
     MODEL_HASH,
+    MORE_FRAMES,
+    PACKET_BEGUN,
+    PACKET_FINISHED,
     SHORT,
     STALLS,
     STATUS,
@@ -80,13 +83,39 @@ async def registers(dut):
     bench = await started(dut, "registers")
     for percent in (0, 60):
         bench.pause_registers(percent)
-        for address in (*REGISTERS, *HASH, 0x24, 0x3C, 0x60, 0x80, 0x400, 0x800 + MODEL_HASH, 0xFFC):
+        for address in (
+            *REGISTERS,
+            *HASH,
+            MORE_FRAMES,
+            PACKET_BEGUN,
+            PACKET_FINISHED,
+            0x30,
+            0x3C,
+            0x60,
+            0x80,
+            0x400,
+            0x800 + MODEL_HASH,
+            0xFFC,
+        ):
             await bench.read(address)
         for address, length in ((0, 36), (1, 1), (2, 2), (3, 4), (0x0D, 3), (0x3E, 0x24), (0xFFF, 1)):
             await bench.read(address, length)
         assert await bench.read(IDENTIFICATION) == 0x4C4F474E and await bench.read(IDENTIFICATION + 1, 2) == 0x4F47
+        await bench.write(MORE_FRAMES, 0xFFFF_FFFF)
+        assert await bench.read(MORE_FRAMES) == 0xFFFF
+        await bench.write(MORE_FRAMES, 0)
         # None of these resets: other addresses, other bits, other bytes.
-        for address in (IDENTIFICATION, BEGUN, CYCLES, 0x24, 0x40, 0x40 + CONTROL, 0x400 + CONTROL, 0xFFC):
+        for address in (
+            IDENTIFICATION,
+            BEGUN,
+            CYCLES,
+            PACKET_BEGUN,
+            0x30,
+            0x40,
+            0x40 + CONTROL,
+            0x400 + CONTROL,
+            0xFFC,
+        ):
             await bench.write(address, 0xFFFFFFFF)
         await bench.write(CONTROL, 0xFFFFFFFE)
         await bench.strobed_write(CONTROL, 0xFFFFFFFF, 0xE)
@@ -108,7 +137,8 @@ async def registers_under_traffic(dut):
 
     async def writes():
         for _ in range(40):
-            address = bench.rng.choice([*range(0, CONTROL), *range(STATUS, 0x70)])
+            # Not 0x24, which may be written only while no frame is on its way.
+            address = bench.rng.choice([*range(0, CONTROL), *range(STATUS, MORE_FRAMES), *range(PACKET_BEGUN, 0x70)])
             await bench.write(address, bench.rng.getrandbits(8), 1)
 
     tasks = [cocotb.start_soon(reads()), cocotb.start_soon(writes())]
@@ -116,6 +146,30 @@ async def registers_under_traffic(dut):
     for task in tasks:
         await task
     assert bench.judged == 4
+
+
+@cocotb.test()
+async def packets_of_frames(dut):
+    """Several frames with one TLAST, and what comes of one too long; then single frames again."""
+    bench = await started(dut, "packets_of_frames")
+    for more, pause in ((2, 0), (1, 40)):
+        bench.pause_streams(pause, pause)
+        await bench.write(MORE_FRAMES, more)
+        for _ in range(2):
+            bench.send(bench.joined(more + 1))
+        await bench.drain()
+        cycles = await bench.read(PACKET_FINISHED) - await bench.read(PACKET_BEGUN)
+        assert cycles > more * bench.case.cycles_per_frame and await bench.read(STATUS) == 0
+    bench.send(bench.joined(4))  # two frames in it are too many
+    await bench.drain()
+    assert await bench.read(STATUS) == LONG
+    await bench.write(STATUS, LONG)
+    bench.send(bench.joined(2))
+    await bench.drain()
+    await bench.write(MORE_FRAMES, 0)
+    bench.send(*bench.frames(2))
+    await bench.drain()
+    assert await bench.read(STATUS) == 0
 
 
 @cocotb.test()

@@ -11,6 +11,7 @@ from tests.conformance.channels import Channel
 
 IDENTIFICATION, VERSION, CONTROL, STATUS, BEGUN, FINISHED, CYCLES, STALLS, IDLES = range(0, 36, 4)
 MODEL_HASH = 0x40
+MORE_FRAMES, PACKET_BEGUN, PACKET_FINISHED = 0x24, 0x28, 0x2C
 SHORT, LONG = 1, 2  # bits of the status register
 RESET_CYCLES = 1023
 SETTLING_CYCLES = 8  # in which the streams may follow the beginning and the end of a reset
@@ -31,7 +32,7 @@ class Contract:
         self.edge = self.since_reset = 0
         self.first_taken: list[int] = []
         self.last_given: list[int] = []
-        self._status, self._listened = 0, False
+        self._status, self._listened, self._more_frames = 0, False, 0
         self._begin_again()
 
     @property
@@ -42,7 +43,8 @@ class Contract:
         self._packet: list[int] = []  # beats taken of the frame at the entry
         self._dropping = False
         self._given = 0  # beats of the frame at the exit
-        self._counts = dict.fromkeys((BEGUN, FINISHED, CYCLES, STALLS, IDLES), 0)
+        self._frames_taken = self._frames_given = 0  # whole frames of the packet at the entry, at the exit
+        self._counts = dict.fromkeys((BEGUN, FINISHED, CYCLES, STALLS, IDLES, PACKET_BEGUN, PACKET_FINISHED), 0)
 
     def step(self, rst: bool, entry: Channel, exit: Channel, taken, given, write, read: int | None) -> None:
         """One rising edge.  taken, given: (tdata, tlast) of a beat that moves at the entry, at the exit, else None;
@@ -65,7 +67,7 @@ class Contract:
             self._give(given[1])
         self._write(errors, write)
         if rst:
-            self.since_reset, self._status = 0, 0
+            self.since_reset, self._status, self._more_frames = 0, 0, 0
             self.answers.clear()
 
     def _value(self, address: int) -> int:
@@ -75,6 +77,7 @@ class Contract:
         if MODEL_HASH <= address < MODEL_HASH + 32:
             return int.from_bytes(bytes.fromhex(MODEL_SHA256)[address - MODEL_HASH :][:4], "little")
         named = {IDENTIFICATION: 0x4C4F474E, VERSION: 1, CONTROL: int(self.in_reset), STATUS: self._status}
+        named[MORE_FRAMES] = self._more_frames
         return named.get(address, 0)
 
     def _check_streams(self, entry: Channel, exit: Channel) -> None:
@@ -90,17 +93,21 @@ class Contract:
         beats, errors = self.case.source.beats_per_frame, 0
         if not self._dropping:
             if not self._packet:
+                if not self._frames_taken:
+                    self._counts[PACKET_BEGUN] = self._counts[CYCLES] - 1  # this edge counts already
                 self._counts[BEGUN] += 1
                 self.first_taken.append(self.edge)
             self._packet.append(tdata)
             whole = len(self._packet) == beats
-            errors = (SHORT if tlast and not whole else 0) | (LONG if whole and not tlast else 0)
+            more = whole and self._frames_taken < self._more_frames
+            errors = (SHORT if tlast and not whole else 0) | (LONG if whole and not (tlast or more) else 0)
             if tlast or whole:
                 self.pending.append(self._result([*self._packet, *[0] * (beats - len(self._packet))]))
                 self._packet = []
-            self._dropping = whole
+                self._frames_taken += 1
+            self._dropping = whole and not more
         if tlast:
-            self._dropping = False
+            self._dropping, self._frames_taken = False, 0
         return errors
 
     def _result(self, beats: list[int]) -> bytes:
@@ -113,9 +120,11 @@ class Contract:
         """A beat at the exit."""
         self._given += 1
         whole = self._given == self.case.sink.beats_per_frame
-        assert bool(tlast) == whole, f"TLAST is {tlast} at beat {self._given} of a result"
+        ends = whole and self._frames_given == self._more_frames
+        assert bool(tlast) == ends, f"TLAST is {tlast} at beat {self._given} of result {self._frames_given} of a packet"
         if whole:
-            self._given = 0
+            self._given, self._frames_given = 0, 0 if ends else self._frames_given + 1
+            self._counts[PACKET_FINISHED] = self._counts[CYCLES] - 1
             self._counts[FINISHED] += 1
             self.last_given.append(self.edge)
 
@@ -124,5 +133,8 @@ class Contract:
         lowest = data if strobe & 1 else 0
         cleared = lowest if address & ~3 == STATUS else 0
         self._status = (self._status & ~cleared) | errors
+        if address & ~3 == MORE_FRAMES and strobe & 1:
+            self._more_frames = data & 0xFFFF
+            self._frames_taken = self._frames_given = 0
         if address & ~3 == CONTROL and lowest & 1:
             self.since_reset = 0

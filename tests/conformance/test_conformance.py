@@ -16,6 +16,7 @@ CASES = (
     "results_do_not_wait_for_ready",
     "registers",
     "registers_under_traffic",
+    "packets_of_frames",
     "short_and_long_frames",
     "ragged_frames_in_a_row",
     "resets_by_the_pin",

@@ -59,8 +59,8 @@ def collector_proof(beats: int, early: bool) -> Proof:
 
 def registers_proof(reset_cycles: int) -> Proof:
     words = tuple(0x01234567 * (index + 3) & 0xFFFFFFFF for index in range(8))
-    ports = AXIL_PORTS + outputs(core_rst=None)
-    ports += inputs(frame_begin=None, frame_end=None, frame_short=None, frame_long=None)
+    ports = AXIL_PORTS + outputs(core_rst=None, more_frames=16, several=None, packet_restart=None)
+    ports += inputs(packet_begin=None, frame_begin=None, frame_end=None, frame_short=None, frame_long=None)
     ports += inputs(sink_stalled=None, source_idle=None)
     leaf = Leaf("axil_registers", CLOCK + ports, partial(axil_registers, model_words=words, reset_cycles=reset_cycles))
     model = "256'h" + "".join(f"{word:08x}" for word in reversed(words))

@@ -20,6 +20,9 @@ wire [1:0] f_clear = f_byte0 && s_axil_awaddr[11:2] == 3 ? s_axil_wdata[1:0] : 0
 reg [1:0] f_aws, f_ws, f_ars; // accepted and not answered
 reg [15:0] f_since;           // cycles since the last reset of either kind
 reg [1:0] f_errors;           // too short, too long; one in the cycle of the clearing is kept
+reg [15:0] f_more;            // frames of a packet beyond the first
+reg [2:0] f_told;             // it was written one, two, three cycles ago
+reg [31:0] f_packet, f_packed;
 reg [31:0] f_begun, f_finished, f_cycles, f_stalls, f_idles, f_wanted;
 wire f_counting = f_since > RESET_CYCLES;
 wire [4:0] f_word = s_axil_araddr[6:2];
@@ -35,6 +38,10 @@ always @(posedge clk) begin
     f_cycles <= rst || !f_counting ? 0 : f_cycles + 1;
     f_stalls <= rst || !f_counting ? 0 : f_stalls + sink_stalled;
     f_idles <= rst || !f_counting ? 0 : f_idles + source_idle;
+    f_more <= rst ? 0 : f_byte0 && s_axil_awaddr[11:2] == 9 ? s_axil_wdata[15:0] : f_more;
+    f_told <= {f_told, f_byte0 && s_axil_awaddr[11:2] == 9};
+    f_packet <= rst || !f_counting ? 0 : packet_begin ? f_cycles : f_packet;
+    f_packed <= rst || !f_counting ? 0 : frame_end ? f_cycles : f_packed;
     if (f_ar) begin
         f_wanted <= 0;
         if (s_axil_araddr[11:7] == 0) case (f_word)
@@ -47,6 +54,9 @@ always @(posedge clk) begin
             6: f_wanted <= f_cycles;
             7: f_wanted <= f_stalls;
             8: f_wanted <= f_idles;
+            9: f_wanted <= f_more;
+            10: f_wanted <= f_packet;
+            11: f_wanted <= f_packed;
             default: if (f_word[4:3] == 2) f_wanted <= f_model >> f_word[2:0] * 32;
         endcase
     end
@@ -63,6 +73,8 @@ always @(posedge clk) if (f_started && !rst) begin
     if ($past(!rst && s_axil_bvalid && !s_axil_bready)) write_answer_stays: assert (s_axil_bvalid);
     if ($past(!rst && s_axil_rvalid && !s_axil_rready))
         read_answer_stays: assert (s_axil_rvalid && $stable(s_axil_rdata));
+    packets_as_told: assert (more_frames == f_more);
+    if (packet_restart) restart_behind_the_number: assert (several == (f_more != 0) || f_told[0] || $past(rst));
     reset_as_long_as_told: assert (core_rst == (f_since <= RESET_CYCLES + 1));
     soft_reset: cover (f_since == 1 && $past(f_soft) && f_begun == 0);
     out_of_reset_again: cover (!core_rst && f_cycles == 2 && f_finished == 1);
@@ -76,5 +88,6 @@ always @(posedge clk) if (f_started && !rst) begin
     assert ({was_long, was_short} == f_errors);
     assert (write_waits == (f_aws != 0) && read_waits == (f_ars != 0));
     assert (frames_begun == f_begun && frames_finished == f_finished);
+    assert (per_packet == f_more && packet_begun == f_packet && packet_finished == f_packed);
     assert (cycles == f_cycles && stalls == f_stalls && idles == f_idles);
 end
