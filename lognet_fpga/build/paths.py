@@ -6,6 +6,7 @@ is within reach; what a chip reaches shows only after placement and routing.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -76,7 +77,7 @@ def longest_path(modules: Mapping[str, Mapping[str, Any]], top: str) -> PathEsti
     worst = max(paths(modules, top), key=lambda path: path.ns, default=Path(0, 0, PIPELINE_NS, "", ""))
     controls = Counter(
         net
-        for cell in modules[top]["cells"].values()
+        for cell in _flat_cells(modules, top).values()
         if cell["type"].startswith(("FD", "SRL"))
         for port, net in _nets(cell, "input")
         if port in _CONTROL_PORTS
@@ -89,12 +90,10 @@ def longest_path(modules: Mapping[str, Mapping[str, Any]], top: str) -> PathEsti
 def paths(modules: Mapping[str, Mapping[str, Any]], top: str) -> Iterator[Path]:
     """The latest path to every input of a register, and to every output, of the netlist's module top.
 
-    modules: flat, as Yosys' write_json gives them.  An instance of another module of the design counts as a register:
-    only leaves of register trees (`hw.control`) stay modules of their own.  An input of top is taken to come out of a
-    register of another part.
+    modules: as Yosys' write_json gives them.  An input of top is taken to come out of a register of another part.
     """
     module = modules[top]
-    cells, names = module["cells"], _net_names(module)
+    cells, names = _flat_cells(modules, top), _net_names(module)
     entries = {net for _, net in _port_nets(module, "input")}
     exits = [(port, net) for port, net in _port_nets(module, "output") if net not in entries]
     loads, driver = Counter({net: _OUTPUT_LOADS for _, net in exits}), {}
@@ -131,6 +130,27 @@ def paths(modules: Mapping[str, Mapping[str, Any]], top: str) -> Iterator[Path]:
     for port, net in exits:
         if net in arrivals:
             yield _path(arrivals[net], net_ns(loads[net]) + setup_ns("FD", "D"), names, port)
+
+
+def _flat_cells(modules: Mapping[str, Mapping[str, Any]], top: str) -> dict[str, Mapping[str, Any]]:
+    """The cells of top, instances of modules of the design (`hw.control`) replaced by what is in them."""
+    cells: dict[str, Mapping[str, Any]] = {}
+    fresh = itertools.count(-1, -1)
+    for name, cell in modules[top]["cells"].items():
+        inner = modules.get(cell["type"], {"attributes": {"blackbox": "1"}})
+        if "blackbox" in inner.get("attributes", {}):
+            cells[name] = cell
+            continue
+        nets: dict[int, int | str] = {}
+        for port, outside in cell["connections"].items():
+            nets.update(zip(inner["ports"][port]["bits"], outside))
+        for part, leaf in inner["cells"].items():
+            connections = {
+                port: [net if isinstance(net, str) else nets.setdefault(net, next(fresh)) for net in bits]
+                for port, bits in leaf["connections"].items()
+            }
+            cells[f"{name}.{part}"] = {**leaf, "connections": connections}
+    return cells
 
 
 def _is_end(kind: str, port: str) -> bool:

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from myhdl import always, always_comb, block
 
-from lognet_fpga.hw.wiring import vector
+from lognet_fpga.hw.wiring import flag, join, vector
 
 
 @block
 def wrapping_counter(clk, rst, step, place, ends, *, count, start=0):
-    """place runs through 0..count-1, from start on, one further with each step; ends: it is count - 1."""
+    """place runs through 0..count-1, from start on, one further with each step; ends: it is count - 1.
+
+    The way back to 0 is a mask, not a choice, which synthesis would make part of the reset, behind the step.
+    """
     before_end, only_one, starts_at_end = count - 2, count == 1, start == count - 1
+    goes_on = flag()
+    mask = join([goes_on] * len(place))
+
+    @always_comb
+    def look():
+        goes_on.next = not ends
 
     @always(clk.posedge)
     def advance():
@@ -18,14 +27,10 @@ def wrapping_counter(clk, rst, step, place, ends, *, count, start=0):
             place.next = start
             ends.next = starts_at_end
         elif step:
-            if ends:
-                place.next = 0
-                ends.next = only_one
-            else:
-                place.next = place + 1
-                ends.next = place == before_end
+            place.next = (place + 1) & mask
+            ends.next = only_one or (place == before_end)
 
-    return advance
+    return look, advance
 
 
 @block

@@ -42,9 +42,9 @@ def delay_line(clk, enable, newer, older, *, cycles):
 
 @block
 def registered_delay(clk, enable, enable_last, newer, older, *, cycles):
-    """As delay_line, and older comes out of a flip-flop also of a long one; enable_last: the same as enable, on a net
-    of its own, without which synthesis would make the flip-flop part of the SRL."""
-    if cycles <= 2:
+    """As delay_line, and older comes out of a flip-flop behind an SRL of three cycles or more; enable_last: the same as
+    enable, on a net of its own, without which synthesis would make the flip-flop part of the SRL."""
+    if cycles <= 3:
         line = delay_line(clk, enable, newer, older, cycles=cycles)
         line.name = "line"
         return line

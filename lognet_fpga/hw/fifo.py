@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from myhdl import Signal, always, always_comb, block, intbv
+from myhdl import Signal, always, always_comb, block, intbv, modbv
 
 from lognet_fpga.hw.control import control_leaf, leaf_groups, stream_gate
-from lognet_fpga.hw.wiring import bits, counter, flag, join, vector
+from lognet_fpga.hw.wiring import bits, flag, join, vector
 from lognet_fpga.plan.memory import BLOCK_RAM_DEPTH
 
 _BEHIND = 2  # beats behind the memory
@@ -92,11 +92,19 @@ def _runs(width: int, depth: int) -> list[range]:
 @block
 def fifo_pointers(clk, rst, push, fetch, write, read, read_soon, filled, *, depth):
     """write, read: places of the next beats in and out of the memory; read_soon: read of the next cycle; filled: there
-    is something to read."""
-    after, stored, single = vector(len(read)), counter(depth + 1), flag()
+    is something to read.
+
+    fetch comes late in the cycle, so one, two and filled are functions of it and of registers; what a cycle ago lay in
+    the memory and what has changed since say whether there are three.
+    """
+    after, before, change = vector(len(read)), Signal(modbv(0)[len(read) + 1 :]), Signal(intbv(0, min=-1, max=2))
+    more, fewer, one, two, three = (flag() for _ in range(5))
 
     @always_comb
     def look_ahead():
+        more.next = push and not fetch
+        fewer.next = fetch and not push
+        three.next = before + change == 3
         if fetch:
             read_soon.next = after
         else:
@@ -117,19 +125,23 @@ def fifo_pointers(clk, rst, push, fetch, write, read, read_soon, filled, *, dept
 
     @always(clk.posedge)
     def count():
-        """single: stored is one."""
         if rst:
-            stored.next = 0
+            before.next = 0
+            change.next = 0
             filled.next = False
-            single.next = False
-        elif push and not fetch:
-            stored.next = stored + 1
-            filled.next = True
-            single.next = not filled
-        elif fetch and not push:
-            stored.next = stored - 1
-            filled.next = not single
-            single.next = stored == 2
+            one.next = False
+            two.next = False
+        else:
+            before.next = before + change
+            if more:
+                change.next = 1
+            elif fewer:
+                change.next = -1
+            else:
+                change.next = 0
+            filled.next = push or (filled and not (fetch and one))
+            one.next = (more and not filled) or (fewer and two) or (one and not more and not fewer)
+            two.next = (more and one) or (fewer and three) or (two and not more and not fewer)
 
     return look_ahead, move, count
 

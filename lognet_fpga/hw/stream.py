@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from myhdl import always, always_comb, block
 
+from lognet_fpga.hw.counting import wrapping_counter
 from lognet_fpga.hw.wiring import counter, flag, vector
 
 
@@ -38,14 +39,15 @@ def axis_source(
     skid, skid_used, held, held_valid = vector(width), flag(), vector(width), flag()
     beat, accept, ready, at_end, moves = counter(beats_per_frame), flag(), flag(), flag(), flag()
     keep, short, filling, fill, dropping = flag(), flag(), flag(), flag(), flag()
-    last = beats_per_frame - 1
+    step, at_begin, keeping, ready_next, dropping_next = (flag() for _ in range(5))
+    counting = wrapping_counter(clk, rst, step, beat, at_end, count=beats_per_frame)
+    counting.name = "count"
 
     @always_comb
     def handshake():
         accept.next = s_axis_tvalid and ready
-        keep.next = s_axis_tvalid and ready and not dropping
+        keep.next = s_axis_tvalid and keeping
         s_axis_tready.next = ready
-        at_end.next = beat == last
         moves.next = out_ready or not held_valid
 
     @always_comb
@@ -53,10 +55,11 @@ def axis_source(
         """fill: a beat of zeros is made in this cycle."""
         short.next = keep and s_axis_tlast and not at_end
         fill.next = filling and moves and not skid_used
+        step.next = keep or fill
 
     @always_comb
     def watch():
-        frame_begin.next = keep and (beat == 0)
+        frame_begin.next = keep and at_begin
         frame_short.next = short
         frame_long.next = keep and at_end and not s_axis_tlast
 
@@ -70,40 +73,50 @@ def axis_source(
         if rst:
             skid_used.next = False
             held_valid.next = False
-            ready.next = False  # nothing is accepted, and lost, during reset
         else:
             if moves:
                 held_valid.next = skid_used or keep or filling
                 skid_used.next = False
             elif keep:
                 skid_used.next = True
-            if short:
-                ready.next = False
-            elif filling:
-                ready.next = fill and at_end
-            elif moves:
-                ready.next = True
-            elif keep:
-                ready.next = False
+
+    @always_comb
+    def goes_on():
+        if short:
+            ready_next.next = False
+        elif filling:
+            ready_next.next = fill and at_end
+        else:
+            ready_next.next = moves or (ready and not keep)
+        if accept:
+            dropping_next.next = (dropping or at_end) and not s_axis_tlast
+        else:
+            dropping_next.next = dropping
+
+    @always(clk.posedge)
+    def entry():
+        """keeping: what is accepted is not dropped."""
+        if rst:
+            ready.next = False  # nothing is accepted, and lost, during reset
+            keeping.next = False
+            dropping.next = False
+        else:
+            ready.next = ready_next
+            keeping.next = ready_next and not dropping_next
+            dropping.next = dropping_next
 
     @always(clk.posedge)
     def frames():
         if rst:
-            beat.next = 0
+            at_begin.next = True
             filling.next = False
-            dropping.next = False
         else:
-            if keep or fill:
-                if at_end:
-                    beat.next = 0
-                else:
-                    beat.next = beat + 1
+            if step:
+                at_begin.next = at_end
             if short:
                 filling.next = True
             elif fill and at_end:
                 filling.next = False
-            if accept:
-                dropping.next = (dropping or at_end) and not s_axis_tlast
 
     @always(clk.posedge)
     def payload():
@@ -117,7 +130,7 @@ def axis_source(
             else:
                 held.next = s_axis_tdata[width:]
 
-    return handshake, fit, watch, offer, control, frames, payload
+    return counting, handshake, fit, watch, offer, control, goes_on, entry, frames, payload
 
 
 @block
@@ -136,25 +149,17 @@ def axis_sink(
     beats_per_frame,
 ):
     """The exit: marks the last beat of each frame with TLAST.  frame_end: that beat is taken in this cycle."""
-    beat = counter(beats_per_frame)
-    final = beats_per_frame - 1
+    beat, takes, at_end = counter(beats_per_frame), flag(), flag()
+    counting = wrapping_counter(clk, rst, takes, beat, at_end, count=beats_per_frame)
+    counting.name = "count"
 
     @always_comb
     def connect():
         m_axis_tdata.next = in_data
         m_axis_tvalid.next = in_valid
-        m_axis_tlast.next = beat == final
+        m_axis_tlast.next = at_end
         in_ready.next = m_axis_tready
-        frame_end.next = in_valid and m_axis_tready and (beat == final)
+        takes.next = in_valid and m_axis_tready
+        frame_end.next = in_valid and m_axis_tready and at_end
 
-    @always(clk.posedge)
-    def count():
-        if rst:
-            beat.next = 0
-        elif in_valid and m_axis_tready:
-            if beat == final:
-                beat.next = 0
-            else:
-                beat.next = beat + 1
-
-    return connect, count
+    return counting, connect
