@@ -15,6 +15,8 @@ from lognet_fpga.hw.wiring import bits, flag, join, vector
 LEAF_LOADS = 100
 LEAF_MODULE = "lognet_leaf"
 GATE_MODULE = "lognet_gate"
+MOVE_MODULE = "lognet_move"
+CONTROL_MODULES = (LEAF_MODULE, GATE_MODULE, MOVE_MODULE)
 
 # Synthesis merges registers and gates of equal content, but not modules that must keep their hierarchy.
 LEAF_VERILOG = f"""\
@@ -43,6 +45,18 @@ module {GATE_MODULE} (
 );
 
 assign open = ready | ~valid;
+
+endmodule
+
+(* keep_hierarchy = "yes" *)
+module {MOVE_MODULE} (
+    input wire offered,
+    input wire valid,
+    input wire ready,
+    output wire moves
+);
+
+assign moves = offered & (ready | ~valid);
 
 endmodule
 """
@@ -79,6 +93,25 @@ def stream_gate(valid, ready, opens):
 
 
 stream_gate.verilog_code = GATE_MODULE + " ${opens}_gate (.valid($valid), .ready($ready), .open($opens));"
+
+
+@block
+def move_gate(offered, valid, ready, moves):
+    """moves: what is offered goes into a register of a stream, as soon as that may be loaded; in Verilog an instance of
+    MOVE_MODULE, so that what follows from it stays one level behind."""
+
+    @always_comb
+    def gate():
+        moves.next = offered and (ready or not valid)
+
+    offered.read = valid.read = ready.read = True
+    moves.driven = "wire"
+    return gate
+
+
+move_gate.verilog_code = (
+    MOVE_MODULE + " ${moves}_gate (.offered($offered), .valid($valid), .ready($ready), .moves($moves));"
+)
 
 
 def leaf_groups(items: int, loads_each: int = 1) -> list[range]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from myhdl import Signal, always, always_comb, block, intbv, modbv
 
-from lognet_fpga.hw.control import control_leaf, leaf_groups, stream_gate
+from lognet_fpga.hw.control import control_leaf, leaf_groups, move_gate, stream_gate
 from lognet_fpga.hw.wiring import bits, flag, join, vector
 from lognet_fpga.plan.memory import BLOCK_RAM_DEPTH
 
@@ -30,9 +30,8 @@ def fifo(clk, rst, in_valid, in_data, out_valid, out_data, out_ready, room, *, d
     pointers = fifo_pointers(clk, rst, in_valid, fetch, write, read, read_soon, filled, depth=depth)
     pointers.name = "pointers"
 
-    @always_comb
-    def fetching():
-        fetch.next = filled and (out_ready or not both)
+    fetching = move_gate(filled, both, out_ready, fetch)
+    fetching.name = "fetch"
 
     @always(clk.posedge)
     def stages():
@@ -94,17 +93,21 @@ def fifo_pointers(clk, rst, push, fetch, write, read, read_soon, filled, *, dept
     """write, read: places of the next beats in and out of the memory; read_soon: read of the next cycle; filled: there
     is something to read.
 
-    fetch comes late in the cycle, so one, two and filled are functions of it and of registers; what a cycle ago lay in
-    the memory and what has changed since say whether there are three.
+    fetch comes late in the cycle.  What follows from it is one level of logic behind registers; whether the memory
+    holds two beats is known from what it held a cycle ago.
     """
     after, before, change = vector(len(read)), Signal(modbv(0)[len(read) + 1 :]), Signal(intbv(0, min=-1, max=2))
-    more, fewer, one, two, three = (flag() for _ in range(5))
+    one, one_if_fetched, one_if_not, two, was_one, was_two, was_three = (flag() for _ in range(7))
 
     @always_comb
     def look_ahead():
-        more.next = push and not fetch
-        fewer.next = fetch and not push
-        three.next = before + change == 3
+        two.next = (was_one and change > 0) or (was_two and change == 0) or (was_three and change < 0)
+        if push:
+            one_if_fetched.next = one
+            one_if_not.next = not filled
+        else:
+            one_if_fetched.next = two
+            one_if_not.next = one
         if fetch:
             read_soon.next = after
         else:
@@ -124,26 +127,49 @@ def fifo_pointers(clk, rst, push, fetch, write, read, read_soon, filled, *, dept
                 write.next = (write + 1) % depth
 
     @always(clk.posedge)
-    def count():
+    def hold():
+        """one: there is one beat in the memory."""
         if rst:
-            before.next = 0
-            change.next = 0
             filled.next = False
             one.next = False
-            two.next = False
+            change.next = 0
         else:
-            before.next = before + change
-            if more:
+            filled.next = push or (filled and not (fetch and one))
+            if fetch:
+                one.next = one_if_fetched
+            else:
+                one.next = one_if_not
+            if push and not fetch:
                 change.next = 1
-            elif fewer:
+            elif fetch and not push:
                 change.next = -1
             else:
                 change.next = 0
-            filled.next = push or (filled and not (fetch and one))
-            one.next = (more and not filled) or (fewer and two) or (one and not more and not fewer)
-            two.next = (more and one) or (fewer and three) or (two and not more and not fewer)
 
-    return look_ahead, move, count
+    @always(clk.posedge)
+    def count():
+        """before: what the memory held a cycle ago; was_one: that it was one."""
+        if rst:
+            before.next = 0
+            was_one.next = False
+            was_two.next = False
+            was_three.next = False
+        else:
+            before.next = before + change
+            if change > 0:
+                was_one.next = before == 0
+                was_two.next = before == 1
+                was_three.next = before == 2
+            elif change < 0:
+                was_one.next = before == 2
+                was_two.next = before == 3
+                was_three.next = before == 4
+            else:
+                was_one.next = before == 1
+                was_two.next = before == 2
+                was_three.next = before == 3
+
+    return look_ahead, move, hold, count
 
 
 @block

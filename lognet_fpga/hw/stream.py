@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from myhdl import always, always_comb, block
 
+from lognet_fpga.hw.control import stream_gate
 from lognet_fpga.hw.counting import wrapping_counter
 from lognet_fpga.hw.wiring import counter, flag, vector
 
@@ -42,13 +43,16 @@ def axis_source(
     step, at_begin, keeping, ready_next, dropping_next = (flag() for _ in range(5))
     counting = wrapping_counter(clk, rst, step, beat, at_end, count=beats_per_frame)
     counting.name = "count"
+    moves_data = flag()
+    gates = [stream_gate(held_valid, out_ready, moves), stream_gate(held_valid, out_ready, moves_data)]
+    for gate, name in zip(gates, ("moves", "moves_data")):
+        gate.name = name
 
     @always_comb
     def handshake():
         accept.next = s_axis_tvalid and ready
         keep.next = s_axis_tvalid and keeping
         s_axis_tready.next = ready
-        moves.next = out_ready or not held_valid
 
     @always_comb
     def fit():
@@ -122,7 +126,7 @@ def axis_source(
     def payload():
         if keep:
             skid.next = s_axis_tdata[width:]
-        if moves:
+        if moves_data:
             if skid_used:
                 held.next = skid
             elif filling:
@@ -130,7 +134,7 @@ def axis_source(
             else:
                 held.next = s_axis_tdata[width:]
 
-    return counting, handshake, fit, watch, offer, control, goes_on, entry, frames, payload
+    return counting, gates, handshake, fit, watch, offer, control, goes_on, entry, frames, payload
 
 
 @block
