@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
-import tempfile
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -20,8 +20,8 @@ from benchmarks.figures import Overlay, counted, kept, simulation  # noqa: E402
 from benchmarks.tables import figures_parser, show  # noqa: E402
 from lognet_fpga.build.cells import count_netlist  # noqa: E402
 from lognet_fpga.build.paths import longest_path  # noqa: E402
-from lognet_fpga.build.synthesis import PartCounts  # noqa: E402
 from lognet_fpga.build.yosys import netlist_key, netlist_of, synthesize  # noqa: E402
+from lognet_fpga.cache import cached  # noqa: E402
 from lognet_fpga.cli import entry, options  # noqa: E402
 from lognet_fpga.cli.reporter import Reporter  # noqa: E402
 from lognet_fpga.codegen import generate  # noqa: E402
@@ -169,25 +169,20 @@ def da4ml_figures(weights: np.ndarray, stage_adders: int, progress: Progress) ->
     """da4ml's own way from the matrix, (outputs, inputs), to Verilog with a register behind every stage_adders adders,
     synthesized as one."""
 
-    def make() -> dict[str, Any]:
-        files, adders, stages = da4ml_verilog(weights, stage_adders)
+    def make(folder: Path) -> None:
+        with progress.stage("synthesize da4ml's Verilog"):
+            netlist_of(files, "matrix", folder)
 
-        def count() -> dict[str, Any]:
-            with tempfile.TemporaryDirectory() as folder, progress.stage("synthesize da4ml's Verilog"):
-                modules = netlist_of(files, "matrix", Path(folder))
-            counts = count_netlist(modules, "matrix")
-            return {"counts": counts.to_json(), "path_mhz": longest_path(modules, "matrix").mhz}
-
-        found = kept("da4ml-netlist", (netlist_key(files, "matrix"),), count, ("lognet_fpga/build",))
-        return {
-            "ii_cycles": 1,
-            "adder_graph": adders,
-            "stages": stages,
-            "adders": counted(PartCounts.from_json(found["counts"])),
-            "path_mhz": found["path_mhz"],
-        }
-
-    return kept("da4ml", (weights.shape, weights.tobytes(), stage_adders), make, ())
+    files, adders, stages = da4ml_verilog(weights, stage_adders)
+    folder, _ = cached("netlist", netlist_key(files, "matrix"), make)  # minutes to make; counting takes seconds
+    modules = json.loads((folder / "netlist.json").read_text())["modules"]
+    return {
+        "ii_cycles": 1,
+        "adder_graph": adders,
+        "stages": stages,
+        "adders": counted(count_netlist(modules, "matrix")),
+        "path_mhz": longest_path(modules, "matrix").mhz,
+    }
 
 
 def da4ml_verilog(weights: np.ndarray, stage_adders: int) -> tuple[tuple[tuple[str, str], ...], int, int]:
