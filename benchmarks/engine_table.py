@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
-import tempfile
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -20,8 +20,8 @@ from benchmarks.figures import Overlay, counted, kept, simulation  # noqa: E402
 from benchmarks.tables import figures_parser, show  # noqa: E402
 from lognet_fpga.build.cells import count_netlist  # noqa: E402
 from lognet_fpga.build.paths import longest_path  # noqa: E402
-from lognet_fpga.build.synthesis import PartCounts  # noqa: E402
 from lognet_fpga.build.yosys import netlist_key, netlist_of, synthesize  # noqa: E402
+from lognet_fpga.cache import cached  # noqa: E402
 from lognet_fpga.cli import entry, options  # noqa: E402
 from lognet_fpga.cli.reporter import Reporter  # noqa: E402
 from lognet_fpga.codegen import generate  # noqa: E402
@@ -31,12 +31,12 @@ from lognet_fpga.ir.quant import QuantGraph, QuantLayer  # noqa: E402
 from lognet_fpga.partition.layers import FloatLayer  # noqa: E402
 from lognet_fpga.plan.adder_graph import AdderGraph, solve_layers  # noqa: E402
 from lognet_fpga.plan.boards import load_board  # noqa: E402
-from lognet_fpga.plan.clb_layer import ClbFolding, accumulator_bits  # noqa: E402
+from lognet_fpga.plan.clb_layer import ClbLayer  # noqa: E402
 from lognet_fpga.plan.engine import AdderEngine  # noqa: E402
 from lognet_fpga.plan.fifos import size_fifos  # noqa: E402
-from lognet_fpga.plan.folding import Streams  # noqa: E402
-from lognet_fpga.plan.model import HardwarePlan  # noqa: E402
+from lognet_fpga.plan.folding import BRAM_PRICES, Entry, Streams  # noqa: E402
 from lognet_fpga.plan.matching import channels_per_beat  # noqa: E402
+from lognet_fpga.plan.model import HardwarePlan  # noqa: E402
 from lognet_fpga.plan.resources import SHELL, stream_resources  # noqa: E402
 from lognet_fpga.plan.slots import slot_raster  # noqa: E402
 from lognet_fpga.progress import Progress  # noqa: E402
@@ -50,8 +50,9 @@ EXAMPLES = """\
   python benchmarks/engine_table.py --channels 4 --filters 4 --json
 """
 BITS = 8  # of the activations, at both ends
-FRAME = 16  # height and width; the line buffer is the only part that knows them
+FRAME = 64  # height and width; large enough that the slots of the padding take less than a cycle a position
 KERNEL = 3
+PARTS = ("adders", "window", "requantize")
 LINEAR_LARGEST = 7  # of a linear code of 4 bits, a sign and three bits
 LINEAR_SHIFT = 3  # puts 7 beside log2's 64
 STAGE_ADDERS = (1, 3)  # adders between two registers of da4ml's pipeline
@@ -111,19 +112,21 @@ def linear_codes(rows: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Solved:
-    """A layer with its adder graph; acc_bits: of the accumulators, the same for all layers of the table."""
+    """A layer with its adder graph."""
 
     layer: QuantLayer
     graph: AdderGraph
-    acc_bits: int
 
     def overlay(self, ii_cycles: int) -> Overlay:
-        """The layer alone between source and sink, its input as wide as a layer like it would send it."""
+        """The layer alone between source and sink, folded as the planner does for that many cycles a position, its
+        input as wide as a layer like it would send it."""
         layer, quant = self.layer, QuantGraph("engine", self.layer.in_shape, (self.layer,))
-        digit_bits = -(-self.acc_bits // ii_cycles)
-        engine = AdderEngine(self.graph)
-        folding = ClbFolding(layer, engine, slot_raster(layer), self.acc_bits, digit_bits, ii_cycles)
+        raster = slot_raster(layer)
+        budget = raster.computing * ii_cycles + (raster.slots - raster.computing) * layer.in_bits
         lanes_in = -(-layer.in_shape[0] // ii_cycles)
+        folding = ClbLayer(layer, AdderEngine(self.graph)).fold(budget, Entry(lanes_in), BRAM_PRICES[0])
+        if folding is None:
+            raise UsageError(f"no engine does a position in {ii_cycles} cycles")
         streams = Streams(lanes_in, -(-layer.in_shape[0] // lanes_in), channels_per_beat(layer, folding, None))
         plans, counts = size_fifos((layer,), [folding.plan(streams)], [folding])
         placed = replace(plans[0], estimate=folding.resources(plans[0]) + stream_resources(layer, plans[0]))
@@ -131,7 +134,7 @@ class Solved:
         plan = HardwarePlan(board, board.clk_mhz, (placed,), SHELL, counts.cycles_per_frame, counts.latency_cycles)
         frames = np.random.default_rng(1).integers(0, 2**BITS, (2, *layer.in_shape), dtype=np.uint8)
         design = generate(quant, plan, (self.graph,), "00" * 32)
-        design = replace(design, parts=tuple((part, f"layer1_{part}") for part in ("adders", "window", "requantize")))
+        design = replace(design, parts=tuple((part, f"layer1_{part}") for part in PARTS))
         return Overlay(quant, golden_onnx(quant), (self.graph,), plan, True, design, frames)
 
 
@@ -145,7 +148,8 @@ def engine_figures(
         place = overlay.plan.layers[0]
         found = {
             "ii_cycles": ii_cycles,
-            "digit_bits": place.digit_bits,
+            "folding": place.folding,
+            "acc_bits": place.acc_bits,
             "adder_graph": place.adders,
             "layer_estimate": {"lut": place.estimate.lut, "ff": place.estimate.ff, "bram36": place.estimate.bram36},
             "simulation": simulation(overlay, progress) if simulate else None,
@@ -161,7 +165,7 @@ def engine_figures(
         return found
 
     layer = solved.layer
-    key = layer.codes.tobytes(), layer.channel_shift.tobytes(), layer.bias.tobytes(), solved.acc_bits, ii_cycles
+    key = layer.codes.tobytes(), layer.channel_shift.tobytes(), layer.bias.tobytes(), ii_cycles
     return kept("engine", (*key, synth, simulate), make)
 
 
@@ -169,25 +173,20 @@ def da4ml_figures(weights: np.ndarray, stage_adders: int, progress: Progress) ->
     """da4ml's own way from the matrix, (outputs, inputs), to Verilog with a register behind every stage_adders adders,
     synthesized as one."""
 
-    def make() -> dict[str, Any]:
-        files, adders, stages = da4ml_verilog(weights, stage_adders)
+    def make(folder: Path) -> None:
+        with progress.stage("synthesize da4ml's Verilog"):
+            netlist_of(files, "matrix", folder)
 
-        def count() -> dict[str, Any]:
-            with tempfile.TemporaryDirectory() as folder, progress.stage("synthesize da4ml's Verilog"):
-                modules = netlist_of(files, "matrix", Path(folder))
-            counts = count_netlist(modules, "matrix")
-            return {"counts": counts.to_json(), "path_mhz": longest_path(modules, "matrix").mhz}
-
-        found = kept("da4ml-netlist", (netlist_key(files, "matrix"),), count, ("lognet_fpga/build",))
-        return {
-            "ii_cycles": 1,
-            "adder_graph": adders,
-            "stages": stages,
-            "adders": counted(PartCounts.from_json(found["counts"])),
-            "path_mhz": found["path_mhz"],
-        }
-
-    return kept("da4ml", (weights.shape, weights.tobytes(), stage_adders), make, ())
+    files, adders, stages = da4ml_verilog(weights, stage_adders)
+    folder, _ = cached("netlist", netlist_key(files, "matrix"), make)  # minutes to make; counting takes seconds
+    modules = json.loads((folder / "netlist.json").read_text())["modules"]
+    return {
+        "ii_cycles": 1,
+        "adder_graph": adders,
+        "stages": stages,
+        "adders": counted(count_netlist(modules, "matrix")),
+        "path_mhz": longest_path(modules, "matrix").mhz,
+    }
 
 
 def da4ml_verilog(weights: np.ndarray, stage_adders: int) -> tuple[tuple[tuple[str, str], ...], int, int]:
@@ -219,11 +218,10 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
     steps = arguments.ii or [1, 2, 4, 8, 16, 24]
     synth, simulate = not arguments.no_synth, not arguments.no_verify
     layers = layers_of(arguments.channels, arguments.filters, arguments.zeros)
-    acc_bits = max(accumulator_bits(layer) for layer in layers.values())
     found: dict[str, list[dict[str, Any]]] = {}
     for kind, layer in layers.items():
         quant = QuantGraph("engine", layer.in_shape, (layer,))
-        solved = Solved(layer, solve_layers(quant, progress=reporter)[0], acc_bits)
+        solved = Solved(layer, solve_layers(quant, progress=reporter)[0])
         found[kind] = []
         for ii_cycles in sorted(set(steps), reverse=True):  # the quick ones first
             with reporter.stage(f"{kind} at {ii_cycles} cycles a position"):
@@ -232,8 +230,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
         weights = layers["log2"].weights.reshape(arguments.filters, -1)
         found["da4ml"] = [da4ml_figures(weights, depth, reporter) for depth in STAGE_ADDERS]
     heading = (
-        f"{layers['log2'].codes[0].size} x {arguments.filters}, {arguments.zeros:.0%} zeros, "
-        f"activations of {BITS} bits, accumulators of {acc_bits} bits"
+        f"{layers['log2'].codes[0].size} x {arguments.filters}, {arguments.zeros:.0%} zeros, activations of {BITS} bits"
     )
     lines = [f"zeros after rounding: {kind} {layer.sparsity:.1%}" for kind, layer in layers.items()]
     show(Report(heading, (Section("", ("; ".join(lines),), table(found)),), {"designs": found}), arguments, reporter)
@@ -252,7 +249,8 @@ def table(found: dict[str, list[dict[str, Any]]]) -> Table:
                 (
                     NAMES[kind],
                     point["ii_cycles"],
-                    point.get("digit_bits", f"{point.get('stages')} stages"),
+                    point.get("folding", f"{point.get('stages')} stages"),
+                    point.get("acc_bits"),
                     point["adder_graph"],
                     *(adders.get(name) for name in ("lut_sites", "lut", "ff", "srl", "carry4")),
                     layer.get("lut_sites"),
@@ -264,8 +262,9 @@ def table(found: dict[str, list[dict[str, Any]]]) -> Table:
                 )
             )
     columns = (
-        "design", "cycles a position", "bits a cycle", "adders", "LUT6 sites", "LUT (Yosys)", "FF", "SRL", "CARRY4",
-        "layer: LUT6 sites", "LUT estimated", "FF", "BRAM36", "longest path, MHz (estimate)", "bits differing",
+        "design", "cycles a position", "folding", "accumulator bits", "adders", "LUT6 sites", "LUT (Yosys)", "FF",
+        "SRL", "CARRY4", "layer: LUT6 sites", "estimated", "FF", "BRAM36", "longest path, MHz (estimate)",
+        "bits differing",
     )  # fmt: skip
     return Table(columns, tuple(rows))
 

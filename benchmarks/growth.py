@@ -208,7 +208,7 @@ def curves(axes: dict[str, list[Point]], found: dict[Point, dict[str, Any]]) -> 
 
 def table(axis: str, rows: list[dict[str, Any]]) -> Table:
     columns = (
-        AXES[axis], "adders", "cycles a frame", "LUT estimated", "LUT6 sites", "LUT (Yosys)", "FF estimated",
+        AXES[axis], "adders", "cycles a frame", "LUT6 estimated", "LUT6 sites", "LUT (Yosys)", "FF estimated",
         "FF (Yosys)", "BRAM36", "deploy time", "most of it", "cycles simulated a second",
     )  # fmt: skip
     cells = []

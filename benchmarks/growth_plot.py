@@ -33,7 +33,7 @@ def growth_svg(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
         for column, (above, below, axis) in enumerate(zip(*figure.subplots(2, 3, sharex="col"), curves)):
             rows = curves[axis]
             x = [row[axis] for row in rows]
-            above.plot(x, [row["estimate"]["lut"] for row in rows], "-", color="#c0392b", label="LUT, estimated")
+            above.plot(x, [row["estimate"]["lut"] for row in rows], "-", color="#c0392b", label="LUT6 sites, estimated")
             above.plot(x, [row["estimate"]["ff"] for row in rows], "-", color="#1f618d", label="FF, estimated")
             counted = [row for row in rows if row["synthesis"]]
             for name, colour, label in (("lut_sites", "#c0392b", "LUT6 sites, Yosys"), ("ff", "#1f618d", "FF, Yosys")):

@@ -29,7 +29,7 @@ def show(report: Report, arguments: argparse.Namespace, reporter: Reporter) -> N
 
 LAYER_COLUMNS = (
     "overlay", "layer", "matrix", "zeros", "adders", "folding", "cycles a position", "accumulator bits",
-    "LUT estimated", "LUT6 sites", "LUT (Yosys)", "FF", "BRAM36",
+    "LUT6 estimated", "LUT6 sites", "LUT (Yosys)", "FF", "BRAM36",
 )  # fmt: skip
 
 
@@ -60,7 +60,7 @@ def layer_table(named: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 TOTAL_COLUMNS = (
-    "overlay", "board", "fps", "cycles a frame", "LUT estimated", "LUT6 sites", "LUT (Yosys)", "FF", "BRAM36", "DSP",
+    "overlay", "board", "fps", "cycles a frame", "LUT6 estimated", "LUT6 sites", "LUT (Yosys)", "FF", "BRAM36", "DSP",
     "longest path, MHz (estimate)", "bits differing", "cycles as planned",
 )  # fmt: skip
 
