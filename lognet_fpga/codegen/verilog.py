@@ -127,10 +127,27 @@ def _canonical(module: Leaf, text: str) -> str:
 
     text = re.sub(r"always @\(((?!posedge)[^()]*)\)", ordered, text)
     text = re.sub(r"^(reg (?:\[\d+:0\] )?\w+ \[0:(\d+)-1\];)$", _memory_style, text, flags=re.MULTILINE)
+    text = _single_selects(text)
     text = re.sub(r"^`timescale.*\n", "", text, flags=re.MULTILINE)
     text = re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)
     text = re.sub(r"\n{3,}", "\n\n", text).strip()
     return f"`timescale 1ns/1ps\n\n{text}\n"
+
+
+def _single_selects(text: str) -> str:
+    """Selects of selects, as MyHDL writes slices of slices, made one.
+
+    Verilog has none; Verilator takes x[8-1:4][3-1:0] as the bits 4..6 that are meant, Yosys silently as the bits 0..2.
+    """
+
+    def joined(match: re.Match) -> str:
+        name, low, inner, inner_low = match.group(1), int(match.group(2)), int(match.group(3)), match.group(4)
+        return f"{name}[{low + inner}-1:{low + int(inner_low)}]" if inner_low else f"{name}[{low + inner}]"
+
+    replaced = 1
+    while replaced:
+        text, replaced = re.subn(r"\b(\w+)\[\d+-1:(\d+)\]\[(\d+)(?:-1:(\d+))?\]", joined, text)
+    return text
 
 
 def _memory_style(match: re.Match) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from lognet_fpga.codegen import generate, verilog
+from lognet_fpga.codegen.verilog import _single_selects
 from lognet_fpga.plan.memory import BLOCK_RAM_DEPTH
 from lognet_fpga.tools import find_verilator
 from tests.quant_models import Spec, adder_graphs, frame_cycles, make_plan, random_graph
@@ -116,6 +117,13 @@ def test_every_memory_says_where_it_goes(text):
     for style, depth in memories:
         wanted = "block" if int(depth) >= BLOCK_RAM_DEPTH else "distributed"
         assert style == f'(* ram_style = "{wanted}" *)'
+
+
+def test_no_select_of_a_select(text):
+    """Tools differ in what they take it for."""
+    assert _single_selects("a[8-1:4][3] b[12-1:4][6-1:2][3-1:1] m[i][3-1:0]") == "a[7] b[9-1:7] m[i][3-1:0]"
+    for name, content in text.files:
+        assert not re.search(r":\s*\w+\]\s*\[", content), name
 
 
 def test_lint(text, tmp_path, require_tool):
