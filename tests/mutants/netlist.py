@@ -47,7 +47,9 @@ def flat_netlist(files: Sequence[tuple[str, str]], top: str, count: int, seed: i
     script += [f"hierarchy -top {top}", "setattr -mod -unset keep_hierarchy", "proc", "flatten", "opt_expr"]
     script += ["opt_dff", "opt_clean", "write_rtlil flat.il", f"mutate -list {count} -seed {seed} -o mutants.txt"]
     _run(script, folder)
-    mutants = [_mutant(line) for line in (folder / "mutants.txt").read_text(encoding="utf-8").splitlines()]
+    commands = (folder / "mutants.txt").read_text(encoding="utf-8").splitlines()
+    # What a memory starts with cannot be changed while it runs.
+    mutants = [_mutant(command) for command in commands if "$meminit" not in command]
     return Netlist(top, (folder / "flat.il").read_text(encoding="utf-8"), tuple(mutants))
 
 

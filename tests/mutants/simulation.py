@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -61,7 +60,9 @@ class Court:
         self._subject, self._folder = subject, folder
         self._design = choosing(subject.design, mutated)
         self._simulator = compile_simulator(self._design)
-        self._expected = dict(zip((layer.name for layer in subject.quant.layers), subject.quant.run_layers(subject.frames)))
+        self._expected = dict(
+            zip((layer.name for layer in subject.quant.layers), subject.quant.run_layers(subject.frames))
+        )
 
     def complaint(self, number: int) -> str | None:
         """What is wrong with a mutant, as the first judge to see it says; None where all are content."""
