@@ -1,8 +1,8 @@
-"""Mutants of generated Verilog: Yosys' `mutate` changes single bits of the netlist, knowing nothing of what it is for.
+"""Mutants of generated Verilog: Yosys' `mutate` changes bits of the netlist, knowing nothing of what they are for.
 
-A mutant sets an input or output bit of one cell to 0 or 1, inverts it, or inverts it where a neighbouring bit is 0 or 1: a
-condition negated, an enable stuck, a reset dropped, a constant one off.  All mutants of a design are in one netlist; an
-input chooses which of them is alive, 0 none.
+A mutant sets an input or output bit of one cell to 0 or 1, inverts it, or inverts it where a neighbouring bit is 0 or
+1: a condition negated, an enable stuck, a reset dropped, a constant one off.  All mutants of a design are in one
+netlist; an input chooses which of them is alive, 0 none.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def flat_netlist(files: Sequence[tuple[str, str]], top: str, count: int, seed: i
     for name, text in files:
         (folder / name).write_text(text, encoding="utf-8")
     script = [f"read_verilog {name}" for name, _ in files if is_verilog(name)]
-    script += [f"hierarchy -top {top}", "setattr -mod -unset keep_hierarchy", "proc", "flatten", "opt_expr"]
-    script += ["opt_dff", "opt_clean", "write_rtlil flat.il", f"mutate -list {count} -seed {seed} -o mutants.txt"]
+    script += [f"hierarchy -top {top}", "setattr -mod -unset keep_hierarchy", "proc", "flatten", "opt -full"]
+    script += ["wreduce", "opt -full", "write_rtlil flat.il", f"mutate -list {count} -seed {seed} -o mutants.txt"]
     _run(script, folder)
     commands = (folder / "mutants.txt").read_text(encoding="utf-8").splitlines()
     # What a memory starts with cannot be changed while it runs.
