@@ -72,7 +72,7 @@ class StreamFormat:
         """As unpack, in the order of the stream: (batch, h, w, channels) uint8, a copy."""
         batch, (channels, height, width) = len(beats), self.shape
         if self.bits == 8:
-            lanes = self._lanes(beats).reshape(batch, height, width, -1)
+            lanes = self._lanes(beats).reshape(batch, height, width, self.beats_per_position * self.channels_per_beat)
             return lanes[..., :channels].copy()
         used = self.channels_per_beat * self.bits
         bits = np.unpackbits(np.ascontiguousarray(beats), axis=-1, bitorder="little")[..., :used]
@@ -82,4 +82,5 @@ class StreamFormat:
     def _lanes(self, beats: np.ndarray) -> np.ndarray:
         """Beats of 8-bit activations as (batch, h, w, beats_per_position, channels_per_beat), without the unused."""
         batch, (_, height, width) = len(beats), self.shape
-        return beats.reshape(batch, height, width, self.beats_per_position, -1)[..., : self.channels_per_beat]
+        shape = (batch, height, width, self.beats_per_position, beats.shape[-1])  # also of no frames at all
+        return beats.reshape(shape)[..., : self.channels_per_beat]

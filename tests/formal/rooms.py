@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
-from myhdl import block
+from myhdl import block, intbv
 
 from lognet_fpga.hw.pool import PoolShape, pool
 from lognet_fpga.hw.sequencer import sequencer
 from lognet_fpga.hw.structure import Leaf, inputs, outputs
 from lognet_fpga.plan.slots import pooled_shape, slot_raster
 from tests.formal.blocks import CLOCK, PDR, fifo_leaf
-from tests.formal.sby import INDUCTION, Proof
+from tests.formal.sby import Proof
 from tests.quant_models import POOL_2X2, POOL_3X3, Spec, adder_graphs, folded_plan, given_foldings, random_graph
 
 WAY = inputs(in_valid=None, in_data=1) + outputs(out_valid=None, out_data=1)
 
 
 @block
-def named_sequencer(clk, rst, full, room, take, load, use_pad, start, compute, blank, shifting, **shape):
+def named_sequencer(clk, rst, full, more, room, take, load, pad, start, compute, blank, shifting, **shape):
     """One of its registers is called real, which Verilog allows only with a prefix, as in the blocks that hold it."""
-    sequence = sequencer(clk, rst, full, room, take, load, use_pad, start, compute, blank, shifting, **shape)
+    sequence = sequencer(clk, rst, full, more, room, take, load, pad, start, compute, blank, shifting, **shape)
     sequence.name = "sequence"
     return sequence
 
@@ -35,8 +36,8 @@ def room_proof(name: str, less: int = 0, reach: bool = False) -> Proof:
     made = given_foldings(quant, [folding], graphs)[0]
     reserve = plan.fifo_reserve - less
     raster = slot_raster(layer)
-    ports = inputs(full=None, room=None)
-    ports += outputs(take=None, load=None, use_pad=None, start=None, compute=None, blank=None, shifting=None)
+    ports = inputs(full=None, more=None, room=None)
+    ports += outputs(take=None, load=None, pad=None, start=None, compute=None, blank=None, shifting=None)
     slots = partial(named_sequencer, raster=raster, ii_cycles=plan.ii_cycles, in_digits=plan.shift_cycles)
     modules = [Leaf("sequencer", CLOCK + ports, slots), fifo_leaf(plan.fifo_depth, reserve, 1)]
     beats = made.beat_cycles(plan.channels_per_beat)
@@ -49,13 +50,16 @@ def room_proof(name: str, less: int = 0, reach: bool = False) -> Proof:
         "DEPTH": plan.fifo_depth,
         "RESERVE": reserve,
         "II": plan.ii_cycles,
-        "WAIT": max(1, (plan.ii_cycles - 1).bit_length()),
+        "LEFT": len(intbv(0, min=-1, max=max(2, plan.ii_cycles, plan.shift_cycles))),
+        "EXCESS": len(intbv(0, min=reserve - plan.fifo_depth - 1, max=reserve + 2)),
         "POOL": int(layer.pool is not None),
         "REACH": int(reach),
     }
+    proof = Proof(f"room, {name}", tuple(modules), "slot_room.sv", constants, top="slot_room")
+    if reach or less:
+        return replace(proof, mode="bmc", depth=200, engine="abc bmc3")
     # A pool's results are counted by its rows and columns, which induction does not see.
-    engine = INDUCTION if layer.pool is None and not (less or reach) else PDR
-    return Proof(f"room, {name}", tuple(modules), "slot_room.sv", constants, top="slot_room", engine=engine)
+    return proof if layer.pool is None else replace(proof, engine=PDR)
 
 
 NO_PADS = (0, 0, 0, 0)

@@ -1,8 +1,10 @@
-// Beats of a position gathered into a word.  EARLY: a beat of the next position may wait in front.
+// Beats of a position gathered into a word, while a beat of the next position may wait in front.  QUICK: of one beat, and
+// words may be taken in every cycle.
 reg f_started = 0;
 always @(posedge clk) f_started <= 1;
 always @* if (!f_started) assume (rst);
 always @* if (!full) assume (!take);
+always @(posedge clk) if (f_started && !QUICK && $past(take && !rst)) assume (!take);
 always @(posedge clk) if (f_started && $past(!rst && in_valid && !in_ready))
     assume (in_valid && $stable(in_data));
 
@@ -24,7 +26,7 @@ always @(posedge clk)
     if (rst) f_tracked <= 0;
     else if (!f_tracked) begin
         f_tracked <= f_push && f_pick;
-        f_behind <= f_inside >= BEATS && !take;
+        f_behind <= f_inside - (take ? BEATS : 0) >= BEATS;
         f_place <= f_index;
         f_beat <= in_data;
     end else if (take) begin
@@ -32,26 +34,22 @@ always @(posedge clk)
         f_behind <= 0;
     end
 
-// The word is read when it is taken, or a cycle later.
-wire f_taken = take && f_tracked && !f_behind;
-reg f_taken_past;
+// The word is read a cycle after it was taken.
+reg f_read;
 reg [3:0] f_place_past;
-reg [WIDTH-1:0] f_beat_past;
+reg [WIDTH-1:0] f_wanted;
 always @(posedge clk) begin
-    f_taken_past <= f_taken && !rst;
+    f_read <= !rst && take && f_tracked && !f_behind;
     f_place_past <= f_place;
-    f_beat_past <= f_beat;
+    f_wanted <= f_beat;
 end
-wire f_read = EARLY ? f_taken_past : f_taken;
-wire [WIDTH-1:0] f_wanted = EARLY ? f_beat_past : f_beat;
-wire [WIDTH-1:0] f_found = word >> (EARLY ? f_place_past : f_place) * WIDTH;
+wire [WIDTH-1:0] f_found = word >> f_place_past * WIDTH;
 
 always @(posedge clk) if (f_started && !rst) begin
-    none_lost_none_doubled: assert (f_inside <= BEATS + EARLY && full == (f_inside >= BEATS));
-    if (EARLY) ready_out_of_registers: assert (in_ready == (f_inside <= BEATS));
-    else ready_while_taken: assert (in_ready == (f_inside < BEATS || take));
+    none_lost_none_doubled: assert (f_inside <= BEATS + 1 && full == (f_inside >= BEATS));
     if (f_read) in_its_place: assert (f_found == f_wanted);
+    if ($past(!rst && f_inside < BEATS) && f_inside < BEATS) open: assert (in_ready);
     full_rate: cover (take && f_push);
     in_and_out_again: cover (take && f_tracked && !f_behind && f_beat != 0 && f_place == BEATS - 1);
-    if (EARLY) second_waits: cover (f_inside == BEATS + 1);
+    second_waits: cover (f_inside == BEATS + 1);
 end

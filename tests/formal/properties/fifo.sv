@@ -8,13 +8,13 @@ always @* if (f_started && f_level == DEPTH) assume (!in_valid);
 
 wire f_push = in_valid && !rst;
 wire f_pop = out_valid && out_ready && !rst;
-reg [PLACE:0] f_level, f_level_past, f_readable; // beats inside; a cycle ago; of them those not pushed just now
-reg f_arrived;
+reg [PLACE:0] f_level, f_level_past, f_readable; // beats inside; a cycle ago; of them those that came LATENCY cycles ago
+reg [LATENCY-2:0] f_recent;
 always @(posedge clk) begin
     f_level <= rst ? 0 : f_level + f_push - f_pop;
-    f_level_past <= rst ? DEPTH : f_level;
-    f_arrived <= f_push;
-    f_readable <= rst ? 0 : f_readable + f_arrived - f_pop;
+    f_level_past <= rst ? 0 : f_level;
+    f_recent <= rst ? 0 : {f_recent, f_push};
+    f_readable <= rst ? 0 : f_readable + f_recent[LATENCY-2] - f_pop;
 end
 
 // Any one beat, with the number of beats before it.
@@ -43,14 +43,21 @@ always @(posedge clk) if (f_started && !rst) begin
 end
 
 // How the registers stand to each other, which makes the above inductive; all of it is proved too.
-wire [PLACE-1:0] f_place = read + f_ahead[PLACE-1:0];
-wire [PLACE-1:0] f_end = read + f_level[PLACE-1:0];
+wire [1:0] f_shown = front + last; // beats behind the memory
+wire [PLACE-1:0] f_place = read + f_ahead[PLACE-1:0] - f_shown;
+wire [PLACE-1:0] f_end = read + pointers_stored[PLACE-1:0];
 wire [PLACE-1:0] f_next = read + 1'b1;
+reg f_was_reset;
+always @(posedge clk) f_was_reset <= rst;
 always @(posedge clk) if (f_started && !rst) begin
-    assert (f_level <= DEPTH && f_readable <= DEPTH && level == f_level);
-    assert (arrived == f_arrived && held == f_readable && f_readable + f_arrived == f_level);
-    assert (valid == (held != 0) && (!valid || single == (held == 1)));
-    assert (after == f_next && write == f_end);
-    if (valid) assert (out_data == memory[read]);
-    if (f_tracked) assert (f_ahead < f_level && memory[f_place] == f_beat);
+    assert (f_level <= DEPTH && pointers_stored <= DEPTH && pointers_stored + f_shown == f_level);
+    assert (f_readable <= f_level && f_readable + f_recent[0] + f_recent[1] == f_level);
+    assert (!f_recent[1] || !(last && front) || pointers_stored != 0 || f_readable != 2);
+    assert (filled == (pointers_stored != 0) && (!filled || pointers_single == (pointers_stored == 1)));
+    assert (both == (front && last) && pointers_after == f_next && write == f_end);
+    assert (f_was_reset || lane0_read == read);
+    assert ($signed(level_excess) + $signed(level_change) == $signed({1'b0, f_level}) - (DEPTH - RESERVE) - 1);
+    assert ($signed(level_excess) == $signed({1'b0, f_level_past}) - (DEPTH - RESERVE) - 1);
+    if (f_tracked) assert (f_ahead < f_level && f_beat ==
+        (f_ahead < last ? lane0_out_data : f_ahead < f_shown ? lane0_front : lane0_memory[f_place]));
 end

@@ -1,15 +1,15 @@
 // What decides on the room in a FIFO, put together as in a layer: sequencer, pool and FIFO are the generated ones, and the
 // datapath between is its timing alone: beats so many cycles behind the start of a computing slot, as the plan has them.
 // The FIFO is never pushed into when it is full, however the input comes and the output is taken.
-module slot_room (input clk, input full, input out_ready);
+module slot_room (input clk, input full, input more, input out_ready);
 // CONSTANTS
 localparam PLACE = $clog2(DEPTH);
 reg f_started = 0;
 always @(posedge clk) f_started <= 1;
 wire rst = !f_started; // the reset is longer than the datapath: nothing is on its way behind it
 
-wire room, take, load, use_pad, start, compute, blank, shifting;
-sequencer slots (.clk(clk), .rst(rst), .full(full), .room(room), .take(take), .load(load), .use_pad(use_pad),
+wire room, take, load, pad, start, compute, blank, shifting;
+sequencer slots (.clk(clk), .rst(rst), .full(full), .more(more), .room(room), .take(take), .load(load), .pad(pad),
     .start(start), .compute(compute), .blank(blank), .shifting(shifting));
 
 // Bit i: a computing slot was let go i + 1 cycles ago.
@@ -32,10 +32,14 @@ fifo queue (.clk(clk), .rst(rst), .in_valid(f_push), .in_data(1'b0), .out_valid(
     .out_ready(out_ready), .room(room));
 
 // Registers inside, made visible by flattening.
-(* hierconn *) wire [PLACE:0] \queue.level , \queue.held ;
-(* hierconn *) wire \queue.arrived , \queue.valid , \queue.single , \slots.sequence_idle ;
-(* hierconn *) wire [WAIT-1:0] \slots.sequence_wait ;
-wire [PLACE:0] f_level = \queue.level ; // that it is right is proved with the FIFO
+(* hierconn *) wire [PLACE:0] \queue.pointers_stored ;
+(* hierconn *) wire \queue.front , \queue.last , \queue.both , \queue.filled , \queue.pointers_single ;
+(* hierconn *) wire signed [EXCESS-1:0] \queue.level_excess ;
+(* hierconn *) wire signed [1:0] \queue.level_change ;
+(* hierconn *) wire signed [LEFT-1:0] \slots.sequence_timer_left ;
+(* hierconn *) wire \slots.sequence_computes ;
+wire [1:0] f_shown = \queue.front + \queue.last ;
+wire [PLACE:0] f_level = \queue.pointers_stored + f_shown; // that these are right is proved with the FIFO
 
 always @(posedge clk) if (f_started) begin
     never_too_full: assert (!f_push || f_level < DEPTH);
@@ -58,24 +62,20 @@ always @* begin
         if (f_way[i]) f_coming = f_coming + f_left;
     end
 end
-reg [PLACE:0] f_level_past = 0;
-reg f_push_past = 0;
-always @(posedge clk) begin
-    f_level_past <= f_level;
-    f_push_past <= f_push && !rst;
-end
+wire f_soon = load && \slots.sequence_computes ;
 genvar g;
 generate
     for (g = 1; g < II; g = g + 1) always @(posedge clk) if (f_started) assert ((f_way & (f_way >> g)) == 0);
-    for (g = 0; g < II && g <= LENGTH; g = g + 1) always @(posedge clk)
-        if (f_started && f_way[g])
-            assert (\slots.sequence_wait == II - 1 - g && \slots.sequence_idle == (g == II - 1));
+    for (g = 0; g < II && g <= LENGTH; g = g + 1) always @(posedge clk) if (f_started && f_way[g]) begin
+        if (II > 1) assert (\slots.sequence_timer_left == (II - 3 >= g ? II - 3 - g : -1));
+        if (g < II - 1) assert (!load);
+    end
 endgenerate
 always @(posedge clk) if (f_started) begin
-    assert (f_level <= DEPTH && \queue.held <= f_level && f_level == \queue.held + \queue.arrived );
-    assert (\queue.valid == (\queue.held != 0) && (!out_valid || \queue.single == (\queue.held == 1)));
-    if (!POOL) assert (f_level + f_coming <= DEPTH);
-    if (room) assert (f_level_past <= DEPTH - RESERVE);
-    assert (f_level <= f_level_past + f_push_past);
+    assert (f_level <= DEPTH && \queue.pointers_stored <= DEPTH);
+    assert (\queue.filled == (\queue.pointers_stored != 0) && \queue.both == (\queue.front && \queue.last ));
+    assert (!\queue.filled || \queue.pointers_single == (\queue.pointers_stored == 1));
+    assert (\queue.level_excess + \queue.level_change + (DEPTH - RESERVE) + 1 == $signed({1'b0, f_level}));
+    if (!POOL) assert (f_level + f_coming + (f_soon ? f_left : 0) <= DEPTH);
 end
 endmodule
