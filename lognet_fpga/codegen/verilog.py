@@ -18,7 +18,7 @@ import numpy as np
 
 from lognet_fpga.cache import cached, digest
 from lognet_fpga.codegen.rom import rom_files
-from lognet_fpga.hw.control import CONTROL_MODULES, LEAF_MODULE, LEAF_VERILOG
+from lognet_fpga.hw.control import CONTROL_MODULES
 from lognet_fpga.hw.overlay import overlay
 from lognet_fpga.hw.structure import Composite, Joined, Leaf, Module, Port, Rom, Slice, modules
 from lognet_fpga.ir.design import Monitor, VerilogDesign
@@ -94,8 +94,10 @@ def verilog_files(top: Module) -> tuple[tuple[str, str], ...]:
             files |= rom_files(module)
         else:
             files[f"{module.name}.v"] = _leaf(module) if isinstance(module, Leaf) else _composite(module)
-    if any(name in text for text in files.values() for name in CONTROL_MODULES):
-        files[f"{LEAF_MODULE}.v"] = LEAF_VERILOG
+    written = tuple(files.values())
+    for name, text in CONTROL_MODULES.items():
+        if any(f"{name} " in other for other in written):
+            files[f"{name}.v"] = text
     return tuple(sorted(files.items()))
 
 

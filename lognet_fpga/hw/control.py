@@ -16,10 +16,11 @@ LEAF_LOADS = 100
 LEAF_MODULE = "lognet_leaf"
 GATE_MODULE = "lognet_gate"
 MOVE_MODULE = "lognet_move"
-CONTROL_MODULES = (LEAF_MODULE, GATE_MODULE, MOVE_MODULE)
 
-# Synthesis merges registers and gates of equal content, but not modules that must keep their hierarchy.
-LEAF_VERILOG = f"""\
+# Name of a module -> its text.  Synthesis merges registers and gates of equal content, but not modules that must keep
+# their hierarchy.
+CONTROL_MODULES = {
+    LEAF_MODULE: f"""\
 // One leaf of a control net's register tree, a module of its own so that leaves of one net are not merged again.
 `timescale 1ns/1ps
 
@@ -35,8 +36,11 @@ initial q = 0;
 always @(posedge clk) q <= d;
 
 endmodule
+""",
+    GATE_MODULE: f"""\
+// A leaf for the enable of a stream's register, which cannot be known a cycle early.
+`timescale 1ns/1ps
 
-// The same for the enable of a stream's register, which cannot be known a cycle early.
 (* keep_hierarchy = "yes" *)
 module {GATE_MODULE} (
     input wire valid,
@@ -47,6 +51,10 @@ module {GATE_MODULE} (
 assign open = ready | ~valid;
 
 endmodule
+""",
+    MOVE_MODULE: f"""\
+// A leaf for a beat that moves into a stream's register.
+`timescale 1ns/1ps
 
 (* keep_hierarchy = "yes" *)
 module {MOVE_MODULE} (
@@ -59,7 +67,8 @@ module {MOVE_MODULE} (
 assign moves = offered & (ready | ~valid);
 
 endmodule
-"""
+""",
+}
 
 
 @block

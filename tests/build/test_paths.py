@@ -8,7 +8,7 @@ import pytest
 
 from lognet_fpga.build.delays import cell_ns, clock_to_output_ns, net_ns, setup_ns
 from lognet_fpga.build.paths import longest_path, paths
-from lognet_fpga.hw.control import LEAF_VERILOG
+from lognet_fpga.hw.control import CONTROL_MODULES, LEAF_MODULE
 from lognet_fpga.tools import find_yosys, run_tool
 
 # One LUT, a function of seven inputs that no LUT6 holds, and an enable of 20 registers through a leaf and without one.
@@ -30,7 +30,7 @@ endmodule
 def netlist(tmp_path_factory, require_tool):
     require_tool("pyosys")
     folder = tmp_path_factory.mktemp("netlist")
-    (folder / "circuit.v").write_text(LEAF_VERILOG + CIRCUIT)
+    (folder / "circuit.v").write_text(CONTROL_MODULES[LEAF_MODULE] + CIRCUIT)
     script = (
         "read_verilog circuit.v\nsynth_xilinx -family xc7 -flatten -noiopad -noclkbuf -top circuit\nwrite_json n.json\n"
     )
@@ -57,7 +57,7 @@ def test_a_leaf_survives_synthesis_and_its_loads_are_counted(netlist):
 def test_leaves_of_one_net_are_not_merged(netlist, tmp_path, require_tool):
     twins = "\n".join(f"  lognet_leaf l{i}(.clk(clk), .d(d), .q(q[{i}]));" for i in range(4))
     text = f"module twins(input clk, input d, output [3:0] q);\n{twins}\nendmodule\n"
-    (tmp_path / "twins.v").write_text(LEAF_VERILOG + text)
+    (tmp_path / "twins.v").write_text(CONTROL_MODULES[LEAF_MODULE] + text)
     (tmp_path / "script.ys").write_text("read_verilog twins.v\nsynth_xilinx -flatten -top twins\nwrite_json n.json\n")
     run_tool(find_yosys(), ["script.ys"], tmp_path, "synthesis")
     cells = json.loads((tmp_path / "n.json").read_text())["modules"]["twins"]["cells"]
