@@ -59,9 +59,13 @@ class Proof:
     cover_depth: int = 25
     engine: str = INDUCTION
 
-    def files(self) -> dict[str, str]:
-        """File name -> Verilog text, the properties among it."""
-        texts = {name: text for module in self.modules for name, text in verilog_files(module)}
+    def generated(self) -> dict[str, str]:
+        """File name -> Verilog text of the modules alone."""
+        return {name: text for module in self.modules for name, text in verilog_files(module)}
+
+    def files(self, generated: Mapping[str, str] | None = None) -> dict[str, str]:
+        """File name -> Verilog text, the properties among it.  generated: to take the place of the modules' own."""
+        texts = dict(self.generated() if generated is None else generated)
         constants = "".join(f"localparam {name} = {value};\n" for name, value in self.constants.items())
         properties = (HERE / "properties" / self.properties).read_text(encoding="utf-8")
         if self.top is not None:
@@ -84,6 +88,7 @@ class Proof:
             tasks["cover"] = ("cover", self.cover_depth, INDUCTION)
         lines = ["[tasks]", *tasks, "[options]"]
         lines += [f"{task}: mode {mode}\n{task}: depth {depth}" for task, (mode, depth, _) in tasks.items()]
+        lines += ["aigsmt z3"]  # shows counterexamples of abc
         lines += ["[engines]", *(f"{task}: {engine}" for task, (*_, engine) in tasks.items())]
         lines += ["[script]", *(_read(name) for name in names if name.endswith((".v", ".sv")))]
         # Registers start with any value, as after a soft reset: only what the properties declare (f_*) has a first one.

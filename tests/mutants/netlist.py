@@ -39,17 +39,21 @@ class Netlist:
     mutants: tuple[Mutant, ...]
 
 
-def flat_netlist(files: Sequence[tuple[str, str]], top: str, count: int, seed: int, folder: Path) -> Netlist:
-    """count: of mutants, drawn evenly over the netlist by Yosys from seed."""
+def flat_netlist(
+    files: Sequence[tuple[str, str]], top: str, count: int, seed: int, folder: Path, simplify: bool = True
+) -> Netlist:
+    """count: of mutants, drawn evenly over the netlist by Yosys from seed.  simplify: away with what has no effect,
+    whose mutants would have none either; not where registers must keep their names."""
     for name, text in files:
         (folder / name).write_text(text, encoding="utf-8")
     script = [f"read_verilog {name}" for name, _ in files if is_verilog(name)]
-    script += [f"hierarchy -top {top}", "setattr -mod -unset keep_hierarchy", "proc", "flatten", "opt -full"]
-    script += ["wreduce", "opt -full", "write_rtlil flat.il", f"mutate -list {count} -seed {seed} -o mutants.txt"]
+    script += [f"hierarchy -top {top}", "setattr -mod -unset keep_hierarchy", "proc", "flatten"]
+    script += ["opt -full", "wreduce", "opt -full"] if simplify else []
+    script += ["write_rtlil flat.il", f"mutate -list {count} -seed {seed} -o mutants.txt"]
     _run(script, folder)
     commands = (folder / "mutants.txt").read_text(encoding="utf-8").splitlines()
-    # What a memory starts with cannot be changed while it runs.
-    mutants = [_mutant(command) for command in commands if "$meminit" not in command]
+    # What a memory starts with cannot be changed while it runs; clocks are not made by the blocks.
+    mutants = [_mutant(command) for command in commands if "$meminit" not in command and "-port CLK " not in command]
     return Netlist(top, (folder / "flat.il").read_text(encoding="utf-8"), tuple(mutants))
 
 
@@ -73,8 +77,15 @@ def with_mutants(netlist: Netlist, mutants: Sequence[Mutant], folder: Path) -> s
         mutant.command.replace("mutate ", f"mutate -ctrl {SELECT} {SELECT_BITS} {number} ", 1)
         for number, mutant in enumerate(mutants, 1)
     ]
-    _run(["read_rtlil flat.il", *commands, "opt_clean", "write_verilog -noattr mutants.v"], folder)
+    _run(["read_rtlil flat.il", *commands, "write_verilog -noattr mutants.v"], folder)
     return (folder / "mutants.v").read_text(encoding="utf-8")
+
+
+def mutated(netlist: Netlist, mutant: Mutant, folder: Path) -> str:
+    """Verilog of one mutant, without a choice."""
+    (folder / "flat.il").write_text(netlist.rtlil, encoding="utf-8")
+    _run(["read_rtlil flat.il", mutant.command, "write_verilog -noattr mutant.v"], folder)
+    return (folder / "mutant.v").read_text(encoding="utf-8")
 
 
 def sample(mutants: Sequence[Mutant], blocks: dict[str, int], seed: int) -> list[Mutant]:

@@ -1,0 +1,71 @@
+"""Whether the judges of the Verilog see faults that nobody had in mind when they were written: mutants of its netlist.
+
+`pytest tests/mutants -m slow -s` judges ten times as many and lists those that were not caught.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.formal.blocks import collector_proof, fifo_proof, registers_proof, sink_proof, source_proof
+from tests.formal.sby import PACKAGES, Proof
+from tests.mutants.netlist import flat_netlist, sample, with_mutants
+from tests.mutants.proofs import CAUGHT, ESCAPED, UNPROVED, judged, netlist_of
+from tests.mutants.simulation import Court
+from tests.mutants.subjects import two_engines
+from tests.shallow import shallow
+
+DRAWN, SEED = 6000, 1
+# Blocks judged by simulation.  The edges and the registers see too little of their rules there; they have proofs.
+SIMULATED = (
+    *(f"layer1_{part}" for part in ("window", "adders", "requantize", "pool", "fifo")),
+    *(f"layer2_{part}" for part in ("window", "weights", "pe", "constants", "activations", "pool", "fifo")),
+    "lognet_leaf",
+)
+PROVED = (source_proof(5), sink_proof(4), fifo_proof(4, 2, 2), collector_proof(3), registers_proof(4))
+# Of the mutants of a netlist with all simplifications done: the others change what does not matter, such as bits of a
+# counter above its last value or in cycles in which nobody looks.
+LEAST_CAUGHT = 0.8
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tools(require_tool):
+    for name in (*PACKAGES, "verilator", "g++"):
+        require_tool(name)
+
+
+@pytest.mark.parametrize("each", [3, pytest.param(30, marks=pytest.mark.slow)])
+def test_simulation_sees_mutants(each: int, tmp_path: Path) -> None:
+    subject = shallow(two_engines)
+    netlist = flat_netlist(subject.design.files, subject.design.top, DRAWN, SEED, tmp_path)
+    mutants = sample(netlist.mutants, {block: each for block in SIMULATED}, SEED)
+    assert {mutant.block for mutant in mutants} == set(SIMULATED) and len(mutants) >= 20
+    court = Court(subject, with_mutants(netlist, mutants, tmp_path), tmp_path)
+    # What Yosys makes of the Verilog does what Verilator says that the Verilog does.
+    assert court.complaint(0) is None
+    alive = [mutant for number, mutant in enumerate(mutants, 1) if court.complaint(number) is None]
+    print(f"\n{len(mutants) - len(alive)} of {len(mutants)} mutants caught; not caught:")
+    for mutant in alive:
+        print(f"  {mutant.block}: {mutant.what}")
+    assert len(alive) <= (1 - LEAST_CAUGHT) * len(mutants), [mutant.what for mutant in alive]
+
+
+@pytest.mark.parametrize("each", [4, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("proof", PROVED, ids=lambda proof: proof.modules[0].name)
+def test_proofs_see_mutants(proof: Proof, each: int, tmp_path: Path) -> None:
+    """All of them, but those that are proved to change nothing."""
+    netlist = netlist_of(proof, DRAWN // 10, SEED, tmp_path)
+    verdicts = {}
+    for number, mutant in enumerate(sample(netlist.mutants, {netlist.top: each}, SEED)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        verdicts[mutant] = judged(proof, netlist, mutant, folder)
+        shutil.rmtree(folder)
+    print(f"\n{proof.name}:")
+    for mutant, verdict in verdicts.items():
+        print(f"  {verdict}: {mutant.what}")
+    assert ESCAPED not in verdicts.values(), [mutant.what for mutant in verdicts if verdicts[mutant] == ESCAPED]
+    assert CAUGHT in verdicts.values() or UNPROVED in verdicts.values()
