@@ -88,7 +88,7 @@ class Proof:
             tasks["cover"] = ("cover", self.cover_depth, INDUCTION)
         lines = ["[tasks]", *tasks, "[options]"]
         lines += [f"{task}: mode {mode}\n{task}: depth {depth}" for task, (mode, depth, _) in tasks.items()]
-        lines += ["aigsmt z3"]  # shows counterexamples of abc
+        lines += ["assert: aigsmt z3"] if "abc" in self.engine else []  # shows counterexamples
         lines += ["[engines]", *(f"{task}: {engine}" for task, (*_, engine) in tasks.items())]
         lines += ["[script]", *(_read(name) for name in names if name.endswith((".v", ".sv")))]
         # Registers start with any value, as after a soft reset: only what the properties declare (f_*) has a first one.

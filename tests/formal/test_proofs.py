@@ -53,11 +53,11 @@ def test_too_small_a_reserve_is_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "proof,old,new,failed",
     [
-        (fifo_proof(8, 3, 4), "single <= (pointers_stored == 2)", "single <= (pointers_stored == 3)", "fifo.v"),
+        (fifo_proof(8, 3, 4), "was_three <= (pointers_before == 4)", "was_three <= 1'b0", "fifo.v"),
         (fifo_proof(8, 3, 4), "(level_excess < 0)", "(level_excess < 1)", "room_as_told"),
         (source_proof(5), "held <= skid", "held <= s_axis_tdata[2-1:0]", "in_order_unchanged"),
     ],
-    ids=["last beat forgotten", "room for one less", "skid buffer left out"],
+    ids=["a count of beats forgotten", "room for one less", "skid buffer left out"],
 )
 def test_a_fault_is_found(proof: Proof, old: str, new: str, failed: str, tmp_path: Path) -> None:
     """By a counterexample from reset; failed: part of the broken rule's name."""

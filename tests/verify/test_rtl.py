@@ -66,6 +66,12 @@ def test_deadlock_ends_and_is_told():
     assert time.monotonic() - start < 60
 
 
+def test_not_one_frame_came():
+    design = tiny_design("assign in_ready = count < 3;", "assign in_ready = 0;")
+    run = run_rtl(compile_simulator(design), design, tiny_frames(2, seed=1), cycle_cap=100)
+    assert len(run.sink) == 0 == len(run.activations["conv1"]) and run.problems[0].startswith("deadlock")
+
+
 @pytest.mark.parametrize(
     "old,new,message",
     [

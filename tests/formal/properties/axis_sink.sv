@@ -17,7 +17,7 @@ always @(posedge clk) if (f_started && !rst) begin
     end_told: assert (frame_end == (f_move && f_index == BEATS - 1));
     if ($past(!rst && m_axis_tvalid && !m_axis_tready))
         stable: assert (m_axis_tvalid && $stable(m_axis_tdata) && $stable(m_axis_tlast));
-    assert (beat == f_index && f_index < BEATS);
+    assert (beat == f_index && at_end == (f_index == BEATS - 1) && f_index < BEATS);
     two_frames: cover (frame_end && $past(frame_end, BEATS));
     stalled: cover ($past(m_axis_tvalid && !m_axis_tready) && m_axis_tlast);
 end

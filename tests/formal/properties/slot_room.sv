@@ -32,14 +32,17 @@ fifo queue (.clk(clk), .rst(rst), .in_valid(f_push), .in_data(1'b0), .out_valid(
     .out_ready(out_ready), .room(room));
 
 // Registers inside, made visible by flattening.
-(* hierconn *) wire [PLACE:0] \queue.pointers_stored ;
-(* hierconn *) wire \queue.front , \queue.last , \queue.both , \queue.filled , \queue.pointers_single ;
+(* hierconn *) wire [PLACE:0] \queue.pointers_before ;
+(* hierconn *) wire signed [1:0] \queue.pointers_change ;
+(* hierconn *) wire \queue.front , \queue.last , \queue.both , \queue.filled , \queue.pointers_one ;
+(* hierconn *) wire \queue.pointers_was_one , \queue.pointers_was_two , \queue.pointers_was_three ;
 (* hierconn *) wire signed [EXCESS-1:0] \queue.level_excess ;
 (* hierconn *) wire signed [1:0] \queue.level_change ;
 (* hierconn *) wire signed [LEFT-1:0] \slots.sequence_timer_left ;
 (* hierconn *) wire \slots.sequence_computes ;
 wire [1:0] f_shown = \queue.front + \queue.last ;
-wire [PLACE:0] f_level = \queue.pointers_stored + f_shown; // that these are right is proved with the FIFO
+wire [PLACE:0] f_stored = $signed(\queue.pointers_before ) + \queue.pointers_change ;
+wire [PLACE:0] f_level = f_stored + f_shown; // that these are right is proved with the FIFO
 
 always @(posedge clk) if (f_started) begin
     never_too_full: assert (!f_push || f_level < DEPTH);
@@ -72,9 +75,12 @@ generate
     end
 endgenerate
 always @(posedge clk) if (f_started) begin
-    assert (f_level <= DEPTH && \queue.pointers_stored <= DEPTH);
-    assert (\queue.filled == (\queue.pointers_stored != 0) && \queue.both == (\queue.front && \queue.last ));
-    assert (!\queue.filled || \queue.pointers_single == (\queue.pointers_stored == 1));
+    assert (f_level <= DEPTH && f_stored <= DEPTH && \queue.pointers_before <= DEPTH && \queue.pointers_change != -2);
+    assert (\queue.pointers_was_one == (\queue.pointers_before == 1));
+    assert (\queue.pointers_was_two == (\queue.pointers_before == 2));
+    assert (\queue.pointers_was_three == (\queue.pointers_before == 3));
+    assert (\queue.filled == (f_stored != 0) && \queue.pointers_one == (f_stored == 1));
+    assert (\queue.both == (\queue.front && \queue.last ));
     assert (\queue.level_excess + \queue.level_change + (DEPTH - RESERVE) + 1 == $signed({1'b0, f_level}));
     if (!POOL) assert (f_level + f_coming + (f_soon ? f_left : 0) <= DEPTH);
 end
