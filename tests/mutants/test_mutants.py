@@ -19,8 +19,8 @@ from tests.mutants.subjects import two_engines
 from tests.shallow import shallow
 
 DRAWN, SEED = 6000, 1
-# Blocks judged by simulation.  Edges, FIFOs and registers meet too little of what their rules are about there; they have
-# proofs.
+# Blocks judged by simulation.  Edges, FIFOs and registers meet too little of what their rules are about there; they
+# have proofs.
 SIMULATED = (
     *(f"layer1_{part}" for part in ("window", "adders", "requantize", "pool")),
     *(f"layer2_{part}" for part in ("window", "weights", "pe", "constants", "activations", "pool")),
@@ -70,4 +70,5 @@ def test_proofs_see_mutants(proof: Proof, each: int, tmp_path: Path) -> None:
     for mutant, verdict in verdicts.items():
         print(f"  {verdict}: {mutant.what}")
     assert ESCAPED not in verdicts.values(), [mutant.what for mutant in verdicts if verdicts[mutant] == ESCAPED]
-    assert CAUGHT in verdicts.values() or UNPROVED in verdicts.values()
+    if each > 4:  # a few may all be equal
+        assert CAUGHT in verdicts.values() or UNPROVED in verdicts.values()
