@@ -11,6 +11,7 @@ import pytest
 
 from lognet_fpga.bundle import make_bundle, read_bundle, write_bundle
 from lognet_fpga.cli import deploy
+from lognet_fpga.cli.input_options import preprocessing_of
 from lognet_fpga.errors import BundleError, InputError, UsageError
 from lognet_fpga.preprocessing import CHANNEL_ORDERS, INTERPOLATIONS, PRESETS, MeanImage, Preprocessing
 from tests import small_bundle
@@ -147,7 +148,7 @@ def test_a_manifest_without_preprocessing_is_refused(value):
     ],
 )
 def test_options(options, expected):
-    found, image = deploy._preprocessing(deploy.parser().parse_args(["m.onnx", *options.split()]))
+    found, image = preprocessing_of(deploy.parser().parse_args(["m.onnx", *options.split()]))
     assert found == expected and image is None
 
 
@@ -163,7 +164,7 @@ def test_a_mean_image_becomes_its_channels_means(tmp_path, layout):
     array = image[None] if None in layout else image.transpose(layout)
     np.save(tmp_path / "mean.npy", array.astype(np.float32))
     arguments = deploy.parser().parse_args(["m.onnx", "--input-mean", str(tmp_path / "mean.npy")])
-    preprocessing, found = deploy._preprocessing(arguments)
+    preprocessing, found = preprocessing_of(arguments)
     np.testing.assert_allclose(preprocessing.mean, [image[c].mean() for c in range(3)], rtol=1e-6)
     worst = max(abs(image[c] - image[c].mean()).max() for c in range(3))
     assert found.file == "mean.npy" and found.largest_deviation == pytest.approx(worst, rel=1e-5)
