@@ -204,4 +204,4 @@ def test_pynq_s_own_dma_driver_gets_the_same(make_overlay):
     overlay.axi_dma_0.sendchannel.transfer(data)
     overlay.axi_dma_0.sendchannel.wait()
     overlay.axi_dma_0.recvchannel.wait()
-    assert np.array_equal(sink.unpack_positions(np.asarray(back)[None]), expected(frame))
+    assert np.array_equal(sink.unpack_positions(np.asarray(back).reshape(1, sink.beats_per_frame, -1)), expected(frame))
