@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 SOURCE_LATENCY = 1  # from a beat's acceptance at the entry to its offer to the first layer
-GO_LATENCY = 2  # from the last beat of a position until its slot may be let go
+GO_LATENCY = 1  # from the last beat of a position until its slot may be let go
 ROOM_LATENCY = 3  # from a beat into or out of a FIFO until a slot may be let go because of it, or may not
 TAP_LATENCY = 3  # from a slot's start strobe to digit 0 on the taps
 LINE_MEMORY_CYCLES = 3  # from reading a line buffer's place until what is written back can be read

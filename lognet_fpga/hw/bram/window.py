@@ -50,16 +50,15 @@ def word_window(clk, rst, in_data, in_valid, in_ready, room, x, address, first, 
     Back-pressure: a slot starts only with its input at hand and, if it computes, with room; then it runs through.
     """
     s, folding = shape, shape.folding
-    full, more, take, load, pad_soon, start, compute, blank, shifting = (flag() for _ in range(9))
+    full_soon, take, load, pad_soon, start, compute, blank, shifting = (flag() for _ in range(8))
     staged = vector(s.word_bits)
     word = counter(folding.words)
-    stage = staging(clk, rst, in_data, in_valid, in_ready, take, word, staged, full, more, shape=s.staging)
+    stage = staging(clk, rst, in_data, in_valid, in_ready, take, word, staged, full_soon, shape=s.staging)
     stage.name = "stage"
     sequence = sequencer(
         clk,
         rst,
-        full,
-        more,
+        full_soon,
         room,
         take,
         load,
