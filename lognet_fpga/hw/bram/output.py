@@ -50,8 +50,8 @@ def activations(clk, rst, sums, ending, blank, index, constants, out_valid, out_
     Latency: OUTPUT_LATENCY from the sums.  Throughput: one beat a cycle.  Back-pressure: none.
     """
     s = shape
-    coming, busy, blank_now, blank_held, needed, inside = (flag() for _ in range(6))
-    last_inside, all_inside = s.beats - 1, s.beats == s.groups * s.beats_per_group
+    coming, busy, blank_now, blank_held, needed, is_real = (flag() for _ in range(6))
+    last_real, all_real = s.beats - 1, s.beats == s.groups * s.beats_per_group
     later_beats, restart = s.beats_per_group - 1, flag()
     place, places_end, indexes_end = counter(max(1, later_beats)), flag(), flag()
     counters = [
@@ -67,7 +67,7 @@ def activations(clk, rst, sums, ending, blank, index, constants, out_valid, out_
         """The last group may have beats that no channel needs."""
         coming.next = ending or busy
         restart.next = rst or ending
-        needed.next = (ending or busy) and inside
+        needed.next = (ending or busy) and is_real
         if ending:
             blank_now.next = blank
         else:
@@ -78,14 +78,14 @@ def activations(clk, rst, sums, ending, blank, index, constants, out_valid, out_
         blank_held.next = blank_now
         if rst:
             busy.next = False
-            inside.next = True
+            is_real.next = True
         else:
             if ending:
                 busy.next = several
             elif places_end:
                 busy.next = False
             if coming:
-                inside.next = all_inside or indexes_end or (inside and index != last_inside)
+                is_real.next = all_real or indexes_end or (is_real and index != last_real)
 
     # From a beat's index to out_valid: two cycles to its sums, OUTPUT_LATENCY to its activations.
     valid, blanks = vector(5), vector(5)
