@@ -10,14 +10,14 @@ from lognet_fpga.hw.wiring import bits, counter, flag, vector
 
 
 @block
-def collector(clk, rst, in_data, in_valid, in_ready, take, word, full, *, beats):
+def collector(clk, rst, in_data, in_valid, in_ready, take, word, full_soon, *, beats):
     """For words of which two are never taken in cycles that follow each other.
 
-    Ports: full: a word is there until taken, which may change two cycles behind take, and follows full by a cycle;
+    Ports: full_soon: in the next cycle there is a word to take, which is read two cycles behind that.
     in_ready: out of a register; a waiting beat makes place in the cycle behind take.
     """
     place, ends, beat = counter(beats), flag(), vector(len(in_data))
-    ready, ready_soon, accept, commit, waiting = (flag() for _ in range(5))
+    full, ready, ready_soon, accept, commit, waiting = (flag() for _ in range(6))
     count = wrapping_counter(clk, rst, commit, place, ends, count=beats)
     count.name = "count"
 
@@ -28,6 +28,7 @@ def collector(clk, rst, in_data, in_valid, in_ready, take, word, full, *, beats)
         # Not ready: the beat that comes now will wait, or one does already and goes on doing so.
         ready_soon.next = take or not (full and (waiting or in_valid))
         in_ready.next = ready
+        full_soon.next = (full or (in_valid and ready and ends)) and not take
 
     @always(clk.posedge)
     def control():
@@ -55,14 +56,14 @@ def collector(clk, rst, in_data, in_valid, in_ready, take, word, full, *, beats)
 
 
 @block
-def quick_collector(clk, rst, in_data, in_valid, in_ready, take, word, full, more):
+def quick_collector(clk, rst, in_data, in_valid, in_ready, take, word, full_soon):
     """For words of one beat that may be taken one a cycle.
 
-    Ports: as collector's; more: if the word is taken now, there is one in the next cycle too.
+    Ports: as collector's.
     in_ready is one level of logic behind registers: a beat comes in the cycle in which another makes place.
     """
     arrived, held = vector(len(in_data)), vector(len(in_data))
-    opens, commit, from_held, hold, waiting = (flag() for _ in range(5))
+    full, opens, commit, from_held, hold, waiting = (flag() for _ in range(6))
 
     @always_comb
     def decide():
@@ -71,7 +72,7 @@ def quick_collector(clk, rst, in_data, in_valid, in_ready, take, word, full, mor
         commit.next = (take or not full) and (waiting or in_valid)
         from_held.next = (take or not full) and waiting
         hold.next = (in_valid and take and waiting) or (in_valid and full and not take and not waiting)
-        more.next = waiting
+        full_soon.next = in_valid or (waiting and take) or (full and not take)
 
     @always(clk.posedge)
     def control():

@@ -13,14 +13,14 @@ _COMPUTES, _PADS, _REAL = 1, 2, 4  # what a row's or a column's entry says of it
 
 @block
 def sequencer(
-    clk, rst, full, more, room, take, load, pad, start, compute, blank, shifting, *, raster, ii_cycles, in_digits
+    clk, rst, full_soon, room, take, load, pad, start, compute, blank, shifting, *, raster, ii_cycles, in_digits
 ):
     """Starts slots in raster order; see `plan.slots` for the order and the two kinds of slots.
 
-    A slot is let go a cycle behind the decision, which needs the input in `full` and room for a computing slot's
-    result.  more: if a position is taken now, there will be another in the next cycle; only looked at where slots may
-    last one cycle.  take: a slot with data is let go in this cycle; load: any; pad: one of padding.  All these come out
-    of registers; start, compute, blank, shifting follow a cycle later.
+    A slot is let go a cycle behind the decision, which needs full_soon, that in the next cycle there is a position to
+    take even if one is taken in this one, and room for a computing slot's result.  take: a slot with data is let go in
+    this cycle; load: any; pad: one of padding.  All these come out of registers; start, compute, blank, shifting follow
+    a cycle later.
     """
     rows, cols = row_entries(raster), col_entries(raster)
     first_row, first_col = raster.first
@@ -40,7 +40,7 @@ def sequencer(
     ]
     for part, name in zip(places, ("row", "col")):
         part.name = name
-    computes_after, pads_after, go, data, empty = (flag() for _ in range(5))
+    computes_after, pads_after, go, empty = (flag() for _ in range(4))
 
     @always_comb
     def kinds():
@@ -74,18 +74,15 @@ def sequencer(
             """A slot of one cycle may be followed at once, by the one after it."""
             if load:
                 go.next = (quick_computing or not computes) and (room or not computes_after)
-                data.next = not pads_after and ((full and pads) or more)
                 empty.next = pads_after
             else:
                 go.next = free and (room or not computes)
-                data.next = full and not pads
                 empty.next = pads
     else:
 
         @always_comb
         def decide():
             go.next = free and not load and (room or not computes)
-            data.next = full and not pads
             empty.next = pads
 
     @always(clk.posedge)
@@ -95,9 +92,9 @@ def sequencer(
             pad.next = False
             load.next = False
         else:
-            take.next = go and data
+            take.next = go and full_soon and not empty
             pad.next = go and empty
-            load.next = go and (data or empty)
+            load.next = go and (full_soon or empty)
 
     # A slot's digits, and its strobes a cycle later.
     moves, digit, last_digit = flag(), counter(in_digits), flag()

@@ -59,24 +59,22 @@ def window(clk, rst, in_data, in_valid, in_ready, room, taps, start, compute, bl
     Back-pressure: a slot starts only with its input at hand and, if it computes, with room; then it runs through.
     """
     s = shape
-    word, full, take = vector(s.beats * s.channels_per_beat * s.in_bits), flag(), flag()
-    more, load, pad, pad_late, shifting, low = (flag() for _ in range(6))
+    word, full_soon, take = vector(s.beats * s.channels_per_beat * s.in_bits), flag(), flag()
+    load, pad, pad_late, shifting, low = (flag() for _ in range(5))
 
     @always_comb
     def constant():
         low.next = rst and not rst
 
     if s.quick:
-        collect = quick_collector(clk, rst, in_data, in_valid, in_ready, take, word, full, more)
+        collect = quick_collector(clk, rst, in_data, in_valid, in_ready, take, word, full_soon)
     else:
-        more = low
-        collect = collector(clk, rst, in_data, in_valid, in_ready, take, word, full, beats=s.beats)
+        collect = collector(clk, rst, in_data, in_valid, in_ready, take, word, full_soon, beats=s.beats)
     collect.name = "collect"
     sequence = sequencer(
         clk,
         rst,
-        full,
-        more,
+        full_soon,
         room,
         take,
         load,

@@ -51,9 +51,9 @@ def sink_proof(beats: int) -> Proof:
 def collector_proof(beats: int, quick: bool = False) -> Proof:
     width = 2
     ports = inputs(in_data=width, in_valid=None) + outputs(in_ready=None) + inputs(take=None)
-    ports += outputs(word=beats * width, full=None)
+    ports += outputs(word=beats * width, full_soon=None)
     if quick:
-        leaf = Leaf("collector", CLOCK + ports + outputs(more=None), quick_collector)
+        leaf = Leaf("collector", CLOCK + ports, quick_collector)
     else:
         leaf = Leaf("collector", CLOCK + ports, partial(collector, beats=beats))
     constants = {"BEATS": beats, "WIDTH": width, "QUICK": int(quick)}

@@ -19,9 +19,9 @@ WAY = inputs(in_valid=None, in_data=1) + outputs(out_valid=None, out_data=1)
 
 
 @block
-def named_sequencer(clk, rst, full, more, room, take, load, pad, start, compute, blank, shifting, **shape):
+def named_sequencer(clk, rst, full_soon, room, take, load, pad, start, compute, blank, shifting, **shape):
     """One of its registers is called real, which Verilog allows only with a prefix, as in the blocks that hold it."""
-    sequence = sequencer(clk, rst, full, more, room, take, load, pad, start, compute, blank, shifting, **shape)
+    sequence = sequencer(clk, rst, full_soon, room, take, load, pad, start, compute, blank, shifting, **shape)
     sequence.name = "sequence"
     return sequence
 
@@ -36,7 +36,7 @@ def room_proof(name: str, less: int = 0, reach: bool = False) -> Proof:
     made = given_foldings(quant, [folding], graphs)[0]
     reserve = plan.fifo_reserve - less
     raster = slot_raster(layer)
-    ports = inputs(full=None, more=None, room=None)
+    ports = inputs(full_soon=None, room=None)
     ports += outputs(take=None, load=None, pad=None, start=None, compute=None, blank=None, shifting=None)
     slots = partial(named_sequencer, raster=raster, ii_cycles=plan.ii_cycles, in_digits=plan.shift_cycles)
     modules = [Leaf("sequencer", CLOCK + ports, slots), fifo_leaf(plan.fifo_depth, reserve, 1)]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from myhdl import always, always_comb, block, concat
 
 from lognet_fpga.hw.bram.pe import signed
+from lognet_fpga.hw.counting import wrapping_counter
 from lognet_fpga.hw.wiring import bits, counter, flag, join, vector
 
 
@@ -49,55 +50,57 @@ def activations(clk, rst, sums, ending, blank, index, constants, out_valid, out_
     Latency: OUTPUT_LATENCY from the sums.  Throughput: one beat a cycle.  Back-pressure: none.
     """
     s = shape
-    coming, blank_now, blank_held, needed = flag(), flag(), flag(), flag()
-    count_beats, last_index = s.beats, s.groups * s.beats_per_group - 1
-    remaining = counter(s.beats_per_group)
-    later_beats = s.beats_per_group - 1
+    coming, busy, blank_now, blank_held, needed, is_real = (flag() for _ in range(6))
+    last_real, all_real = s.beats - 1, s.beats == s.groups * s.beats_per_group
+    later_beats, restart = s.beats_per_group - 1, flag()
+    place, places_end, indexes_end = counter(max(1, later_beats)), flag(), flag()
+    counters = [
+        wrapping_counter(clk, restart, busy, place, places_end, count=max(1, later_beats)),
+        wrapping_counter(clk, rst, coming, index, indexes_end, count=s.groups * s.beats_per_group),
+    ]
+    for part, name in zip(counters, ("later", "index")):
+        part.name = name
+    several = later_beats > 0
 
     @always_comb
     def which():
-        coming.next = ending or remaining != 0
+        """The last group may have beats that no channel needs."""
+        coming.next = ending or busy
+        restart.next = rst or ending
+        needed.next = (ending or busy) and is_real
         if ending:
             blank_now.next = blank
         else:
             blank_now.next = blank_held
 
-    @always_comb
-    def inside():
-        """The last group may have beats that no channel needs."""
-        needed.next = coming and (index < count_beats)
-
     @always(clk.posedge)
     def count():
         blank_held.next = blank_now
         if rst:
-            remaining.next = 0
-            index.next = 0
+            busy.next = False
+            is_real.next = True
         else:
             if ending:
-                remaining.next = later_beats
-            elif remaining != 0:
-                remaining.next = remaining - 1
+                busy.next = several
+            elif places_end:
+                busy.next = False
             if coming:
-                if index == last_index:
-                    index.next = 0
-                else:
-                    index.next = index + 1
+                is_real.next = all_real or indexes_end or (is_real and index != last_real)
 
     # From a beat's index to out_valid: two cycles to its sums, OUTPUT_LATENCY to its activations.
-    valid, blanks = vector(4), vector(4)
+    valid, blanks = vector(5), vector(5)
 
     @always(clk.posedge)
     def travel():
-        blanks.next = concat(blanks[3:], blank_now)
+        blanks.next = concat(blanks[4:], blank_now)
         if rst:
             valid.next = 0
             out_valid.next = False
         else:
-            valid.next = concat(valid[3:], needed)
-            out_valid.next = valid[3]
+            valid.next = concat(valid[4:], needed)
+            out_valid.next = valid[4]
 
-    zero, lanes, wires = blanks(3), [], []
+    zero, lanes, wires = blanks(4), [], []
     for number in range(s.channels_per_beat):
         activation = vector(s.out_bits)
         lane = clip_lane(
@@ -117,12 +120,12 @@ def activations(clk, rst, sums, ending, blank, index, constants, out_valid, out_
     def show():
         out_data.next = joined
 
-    return which, inside, count, travel, lanes, show
+    return counters, which, count, travel, lanes, show
 
 
 @block
 def clip_lane(clk, total, constant, zero, activation, *, shape):
-    """One channel's activation, three cycles behind its sum; zero comes with the last of them."""
+    """One channel's activation, four cycles behind its sum; zero comes with the last of them."""
     s = shape
     moved, choice = signed(s.total_bits), vector(max(1, s.drop_bits))
     total_bits, constant_bits = s.total_bits, s.constant_bits
@@ -143,49 +146,55 @@ def clip_lane(clk, total, constant, zero, activation, *, shape):
         def follow():
             choice.next = constant[1:] & 0
 
-    # For each drop the bits kept, and whether one above them is set; the channel's own are chosen.
-    # The sign behind them only keeps the vectors from being empty.
+    # For each drop the bits kept, and whether one above them is set.  Of four drops each the channel's own bits are
+    # chosen, and then its own among these.  The sign behind them only keeps the vectors from being empty.
     *digits, last = bits(moved)
-    kept, over, parts = None, None, []
+    kept, over, parts = [], [], []
     for index, drop in enumerate(s.drops):
-        low = digits[drop:]
-        mine, over_mine = join((low + [False] * s.out_bits)[: s.out_bits] + [last]), flag()
-        detect = any_set(join([*low[s.out_bits :], last]), over_mine)
+        low, over_mine = digits[drop:], flag()
+        kept.append(join((low + [False] * s.out_bits)[: s.out_bits] + [last]))
+        detect = any_set(clk, join([*low[s.out_bits :], last]), over_mine)
         detect.name = f"over{index}"
         parts.append(detect)
-        if kept is None:
-            kept, over = mine, over_mine
-            continue
-        kept_next, over_next = vector(s.out_bits + 1), flag()
-        pick = pick_drop(choice, mine, over_mine, kept, over, kept_next, over_next, index=index)
-        pick.name = f"drop{index}"
+        over.append(over_mine)
+    fours, low_choice = [], choice(min(2, len(choice)), 0)
+    for first in range(0, len(kept), 4):
+        four = vector(s.out_bits + 1)
+        pick = pick_one(clk, low_choice, kept[first : first + 4], four)
+        pick.name = f"drops{first}"
         parts.append(pick)
-        kept, over = kept_next, over_next
-
-    held, high, negative = vector(s.out_bits), flag(), flag()
+        fours.append(four)
+    choice_late, chosen, high = vector(len(choice)), vector(s.out_bits + 1), flag()
+    high_choice = choice_late(len(choice), 2) if len(choice) > 2 else choice_late
+    own = pick_one(clk, high_choice, fours, chosen)
+    own.name = "own"
+    own_over = pick_flag(clk, choice_late, over, high)
+    own_over.name = "over"
+    parts += [own, own_over]
+    negative, negative_late = flag(), flag()
     out_bits, top, sign = s.out_bits, 2**s.out_bits - 1, total_bits - 1
 
     @always(clk.posedge)
-    def choose():
-        held.next = kept[out_bits:]
-        high.next = over
+    def travel():
+        choice_late.next = choice
         negative.next = moved[sign]
+        negative_late.next = negative
 
     @always(clk.posedge)
     def clip():
-        if negative or zero:
+        if negative_late or zero:
             activation.next = 0
         elif high:
             activation.next = top
         else:
-            activation.next = held
+            activation.next = chosen[out_bits:]
 
-    return add, follow, parts, choose, clip
+    return add, follow, parts, travel, clip
 
 
 @block
-def any_set(above, found):
-    @always_comb
+def any_set(clk, above, found):
+    @always(clk.posedge)
     def gate():
         found.next = above != 0
 
@@ -193,14 +202,39 @@ def any_set(above, found):
 
 
 @block
-def pick_drop(choice, mine, over_mine, kept, over, kept_next, over_next, *, index):
-    @always_comb
+def pick_one(clk, which, candidates, picked):
+    """One of up to four vectors, a cycle later."""
+    if len(candidates) == 1:
+        only = candidates[0]
+
+        @always(clk.posedge)
+        def pick():
+            picked.next = only
+
+        return pick
+    one, two, three, four = (candidates + candidates[-1:] * 2)[:4]
+
+    @always(clk.posedge)
     def pick():
-        if choice == index:
-            kept_next.next = mine
-            over_next.next = over_mine
+        if which == 0:
+            picked.next = one
+        elif which == 1:
+            picked.next = two
+        elif which == 2:
+            picked.next = three
         else:
-            kept_next.next = kept
-            over_next.next = over
+            picked.next = four
+
+    return pick
+
+
+@block
+def pick_flag(clk, which, flags, picked):
+    """One of several flags, a cycle later."""
+    every = join([*flags, flags[0]])  # a vector also of one
+
+    @always(clk.posedge)
+    def pick():
+        picked.next = every[which]
 
     return pick

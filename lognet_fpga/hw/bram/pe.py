@@ -94,12 +94,12 @@ def signed(width: int):
 def log2_product(clk, x, code, product, *, in_bits):
     """product is x shifted by the code's field, in one's complement where the code is negative, a cycle later.
 
-    The shift by four, the zero and the sign of a bit depend on six wires, the shift by 0..3 behind the register on six
-    more: two LUTs a bit.
+    The shift by four, the zero and the sign of a bit depend on six wires, the shift by 0..3 of these on six more: two
+    LUTs a bit, one behind the other.  A register between them would be as wide, and leave the shift to the adder.
     """
     narrow, wide = vector(in_bits + 4), vector(in_bits + 4)
-    held, low_field, negative = vector(in_bits + 4), vector(2), Signal(bool(0))
     high = ConcatSignal(x, intbv(0)[4:])
+    low_field = code(2, 0)
 
     @always_comb
     def magnitude():
@@ -117,18 +117,11 @@ def log2_product(clk, x, code, product, *, in_bits):
     def sign():
         wide.next = narrow ^ signs
 
-    @always(clk.posedge)
-    def register():
-        held.next = wide
-        low_field.next = code[2:]
-        negative.next = code[3]
-
     # Fields 1 and 5 shift no further, 2 and 6 by one, 3 and 7 by two, 4 by three; the sign fills both ends.
-    digits = bits(held)
-    shifted = [join([negative] * by + digits + [negative] * (3 - by)) for by in range(4)]
-    by0, by1, by2, by3 = shifted
+    digits = bits(wide)
+    by0, by1, by2, by3 = (join([code(3)] * by + digits + [code(3)] * (3 - by)) for by in range(4))
 
-    @always_comb
+    @always(clk.posedge)
     def shift():
         if low_field == 1:
             product.next = by0.signed()
@@ -139,7 +132,7 @@ def log2_product(clk, x, code, product, *, in_bits):
         else:
             product.next = by3.signed()
 
-    return magnitude, sign, register, shift
+    return magnitude, sign, shift
 
 
 @block

@@ -49,24 +49,26 @@ class StagingShape:
 
 
 @block
-def staging(clk, rst, in_data, in_valid, in_ready, take, word, staged, full, more, *, shape):
-    """Ports: in_data, in_valid, in_ready: a stream of beats; full, more: there is a position to take, and another;
-    take: the oldest one; word: number of a word of the position taken last, which staged shows a cycle later.
+def staging(clk, rst, in_data, in_valid, in_ready, take, word, staged, full_soon, *, shape):
+    """Ports: in_data, in_valid, in_ready: a stream of beats; full_soon: in the next cycle there is a position to take,
+    even if one is taken in this one; take: the oldest one; word: number of a word of the position taken last, which
+    staged shows a cycle later.
 
-    All positions but one wait; beats of one more are accepted from the cycle behind a take on.  in_ready, full and more
-    come out of registers.
+    All positions but one wait; beats of one more are accepted from the cycle behind a take on.  in_ready comes out of a
+    register.
     """
     s = shape
     count, place, bank = counter(s.beats), counter(s.places), counter(s.banks)
     accept, ready, ends, full_bank, next_place, places_end = (flag() for _ in range(6))
     most = s.positions - 1
-    most_but_one, waiting, done = most - 1, counter(most + 1), flag()
+    most_but_one, waiting, done, full, more = most - 1, counter(most + 1), flag(), flag(), flag()
 
     @always_comb
     def handshake():
         in_ready.next = ready
         accept.next = in_valid and ready
         done.next = in_valid and ready and ends
+        full_soon.next = (in_valid and ready and ends) or (more and take) or (full and not take)
         next_place.next = in_valid and ready and (full_bank or ends)
 
     @always(clk.posedge)

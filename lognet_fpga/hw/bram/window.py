@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from myhdl import always, always_comb, block, concat
 
 from lognet_fpga.hw.bram.staging import StagingShape, staging
+from lognet_fpga.hw.control import in_stretches
+from lognet_fpga.hw.counting import table_counter, wrapping_counter
+from lognet_fpga.hw.memory import memory_of_words
 from lognet_fpga.hw.sequencer import sequencer
-from lognet_fpga.hw.wiring import bits, counter, flag, join, vector
+from lognet_fpga.hw.wiring import bits, counter, flag, vector
 from lognet_fpga.plan.bram import BramShape
 from lognet_fpga.plan.slots import SlotRaster
 from lognet_fpga.plan.timing import WORD_LATENCY, sum_latency
@@ -50,16 +53,15 @@ def word_window(clk, rst, in_data, in_valid, in_ready, room, x, address, first, 
     Back-pressure: a slot starts only with its input at hand and, if it computes, with room; then it runs through.
     """
     s, folding = shape, shape.folding
-    full, more, take, load, pad_soon, start, compute, blank, shifting = (flag() for _ in range(9))
+    full_soon, take, load, pad_soon, start, compute, blank, shifting = (flag() for _ in range(8))
     staged = vector(s.word_bits)
     word = counter(folding.words)
-    stage = staging(clk, rst, in_data, in_valid, in_ready, take, word, staged, full, more, shape=s.staging)
+    stage = staging(clk, rst, in_data, in_valid, in_ready, take, word, staged, full_soon, shape=s.staging)
     stage.name = "stage"
     sequence = sequencer(
         clk,
         rst,
-        full,
-        more,
+        full_soon,
         room,
         take,
         load,
@@ -74,26 +76,12 @@ def word_window(clk, rst, in_data, in_valid, in_ready, room, x, address, first, 
     )
     sequence.name = "sequence"
 
-    # The words of a slot's position go into the window memory, two cycles behind its start.
+    # The words of a slot's position go into the window memory, three cycles behind its start.
     last_word = folding.words - 1
-    pad, pad_late, write, go, walk_blank = (flag() for _ in range(5))
-    word_late, write_address = counter(folding.words), counter(folding.memory_words)
-    top_address = folding.memory_words - 1
-
-    @always(clk.posedge)
-    def place():
-        if rst:
-            write.next = False
-            go.next = False
-            write_address.next = 0
-        else:
-            write.next = shifting
-            go.next = start and compute
-            if write:
-                if write_address == top_address:
-                    write_address.next = 0
-                else:
-                    write_address.next = write_address + 1
+    pad, write_soon, computing, go, walk_blank = (flag() for _ in range(5))
+    blanks_late, place, places_end = vector(2), counter(folding.memory_words), flag()
+    walk_places = wrapping_counter(clk, rst, write_soon, place, places_end, count=folding.memory_words)
+    walk_places.name = "place"
 
     @always(clk.posedge)
     def follow():
@@ -102,32 +90,31 @@ def word_window(clk, rst, in_data, in_valid, in_ready, room, x, address, first, 
             pad.next = pad_soon
         elif word != last_word:
             word.next = word + 1
-        word_late.next = word
-        pad_late.next = pad
-        walk_blank.next = blank
+        computing.next = start and compute
+        blanks_late.next = concat(blanks_late[0], blank)
+        if rst:
+            write_soon.next = False
+            go.next = False
+        else:
+            write_soon.next = shifting
+            go.next = computing
 
     written = vector(s.word_bits)
-    padding = pad_words(pad_late, word_late, staged, written, shape=s)
+    padding = pad_words(clk, pad, word, staged, written, shape=s)
     padding.name = "padding"
 
     read_address = counter(folding.memory_words)
-    memory = window_memory(clk, write, write_address, written, read_address, x, words=folding.memory_words)
+    memory = memory_of_words(clk, write_soon, place, bits(written), read_address, x, depth=folding.memory_words)
     memory.name = "memory"
     group_begin, group_end, read_blank = flag(), flag(), flag()
     walk = walker(
-        clk,
-        rst,
-        go,
-        walk_blank,
-        write_address,
-        read_address,
-        address,
-        group_begin,
-        group_end,
-        read_blank,
-        folding=folding,
+        clk, rst, go, walk_blank, place, read_address, address, group_begin, group_end, read_blank, folding=folding
     )
     walk.name = "walk"
+
+    @always_comb
+    def late():
+        walk_blank.next = blanks_late[1]
 
     # These travel beside the words until their sums are accumulated.
     latency = WORD_LATENCY + sum_latency(folding.tree_levels)
@@ -149,72 +136,82 @@ def word_window(clk, rst, in_data, in_valid, in_ready, room, x, address, first, 
         ending.next = ends[last]
         ending_blank.next = blanks[last]
 
-    return stage, sequence, place, follow, padding, memory, walk, travel, strobes
+    return stage, sequence, walk_places, follow, padding, memory, walk, late, travel, strobes
 
 
 @block
-def pad_words(pad, word, staged, written, *, shape):
-    """written is staged, or what stands for zero to the model at a position of padding."""
+def pad_words(clk, pad, word, staged, written, *, shape):
+    """written is staged a cycle later, or what stands for zero to the model at a position of padding.
+
+    pad, word: of the word that staged shows a cycle later.
+    """
     s = shape
     in_bits = s.folding.in_bits
-    parts, padding = [], []
+    parts, wires = [], []
     for lane in range(s.folding.simd):
         values = tuple(s.pad_word(index, lane) for index in range(s.folding.words))
         if len(set(values)) == 1:
-            padding += [bool(values[0] >> bit & 1) for bit in range(in_bits)]
+            wires += [bool(values[0] >> bit & 1) for bit in range(in_bits)]
         else:
             value = vector(in_bits)
-            table = pad_table(word, value, values=values)
+            table = pad_table(clk, word, value, values=values)
             table.name = f"lane{lane}"
             parts.append(table)
-            padding += bits(value)
-    gated = (
-        join([wire if wire is not True else pad for wire in padding]) if any(w is not False for w in padding) else None
-    )
-
-    if gated is None:
+            wires += bits(value)
+    if any(wire is not False for wire in wires):
+        low, high = flag(), flag()
 
         @always_comb
-        def choose():
-            if pad:
-                written.next = 0
-            else:
-                written.next = staged
+        def constants():
+            low.next = pad and not pad
+            high.next = pad or not pad
+
+        padding = [low if wire is False else high if wire is True else wire for wire in wires]
+        choose = in_stretches(clk, [pad], [bits(staged), padding], written, register=padded_register)
+        parts.append(constants)
     else:
-
-        @always_comb
-        def choose():
-            if pad:
-                written.next = gated
-            else:
-                written.next = staged
-
+        choose = in_stretches(clk, [pad], [bits(staged)], written, register=cleared_register)
+    choose.name = "choose"
     return parts, choose
 
 
 @block
-def pad_table(word, value, *, values):
-    @always_comb
-    def read():
-        value.next = values[int(word)]
+def padded_register(clk, pad, staged, padding, written):
+    @always(clk.posedge)
+    def choose():
+        if pad:
+            written.next = padding
+        else:
+            written.next = staged
 
-    return read
+    return choose
 
 
 @block
-def window_memory(clk, write, write_address, written, read_address, x, *, words):
-    """A ring of words; x is the word at read_address, two cycles later."""
-    memory = [vector(len(x)) for _ in range(words)]
-    read = vector(len(x))
+def cleared_register(clk, pad, staged, written):
+    @always(clk.posedge)
+    def choose():
+        if pad:
+            written.next = 0
+        else:
+            written.next = staged
+
+    return choose
+
+
+@block
+def pad_table(clk, word, value, *, values):
+    coming = vector(len(value))
+
+    @always_comb
+    def look_up():
+        coming.next = values[int(word)]
 
     @always(clk.posedge)
-    def access():
-        if write:
-            memory[write_address].next = written
-        read.next = memory[read_address]
-        x.next = read
+    def register():
+        value.next = coming
 
-    return access
+    return look_up, register
 
 
 @block
@@ -222,63 +219,67 @@ def walker(clk, rst, go, walk_blank, newest, read_address, address, group_begin,
     """Addresses of a computing slot: of the window memory tap by tap and word by word, of the weights one by one.
 
     Ports: go, walk_blank: in the next cycle the slot's first word is addressed; newest: where word 0 of its own
-    position lies; group_begin: with the address of a group's first word, and between slots, so that nothing is summed
-    that belongs to none; group_end: with that of its last word; read_blank: with the addresses, the slot's results are
-    zero.
+    position lies, a cycle before go; group_begin: with the address of a group's first word, and between slots, so that
+    nothing is summed that belongs to none; group_end: with that of its last word; read_blank: with the addresses, the
+    slot's results are zero.
     """
-    steps, taps, words = folding.steps, len(folding.taps), folding.words
-    last_tap, last_word, last_address = taps - 1, words - 1, folding.ii_cycles - 1
-    modulus_bits = (folding.memory_words - 1).bit_length()
-    back = (-folding.back_words[0]) % folding.memory_words
-    tap, word, active = counter(taps), counter(words), flag()
-    step, following = counter(folding.memory_words), vector(modulus_bits + 1)
+    places = folding.memory_words
+    modulus_bits = (places - 1).bit_length()
+    back = -folding.back_words[0] % places
+    word, tap, step, origin = counter(folding.words), counter(len(folding.taps)), vector(modulus_bits), counter(places)
+    words_end, taps_end, ends, active, next_tap, restart, at_begin = (flag() for _ in range(7))
+    counters = [
+        wrapping_counter(clk, restart, active, word, words_end, count=folding.words),
+        table_counter(clk, restart, next_tap, tap, taps_end, step, table=folding.steps),
+        wrapping_counter(clk, restart, active, address, ends, count=folding.ii_cycles),
+    ]
+    for part, name in zip(counters, ("word", "tap", "address")):
+        part.name = name
 
     @always_comb
-    def jump():
-        step.next = steps[int(tap)]
-
-    @always_comb
-    def add():
-        """Where the next word lies, and one bit that is dropped."""
-        if go:
-            following.next = newest + back
-        elif word == last_word:
-            following.next = read_address + step
-        else:
-            following.next = read_address + 1
-
-    @always_comb
-    def mark():
-        group_begin.next = (not active) or ((tap == 0) and (word == 0))
-        group_end.next = active and (tap == last_tap) and (word == last_word)
+    def follow():
+        restart.next = rst or go
+        next_tap.next = active and words_end
+        group_begin.next = at_begin or not active
+        group_end.next = active and words_end and taps_end
 
     @always(clk.posedge)
-    def count():
-        read_address.next = following[modulus_bits:]
+    def begin():
+        origin.next = (newest + back) % places
         if go:
-            tap.next = 0
-            word.next = 0
-            address.next = 0
             read_blank.next = walk_blank
-        else:
-            if address != last_address:
-                address.next = address + 1
-            if word != last_word:
-                word.next = word + 1
-            else:
-                word.next = 0
-                if tap != last_tap:
-                    tap.next = tap + 1
-                else:
-                    tap.next = 0
-
-    @always(clk.posedge)
-    def activity():
         if rst:
             active.next = False
         elif go:
             active.next = True
-        elif address == last_address:
+        elif ends:
             active.next = False
+        if restart:
+            at_begin.next = True
+        elif active:
+            at_begin.next = words_end and taps_end
 
-    return jump, add, mark, count, activity
+    # Where the next word lies, and one bit that is dropped.
+    base, further, following = counter(places), counter(places), vector(modulus_bits + 1)
+
+    @always_comb
+    def add():
+        if go:
+            base.next = origin
+            further.next = 0
+        else:
+            base.next = read_address
+            if words_end:
+                further.next = step
+            else:
+                further.next = 1
+
+    @always_comb
+    def sum_up():
+        following.next = base + further
+
+    @always(clk.posedge)
+    def walk():
+        read_address.next = following[modulus_bits:]
+
+    return counters, follow, begin, add, sum_up, walk

@@ -47,6 +47,7 @@ wire [WIDTH-1:0] f_found = word >> f_place_past * WIDTH;
 
 always @(posedge clk) if (f_started && !rst) begin
     none_lost_none_doubled: assert (f_inside <= BEATS + 1 && full == (f_inside >= BEATS));
+    if ($past(!rst)) as_told: assert ($past(full_soon) ? full : !full || $past(take));
     if (f_read) in_its_place: assert (f_found == f_wanted);
     if ($past(!rst && f_inside < BEATS) && f_inside < BEATS) open: assert (in_ready);
     full_rate: cover (take && f_push);

@@ -1,7 +1,7 @@
 // What decides on the room in a FIFO, put together as in a layer: sequencer, pool and FIFO are the generated ones, and the
 // datapath between is its timing alone: beats so many cycles behind the start of a computing slot, as the plan has them.
 // The FIFO is never pushed into when it is full, however the input comes and the output is taken.
-module slot_room (input clk, input full, input more, input out_ready);
+module slot_room (input clk, input full_soon, input out_ready);
 // CONSTANTS
 localparam PLACE = $clog2(DEPTH);
 reg f_started = 0;
@@ -9,7 +9,7 @@ always @(posedge clk) f_started <= 1;
 wire rst = !f_started; // the reset is longer than the datapath: nothing is on its way behind it
 
 wire room, take, load, pad, start, compute, blank, shifting;
-sequencer slots (.clk(clk), .rst(rst), .full(full), .more(more), .room(room), .take(take), .load(load), .pad(pad),
+sequencer slots (.clk(clk), .rst(rst), .full_soon(full_soon), .room(room), .take(take), .load(load), .pad(pad),
     .start(start), .compute(compute), .blank(blank), .shifting(shifting));
 
 // Bit i: a computing slot was let go i + 1 cycles ago.
@@ -51,7 +51,7 @@ end
 
 // What must be reachable, for the proof to say anything: stated the other way round, its counterexample is the way there.
 generate if (REACH) always @(posedge clk) if (f_started)
-    reserve_used: assert (f_level <= DEPTH - RESERVE || room || load || !full);
+    reserve_used: assert (f_level <= DEPTH - RESERVE || room || load || !full_soon);
 endgenerate
 
 // Computing slots are far enough apart, and without a pool all that is still to come finds room.
