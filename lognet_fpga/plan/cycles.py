@@ -1,204 +1,147 @@
-"""Cycle-true model of the chain of layers: when every slot starts and every beat moves.
+"""Cycle-true model of the chain of layers: cycles per frame, latency, and what the FIFOs hold.
 
-The model follows only what decides about time: slots, beats, FIFO levels.  Within an unstalled source and sink it
-is exact, not an approximation; verification compares it with the Verilog, cycle for cycle.
+Within an unstalled source and sink it is exact, not an approximation; verification compares it with the Verilog, cycle
+for cycle.  `plan/stages.py` follows single positions.  Here rows are repeated that need not be followed.
+
+Rows repeat.  If at the end of two rows each layer is in the same state by its own clock, each does the same again, by
+its own clock, for as long as its rows ahead are like those before and the FIFOs at either side keep out of the way: in
+step, with the same beats at the same distances; or filling, and neither felt empty nor full; or draining likewise.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import pairwise
 
-from lognet_fpga.plan.slots import SlotRaster
-from lognet_fpga.plan.timing import FIFO_LATENCY, GO_LATENCY, ROOM_LATENCY, SOURCE_LATENCY
+from lognet_fpga.plan.layer_timing import LayerTiming
+from lognet_fpga.plan.stages import FifoMark, Sink, Stage
+from lognet_fpga.plan.timing import FIFO_LATENCY, SOURCE_LATENCY
 
-_SETTLED = 10**9  # the source starts long after the padding that follows reset
-
-
-@dataclass(frozen=True)
-class LayerTiming:
-    """What decides about a layer's time.  shift_cycles: of a slot that only shifts; early_beats: that may come before
-    the position before theirs is taken; place_cycles: from a take until the beat behind these may come; beat_cycles:
-    from letting a computing slot go to each beat of its result entering the FIFO; pool: (kernel, stride) or None;
-    fifo_depth None: never full."""
-
-    raster: SlotRaster
-    ii_cycles: int
-    shift_cycles: int
-    early_beats: int
-    place_cycles: int
-    in_beats: int
-    beat_cycles: tuple[int, ...]
-    conv_rows: int
-    conv_cols: int
-    pool: tuple[tuple[int, int], tuple[int, int]] | None
-    fifo_depth: int | None
-    fifo_reserve: int
+_ROWS_COMPARED = 48  # at most: strides come round in a few rows, FIFOs that fill and are full in some dozens
 
 
 @dataclass(frozen=True)
 class CycleCounts:
-    """Per frame: cycle of the first accepted input beat, and of the last output beat.  fifo_peaks: beats."""
+    """last_out: cycle of each frame's last output beat, counted from the first accepted input beat of all.
+    fifo_peaks: beats, those of an unlimited FIFO counted up to two rows of results."""
 
-    first_in: tuple[int, ...]
     last_out: tuple[int, ...]
     fifo_peaks: tuple[int, ...]
 
     @property
     def latency_cycles(self) -> int:
         """Of the first frame, into an idle overlay."""
-        return self.last_out[0] - self.first_in[0]
+        return self.last_out[0]
 
     @property
     def cycles_per_frame(self) -> int:
-        """Between the last two frames."""
-        return self.last_out[-1] - self.last_out[-2]
-
-
-@dataclass
-class _State:
-    slot: int = 0
-    free_at: int = 0
-    takes: list[int] = field(default_factory=list)
-    accepts: list[int] = field(default_factory=list)
-    pushes: list[int] = field(default_factory=list)
-    conv_outputs: int = 0
+        """The longest interval between two frames' ends, of the second half of them: the first frames enter an empty
+        pipeline, and shallow FIFOs may hold up every second frame more than the others."""
+        intervals = [after - before for before, after in pairwise(self.last_out)]
+        return max(intervals[len(intervals) // 2 :])
 
 
 def count_cycles(layers: Sequence[LayerTiming], frames: int) -> CycleCounts:
     """Run `frames` frames through an overlay that was idle, with a source and a sink that never wait."""
-    states = [_State() for _ in layers]
-    plans = [_slot_kinds(layer.raster) for layer in layers]
-    before = [layer.raster.slots_after_reset for layer in layers]
-    totals = [len(kinds) * frames for kinds in plans]
-    emits = [_pooled(layer) for layer in layers]
-    pops: list[int] = []
+    chain = _Chain(layers, frames)
+    entry, raster = chain.stages[0], layers[0].raster
+    begin = SOURCE_LATENCY - FIFO_LATENCY  # there is no FIFO in front, and always a beat
+    offered = list(range(begin, begin + layers[0].in_beats))
+    recent: deque[_Mark] = deque(maxlen=_ROWS_COMPARED)
+    begins: list[_Mark] = []  # of frames
+    while chain.rows_left:
+        now = chain.mark()
+        begins_frame = entry.row % len(raster.row_flags) == 0
+        if _repeated(chain, now, recent, begins if begins_frame else ()):
+            recent.clear()
+            continue
+        recent.append(now)
+        if begins_frame:
+            begins.append(now)
+        chain.forget(recent[0], now)
+        for _ in range(raster.cols):
+            entry.arrive(offered)
+    return CycleCounts(tuple(chain.sink.ends), tuple(stage.fifo.peak for stage in chain.stages))
 
-    def fill(index: int) -> None:
-        """Beats that layer `index` can be known to accept by now."""
-        state, layer = states[index], layers[index]
-        while True:
-            beat = len(state.accepts)
-            if index == 0:
-                if beat >= layer.raster.rows * layer.raster.cols * layer.in_beats * frames:
-                    return
-                offered = _SETTLED + SOURCE_LATENCY
-            else:
-                pushed = states[index - 1].pushes
-                if beat >= len(pushed):
-                    return
-                offered = pushed[beat] + FIFO_LATENCY
-            # The first beat of a position waits until the one before is taken; early ones take places in front of
-            # it, and then the beat behind them waits.
-            taken, place = divmod(beat - layer.early_beats, layer.in_beats)
-            if place == 0 and taken > 0:
-                if taken > len(state.takes):
-                    return
-                offered = max(offered, state.takes[taken - 1] + layer.place_cycles)
-            state.accepts.append(max(offered, state.accepts[-1] + 1) if beat else offered)
 
-    def drain() -> None:
-        pushed = states[-1].pushes
-        while len(pops) < len(pushed):
-            at = pushed[len(pops)] + FIFO_LATENCY
-            pops.append(max(at, pops[-1] + 1) if pops else at)
+def _repeated(chain: _Chain, now: _Mark, recent: Sequence[_Mark], begins: Sequence[_Mark]) -> bool:
+    """Whether the chain went on by repeating what came since one of the recent rows, or of the begins of frames."""
+    if any(chain.repeat(before, now, ()) for before in reversed(begins)):
+        return True
+    between = [now]
+    for before in reversed(recent):
+        if chain.repeat(before, now, between):
+            return True
+        between.append(before)
+    return False
 
-    def has_room(index: int, start: int) -> int | None:
-        """First cycle from start on with room in the FIFO behind layer `index`; None: not before another pop."""
-        layer = layers[index]
-        if layer.fifo_depth is None:
-            return start
-        pushed, popped = states[index].pushes, (states[index + 1].accepts if index + 1 < len(layers) else pops)
-        limit = layer.fifo_depth - layer.fifo_reserve
-        while bisect_right(pushed, start - ROOM_LATENCY) - bisect_right(popped, start - ROOM_LATENCY) > limit:
-            later = bisect_right(popped, start - ROOM_LATENCY)
-            if later >= len(popped):
-                return None
-            start = popped[later] + ROOM_LATENCY
-        return start
 
-    def candidate(index: int) -> int | None:
-        """Cycle in which layer `index` lets its next slot go; None: not known yet, or finished."""
-        state, layer = states[index], layers[index]
-        if state.slot >= totals[index] + before[index]:
-            return None
-        start, kinds = state.free_at, plans[index]
-        if state.slot < before[index]:
-            return start
-        is_data, computes = kinds[(state.slot - before[index]) % len(kinds)]
-        if is_data:
-            needed = (len(state.takes) + 1) * layer.in_beats
-            if needed > len(state.accepts):
-                return None
-            start = max(start, state.accepts[needed - 1] + GO_LATENCY)
-        return has_room(index, start) if computes else start
+@dataclass(frozen=True)
+class _Mark:
+    """The chain at the end of a row.  clocks: of the layers and the sink; count, ends: of the sink."""
 
-    def commit(index: int, start: int) -> None:
-        state, layer = states[index], layers[index]
-        is_data, computes = (
-            (False, False)
-            if state.slot < before[index]
-            else plans[index][(state.slot - before[index]) % len(plans[index])]
+    state: tuple[tuple[int, ...], ...]
+    rows: tuple[int, ...]
+    clocks: tuple[int, ...]
+    fifos: tuple[FifoMark, ...]
+    count: int
+    ends: int
+
+
+class _Chain:
+    """All layers and the sink.  rows: of the first layer, in all frames."""
+
+    def __init__(self, layers: Sequence[LayerTiming], frames: int) -> None:
+        emit_rows, emit_cols = layers[-1].emits
+        self.sink = Sink(sum(emit_rows) * sum(emit_cols))
+        self.stages: list[Stage] = []
+        for layer in reversed(layers):
+            self.stages.insert(0, Stage(layer, self.stages[0] if self.stages else self.sink))
+        self.rows = frames * len(layers[0].raster.row_flags)
+
+    @property
+    def rows_left(self) -> int:
+        """Rows that the first layer has still to do."""
+        return self.rows - self.stages[0].row
+
+    def mark(self) -> _Mark:
+        return _Mark(
+            tuple(stage.state for stage in self.stages),
+            tuple(stage.row for stage in self.stages),
+            (*(stage.clock for stage in self.stages), self.sink.clock),
+            tuple(stage.fifo.mark(stage.clock) for stage in self.stages),
+            self.sink.count,
+            len(self.sink.ends),
         )
-        state.free_at = start + (layer.ii_cycles if computes else layer.shift_cycles)
-        state.slot += 1
-        if is_data:
-            state.takes.append(start)
-            fill(index)
-        if computes:
-            if emits[index][state.conv_outputs % len(emits[index])]:
-                state.pushes += [start + cycles for cycles in layer.beat_cycles]
-                if index + 1 < len(layers):
-                    fill(index + 1)
-                else:
-                    drain()
-            state.conv_outputs += 1
 
-    fill(0)
-    while True:
-        known = [(start, index) for index in range(len(layers)) if (start := candidate(index)) is not None]
-        if not known:
-            break
-        start, index = min(known)
-        commit(index, start)
+    def forget(self, oldest: _Mark, latest: _Mark) -> None:
+        for stage, *marks in zip(self.stages, oldest.fifos, latest.fifos):
+            stage.fifo.forget(*marks)
 
-    beats_in = layers[0].raster.rows * layers[0].raster.cols * layers[0].in_beats
-    beats_out = len(pops) // frames
-    # The skid buffer at the entry takes a beat SOURCE_LATENCY before the first layer accepts it; only the frame
-    # that finds the overlay idle is used for latency.
-    first_in = tuple(states[0].accepts[frame * beats_in] - SOURCE_LATENCY for frame in range(frames))
-    last_out = tuple(pops[(frame + 1) * beats_out - 1] for frame in range(frames))
-    peaks = tuple(
-        _peak(states[i].pushes, states[i + 1].accepts if i + 1 < len(layers) else pops) for i in range(len(layers))
-    )
-    return CycleCounts(first_in, last_out, peaks)
+    def repeat(self, before: _Mark, now: _Mark, rows: Sequence[_Mark]) -> bool:
+        """Go on to where what happened between two marks ceases to repeat; False if it does not repeat.
 
-
-def _slot_kinds(raster: SlotRaster) -> list[tuple[bool, bool]]:
-    """(is data, computes) of every slot of a frame, in order."""
-    return [
-        (r < raster.rows and c < raster.cols, bool(row_flag and col_flag))
-        for r, row_flag in enumerate(raster.row_flags)
-        for c, col_flag in enumerate(raster.col_flags)
-    ]
-
-
-def _pooled(layer: LayerTiming) -> list[bool]:
-    """For every position of the convolution's output, whether a result leaves the pool with it."""
-    if layer.pool is None:
-        return [True]
-    (kernel_h, kernel_w), (stride_y, stride_x) = layer.pool
-    return [
-        r >= kernel_h - 1
-        and (r - kernel_h + 1) % stride_y == 0
-        and c >= kernel_w - 1
-        and (c - kernel_w + 1) % stride_x == 0
-        for r in range(layer.conv_rows)
-        for c in range(layer.conv_cols)
-    ]
-
-
-def _peak(pushes: list[int], pops: list[int]) -> int:
-    """The most beats in a FIFO: pushes[i] and pops[i] are the cycles of beat i."""
-    return max((i + 1 - bisect_right(pops, at) for i, at in enumerate(pushes)), default=0)
+        rows: the marks of all rows in between, now included; or none, and then only what keeps in step is repeated.
+        """
+        if before.state != now.state:
+            return False
+        periods = [row - row_before for row, row_before in zip(now.rows, before.rows)]
+        cycles = list(pairwise(clock - clock_before for clock, clock_before in zip(now.clocks, before.clocks)))
+        times = self.rows_left // periods[0]
+        for stage, period in zip(self.stages, periods):
+            times = stage.repeats(period, times)
+        for number, stage in enumerate(self.stages):
+            marks = [mark.fifos[number] for mark in rows]
+            times = stage.fifo.repeats(before.fifos[number], now.fifos[number], marks, *cycles[number], times)
+        if any(ours != theirs for ours, theirs in cycles):
+            times -= 1  # the last time is followed, for that is when a FIFO that fills holds most
+        if times <= 0:
+            return False
+        for number, (stage, period) in enumerate(zip(self.stages, periods)):
+            stage.repeat(times, period, cycles[number][0])
+            beats = now.fifos[number].beats - before.fifos[number].beats
+            stage.fifo.repeat(times, beats, *cycles[number], stage.clock)
+        self.sink.repeat(times, before.count, before.ends, cycles[-1][1])
+        return True

@@ -6,18 +6,18 @@ from dataclasses import replace
 
 from lognet_fpga.ir.graph import AveragePool
 from lognet_fpga.ir.quant import QuantLayer
-from lognet_fpga.plan.cycles import CycleCounts, LayerTiming, count_cycles
+from lognet_fpga.plan.cycles import CycleCounts, count_cycles
 from lognet_fpga.plan.folding import Folding
+from lognet_fpga.plan.layer_timing import LayerTiming
 from lognet_fpga.plan.model import BramPlan, ClbPlan
-from lognet_fpga.plan.slots import pooled_shape, slot_raster
+from lognet_fpga.plan.slots import slot_raster
 from lognet_fpga.plan.timing import pool_latency
 
-MODEL_FRAMES = 4  # frames run through the cycle model; the last interval is the steady state
+MODEL_FRAMES = 8  # run through the cycle model: as many as verification runs through the Verilog
 _ROOM_CYCLES = 5  # within which a beat that enters a FIFO is known to the slot that starts, with a little to spare
 
 
 def layer_timing(layer: QuantLayer, plan: ClbPlan | BramPlan, folding: Folding) -> LayerTiming:
-    rows, cols = pooled_shape(layer)
     pool = layer.pool
     pooling = 0 if pool is None else pool_latency(pool.kernel, isinstance(pool, AveragePool))
     return LayerTiming(
@@ -28,8 +28,6 @@ def layer_timing(layer: QuantLayer, plan: ClbPlan | BramPlan, folding: Folding) 
         plan.place_cycles,
         plan.in_beats,
         tuple(cycles + pooling for cycles in folding.beat_cycles(plan.channels_per_beat)),
-        rows,
-        cols,
         None if pool is None else (pool.kernel, pool.stride),
         plan.fifo_depth or None,
         plan.fifo_reserve,
@@ -80,13 +78,18 @@ def size_fifos(
     while (counts := run(ample)).cycles_per_frame > best:
         ample = [2 * depth for depth in ample]
     depths = list(ample)
-    for index in range(len(depths)):
-        while depths[index] > least[index]:
-            trial = depths[:index] + [depths[index] // 2] + depths[index + 1 :]
-            tried = run(trial)
-            if tried.cycles_per_frame > best:
-                break
-            depths, counts = trial, tried
+    for index, depth in enumerate(ample):
+        # The shallowest of which half as many would be too few: by halves between what is too shallow and what is not.
+        halvings = (depth // least[index]).bit_length() - 1
+        enough, too_many = 0, halvings + 1
+        while too_many - enough > 1:
+            middle = (enough + too_many) // 2
+            depths[index] = depth >> middle
+            if (tried := run(depths)).cycles_per_frame > best:
+                too_many = middle
+            else:
+                enough, counts = middle, tried
+        depths[index] = depth >> enough
     sized = [replace(plan, fifo_peak=peak) for plan, peak in zip(with_depths(depths), counts.fifo_peaks)]
     return sized, counts
 

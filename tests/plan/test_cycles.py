@@ -1,4 +1,7 @@
-"""The cycle model against closed forms.  That it equals the Verilog is tested in tests/codegen."""
+"""The cycle model against closed forms and against an event-driven model of its own.
+
+That it equals the Verilog is tested in tests/codegen.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from lognet_fpga.plan.cycles import LayerTiming, count_cycles
+from lognet_fpga.ir.graph import AveragePool, MaxPool
+from lognet_fpga.plan.cycles import count_cycles
+from lognet_fpga.plan.layer_timing import LayerTiming
 from lognet_fpga.plan.slots import SlotRaster, slot_raster
+from lognet_fpga.plan.stages import Stage
 from lognet_fpga.plan.timing import FIFO_LATENCY, GO_LATENCY, SOURCE_LATENCY
+from tests.plan.event_model import count_by_events
 from tests.quant_models import POOL_2X2, POOL_3X3, Spec, random_layer
 
 PLAIN = Spec(2, (1, 1), pads=(0, 0, 0, 0), pool=None)
@@ -27,7 +34,6 @@ def timing(
     place_cycles: int = 1,
 ) -> LayerTiming:
     layer = random_layer(np.random.default_rng(1), "conv1", (1, *size), 8, spec)
-    _, rows, cols = layer.conv_shape
     pool = None if spec.pool is None else (spec.pool.kernel, spec.pool.stride)
     return LayerTiming(
         slot_raster(layer),
@@ -37,8 +43,6 @@ def timing(
         place_cycles,
         in_beats,
         tuple(range(result_cycles, result_cycles + out_beats)),
-        rows,
-        cols,
         pool,
         None,
         0,
@@ -98,7 +102,7 @@ def test_frames_follow_at_the_pace_of_the_slowest_layer():
     alone = [count_cycles([layer], 4) for layer in (first, second)]
     assert both.cycles_per_frame == max(counts.cycles_per_frame for counts in alone) == alone[1].cycles_per_frame
     assert both.latency_cycles > alone[1].latency_cycles
-    assert np.all(np.diff(both.last_out) > 0) and len(both.first_in) == len(both.last_out) == 4
+    assert np.all(np.diff(both.last_out) > 0) and len(both.last_out) == 4
 
 
 def test_a_pool_lets_through_what_it_should():
@@ -123,9 +127,137 @@ def test_a_shallow_fifo_never_makes_it_faster_and_is_never_overfull():
 
 def test_slots_after_reset_do_not_count():
     raster = SlotRaster(2, 2, 1, 1, (0, 1, 1), (0, 1, 1), (1, 1, 1), (1, 1, 1))
-    layer = LayerTiming(raster, 4, 2, 1, 1, 1, (6,), 2, 2, None, None, 0)
+    layer = LayerTiming(raster, 4, 2, 1, 1, 1, (6,), None, None, 0)
     assert raster.slots_after_reset > 0
     # The window that ends in the corner's padding: all slots before it, 4 of them computing by then 3.
     assert (
         count_cycles([layer], 2).latency_cycles == SOURCE_LATENCY + GO_LATENCY + 3 * 4 + (9 - 4) * 2 + 6 + FIFO_LATENCY
     )
+
+
+POOLS = (
+    None,
+    None,
+    POOL_2X2,
+    POOL_3X3,
+    MaxPool((2, 2), (1, 1), (0, 0, 1, 1)),
+    MaxPool((3, 3), (2, 2), (1, 1, 1, 1)),
+    AveragePool((1, 4), (3, 1)),
+)
+
+
+def random_chain(rng: np.random.Generator, size: tuple[int, int]) -> list[LayerTiming]:
+    """One to four layers; beats one a cycle or in groups; FIFOs from the least that work to some rows, or unlimited."""
+    layers, in_beats = [], int(rng.integers(1, 6))
+    for _ in range(int(rng.integers(1, 5))):
+        kernel, stride = tuple(map(int, rng.integers(1, 6, 2))), tuple(map(int, rng.choice([1, 1, 1, 2, 3], 2)))
+        pads = tuple(int(rng.integers(0, extent)) for extent in (*kernel, *kernel))
+        pool = POOLS[rng.integers(len(POOLS))]
+        if pool and any(pads[i] + stride[i] * pool.pads[i] >= kernel[i] for i in range(2)):
+            continue  # a pool's padding that reaches past the first window is refused
+        layer = random_layer(rng, "conv", (1, *size), 8, Spec(1, kernel, stride, pads, pool))
+        if min(*layer.conv_shape[1:], *layer.out_shape[1:]) < 1:
+            break
+        beats = int(rng.integers(1, 6))
+        ii_cycles = beats + int(rng.integers(0, rng.choice([4, 20])))
+        first = int(rng.integers(3, 30))
+        cycles = np.arange(beats) if rng.random() < 0.5 else np.sort(rng.choice(ii_cycles, beats, replace=False))
+        reserve = int(rng.integers(0, 20))
+        spare = int(rng.choice([0, 1, beats, rng.integers(0, 4 * beats), rng.integers(0, 3 * size[1] * beats + 1)]))
+        layers.append(
+            LayerTiming(
+                slot_raster(layer),
+                ii_cycles,
+                int(rng.integers(1, ii_cycles + 4)),
+                int(rng.integers(0, 2 * in_beats + 2)),
+                int(rng.integers(0, 2)),
+                in_beats,
+                tuple(int(first + cycle) for cycle in cycles),
+                None if pool is None else (pool.kernel, pool.stride),
+                reserve + spare if rng.random() < 0.8 else None,
+                reserve,
+            )
+        )
+        size, in_beats = layer.out_shape[1:], beats
+    return layers
+
+
+def assert_equal_to_events(layers: list[LayerTiming], frames: int) -> None:
+    counts, (last_out, peaks) = count_cycles(layers, frames), count_by_events(layers, frames)
+    assert counts.last_out == last_out
+    for layer, peak, expected in zip(layers, counts.fifo_peaks, peaks):
+        if layer.fifo_depth is None:  # counted up to two rows
+            peak, expected = min(peak, 2 * layer.row_beats), min(expected, 2 * layer.row_beats)
+        assert peak == expected
+
+
+def drifting_chain(rng: np.random.Generator) -> list[LayerTiming]:
+    """Two or three layers of nearly one pace, on tall and narrow frames, with FIFOs of up to some rows."""
+    layers, size = [], (int(rng.integers(40, 200)), int(rng.integers(5, 12)))
+    ii_cycles, in_beats = int(rng.integers(3, 12)), int(rng.integers(1, 4))
+    for _ in range(int(rng.integers(2, 4))):
+        kernel = (int(rng.choice([1, 3])), int(rng.choice([1, 3])))
+        pads = tuple(int(rng.integers(0, extent)) for extent in (*kernel, *kernel))
+        layer = random_layer(rng, "conv", (1, *size), 8, Spec(1, kernel, pads=pads, pool=None))
+        ours, beats, reserve = ii_cycles + int(rng.choice([0, 0, 1])), int(rng.integers(1, 4)), int(rng.integers(0, 9))
+        cycles = np.sort(rng.choice(ours, beats, replace=False))
+        layers.append(
+            LayerTiming(
+                slot_raster(layer),
+                ours,
+                int(rng.integers(1, ours + 1)),
+                int(rng.integers(0, 2 * in_beats + 2)),
+                int(rng.integers(0, 2)),
+                in_beats,
+                tuple(int(5 + cycle) for cycle in cycles),
+                None,
+                reserve + int(rng.integers(beats, 3 * size[1] * beats)) if rng.random() < 0.8 else None,
+                reserve,
+            )
+        )
+        size, in_beats = layer.out_shape[1:], beats
+    return layers
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_random_chains_equal_the_events(seed):
+    rng = np.random.default_rng(seed)
+    if layers := random_chain(rng, tuple(map(int, rng.integers(3, 14, 2)))):
+        assert_equal_to_events(layers, int(rng.integers(2, 7)))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_rows_that_repeat_equal_the_events(seed):
+    """FIFOs that fill, that are full, and that drain, for many rows."""
+    rng = np.random.default_rng(seed)
+    assert_equal_to_events(drifting_chain(rng), int(rng.integers(2, 5)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", range(1, 11))
+def test_many_more_chains(block):
+    for seed in range(300 * block, 300 * block + 300):
+        rng = np.random.default_rng(seed)
+        tall = int(rng.integers(20, 150)), int(rng.integers(3, 12))
+        assert_equal_to_events(random_chain(rng, tall) or drifting_chain(rng), int(rng.integers(2, 5)))
+        test_random_chains_equal_the_events(seed)
+        test_rows_that_repeat_equal_the_events(seed)
+
+
+def test_most_rows_are_not_followed(monkeypatch):
+    """1,024 rows through FIFOs that fill slowly, are full for long, and run empty at the end of a frame."""
+    followed = 0
+
+    def counted(stage, pushes):
+        nonlocal followed
+        followed += 1
+        return arrive(stage, pushes)
+
+    arrive = Stage.arrive
+    monkeypatch.setattr(Stage, "arrive", counted)
+    first = dataclasses.replace(timing(Spec(2, pool=None), (1024, 9), 9, 3), fifo_depth=256, fifo_reserve=8)
+    second = timing(Spec(2, pool=None), (1024, 9), 10, 2)
+    count_cycles([first, second], 8)
+    assert followed < 0.1 * 2 * 8 * 1024 * 9
+    monkeypatch.undo()
+    assert_equal_to_events([first, second], 3)
