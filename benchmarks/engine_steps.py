@@ -1,10 +1,9 @@
-"""What the arithmetic of a `clb` layer takes at every digit width: the table "What each step saved" of the docs.
+"""What the adders of a `clb` layer take at several cycles a position: the table "What each step saved" of the docs.
 
-    python benchmarks/engine_steps.py [--layers 27x64 576x64] [--digits 1 2 4 0] [--prune 0.67]
+    python benchmarks/engine_steps.py [--layers 27x64 576x64] [--cycles 1 3 6 12 24] [--digit-bits 1] [--prune 0.67]
 
 Random layers from a fixed seed (normal weights pruned by magnitude, log2 4-bit codes, inputs of 8 bits), their adders
-synthesized by Yosys apart from window and requantize.  Digit width 0: the whole accumulator in one cycle.  A 576x64
-layer takes a few minutes a width.
+synthesized by Yosys apart from window and requantize.  A 576x64 layer takes a few minutes a row.
 """
 
 from __future__ import annotations
@@ -31,6 +30,7 @@ from lognet_fpga.quantize.weights import magnitude_prune, search_alpha
 
 IN_BITS = 8
 SEED = 7
+KEPT_BITS = 10  # of an accumulator, its highest: the lower ones are dropped by requantize
 
 
 def random_weights(n_inputs: int, n_outputs: int, prune: float) -> np.ndarray:
@@ -49,32 +49,36 @@ def accumulator_bits(weights: np.ndarray) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--layers", nargs="+", default=["27x64", "576x64"])
-    parser.add_argument("--digits", nargs="+", type=int, default=[1, 2, 4, 0])
+    parser.add_argument("--cycles", nargs="+", type=int, default=[1, 3, 6, 12, 24])
+    parser.add_argument("--digit-bits", type=int, default=1)
     parser.add_argument("--prune", type=float, default=0.67)
     options = parser.parse_args()
-    print("layer     bits  digits  adders    LUT  LUT est.  sites     FF  FF est.  SRL  CARRY4  path ns  levels  seconds")
+    print("layer     bits  cycles  adders    LUT  LUT est.  sites     FF  FF est.  SRL  path ns  levels  seconds")
     for layer in options.layers:
         n_inputs, n_outputs = map(int, layer.split("x"))
-        weights = random_weights(n_inputs, n_outputs, options.prune)
+        weights, digit_bits = random_weights(n_inputs, n_outputs, options.prune), options.digit_bits
+        bias = tuple(int(b) for b in np.random.default_rng(SEED).integers(-10_000, 10_000, n_outputs))
         graph, acc_bits = solve(weights, IN_BITS), accumulator_bits(weights)
-        for digit_bits in options.digits:
-            digit_bits = min(digit_bits or acc_bits, acc_bits)
-            n_digits = -(-acc_bits // digit_bits)
-            estimate = AdderEngine(graph).cost(digit_bits, n_digits).resources
-            shape = AdderShape(graph, schedule(graph, digit_bits, n_digits), (0,) * n_outputs)
+        for cycles in options.cycles:
+            leg_cycles = min(cycles, -(-acc_bits // digit_bits))
+            estimate = AdderEngine(graph, IN_BITS).cost(digit_bits, leg_cycles, acc_bits).resources
+            timed = schedule(graph, IN_BITS, acc_bits, digit_bits, leg_cycles)
+            first_leg = max(0, acc_bits - KEPT_BITS) // (digit_bits * leg_cycles)
+            shape = AdderShape(graph, timed, bias, first_leg)
+            in_legs = -(-IN_BITS // (digit_bits * leg_cycles))
             began = time.monotonic()
             leaf = Leaf(
                 "adders",
-                inputs(clk=None, start=None, compute=None, blank=None, taps=n_inputs * digit_bits)
-                + outputs(acc=n_outputs * digit_bits, acc_soon=None, acc_blank=None),
+                inputs(clk=None, start=None, compute=None, blank=None, taps=n_inputs * in_legs * digit_bits)
+                + outputs(acc=n_outputs * shape.out_bits, acc_soon=None, acc_blank=None),
                 partial(serial_adders, shape=shape),
             )
             with tempfile.TemporaryDirectory() as folder:
                 modules = netlist_of(verilog_files(leaf), leaf.name, Path(folder))
             counts, path = count_netlist(modules, leaf.name), longest_path(modules, leaf.name)
             print(
-                f"{layer:9} {digit_bits:4} {n_digits:7} {len(graph.adders):7} {counts.lut:6} {estimate.lut:9.0f} "
-                f"{counts.lut_sites:6} {counts.ff:6} {estimate.ff:8.0f} {counts.srl:4} {counts.carry4:7} "
+                f"{layer:9} {digit_bits:4} {cycles:7} {len(graph.adders):7} {counts.lut:6} {estimate.lut:9.0f} "
+                f"{counts.lut_sites:6} {counts.ff:6} {estimate.ff:8.0f} {counts.srl:4} "
                 f"{path.ns:8.2f} {path.levels:7} {time.monotonic() - began:8.0f}",
                 flush=True,
             )

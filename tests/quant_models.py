@@ -146,7 +146,7 @@ def random_net(rng: np.random.Generator, seed: int) -> tuple[QuantGraph, list[Sp
 
 
 def random_foldings(rng: np.random.Generator, quant: QuantGraph) -> list[tuple[int, int] | int]:
-    """For each layer in memories (pe, simd), for one in the fabric digit bits; such that their streams fit."""
+    """For each layer in memories (pe, simd), for one in the fabric cycles of a leg; such that their streams fit."""
     while True:
         foldings = []
         for layer in quant.layers:
@@ -166,14 +166,16 @@ def random_foldings(rng: np.random.Generator, quant: QuantGraph) -> list[tuple[i
 
 
 def folded_plan(quant: QuantGraph, foldings: list[tuple[int, int] | int], graphs) -> HardwarePlan:
-    """The plan with given foldings: (pe, simd) of a layer with its weights in memories, digit bits of another one."""
+    """The plan with given foldings: (pe, simd) of a layer with its weights in memories; cycles of a leg of another
+    one, whose digits have one to three bits."""
     chosen = []
     for layer, folding, graph in zip(quant.layers, foldings, graphs):
         if isinstance(folding, tuple):
             chosen.append(Only(bram_folding(layer, *folding)))
         else:
             bits = accumulator_bits(layer)
-            n_digits = -(-bits // folding)
-            chosen.append(Only(ClbFolding(layer, AdderEngine(graph), slot_raster(layer), bits, folding, n_digits)))
+            digit_bits, leg_cycles = 1 + folding % 3, folding
+            engine = AdderEngine(graph, layer.in_bits)
+            chosen.append(Only(ClbFolding(layer, engine, slot_raster(layer), bits, digit_bits, leg_cycles, leg_cycles)))
     board = dataclasses.replace(load_board("zcu104"), lut=10**7, ff=10**7, bram36=10**5)
     return Planner(quant, chosen, board, board.clk_mhz).plan(0)

@@ -43,7 +43,7 @@ def plan_hardware(
     out, when there is none.
     """
     clk_mhz = clk_mhz or board.clk_mhz
-    engines = [AdderEngine(graph) if graph else None for graph in graphs]
+    engines = [AdderEngine(graph, layer.in_bits) if graph else None for layer, graph in zip(quant.layers, graphs)]
     planner = Planner(quant, layer_foldings(quant, engines), board, clk_mhz)
     if fps is not None:
         plan = planner.within(_cycles(fps, clk_mhz))

@@ -17,12 +17,10 @@ from lognet_fpga.plan.slots import slot_raster
 SHELL = Resources(220, 275, 0)  # AXI4-Lite registers, entry and exit
 
 
-def adder_resources(counts: SerialCounts, digit_bits: int, n_digits: int) -> Resources:
-    """The serial adders with their delays and masks."""
-    # A LUT for each bit of the sum; the carry needs one for every second bit.
-    lut = counts.adders * (digit_bits + math.ceil(digit_bits / 2)) + counts.shift_registers + counts.bias_luts
-    ff = counts.adder_bits + (counts.adders if n_digits > 1 else 0) + counts.delay_ffs + counts.control_ffs
-    return Resources(lut, ff, 0)
+def adder_resources(counts: SerialCounts) -> Resources:
+    """The serial adders with their delays and splices."""
+    lut = counts.adder_luts + counts.shift_registers + counts.splice_luts + counts.bias_luts
+    return Resources(lut, counts.adder_ffs + counts.delay_ffs + counts.control_ffs, 0)
 
 
 def memory_resources(width: int, depth: int) -> Resources:
@@ -38,7 +36,7 @@ def serial_resources(layer: QuantLayer, plan: ClbPlan, arithmetic: Resources) ->
     """The engine of a `clb` layer: window and requantize around its arithmetic."""
     channels, out_channels = layer.in_shape[0], layer.codes.shape[0]
     kernel_h, kernel_w = layer.kernel
-    lanes = channels * plan.digit_bits
+    lanes = channels * plan.digit_bits * plan.in_legs
     total = arithmetic
 
     # Window: the word, its digits, alignment in SRLs, taps; columns are shift registers.
@@ -49,13 +47,17 @@ def serial_resources(layer: QuantLayer, plan: ClbPlan, arithmetic: Resources) ->
         total += memory_resources((kernel_h - 1) * lanes, len(slot_raster(layer).col_flags) * plan.in_digits)
     total += delay_resources(kernel_h * (kernel_w - 1) * lanes, plan.in_digits)
 
-    # Requantize: kept digits, overflow and sign, the beat registers with clip and load in one LUT.
-    offset = layer.shift % plan.digit_bits
-    kept_bits = -(-(offset + layer.out_bits) // plan.digit_bits) * plan.digit_bits - offset
+    # Accumulators: their lower legs wait for the last one.  Requantize: kept bits with their wires' registers, excess
+    # and sign, the beat registers with clip and load in one LUT.
+    first_leg = layer.shift // (plan.digit_bits * plan.leg_cycles)
+    for leg in range(first_leg, plan.legs):
+        total += delay_resources(out_channels * plan.digit_bits, (plan.legs - 1 - leg) * plan.leg_cycles)
+    wires = (plan.legs - first_leg) * plan.digit_bits
     beat = plan.channels_per_beat * layer.out_bits
     beats = -(-out_channels // plan.channels_per_beat)
-    any_luts = out_channels * max(1, math.ceil(plan.digit_bits / 4))
-    return total + Resources(any_luts + beats * beat + 20, out_channels * (kept_bits + 2) + beats * beat + 20, 0)
+    any_luts = out_channels * max(1, math.ceil(wires / 4))
+    ff = out_channels * (layer.out_bits + min(wires, layer.out_bits) + 5)
+    return total + Resources(any_luts + beats * beat + 20, ff + beats * beat + 20, 0)
 
 
 def stream_resources(layer: QuantLayer, plan: LayerPlan) -> Resources:
