@@ -10,7 +10,7 @@ import numpy as np
 
 from lognet_fpga.ir.quant import QuantLayer
 from lognet_fpga.plan.engine import Engine, EngineCost
-from lognet_fpga.plan.folding import Sends, Streams
+from lognet_fpga.plan.folding import USUAL_LANES, Sends, Streams
 from lognet_fpga.plan.model import CLB, ClbPlan, Resources
 from lognet_fpga.plan.resources import serial_resources
 from lognet_fpga.plan.slots import SlotRaster, slot_raster
@@ -111,7 +111,9 @@ class ClbLayer:
         }
         if not longest:
             return None
-        digit_bits, leg_cycles = min(longest.items(), key=lambda folding: self._size(*folding))
+        return min((self._folding(*widths, budget) for widths in longest.items()), key=_size)
+
+    def _folding(self, digit_bits: int, leg_cycles: int, budget: float) -> ClbFolding:
         raster, shifting = self._raster, input_digits(self._layer, digit_bits, leg_cycles)
         spare = math.floor((budget - (raster.slots - raster.computing) * shifting) / raster.computing)
         ii_cycles = max(leg_cycles, spare)
@@ -121,18 +123,25 @@ class ClbLayer:
         """Digits of an accumulator, in one leg."""
         return -(-self._acc_bits // digit_bits)
 
-    def _size(self, digit_bits: int, leg_cycles: int) -> float:
-        """What the adders take: a site a bit, a flip-flop for its sum, and one for the carry of each digit.
-        A board has two flip-flops for each LUT.  Wide digits have long carries, and are to be worth it."""
-        adder_bits = self._engine.adder_bits(digit_bits, leg_cycles, self._acc_bits)
-        return adder_bits * (1 + (1 + 1 / digit_bits) / 2) * (WIDE_PENALTY if digit_bits > SHORT_CARRY_BITS else 1.0)
-
     def _cycles(self, digit_bits: int, leg_cycles: int) -> float:
         """Least cycles a frame of a folding; infinite where that cannot be."""
         in_digits = input_digits(self._layer, digit_bits, leg_cycles)
         if len(self._raster.col_flags) * in_digits < LINE_MEMORY_CYCLES:
             return math.inf
         return self._raster.cycles(leg_cycles, in_digits)
+
+
+def _size(folding: ClbFolding) -> float:
+    """About what a folding takes, in LUT sites: without its adder graph's delays, which take longer to count.
+
+    A full adder is a site and a flip-flop for its sum, the carry of a digit another; a board has two flip-flops for
+    each site.  Wide digits have long carries, and are to be worth it.
+    """
+    digit_bits = folding.digit_bits
+    adder_bits = folding.engine.adder_bits(digit_bits, folding.leg_cycles, folding.acc_bits)
+    adders = Resources(adder_bits, adder_bits * (1 + 1 / digit_bits), 0)
+    parts = serial_resources(folding.layer, folding.plan(Streams(1, folding.in_channels, USUAL_LANES)), adders)
+    return (parts.lut + parts.ff / 2) * (WIDE_PENALTY if digit_bits > SHORT_CARRY_BITS else 1.0)
 
 
 def input_digits(layer: QuantLayer, digit_bits: int, leg_cycles: int) -> int:

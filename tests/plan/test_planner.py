@@ -149,7 +149,7 @@ def test_more_cycles_never_cost_more(model):
     plans = [plan_hardware(quant, graphs, board(lut=10**6, ff=10**6), fps=1e8 / pace) for pace in paces]
     sizes = [plan.total.lut + plan.total.ff / 2 for plan in plans]
     for pace, plan, before, after in zip(paces, plans, sizes, sizes[1:]):
-        assert plan.cycles_per_frame <= pace and after <= 1.06 * before
+        assert plan.cycles_per_frame <= pace and after <= 1.1 * before
     assert plans[-1].total.lut < 0.7 * plans[0].total.lut
 
 
