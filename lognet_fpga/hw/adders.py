@@ -104,7 +104,7 @@ def wire_engine(wiring: Wiring, shape: AdderShape) -> list:
     groups = {
         (begin, subtract, legs, f"at{begin}_{'sub' if subtract else 'add'}{legs}_{number}"): [members[i] for i in run]
         for (begin, subtract, legs), members in sorted(alike.items())
-        for number, run in enumerate(leaf_groups(len(members)))
+        for number, run in enumerate(leaf_groups(len(members), _strobe_loads(legs)))
     }
     totals = {}
     for key, members in groups.items():
@@ -146,7 +146,7 @@ def _outputs(wiring: Wiring, shape: AdderShape, operand) -> list:
     first_output = graph.inputs + len(graph.adders)  # outputs count on as nodes
     for subtract in (False, True):
         alike = [c for c, out in enumerate(graph.outputs) if out.negate == subtract]
-        for number, run in enumerate(leaf_groups(len(alike))):
+        for number, run in enumerate(leaf_groups(len(alike), _strobe_loads(plan.acc_legs))):
             name, members = f"bias_{'sub' if subtract else 'add'}{number}", [alike[i] for i in run]
             rows = [
                 [
@@ -171,6 +171,11 @@ def _outputs(wiring: Wiring, shape: AdderShape, operand) -> list:
         for leg in range(shape.first_leg, plan.acc_legs)
         for bit in range(plan.digit_bits)
     ]
+
+
+def _strobe_loads(legs: int) -> int:
+    """Of the strobe of a leg, for each adder: the reset of its carry, or the two LUTs that take over another one."""
+    return 2 if legs > 1 else 1
 
 
 def _closure(wires: set[Wire]) -> set[Wire]:
