@@ -24,7 +24,7 @@ from lognet_fpga.hw.digit_blocks import (
     tie_high,
     tie_low,
 )
-from lognet_fpga.hw.wiring import Part, bits, counter, flag, join, vector
+from lognet_fpga.hw.wiring import Part, counter, flag, join, vector
 from lognet_fpga.plan.serial import Kept, SerialSchedule, Spliced, Tap, Wire, sources
 from lognet_fpga.plan.timing import TAP_LATENCY
 
@@ -131,6 +131,13 @@ class Wiring:
                 self.add(delay_stage, f"{part}_carry", clk=self.clk, wires=carry, late=own)
             held = own
 
+    def add_copies(self, rows: list[list[tuple[list, list]]], totals: list[list], name: str) -> None:
+        """As add_adders, where the second operands are zero: the first ones, a cycle late."""
+        for leg, digit in enumerate(totals):
+            for bit, total in enumerate(digit):
+                wires = join([row[leg][0][bit] for row in rows])
+                self.add(delay_stage, f"{name}_leg{leg}_bit{bit}", clk=self.clk, wires=wires, late=total)
+
     def _add_digit(self, rows: list[tuple[list, list]], carry_in, totals: list, subtract: bool, name: str):
         """One leg of adders that start together, and the vector of their carries."""
         plane = full_subtractors if subtract else full_adders
@@ -168,23 +175,30 @@ class Wiring:
         return [high(0) if bias >> bit & 1 else low(0) for bias, bit in lanes]
 
     def _bias_bits(self, lanes: list[tuple[int, int]], leg: int) -> list:
-        plan, wires, count = self.plan, [], None
+        """Tables over the digits of the leg.  Lanes of the same digits share one; behind each is a register that
+        synthesis does not look into, or it would turn parts of the tables into resets of many kinds."""
+        plan = self.plan
         begin = plan.out_start + leg * plan.leg_cycles
-        for number, first in enumerate(range(0, len(lanes), ROM_LANES)):
+        shown = [
+            tuple(bias >> (digit * plan.digit_bits + bit) & 1 for digit in range(plan.leg_cycles))
+            for bias, bit in lanes
+        ]
+        different, wires, count = list(dict.fromkeys(shown)), {}, None
+        for number, first in enumerate(range(0, len(different), ROM_LANES)):
             if number % (LEAF_LOADS // ROM_LANES) == 0:  # counters of their own for so many tables
                 name, count = f"leg{leg}_bias_digit{number}", counter(plan.leg_cycles)
                 counting = partial(digit_counter, digits=plan.leg_cycles)
                 self.add(counting, name, clk=self.clk, preset=self.strobe_leaf(begin - 2, name), count=count)
-            group = lanes[first : first + ROM_LANES]
+            group = different[first : first + ROM_LANES]
             content = tuple(
-                sum((bias >> (digit * plan.digit_bits + bit) & 1) << lane for lane, (bias, bit) in enumerate(group))
-                for digit in range(plan.leg_cycles)
+                sum(digits[digit] << lane for lane, digits in enumerate(group)) for digit in range(plan.leg_cycles)
             )
-            table = vector(len(group))
-            looking = partial(bias_table, content=content)
-            self.add(looking, f"leg{leg}_bias_table{number}", clk=self.clk, count=count, table=table)
-            wires += bits(table)
-        return wires
+            name, table = f"leg{leg}_bias_table{number}", vector(len(group))
+            self.add(partial(bias_table, content=content), name, count=count, table=table)
+            for lane, digits in enumerate(group):
+                wires[digits] = flag()
+                self.add(control_leaf, f"{name}_{lane}", clk=self.clk, d=table(lane), q=wires[digits])
+        return [wires[digits] for digits in shown]
 
 
 def _register_kind(wire: Spliced | Kept) -> Callable:

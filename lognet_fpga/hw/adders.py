@@ -10,7 +10,7 @@ from myhdl import always, always_comb, block, concat
 from lognet_fpga.hw.adder_wiring import Wiring
 from lognet_fpga.hw.control import leaf_groups
 from lognet_fpga.hw.wiring import join, vector
-from lognet_fpga.plan.adder_graph import AdderGraph
+from lognet_fpga.plan.adder_graph import ZERO, AdderGraph
 from lognet_fpga.plan.serial import SerialSchedule, Tap, Wire, engine_wires, sources
 from lognet_fpga.plan.timing import accumulator_latency
 
@@ -144,10 +144,11 @@ def _outputs(wiring: Wiring, shape: AdderShape, operand) -> list:
     """The last level: it adds the bias and brings all outputs, and then all their legs, into step."""
     graph, plan, bias = shape.graph, shape.schedule, wiring.add_bias(shape.bias)
     first_output = graph.inputs + len(graph.adders)  # outputs count on as nodes
-    for subtract in (False, True):
-        alike = [c for c, out in enumerate(graph.outputs) if out.negate == subtract]
+    kinds = ["constant" if out.node == ZERO else "sub" if out.negate else "add" for out in graph.outputs]
+    for kind in dict.fromkeys(kinds):
+        alike = [c for c, other in enumerate(kinds) if other == kind]
         for number, run in enumerate(leaf_groups(len(alike), _strobe_loads(plan.acc_legs))):
-            name, members = f"bias_{'sub' if subtract else 'add'}{number}", [alike[i] for i in run]
+            name, members = f"bias_{kind}{number}", [alike[i] for i in run]
             rows = [
                 [
                     (bias[c][leg], operand(graph.outputs[c].node, graph.outputs[c].shift, plan.out_start, leg))
@@ -156,7 +157,10 @@ def _outputs(wiring: Wiring, shape: AdderShape, operand) -> list:
                 for c in members
             ]
             sums = [[vector(len(members)) for _ in range(plan.digit_bits)] for _ in range(plan.acc_legs)]
-            wiring.add_adders(plan.out_start, rows, sums, subtract, name)
+            if kind == "constant":  # an output without weights: nothing but its bias
+                wiring.add_copies(rows, sums, name)
+            else:
+                wiring.add_adders(plan.out_start, rows, sums, kind == "sub", name)
             tapped = {}
             for leg in range(shape.first_leg, plan.acc_legs):
                 for bit in range(plan.digit_bits):

@@ -182,19 +182,22 @@ def first_digits(clk, strobe, soon, *, digits):
 
 @block
 def digit_counter(clk, preset, count, *, digits):
+    """Counts to the last of so many digits, and stays there; a table, for synthesis makes a carry chain of a sum."""
+    following = tuple(min(digit + 1, digits - 1) for digit in range(digits))
+
     @always(clk.posedge)
     def step():
         if preset:
             count.next = 0
-        elif count != digits - 1:
-            count.next = count + 1
+        else:
+            count.next = following[int(count)]
 
     return step
 
 
 @block
-def bias_table(clk, count, table, *, content):
-    @always(clk.posedge)
+def bias_table(count, table, *, content):
+    @always_comb
     def read():
         table.next = content[int(count)]
 
