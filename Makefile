@@ -2,7 +2,9 @@
 # make test          run the tests
 # make clean         remove what these two have made
 # PYTHON=python3.12  the Python that .venv is made with
+# PYNQ_PYTHON=...    the one for the tests with pynq, Python 3.10 to 3.12
 PYTHON ?= python3
+PYNQ_PYTHON ?= $(PYTHON)
 VENV := .venv
 BIN := $(VENV)/bin
 MODEL := models/cifar10_64x3
@@ -14,11 +16,21 @@ demo: $(VENV)/.deploy-installed
 	$(BIN)/lognet-deploy $(MODEL)/model.onnx --frames $(MODEL)/test_frames.npz --out $(DEMO) $(if $(filter-out 0,$(SYNTH)),--synth)
 	$(BIN)/lognet-stream $(DEMO)/model.lognet --frames $(MODEL)/test_frames.npz
 
-test: $(VENV)/.test-installed
+test: $(VENV)/.test-installed .venv-pynq31/.installed .venv-pynq40/.installed
 	$(BIN)/python -m pytest
 
 $(VENV)/.%-installed: pyproject.toml | $(BIN)/pip
 	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[$*]"
+	touch $@
+
+# The driver's tests run with the pynq of two images, which cannot share an environment with each other or with .venv.
+.venv-pynq%/.installed: tests/board/requirements-pynq%.txt
+	@$(PYNQ_PYTHON) -c "import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))" || \
+	    { echo "error: pynq needs Python 3.10 to 3.12; choose one with make test PYNQ_PYTHON=..." >&2; exit 1; }
+	rm -rf .venv-pynq$*
+	$(PYNQ_PYTHON) -m venv .venv-pynq$*
+	.venv-pynq$*/bin/pip install --quiet --disable-pip-version-check "setuptools<=80" wheel
+	.venv-pynq$*/bin/pip install --quiet --disable-pip-version-check --no-build-isolation -r $<
 	touch $@
 
 $(BIN)/pip:
@@ -30,4 +42,4 @@ $(BIN)/pip:
 	$(PYTHON) -m venv $(VENV)
 
 clean:
-	rm -rf $(VENV) $(DEMO)
+	rm -rf $(VENV) .venv-pynq31 .venv-pynq40 $(DEMO)

@@ -19,7 +19,8 @@ from lognet_fpga.partition import partition
 from lognet_fpga.plan.adder_graph import solve, solve_layers
 from lognet_fpga.plan.boards import load_board
 from lognet_fpga.plan.engine import AdderEngine
-from lognet_fpga.plan.planner import draft_hardware, plan_hardware
+from lognet_fpga.plan.matching import draft_hardware
+from lognet_fpga.plan.planner import plan_hardware
 from lognet_fpga.plan.sketch import SketchedEngine, sketched_engines
 from lognet_fpga.quantize import quantize
 from lognet_fpga.quantize.sketch import sketch_graph

@@ -28,12 +28,13 @@ from lognet_fpga.layer_choice import choose_layers
 from lognet_fpga.partition import make_tail
 from lognet_fpga.plan.adder_graph import solve_layers
 from lognet_fpga.plan.boards import load_board
-from lognet_fpga.plan.planner import plan_hardware, settle_weights
+from lognet_fpga.plan.matching import settle_weights
+from lognet_fpga.plan.planner import plan_hardware
 from lognet_fpga.progress import NoProgress, Progress
 from lognet_fpga.quantize import quantize
 from lognet_fpga.report import Report
 from lognet_fpga.verify.check import verify
-from lognet_fpga.verify.evaluate import measure_accuracy
+from lognet_fpga.verify.evaluate import host_scores, measure_accuracy
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,8 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
     in_memory = settle_weights(quant, board, config.weights, fps=config.fps, clk_mhz=config.clk_mhz)
     graphs = solve_layers(quant, in_memory, progress)
     with progress.stage(f"plan for {board.title}"):
-        plan = plan_hardware(quant, graphs, board, fps=config.fps, clk_mhz=config.clk_mhz)
+        rate = {"fps": config.fps, "clk_mhz": config.clk_mhz}
+        plan = plan_hardware(quant, graphs, board, weights=config.weights, **rate)
     with progress.stage("generate Verilog"):
         design = generate(quant, plan, graphs, core_sha256)
 
@@ -96,12 +98,13 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
         verdict.require()
     synthesis: SynthesisReport | None = synthesize(design, progress) if config.synth else None
 
-    report = deploy_report.build(config, choice, quant, plan, design, verdict, synthesis, accuracy, frames)
+    report = deploy_report.build(config, choice, quant, plan, design, verdict, synthesis, accuracy, frames, tail)
     activations = dict(zip((layer.name for layer in quant.layers), quant.run_layers(vectors)))
     files = {
         "golden.onnx": golden,
         "tail.onnx": tail,
         "vectors.npz": deploy_report.npz_bytes(frames=vectors, **activations),
+        "scores.npy": deploy_report.npy_bytes(host_scores(tail, activations[quant.layers[-1].name])),
         "report.txt": report.text().encode(),
         "report.json": deploy_report.json_bytes(report.data),
         **{f"verilog/{name}": text.encode() for name, text in design.files},

@@ -14,6 +14,7 @@ from lognet_fpga import __version__
 from lognet_fpga.build.synthesis import SynthesisReport
 from lognet_fpga.config import DeployConfig
 from lognet_fpga.deploy_accuracy import accuracy_sections
+from lognet_fpga.deploy_host import host_data, host_section
 from lognet_fpga.deploy_inputs import calibration
 from lognet_fpga.deploy_preprocessing import input_data, input_section
 from lognet_fpga.ir.design import VerilogDesign
@@ -23,6 +24,7 @@ from lognet_fpga.ir.stream_format import StreamFormat
 from lognet_fpga.layer_choice import LayerChoice
 from lognet_fpga.layer_report import ESTIMATED, candidate_data, candidate_table, reason
 from lognet_fpga.partition import Partition
+from lognet_fpga.plan.budget import budget
 from lognet_fpga.plan.model import HardwarePlan, Resources
 from lognet_fpga.report import Report, Section, Table
 from lognet_fpga.runtime.frames import Frames
@@ -40,6 +42,7 @@ def build(
     synthesis: SynthesisReport | None,
     accuracy: Accuracy | None,
     frames: Frames,
+    tail: bytes,
 ) -> Report:
     """Everything a user should know about the bundle; data carries the same figures."""
     sections = [
@@ -50,6 +53,7 @@ def build(
         _plan(plan),
         _verification(verdict),
         _synthesis(plan, synthesis),
+        host_section(tail, plan.board),
         *accuracy_sections(accuracy, config.eval_frames or config.frames),
     ]
     data = {
@@ -64,6 +68,7 @@ def build(
         "layer_choice": _choice_data(choice),
         "layers": [_layer_data(layer) for layer in quant.layers],
         "plan": plan_data(plan),
+        "host": host_data(tail),
         "verification": None if verdict is None else verdict.to_json(),
         "synthesis": None if synthesis is None else synthesis.to_json(),
         "accuracy": None if accuracy is None else accuracy.to_json(),
@@ -137,11 +142,15 @@ def npz_bytes(**arrays: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, array in sorted(arrays.items()):
-            part = io.BytesIO()
-            np.lib.format.write_array(part, np.ascontiguousarray(array), allow_pickle=False)
-            archive.writestr(
-                zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)), part.getvalue(), zipfile.ZIP_DEFLATED
-            )
+            member = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
+            archive.writestr(member, npy_bytes(array), zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
+def npy_bytes(array: np.ndarray) -> bytes:
+    """An .npy of the array."""
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, np.ascontiguousarray(array), allow_pickle=False)
     return buffer.getvalue()
 
 
@@ -224,15 +233,11 @@ def _plan(plan: HardwarePlan) -> Section:
             layer.folding,
             layer.ii_cycles,
             layer.cycles_per_frame,
-            round(layer.estimate.lut),
-            round(layer.estimate.ff),
-            float(layer.estimate.bram36),
+            *_parts(layer.estimate),
         )
         for layer in plan.layers
     ]
-    rows.append(
-        ("shell", None, None, None, None, None, round(plan.shell.lut), round(plan.shell.ff), float(plan.shell.bram36))
-    )
+    rows.append(("shell", None, None, None, None, None, *_parts(plan.shell)))
     rows.append(
         (
             "total",
@@ -241,13 +246,13 @@ def _plan(plan: HardwarePlan) -> Section:
             None,
             None,
             plan.cycles_per_frame,
-            round(plan.total.lut),
-            round(plan.total.ff),
-            float(plan.total.bram36),
+            *_parts(plan.total),
         )
     )
     board = plan.board
-    rows.append((f"{board.title} has", None, None, None, None, None, board.lut, board.ff, float(board.bram36)))
+    whole = Resources(board.lut, board.ff, board.bram36, board.m_lut)
+    rows.append((f"{board.title} has", None, None, None, None, None, *_parts(whole)))
+    rows.append(("a plan may take", None, None, None, None, None, *_parts(budget(board))))
     total = plan.total
     lines = [
         f"predicted  {plan.fps:,.0f} frames a second: {plan.cycles_per_frame:,} clock "
@@ -256,7 +261,8 @@ def _plan(plan: HardwarePlan) -> Section:
         f"{plan.latency_cycles:,} cycles from a frame's first pixel "
         "to its last result",
         f"estimated  {total.lut / board.lut:.0%} of the board's LUTs (logic), {total.ff / board.ff:.0%} of its FFs "
-        f"(flip-flops), {total.bram36 / board.bram36:.0%} of its BRAM36 (memories of 36 Kbit)",
+        f"(flip-flops), {total.bram36 / board.bram36:.0%} of its BRAM36 (memories of 36 Kbit),",
+        f"           {total.m_lut / board.m_lut:.0%} of the LUTs that can hold memory and shift registers (M LUT)",
         "weights: other than zero; in: clb, the fabric itself, or bram, memories; slot: one position of the output",
     ]
     if plan.clk_mhz != board.clk_mhz:
@@ -268,10 +274,15 @@ def _plan(plan: HardwarePlan) -> Section:
     return Section(
         f"Plan for {board.title} ({board.part})",
         tuple(lines),
-        Table(
-            ("layer", "weights", "in", "folding", "cycles a slot", "cycles a frame", "LUT", "FF", "BRAM36"), tuple(rows)
-        ),
+        Table(("layer", "weights", "in", "folding", "cycles a slot", "cycles a frame", *_PARTS), tuple(rows)),
     )
+
+
+_PARTS = ("LUT", "M LUT", "FF", "BRAM36")
+
+
+def _parts(parts: Resources) -> tuple[int, int, int, float]:
+    return round(parts.lut), round(parts.m_lut), round(parts.ff), float(parts.bram36)
 
 
 def _verification(verdict: Verdict | None) -> Section:
@@ -312,10 +323,12 @@ def _synthesis(plan: HardwarePlan, synthesis: SynthesisReport | None) -> Section
     tool = synthesis.tool if synthesis.tool.startswith("Yosys") else f"Yosys {synthesis.tool}"
     lines = [
         f"by {tool}; not placed, not routed, not run on hardware",
-        f"whole overlay: {synthesis.total.lut / plan.board.lut:.0%} of the LUTs, "
+        f"whole overlay: {synthesis.total.lut_sites / plan.board.lut:.0%} of the LUTs, "
+        f"{synthesis.total.m_lut / plan.board.m_lut:.0%} of those for memory and shift registers, "
         f"{synthesis.total.ff / plan.board.ff:.0%} of "
         f"the flip-flops, {synthesis.total.bram36 / plan.board.bram36:.0%} of the block RAM of {plan.board.title}",
-        "LUT sites: after placement, where two small LUTs share a site and carry chains take whole ones (estimated)",
+        "LUT: sites as a placed design fills them, from the netlist: two small LUTs share one, a carry bit has one",
+        "LUT cells: as Yosys counts, for information",
     ]
     slowest, path = max(synthesis.paths, key=lambda item: item[1].ns)
     widest, control = max(synthesis.paths, key=lambda item: item[1].control_loads)
@@ -330,7 +343,20 @@ def _synthesis(plan: HardwarePlan, synthesis: SynthesisReport | None) -> Section
         "Synthesis for Xilinx 7-series",
         tuple(lines),
         Table(
-            ("part", "LUT", "estimate", "error", "LUT sites", "FF", "estimate", "error", "BRAM36", "estimate"),
+            (
+                "part",
+                "LUT",
+                "estimate",
+                "error",
+                "M LUT",
+                "estimate",
+                "FF",
+                "estimate",
+                "error",
+                "BRAM36",
+                "estimate",
+                "LUT cells",
+            ),
             tuple(rows),
         ),
     )
@@ -342,13 +368,15 @@ def _compare(name: str, counts, estimate: Resources) -> tuple:
 
     return (
         name,
-        counts.lut,
-        round(estimate.lut),
-        error(estimate.lut, counts.lut),
         counts.lut_sites,
+        round(estimate.lut),
+        error(estimate.lut, counts.lut_sites),
+        counts.m_lut,
+        round(estimate.m_lut),
         counts.ff,
         round(estimate.ff),
         error(estimate.ff, counts.ff),
         float(counts.bram36),
         float(estimate.bram36),
+        counts.lut,
     )

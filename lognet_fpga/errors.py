@@ -96,3 +96,9 @@ class AccuracyError(LogNetError):
     """The deployed model loses more accuracy than the user allows."""
 
     exit_code = 12
+
+
+class BoardError(LogNetError):
+    """The board, its bitstream or a transfer to it is not as it must be."""
+
+    exit_code = 13

@@ -12,8 +12,8 @@ from lognet_fpga.partition import Partition, partition
 from lognet_fpga.partition.reach import Reach, reach
 from lognet_fpga.partition.work import Work, node_work
 from lognet_fpga.plan.early import far_too_large, require_possible
+from lognet_fpga.plan.matching import draft_hardware
 from lognet_fpga.plan.model import Board
-from lognet_fpga.plan.planner import draft_hardware
 from lognet_fpga.plan.sketch import SketchedEngine
 from lognet_fpga.plan.survey import Candidate, best, survey
 from lognet_fpga.quantize.calibrate import IN_BITS

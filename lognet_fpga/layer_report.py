@@ -10,7 +10,7 @@ from lognet_fpga.plan.survey import Candidate, best
 from lognet_fpga.report import Table
 
 ESTIMATED = "estimated, before quantization and adder sharing"
-COLUMNS = ("board", "layers", "FPGA fps", "host fps", "together", "LUT", "FF", "BRAM36", "")
+COLUMNS = ("board", "layers", "FPGA fps", "host fps", "together", "LUT", "M LUT", "FF", "BRAM36", "")
 
 
 def candidate_table(candidates: Sequence[Candidate]) -> Table:
@@ -53,7 +53,7 @@ def reason(chosen: Candidate) -> str:
 def _row(candidate: Candidate, chosen: bool) -> tuple[object, ...]:
     board, plan = candidate.board, candidate.plan
     if plan is None:
-        return (board.title, candidate.layers, *["-"] * 6, "no engines are that fast")
+        return (board.title, candidate.layers, *["-"] * 7, "no engines are that fast")
     total = plan.total
     if candidate.fits:
         note = "best" if chosen else ""
@@ -68,6 +68,7 @@ def _row(candidate: Candidate, chosen: bool) -> tuple[object, ...]:
         _rate(candidate.host_fps),
         _rate(candidate.fps),
         f"{total.lut / board.lut:.0%}",
+        f"{total.m_lut / board.m_lut:.0%}",
         f"{total.ff / board.ff:.0%}",
         f"{total.bram36 / board.bram36:.0%}",
         note,

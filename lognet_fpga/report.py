@@ -17,18 +17,32 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[object, ...], ...]
 
+    def cells(self) -> tuple[tuple[str, ...], list[list[str]]]:
+        """(headings, rows), every value as it is shown."""
+        return self.columns, [[_cell(value) for value in row] for row in self.rows]
+
     def text_lines(self) -> list[str]:
         """The table as aligned lines, the first two being the headings and a rule."""
-        cells = [[_cell(value) for value in row] for row in self.rows]
-        numeric = [bool(self.rows) and all(_is_number(row[i]) for row in self.rows) for i in range(len(self.columns))]
+        _, cells = self.cells()
         widths = [max([len(name), *(len(row[i]) for row in cells)]) for i, name in enumerate(self.columns)]
         lines = [self.columns, ["-" * width for width in widths], *cells]
+        numeric = self._numeric()
         return [
             "  ".join(
                 cell.rjust(width) if right else cell.ljust(width) for cell, width, right in zip(line, widths, numeric)
             ).rstrip()
             for line in lines
         ]
+
+    def markdown_lines(self) -> list[str]:
+        """The table in Markdown."""
+        rule = ["---:" if numeric else "---" for numeric in self._numeric()]
+        _, cells = self.cells()
+        rows = (self.columns, rule, *cells)
+        return [f"| {' | '.join(row)} |" for row in rows]
+
+    def _numeric(self) -> list[bool]:
+        return [bool(self.rows) and all(_is_number(row[i]) for row in self.rows) for i in range(len(self.columns))]
 
 
 @dataclass(frozen=True)
@@ -59,6 +73,18 @@ class Report:
             if section.table is not None:
                 lines += [f"  {line}" for line in section.table.text_lines()]
         return "\n".join(lines) + "\n"
+
+    def markdown(self) -> str:
+        """The whole report in Markdown, ending in a line feed."""
+        parts = [f"## {self.title}"]
+        for section in self.sections:
+            if section.heading:
+                parts.append(f"### {section.heading}")
+            if section.lines:
+                parts.append("\n".join(section.lines))
+            if section.table is not None:
+                parts.append("\n".join(section.table.markdown_lines()))
+        return "\n\n".join(parts) + "\n"
 
 
 def _is_number(value: object) -> bool:

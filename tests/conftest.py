@@ -6,23 +6,44 @@ import importlib.util
 import os
 import shutil
 import signal
+import warnings
 from collections.abc import Callable
 
 import pytest
 
 
 @pytest.fixture(scope="session")
-def require_tool() -> Callable[[str], None]:
-    """require_tool(name): a Python package or program that the test needs.
+def require_tool() -> Callable[..., None]:
+    """require_tool(name): a Python package or program that the test needs, or something else with found=whether it is
+    there.
 
     Where it is missing the test is skipped, but fails under CI=true: there, a skip would hide a broken install.
     """
 
-    def require(name: str) -> None:
-        if importlib.util.find_spec(name) is None and shutil.which(name) is None:
+    def require(name: str, found: bool | None = None) -> None:
+        if found is None:
+            found = importlib.util.find_spec(name) is not None or shutil.which(name) is not None
+        if not found:
             (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"{name} is not installed")
 
     return require
+
+
+@pytest.fixture
+def in_process(monkeypatch) -> Callable[..., int]:
+    """in_process(main, *arguments): exit code of a command that is run here; its handlers do not stay."""
+
+    def run(main: Callable[[list[str]], int], *arguments: object) -> int:
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = [signal.getsignal(number) for number in numbers]
+        monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # so that it is put back
+        try:
+            return main([str(argument) for argument in arguments])
+        finally:
+            for number, handler in zip(numbers, before):
+                signal.signal(number, handler)
+
+    return run
 
 
 # A runner started in the background has Ctrl-C ignored, and its children inherit that: tests of Ctrl-C need it back.

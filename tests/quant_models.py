@@ -16,8 +16,9 @@ from lognet_fpga.plan.bram_layer import bram_folding
 from lognet_fpga.plan.clb_layer import ClbFolding, accumulator_bits
 from lognet_fpga.plan.engine import AdderEngine
 from lognet_fpga.plan.folding import Folding, Sends
+from lognet_fpga.plan.matching import Planner
 from lognet_fpga.plan.model import HardwarePlan
-from lognet_fpga.plan.planner import Planner, plan_hardware
+from lognet_fpga.plan.planner import plan_hardware
 from lognet_fpga.plan.slots import slot_raster
 
 POOL_2X2 = MaxPool((2, 2), (2, 2))
@@ -165,17 +166,24 @@ def random_foldings(rng: np.random.Generator, quant: QuantGraph) -> list[tuple[i
             return foldings
 
 
-def folded_plan(quant: QuantGraph, foldings: list[tuple[int, int] | int], graphs) -> HardwarePlan:
-    """The plan with given foldings: (pe, simd) of a layer with its weights in memories; cycles of a leg of another
-    one, whose digits have one to three bits."""
-    chosen = []
+def given_foldings(
+    quant: QuantGraph, foldings: Sequence[tuple[int, int] | int], graphs: Sequence[AdderGraph | None]
+) -> list[Folding]:
+    """(pe, simd) of a layer with its weights in memories; cycles of a leg of another one, whose digits have one to
+    three bits."""
+    given = []
     for layer, folding, graph in zip(quant.layers, foldings, graphs):
         if isinstance(folding, tuple):
-            chosen.append(Only(bram_folding(layer, *folding)))
+            given.append(bram_folding(layer, *folding))
         else:
             bits = accumulator_bits(layer)
-            digit_bits, leg_cycles = 1 + folding % 3, folding
-            engine = AdderEngine(graph, layer.in_bits)
-            chosen.append(Only(ClbFolding(layer, engine, slot_raster(layer), bits, digit_bits, leg_cycles, leg_cycles)))
+            engine, digit_bits, leg_cycles = AdderEngine(graph, layer.in_bits), 1 + folding % 3, folding
+            given.append(ClbFolding(layer, engine, slot_raster(layer), bits, digit_bits, leg_cycles, leg_cycles))
+    return given
+
+
+def folded_plan(quant: QuantGraph, foldings: Sequence[tuple[int, int] | int], graphs) -> HardwarePlan:
+    """The plan with given foldings."""
+    chosen = [Only(folding) for folding in given_foldings(quant, foldings, graphs)]
     board = dataclasses.replace(load_board("zcu104"), lut=10**7, ff=10**7, bram36=10**5)
     return Planner(quant, chosen, board, board.clk_mhz).plan(0)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
+
 import numpy as np
 
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
@@ -15,7 +18,14 @@ MANIFEST = {
     "model": {"file": "small.onnx", "sha256": "0" * 64},
     "input": {"shape": SHAPE, "dtype": "uint8", "preprocessing": {"scale": 1.0, "mean": [0.0], "std": [1.0]}},
     "output": {"shape": SHAPE, "bits": 8},
-    "plan": {"fps": 1e8 / 30, "cycles_per_frame": CYCLES_PER_FRAME, "latency_cycles": LATENCY_CYCLES, "layers": []},
+    "source": {"shape": SHAPE, "bits": 8, "channels_per_beat": 3, "tdata_bits": 32},
+    "sink": {"shape": SHAPE, "bits": 8, "channels_per_beat": 2, "tdata_bits": 16},
+    "plan": {
+        "fps": 1e8 / 30,
+        "cycles_per_frame": CYCLES_PER_FRAME,
+        "latency_cycles": LATENCY_CYCLES,
+        "layers": [{"name": "conv"}],
+    },
     "verification": {},
     "accuracy": {"frames": 10, "float_top1": 0.9, "deployed_top1": 0.8, "agreement": 0.7},
 }
@@ -50,9 +60,12 @@ def tail_weight() -> np.ndarray:
 
 
 def files() -> dict[str, bytes]:
+    batch = frames(4, seed=7)
     return {
         "golden.onnx": golden_onnx(),
         "tail.onnx": tail_onnx(),
+        "vectors.npz": saved(np.savez, frames=batch, conv=quant_graph().run(batch)),
+        "scores.npy": saved(np.save, expected_scores(batch).astype(np.float32)),
         "verilog/top.v": b"module top; endmodule\n",
         "empty.txt": b"",
     }
@@ -118,6 +131,12 @@ def expected_scores(batch: np.ndarray) -> np.ndarray:
     """Through NumPy only: the quantized graph's own reference, then the matrix product."""
     activations = quant_graph().run(batch).transpose(0, 2, 3, 1).reshape(len(batch), -1)
     return activations.astype(np.float64) @ tail_weight()
+
+
+def saved(save: Callable[..., None], *arrays: np.ndarray, **named: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    save(buffer, *arrays, **named)
+    return buffer.getvalue()
 
 
 def _model(nodes: list, constants: list, source: tuple, sink: tuple) -> bytes:

@@ -1,41 +1,51 @@
 """A static estimate of a netlist's longest register-to-register path, and its widest control net.
 
-The cell delays are round figures for a slow 7-series part, not copied from a data sheet cell by cell; a net's delay is
-a guess from its loads, for nothing is placed.  They rank paths.  What a chip reaches shows only after placement and
-routing.
+Nothing is placed: nets are guessed from their loads (`build.delays`).  The figures rank paths, and say whether a clock
+is within reach; what a chip reaches shows only after placement and routing.
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from graphlib import TopologicalSorter
 from typing import Any
 
-_CLOCK_TO_Q_NS = {"FD": 0.46, "SRL": 1.25, "RAMB": 2.4, "DSP": 0.5}  # by the beginning of the cell's type
-_SETUP_NS = {"RAMB": 0.6}
-_USUAL_SETUP_NS = 0.1
-_LUT_NS, _LUT_MEMORY_NS, _CARRY_IN_NS, _CARRY_NS, _MUXF_NS = 0.12, 0.5, 0.4, 0.11, 0.22
+from lognet_fpga.build.delays import (
+    PIPELINE_NS,
+    cell_ns,
+    clock_to_output_ns,
+    is_combinational,
+    is_lut_memory,
+    is_lut_memory_address,
+    net_ns,
+    setup_ns,
+    within_slice,
+)
+
 _CLOCK_PORTS = ("C", "CLK", "WCLK", "CLKARDCLK", "CLKBWRCLK", "clk")
 _CONTROL_PORTS = ("R", "S", "CE", "CLR", "PRE")
+_OUTPUT_LOADS = 4  # that an output of a part is taken to have in another part
 
 
 @dataclass(frozen=True)
-class PathEstimate:
-    """The longest path of a part.
-
-    levels: LUTs and LUT memories it runs through; carries: CARRY4 and MUXF cells; ns: its estimated delay, setup
-    included; begin, end: nets behind the registers at its ends.  control_loads: of the net that resets, sets or
-    enables the most flip-flops; control_net: its name.
-    """
+class Path:
+    """levels: LUTs and LUT memories it runs through; carries: CARRY4 and MUXF cells; ns: its estimated delay, setup
+    included; begin, end: nets behind the registers at its ends, or ports."""
 
     levels: int
     carries: int
     ns: float
     begin: str
     end: str
+
+
+@dataclass(frozen=True)
+class PathEstimate(Path):
+    """The longest path of a part.  control_loads: of the net that resets, sets or enables the most flip-flops and
+    shift registers; control_net: its name."""
+
     control_loads: int
     control_net: str
 
@@ -61,95 +71,82 @@ class _Arrival:
     begin: int
 
 
-def net_ns(loads: int) -> float:
-    """A guess of a net's delay: 0.5 ns to one load, growing with their logarithm to 2.5 ns for a thousand."""
-    return 0.5 + 0.2 * math.log2(max(1, loads))
-
-
 def longest_path(modules: Mapping[str, Mapping[str, Any]], top: str) -> PathEstimate:
-    """Of the netlist's module top, flat, as Yosys' write_json gives it.
+    """Of the netlist's module top; see `paths`."""
+    worst = max(paths(modules, top), key=lambda path: path.ns, default=Path(0, 0, PIPELINE_NS, "", ""))
+    controls = Counter(
+        net
+        for cell in modules[top]["cells"].values()
+        if cell["type"].startswith(("FD", "SRL"))
+        for port, net in _nets(cell, "input")
+        if port in _CONTROL_PORTS
+    )
+    control, loads = next(iter(controls.most_common(1)), (-1, 0))
+    name = _net_names(modules[top]).get(control, "")
+    return PathEstimate(worst.levels, worst.carries, round(worst.ns, 2), worst.begin, worst.end, loads, name)
 
-    An instance of another module of the design counts as a register: only leaves of register trees (`hw.control`) stay
-    modules of their own.
+
+def paths(modules: Mapping[str, Mapping[str, Any]], top: str) -> Iterator[Path]:
+    """The latest path to every input of a register, and to every output, of the netlist's module top.
+
+    modules: flat, as Yosys' write_json gives them.  An instance of another module of the design counts as a register:
+    only leaves of register trees (`hw.control`) stay modules of their own.  An input of top is taken to come out of a
+    register of another part.
     """
-    cells = modules[top]["cells"]
-    names = _net_names(modules[top])
-    loads: Counter[int] = Counter()
-    controls: Counter[int] = Counter()
+    module = modules[top]
+    cells, names = module["cells"], _net_names(module)
+    entries = {net for _, net in _port_nets(module, "input")}
+    exits = [(port, net) for port, net in _port_nets(module, "output") if net not in entries]
+    loads, driver = Counter({net: _OUTPUT_LOADS for _, net in exits}), {}
     for cell in cells.values():
-        for port, net in _nets(cell, "input"):
-            loads[net] += port not in _CLOCK_PORTS
-            controls[net] += cell["type"].startswith("FD") and port in _CONTROL_PORTS
+        loads.update(net for port, net in _nets(cell, "input") if port not in _CLOCK_PORTS)
+        driver.update({net: cell["type"] for _, net in _nets(cell, "output")})
+    arrivals = {net: _Arrival(PIPELINE_NS, 0, 0, net) for net in entries}
 
-    arrivals: dict[int, _Arrival] = {}
+    def at_inputs(cell: Mapping[str, Any]) -> Iterator[tuple[str, _Arrival]]:
+        """(port, what arrives there by its net)"""
+        for port, net in _nets(cell, "input"):
+            if port not in _CLOCK_PORTS and net in arrivals:
+                before, inside = arrivals[net], within_slice(driver.get(net), cell["type"], port, loads[net])
+                ns = before.ns + (0.0 if inside else net_ns(loads[net]))
+                yield port, _Arrival(ns, before.levels, before.carries, before.begin)
+
     for cell in cells.values():
-        if not _is_combinational(cell["type"]):
-            for _, net in _nets(cell, "output"):
-                arrivals[net] = _Arrival(_by_type(_CLOCK_TO_Q_NS, cell["type"], 0.46), 0, 0, net)
+        if not is_combinational(cell["type"]) or is_lut_memory(cell["type"]):
+            late = clock_to_output_ns(cell["type"], cell.get("parameters", {}))
+            arrivals.update({net: _Arrival(late, 0, 0, net) for _, net in _nets(cell, "output")})
     for cell in _in_order(cells):
-        through = [
-            candidate
-            for port, net in _nets(cell, "input")
-            if net in arrivals and (candidate := _pass(cell["type"], port, arrivals[net], loads[net]))
-        ]
-        if through:
-            latest = max(through, key=lambda arrival: arrival.ns)
-            arrivals.update({net: latest for _, net in _nets(cell, "output")})
+        before = [(port, arrival) for port, arrival in at_inputs(cell) if not _is_end(cell["type"], port)]
+        for out, net in _nets(cell, "output"):
+            through = [_through(cell["type"], port, out, arrival) for port, arrival in before]
+            through += [arrivals[net]] if net in arrivals else []
+            if through:
+                arrivals[net] = max(through, key=lambda arrival: arrival.ns)
 
-    worst = None
     for name, cell in cells.items():
-        for port, net in _nets(cell, "input"):
-            if port in _CLOCK_PORTS or net not in arrivals or not _is_end(cell["type"], port):
-                continue
-            ns = arrivals[net].ns + net_ns(loads[net]) + _by_type(_SETUP_NS, cell["type"], _USUAL_SETUP_NS)
-            if worst is None or ns > worst[0]:
-                outputs = [out for _, out in _nets(cell, "output")]
-                worst = ns, arrivals[net], names.get(outputs[0], name) if outputs else name
-    control, control_loads = max(controls.items(), key=lambda item: item[1], default=(-1, 0))
-    if worst is None:
-        return PathEstimate(0, 0, 0.46 + _USUAL_SETUP_NS, "", "", control_loads, names.get(control, ""))
-    ns, arrival, end = worst
-    return PathEstimate(
-        arrival.levels,
-        arrival.carries,
-        round(ns, 2),
-        names.get(arrival.begin, ""),
-        end,
-        control_loads,
-        names.get(control, ""),
-    )
-
-
-def _by_type(values: Mapping[str, float], kind: str, usual: float) -> float:
-    return next((value for start, value in values.items() if kind.startswith(start)), usual)
-
-
-def _is_combinational(kind: str) -> bool:
-    """LUT memories are read without a clock."""
-    return kind.startswith(("LUT", "INV", "CARRY4", "MUXF", "BUF")) or (
-        kind.startswith("RAM") and not kind.startswith("RAMB")
-    )
+        behind = next((names.get(net, name) for _, net in _nets(cell, "output")), name)
+        for port, arrival in at_inputs(cell):
+            if _is_end(cell["type"], port):
+                yield _path(arrival, setup_ns(cell["type"], port), names, behind)
+    for port, net in exits:
+        if net in arrivals:
+            yield _path(arrivals[net], net_ns(loads[net]) + setup_ns("FD", "D"), names, port)
 
 
 def _is_end(kind: str, port: str) -> bool:
     """Whether a path ends at this input: at a register, or at what is written into a LUT memory."""
-    return not _is_combinational(kind) or (kind.startswith("RAM") and not port.startswith(("ADDR", "A", "DPRA")))
+    return not is_combinational(kind) or (is_lut_memory(kind) and not is_lut_memory_address(kind, port))
 
 
-def _pass(kind: str, port: str, before: _Arrival, loads: int) -> _Arrival | None:
-    """What arrives behind a combinational cell by way of this input; None where nothing does."""
-    levels, carries, wire = before.levels, before.carries, net_ns(loads)
-    if kind.startswith("RAM"):
-        if _is_end(kind, port):
-            return None
-        delay, levels = _LUT_MEMORY_NS, levels + 1
-    elif kind == "CARRY4":
-        delay, wire, carries = (_CARRY_NS, 0.0, carries + 1) if port == "CI" else (_CARRY_IN_NS, wire, carries + 1)
-    elif kind.startswith("MUXF"):
-        delay, wire, carries = (_MUXF_NS, wire if port == "S" else 0.0, carries + 1)
-    else:
-        delay, levels = _LUT_NS, levels + 1
-    return _Arrival(before.ns + wire + delay, levels, carries, before.begin)
+def _through(kind: str, port: str, out: str, before: _Arrival) -> _Arrival:
+    chained = kind.startswith(("CARRY4", "MUXF"))
+    return _Arrival(
+        before.ns + cell_ns(kind, port, out), before.levels + (not chained), before.carries + chained, before.begin
+    )
+
+
+def _path(arrival: _Arrival, more_ns: float, names: Mapping[int, str], end: str) -> Path:
+    return Path(arrival.levels, arrival.carries, arrival.ns + more_ns, names.get(arrival.begin, ""), end)
 
 
 def _nets(cell: Mapping[str, Any], direction: str) -> list[tuple[str, int]]:
@@ -163,15 +160,24 @@ def _nets(cell: Mapping[str, Any], direction: str) -> list[tuple[str, int]]:
     ]
 
 
+def _port_nets(module: Mapping[str, Any], direction: str) -> list[tuple[str, int]]:
+    """(port, net) of all bits of a module's ports in that direction, clock and constants left out."""
+    return [
+        (name, net)
+        for name, port in module.get("ports", {}).items()
+        if port["direction"] == direction and name not in _CLOCK_PORTS
+        for net in port["bits"]
+        if not isinstance(net, str)
+    ]
+
+
 def _in_order(cells: Mapping[str, Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
     """The combinational cells, each behind all that drive it."""
-    driver = {
-        net: name for name, cell in cells.items() if _is_combinational(cell["type"]) for _, net in _nets(cell, "output")
-    }
+    combinational = {name: cell for name, cell in cells.items() if is_combinational(cell["type"])}
+    driver = {net: name for name, cell in combinational.items() for _, net in _nets(cell, "output")}
     waiting = {
-        name: {driver[net] for _, net in _nets(cell, "input") if net in driver}
-        for name, cell in cells.items()
-        if _is_combinational(cell["type"])
+        name: {driver[net] for port, net in _nets(cell, "input") if net in driver and not _is_end(cell["type"], port)}
+        for name, cell in combinational.items()
     }
     for name in TopologicalSorter(waiting).static_order():
         yield cells[name]

@@ -9,6 +9,7 @@ from typing import Any
 
 from lognet_fpga.build.paths import PathEstimate
 from lognet_fpga.plan.model import Resources
+from lognet_fpga.plan.sites import CARRY4_SITES
 
 LUT_CELLS = {"LUT1": 1, "LUT2": 1, "LUT3": 1, "LUT4": 1, "LUT5": 1, "LUT6": 1, "INV": 1}
 SRL_CELLS = {"SRL16E": 1, "SRLC16E": 1, "SRLC32E": 1}
@@ -25,10 +26,6 @@ LUTRAM_CELLS = {
 }
 FF_CELLS = {name + edge: 1 for name in ("FDRE", "FDSE", "FDCE", "FDPE") for edge in ("", "_1")}
 BRAM36_CELLS = {"RAMB36E1": 1.0, "RAMB18E1": 0.5, "FIFO36E1": 1.0, "FIFO18E1": 0.5}
-
-# Placed and routed carry-chain designs took about 15% more sites than their chains' bits: a chain starts in a new
-# slice and its last slice is part empty.  Measured with nextpnr on two shift-and-add trees.
-CARRY_OVERHEAD = 1.15
 
 
 @dataclass(frozen=True)
@@ -61,6 +58,11 @@ class PartCounts:
         return int(self._sum(LUTRAM_CELLS))
 
     @property
+    def m_lut(self) -> int:
+        """LUTs that only M slices have: memory and shift registers."""
+        return self.srl + self.lutram
+
+    @property
     def lut(self) -> int:
         """LUTs as Yosys counts them: logic, shift registers and memory."""
         return self.logic_luts + self.srl + self.lutram
@@ -69,7 +71,7 @@ class PartCounts:
     def lut_sites(self) -> int:
         """Estimate of the LUT6 sites after placement: pairs merged, each bit of a carry chain taking a site."""
         free = self.logic_luts - self.carry_luts - self.lut_pairs
-        return round(free + self.srl + self.lutram + CARRY_OVERHEAD * 4 * self.carry4)
+        return round(free + self.m_lut + CARRY4_SITES * self.carry4)
 
     @property
     def ff(self) -> int:
@@ -94,7 +96,7 @@ class PartCounts:
     @property
     def resources(self) -> Resources:
         """lut: the estimate after placement, which is what a board's LUT count means."""
-        return Resources(self.lut_sites, self.ff, self.bram36)
+        return Resources(self.lut_sites, self.ff, self.bram36, self.m_lut)
 
     def __add__(self, other: PartCounts) -> PartCounts:
         cells = Counter(dict(self.cells))
@@ -111,6 +113,7 @@ class PartCounts:
             "lut_pairs": self.lut_pairs,
             "lut": self.lut,
             "lut_sites": self.lut_sites,
+            "m_lut": self.m_lut,
             "ff": self.ff,
             "bram36": self.bram36,
             "dsp": self.dsp,

@@ -25,7 +25,9 @@ and deploy fills in
                     as in the JSON of lognet-deploy
 
 Files: golden.onnx (uint8 frames (n, C, H, W) in, the integer activations out), tail.onnx (input `activations`,
-uint8 (n, H, W, C) of the FPGA's output, to scores (n, classes)), verilog/*.v, vectors.npz, report.txt, report.json.
+uint8 (n, H, W, C) of the FPGA's output, to scores (n, classes)), verilog/*.v, vectors.npz (frames, and the activations
+(n, C, H, W) of every layer by its name), scores.npy (of those frames), report.txt, report.json; where one was made,
+bitstream/*.bit with its .hwh.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lognet_fpga.errors import BundleError, UsageError
+from lognet_fpga.ir.stream_format import StreamFormat
 from lognet_fpga.preprocessing import Preprocessing
 
 FORMAT = "lognet-bundle"
@@ -73,6 +76,11 @@ class Bundle:
         return title if isinstance(title, str) else self.board_name
 
     @property
+    def part(self) -> str:
+        """The board's chip."""
+        return self._field(str, "board", "part")
+
+    @property
     def power_sensor(self) -> str:
         return self._field(str, "board", "power_sensor")
 
@@ -91,6 +99,16 @@ class Bundle:
         return self._shape("output")
 
     @property
+    def source(self) -> StreamFormat:
+        """How frames enter the overlay."""
+        return self._stream("source")
+
+    @property
+    def sink(self) -> StreamFormat:
+        """How activations leave the overlay."""
+        return self._stream("sink")
+
+    @property
     def preprocessing(self) -> Preprocessing:
         """From a picture to the model's input; the frames that the FPGA takes are behind its spatial part."""
         try:
@@ -105,6 +123,14 @@ class Bundle:
     @property
     def latency_cycles(self) -> int:
         return self._field(int, "plan", "latency_cycles")
+
+    @property
+    def last_layer(self) -> str:
+        """Name of the last layer on the FPGA."""
+        layers = self._field(list, "plan", "layers")
+        if not layers or not isinstance(layers[-1], Mapping) or not isinstance(layers[-1].get("name"), str):
+            raise BundleError(f"{MANIFEST} of the bundle lacks the names of the layers, plan.layers")
+        return layers[-1]["name"]
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
@@ -130,6 +156,12 @@ class Bundle:
         if not isinstance(value, kind):
             raise BundleError(f"{MANIFEST} of the bundle lacks a usable field {'.'.join(path)}")
         return value
+
+    def _stream(self, part: str) -> StreamFormat:
+        bits, lanes, tdata_bits = (self._field(int, part, key) for key in ("bits", "channels_per_beat", "tdata_bits"))
+        if not (1 <= bits <= 8 and lanes >= 1 and tdata_bits % 8 == 0 and tdata_bits >= bits * lanes):
+            raise BundleError(f"field {part} in {MANIFEST} of the bundle is no stream format")
+        return StreamFormat(self._shape(part), bits, lanes, tdata_bits)
 
     def _shape(self, part: str) -> tuple[int, int, int]:
         shape = self._field(list, part, "shape")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from lognet_fpga.cli import entry, options
+from lognet_fpga.cli.files import make_folder, write_text
 from lognet_fpga.cli.reporter import Reporter
-from lognet_fpga.errors import MissingToolError, OutputError, UsageError
+from lognet_fpga.errors import MissingToolError, UsageError
 
 PROGRAM = "lognet-cost"
 EXAMPLES = """\
@@ -59,7 +59,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
             "--csv and --json both say what goes to stdout", hint="choose one; both files are written anyway"
         )
     config = CostConfig(arguments.bits, arguments.rows, arguments.cols)
-    _make_folder(arguments.out)
+    make_folder(arguments.out)
     study = run_study(config, reporter)
     with reporter.stage("sum in the log domain"):
         report = cost_report(study)
@@ -69,33 +69,12 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
     except MissingToolError as error:
         reporter.warning(f"no plot: {error}")
     for name, text in files.items():
-        _write(arguments.out / name, text)
+        write_text(arguments.out / name, text)
     if arguments.csv:
         reporter.text(files["cost.csv"])
     else:
         reporter.result(report)
         reporter.after(f"written: {', '.join(str(arguments.out / name) for name in files)}")
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"the folder {folder} cannot be made: {error.strerror}", hint="choose another --out"
-        ) from error
-
-
-def _write(path: Path, text: str) -> None:
-    """Write beside its place and rename."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        scratch.write_text(text, encoding="utf-8")
-        os.replace(scratch, path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}", hint="choose another --out") from error
-    finally:
-        scratch.unlink(missing_ok=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -35,7 +35,8 @@ exit codes:
   3  not a readable ONNX model        9  a tool or package is missing
   4  the FPGA cannot take the model  10  the result cannot be written
   5  unusable frames                 11  an external program failed
- 12  more accuracy lost than allowed 130  interrupted
+ 12  more accuracy lost than allowed  13  the board or a transfer failed
+130  interrupted
 """
 
 Command = Callable[[argparse.Namespace, Reporter], int | None]  # the exit code where it is not EXIT_OK

@@ -18,7 +18,7 @@ import numpy as np
 
 from lognet_fpga.cache import cached, digest
 from lognet_fpga.codegen.rom import rom_files
-from lognet_fpga.hw.control import LEAF_MODULE, LEAF_VERILOG
+from lognet_fpga.hw.control import GATE_MODULE, LEAF_MODULE, LEAF_VERILOG
 from lognet_fpga.hw.overlay import overlay
 from lognet_fpga.hw.structure import Composite, Joined, Leaf, Module, Port, Rom, Slice, modules
 from lognet_fpga.ir.design import Monitor, VerilogDesign
@@ -94,7 +94,7 @@ def verilog_files(top: Module) -> tuple[tuple[str, str], ...]:
             files |= rom_files(module)
         else:
             files[f"{module.name}.v"] = _leaf(module) if isinstance(module, Leaf) else _composite(module)
-    if any(LEAF_MODULE in text for text in files.values()):
+    if any(name in text for text in files.values() for name in (LEAF_MODULE, GATE_MODULE)):
         files[f"{LEAF_MODULE}.v"] = LEAF_VERILOG
     return tuple(sorted(files.items()))
 

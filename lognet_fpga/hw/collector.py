@@ -1,70 +1,37 @@
-"""Gathering the beats of one position of the input into a word."""
+"""Gathering the beats of one position of the input into a word, and a beat of the next position in front of it."""
 
 from __future__ import annotations
 
 from myhdl import always, always_comb, block
 
-from lognet_fpga.hw.control import in_stretches
-from lognet_fpga.hw.wiring import bits, counter, flag, join, vector
+from lognet_fpga.hw.control import control_leaf, in_stretches
+from lognet_fpga.hw.counting import wrapping_counter
+from lognet_fpga.hw.wiring import bits, counter, flag, vector
 
 
 @block
 def collector(clk, rst, in_data, in_valid, in_ready, take, word, full, *, beats):
-    """Gathers the beats of one position into word; full until taken.  Accepts a beat while it is being taken."""
-    count = counter(beats)
-    accept = flag()
-    last = beats - 1
+    """For words of which two are never taken in cycles that follow each other.
 
-    @always_comb
-    def handshake():
-        in_ready.next = (not full) or take
-        accept.next = in_valid and ((not full) or take)
-
-    @always(clk.posedge)
-    def control():
-        if rst:
-            count.next = 0
-            full.next = False
-        else:
-            if take:
-                full.next = False
-            if accept:
-                if count == last:
-                    count.next = 0
-                    full.next = True
-                else:
-                    count.next = count + 1
-
-    shifted = join((bits(word) + bits(in_data))[len(in_data) :])
-    fill = word_register(clk, accept, shifted, word)
-    fill.name = "fill"
-    return handshake, control, fill
-
-
-@block
-def early_collector(clk, rst, in_data, in_valid, in_ready, take, word, full, *, beats):
-    """As collector, for a word that is read a cycle after it was taken.
-
-    word follows full by a cycle.  in_ready comes out of registers: one beat of the next position waits in front.
+    Ports: full: a word is there until taken, which may change two cycles behind take, and follows full by a cycle;
+    in_ready: out of a register; a waiting beat makes place in the cycle behind take.
     """
-    count, beat = counter(beats), vector(len(in_data))
-    ready, accept, commit, waiting = (flag() for _ in range(4))
-    last = beats - 1
-
-    @always_comb
-    def handshake():
-        ready.next = not (full and waiting)
-        in_ready.next = not (full and waiting)
+    place, ends, beat = counter(beats), flag(), vector(len(in_data))
+    ready, ready_soon, accept, commit, waiting = (flag() for _ in range(5))
+    count = wrapping_counter(clk, rst, commit, place, ends, count=beats)
+    count.name = "count"
 
     @always_comb
     def decide():
         accept.next = in_valid and ready
         commit.next = (in_valid and ready and ((not full) or take)) or (waiting and take)
+        # Not ready: the beat that comes now will wait, or one does already and goes on doing so.
+        ready_soon.next = take or not (full and (waiting or in_valid))
+        in_ready.next = ready
 
     @always(clk.posedge)
     def control():
         if rst:
-            count.next = 0
             full.next = False
             waiting.next = False
         else:
@@ -72,24 +39,59 @@ def early_collector(clk, rst, in_data, in_valid, in_ready, take, word, full, *, 
                 waiting.next = False
             elif full and accept:
                 waiting.next = True
-            if take:
-                full.next = False
             if commit:
-                if count == last:
-                    count.next = 0
-                    full.next = True
-                else:
-                    count.next = count + 1
+                full.next = ends
+            elif take:
+                full.next = False
 
-    @always(clk.posedge)
-    def arrive():
-        if ready:
-            beat.next = in_data
-
+    leaf = control_leaf(clk, ready_soon, ready)
+    leaf.name = "ready"
+    arrive = in_stretches(clk, [ready_soon], [bits(in_data)], beat, register=word_register)
+    arrive.name = "arrive"
     shifted = (bits(word) + bits(beat))[len(beat) :]
     fill = in_stretches(clk, [commit], [shifted], word, register=word_register)
     fill.name = "fill"
-    return handshake, decide, control, arrive, fill
+    return count, decide, control, leaf, arrive, fill
+
+
+@block
+def quick_collector(clk, rst, in_data, in_valid, in_ready, take, word, full, more):
+    """For words of one beat that may be taken one a cycle.
+
+    Ports: as collector's; more: if the word is taken now, there is one in the next cycle too.
+    in_ready is one level of logic behind registers: a beat comes in the cycle in which another makes place.
+    """
+    arrived, held = vector(len(in_data)), vector(len(in_data))
+    opens, commit, from_held, hold, waiting = (flag() for _ in range(5))
+
+    @always_comb
+    def decide():
+        opens.next = take or not full
+        in_ready.next = take or not (full and waiting)
+        commit.next = (take or not full) and (waiting or in_valid)
+        from_held.next = (take or not full) and waiting
+        hold.next = (in_valid and take and waiting) or (in_valid and full and not take and not waiting)
+        more.next = waiting
+
+    @always(clk.posedge)
+    def control():
+        if rst:
+            full.next = False
+            waiting.next = False
+        else:
+            full.next = commit or not opens
+            waiting.next = hold or (waiting and not opens)
+
+    # What is decided now is done a cycle later, by way of leaves.
+    @always(clk.posedge)
+    def arrive():
+        arrived.next = in_data
+
+    keep = in_stretches(clk, [hold], [bits(arrived)], held, register=word_register)
+    keep.name = "keep"
+    fill = in_stretches(clk, [commit, from_held], [bits(arrived), bits(held)], word, register=chosen_register)
+    fill.name = "fill"
+    return decide, control, arrive, keep, fill
 
 
 @block
@@ -100,3 +102,16 @@ def word_register(clk, accept, shifted, word):
             word.next = shifted
 
     return shift
+
+
+@block
+def chosen_register(clk, accept, second, one, other, word):
+    @always(clk.posedge)
+    def choose():
+        if accept:
+            if second:
+                word.next = other
+            else:
+                word.next = one
+
+    return choose

@@ -14,8 +14,9 @@ from lognet_fpga.hw.wiring import bits, flag, join, vector
 
 LEAF_LOADS = 100
 LEAF_MODULE = "lognet_leaf"
+GATE_MODULE = "lognet_gate"
 
-# Synthesis merges registers of equal content, but not modules that must keep their hierarchy.
+# Synthesis merges registers and gates of equal content, but not modules that must keep their hierarchy.
 LEAF_VERILOG = f"""\
 // One leaf of a control net's register tree, a module of its own so that leaves of one net are not merged again.
 `timescale 1ns/1ps
@@ -30,6 +31,18 @@ module {LEAF_MODULE} (
 initial q = 0;
 
 always @(posedge clk) q <= d;
+
+endmodule
+
+// The same for the enable of a stream's register, which cannot be known a cycle early.
+(* keep_hierarchy = "yes" *)
+module {GATE_MODULE} (
+    input wire valid,
+    input wire ready,
+    output wire open
+);
+
+assign open = ready | ~valid;
 
 endmodule
 """
@@ -50,6 +63,22 @@ def control_leaf(clk, d, q):
 
 
 control_leaf.verilog_code = LEAF_MODULE + " ${q}_leaf (.clk($clk), .d($d), .q($q));"
+
+
+@block
+def stream_gate(valid, ready, opens):
+    """opens: a register of a stream, filled if valid, may be loaded; in Verilog an instance of GATE_MODULE."""
+
+    @always_comb
+    def gate():
+        opens.next = ready or not valid
+
+    valid.read = ready.read = True
+    opens.driven = "wire"
+    return gate
+
+
+stream_gate.verilog_code = GATE_MODULE + " ${opens}_gate (.valid($valid), .ready($ready), .open($opens));"
 
 
 def leaf_groups(items: int, loads_each: int = 1) -> list[range]:

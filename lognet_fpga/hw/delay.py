@@ -38,3 +38,23 @@ def delay_line(clk, enable, newer, older, *, cycles):
         older.next = line[high:low]
 
     return shift, tail
+
+
+@block
+def registered_delay(clk, enable, enable_last, newer, older, *, cycles):
+    """As delay_line, and older comes out of a flip-flop also of a long one; enable_last: the same as enable, on a net
+    of its own, without which synthesis would make the flip-flop part of the SRL."""
+    if cycles <= 2:
+        line = delay_line(clk, enable, newer, older, cycles=cycles)
+        line.name = "line"
+        return line
+    early = vector(len(older))
+    line = delay_line(clk, enable, newer, early, cycles=cycles - 1)
+    line.name = "line"
+
+    @always(clk.posedge)
+    def last():
+        if enable_last:
+            older.next = early
+
+    return line, last

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 from lognet_fpga.hw.bram.engine import bram_engine
+from lognet_fpga.hw.fifo import fifo
 from lognet_fpga.hw.pool import PoolShape, pool
 from lognet_fpga.hw.serial_engine import serial_engine
-from lognet_fpga.hw.stream import fifo
 from lognet_fpga.hw.structure import Composite, Instance, Leaf, inputs, outputs, same
 from lognet_fpga.ir.graph import AveragePool
 from lognet_fpga.ir.quant import QuantLayer

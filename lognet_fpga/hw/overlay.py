@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from lognet_fpga.hw.layer import layer_module
+from lognet_fpga.hw.packets import packet_entry, packet_exit
 from lognet_fpga.hw.registers import axil_registers, stream_watch
 from lognet_fpga.hw.stream import axis_sink, axis_source
 from lognet_fpga.hw.structure import Composite, Instance, Leaf, Port, inputs, outputs, same
@@ -14,6 +15,7 @@ from lognet_fpga.plan.model import HardwarePlan
 from lognet_fpga.plan.streams import sink_format, source_format
 
 RESET_CYCLES = 1023  # longer than any pipeline of the stream part
+PACKET_BITS = 16  # of the number of frames in a packet
 _AXIL_PORTS = (
     inputs(s_axil_awaddr=12, s_axil_awprot=3, s_axil_awvalid=None)
     + outputs(s_axil_awready=None)
@@ -46,9 +48,9 @@ def overlay(
                 + outputs(frame_begin=None, frame_short=None, frame_long=None),
                 partial(axis_source, beats_per_frame=source.beats_per_frame),
             ),
-            same("clk", "s_axis_tdata", "s_axis_tvalid", "s_axis_tready", "s_axis_tlast")
-            | same("frame_begin", "frame_short", "frame_long")
+            same("clk", "s_axis_tdata", "s_axis_tvalid", "s_axis_tready", "frame_begin", "frame_short", "frame_long")
             | {
+                "s_axis_tlast": "entry_tlast",
                 "rst": "core_rst",
                 "out_data": "stream0_data",
                 "out_valid": "stream0_valid",
@@ -97,8 +99,9 @@ def overlay(
                 + outputs(m_axis_tlast=None, frame_end=None),
                 partial(axis_sink, beats_per_frame=sink.beats_per_frame),
             ),
-            same("clk", "m_axis_tdata", "m_axis_tvalid", "m_axis_tready", "m_axis_tlast", "frame_end")
+            same("clk", "m_axis_tdata", "m_axis_tvalid", "m_axis_tready", "frame_end")
             | {
+                "m_axis_tlast": "exit_tlast",
                 "rst": "core_rst",
                 "in_data": f"stream{last}_data",
                 "in_valid": f"stream{last}_valid",
@@ -106,6 +109,36 @@ def overlay(
             },
         )
     )
+    packet_ports = inputs(more_frames=PACKET_BITS, several=None)
+    instances += [
+        Instance(
+            "packet_entry",
+            Leaf(
+                "packet_entry",
+                inputs(clk=None, rst=None, s_axis_tvalid=None, s_axis_tready=None, s_axis_tlast=None)
+                + packet_ports
+                + inputs(restart=None)
+                + outputs(frame_tlast=None, packet_begin=None),
+                partial(packet_entry, beats_per_frame=source.beats_per_frame),
+            ),
+            same("clk", "s_axis_tvalid", "s_axis_tready", "s_axis_tlast", "more_frames", "several", "packet_begin")
+            | {"rst": "core_rst", "restart": "packet_restart", "frame_tlast": "entry_tlast"},
+        ),
+        Instance(
+            "packet_exit",
+            Leaf(
+                "packet_exit",
+                inputs(clk=None, rst=None, frame_tlast=None, m_axis_tvalid=None, m_axis_tready=None)
+                + packet_ports
+                + inputs(restart=None)
+                + outputs(m_axis_tlast=None),
+                partial(packet_exit, width=PACKET_BITS),
+            ),
+            same("clk", "m_axis_tvalid", "m_axis_tready", "more_frames", "several", "m_axis_tlast")
+            | {"rst": "core_rst", "restart": "packet_restart", "frame_tlast": "exit_tlast"},
+        ),
+    ]
+    nets += packet_ports + inputs(packet_restart=None, packet_begin=None, entry_tlast=None, exit_tlast=None)
     instances.append(
         Instance(
             "watch",
@@ -131,10 +164,9 @@ def overlay(
     register_ports = (
         inputs(clk=None, rst=None)
         + _AXIL_PORTS
-        + outputs(core_rst=None)
-        + inputs(
-            frame_begin=None, frame_end=None, frame_short=None, frame_long=None, sink_stalled=None, source_idle=None
-        )
+        + outputs(core_rst=None, more_frames=PACKET_BITS, several=None, packet_restart=None)
+        + inputs(packet_begin=None, frame_begin=None, frame_end=None, frame_short=None, frame_long=None)
+        + inputs(sink_stalled=None, source_idle=None)
     )
     instances.append(
         Instance(

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from myhdl import always, always_comb, block
+from myhdl import always, always_comb, block, concat
 
 from lognet_fpga.hw.control import in_stretches
-from lognet_fpga.hw.delay import delay_line, delay_loads
+from lognet_fpga.hw.counting import table_counter, wrapping_counter
+from lognet_fpga.hw.delay import delay_loads, registered_delay
+from lognet_fpga.hw.memory import memory_of_words
 from lognet_fpga.hw.wiring import bits, counter, flag, join, vector
+from lognet_fpga.plan.timing import pool_levels
 
 
 @dataclass(frozen=True)
@@ -62,174 +65,163 @@ def pool(clk, rst, in_valid, in_data, out_valid, out_data, *, shape):
     """The largest activation, or the mean, of each window and channel.
 
     Ports: in_valid, in_data and out_valid, out_data: beats, in raster order, lowest channels first.
-    Latency: POOL_LATENCY.  Throughput: one beat a cycle.  Back-pressure: none, the FIFO behind has room.
+    Latency: pool_latency.  Throughput: one beat a cycle.  Back-pressure: none, the FIFO behind has room.
     """
     s = shape
     lanes = s.channels_per_beat
     width, row_width, window_width = len(in_data), lanes * s.row_bits, lanes * s.window_bits
-    row_flags, col_flags = s.row_flags, s.col_flags
-    last_row, last_col, last_beat = s.in_rows - 1, s.in_cols - 1, s.beats - 1
+    # Where the beat comes from, and whether a window ends in its row or column.
     row, col, beat = counter(s.in_rows), counter(s.in_cols), counter(s.beats)
-    row_ends, col_ends = flag(), flag()
+    next_col, next_row, ends_beats, ends_cols, ends_rows = (flag() for _ in range(5))
+    row_flag, col_flag, result_soon = vector(1), vector(1), flag()
+    position = [
+        wrapping_counter(clk, rst, in_valid, beat, ends_beats, count=s.beats),
+        table_counter(clk, rst, next_col, col, ends_cols, col_flag, table=s.col_flags),
+        table_counter(clk, rst, next_row, row, ends_rows, row_flag, table=s.row_flags),
+    ]
+    for part, name in zip(position, ("beat", "col", "row")):
+        part.name = name
 
     @always_comb
-    def row_table():
-        row_ends.next = row_flags[int(row)]
-
-    @always_comb
-    def col_table():
-        col_ends.next = col_flags[int(col)]
-
-    @always(clk.posedge)
-    def position():
-        if rst:
-            row.next = 0
-            col.next = 0
-            beat.next = 0
-        elif in_valid:
-            if beat != last_beat:
-                beat.next = beat + 1
-            else:
-                beat.next = 0
-                if col != last_col:
-                    col.next = col + 1
-                else:
-                    col.next = 0
-                    if row != last_row:
-                        row.next = row + 1
-                    else:
-                        row.next = 0
+    def steps():
+        next_col.next = in_valid and ends_beats
+        next_row.next = in_valid and ends_beats and ends_cols
+        result_soon.next = in_valid and col_flag[0]
 
     # One cycle late: the beat, and whether it ends a row of a window, or a whole window.
-    newest, ends_row, ends_window = vector(width), flag(), flag()
+    newest, ends_window = vector(width), flag()
 
     @always(clk.posedge)
     def arrive():
         newest.next = in_data
-        ends_row.next = in_valid and col_ends and not rst
-        ends_window.next = in_valid and col_ends and row_ends and not rst
+        if rst:
+            ends_window.next = False
+        else:
+            ends_window.next = result_soon and row_flag[0]
 
     # Along the row: this and the kernel's width - 1 positions before.
-    earlier, blocks = newest, []
-    across = newest
+    across, blocks = [newest], []
     for back in range(1, s.kernel[1]):
-        older, joined = vector(width), vector(row_width)
-        shift, loads = partial(delay_line, cycles=s.beats), delay_loads(s.beats)
-        wait = in_stretches(clk, [in_valid], [bits(earlier)], older, register=shift, loads_each=loads)
+        older = vector(width)
+        # The last of these cycles is a register with an enable of its own: a shift register answers late.
+        shift, loads = partial(registered_delay, cycles=s.beats), delay_loads(s.beats)
+        wait = in_stretches(clk, [in_valid, in_valid], [bits(across[-1])], older, register=shift, loads_each=loads)
         wait.name = f"back{back}"
-        choose = combine(across, older, joined, lanes=lanes, other_bits=s.bits, average=s.average)
-        choose.name = f"across{back}"
-        blocks += [wait, choose]
-        earlier, across = older, joined
+        blocks.append(wait)
+        across.append(older)
+    row_result = vector(row_width)
+    along = joined_beats(clk, across, row_result, lanes=lanes, average=s.average)
+    along.name = "along"
 
-    # One cycle later: the row's result, with those of the rows above out of the memory.
-    row_result, row_valid, row_complete = vector(row_width), flag(), flag()
-    column_count = sum(col_flags)
-    length = max(2, column_count * s.beats)
-    address, address_late = counter(length), counter(length)
-    wraps_at = column_count * s.beats - 1
+    # Strobes beside it: bit k of rows k + 1 cycles behind the beat, bit k of windows one more; rows has one to spare.
+    row_cycles = pool_levels(s.kernel[1])
+    delay_cycles = row_cycles + pool_levels(s.kernel[0]) + int(s.average)
+    rows_late, windows_late = vector(row_cycles + 1), vector(delay_cycles)
+    rows_end, windows_end = row_cycles, delay_cycles - 1
 
     @always(clk.posedge)
-    def register():
-        row_result.next = across
-        address_late.next = address
+    def travel():
         if rst:
-            row_valid.next = False
-            row_complete.next = False
-            address.next = 0
+            rows_late.next = 0
+            windows_late.next = 0
+            out_valid.next = False
         else:
-            row_valid.next = ends_row
-            row_complete.next = ends_window
-            if ends_row:
-                if address == wraps_at:
-                    address.next = 0
-                else:
-                    address.next = address + 1
+            rows_late.next = concat(rows_late[rows_end:], result_soon)
+            windows_late.next = concat(windows_late[windows_end:], ends_window)
+            out_valid.next = windows_late[windows_end]
 
-    if s.kernel[0] == 1:
-        down = row_result
-    else:
-        above = vector((s.kernel[0] - 1) * row_width)
-        written = join((bits(row_result) + bits(above))[: len(above)])
-        store = row_store(clk, address, row_valid, address_late, written, above, length=length)
+    # Across rows: with the results of the rows above out of the memory.
+    down = [row_result]
+    if s.kernel[0] > 1:
+        above, places = vector((s.kernel[0] - 1) * row_width), sum(s.col_flags) * s.beats
+        written = (bits(row_result) + bits(above))[: len(above)]
+        # Row results by place: asked for two cycles before the new one is there to replace the oldest.
+        place, place_late, ends_places, ask = counter(places), counter(places), flag(), flag()
+        walk = wrapping_counter(clk, rst, ask, place, ends_places, count=places)
+        walk.name = "place"
+        asked = rows_late(row_cycles - 2) if row_cycles > 1 else result_soon
+        write_soon = rows_late(row_cycles - 1)
+
+        @always_comb
+        def asking():
+            ask.next = asked
+
+        @always(clk.posedge)
+        def follow():
+            place_late.next = place
+
+        store = memory_of_words(clk, write_soon, place_late, written, place, above, depth=max(2, places))
         store.name = "rows"
-        blocks.append(store)
-        down = row_result
-        for back in range(1, s.kernel[0]):
-            joined = vector(window_width)
-            choose = combine(
-                down,
-                above,
-                joined,
-                lanes=lanes,
-                other_bits=s.row_bits,
-                average=s.average,
-                other_low=(back - 1) * row_width,
-            )
-            choose.name = f"down{back}"
-            blocks.append(choose)
-            down = joined
+        blocks += [walk, asking, follow, store]
+        down += [above((back + 1) * row_width, back * row_width) for back in range(s.kernel[0] - 1)]
+    window = vector(window_width)
+    across_rows = joined_beats(clk, down, window, lanes=lanes, average=s.average)
+    across_rows.name = "across"
+    blocks.append(across_rows)
+    window_result = window
     if s.average:
-        mean = vector(width)
-        rounding = round_lanes(down, mean, lanes=lanes, shift=s.mean_shift)
+        mean, window_result = vector(width), vector(width)
+        rounding = round_lanes(window, mean, lanes=lanes, shift=s.mean_shift)
         rounding.name = "mean"
-        blocks.append(rounding)
-        down = mean
 
-    window_result, valid = vector(width), flag()
+        @always(clk.posedge)
+        def rounded():
+            window_result.next = mean
 
-    @always(clk.posedge)
-    def result():
-        window_result.next = down
-        if rst:
-            valid.next = False
-        else:
-            valid.next = row_complete
+        blocks += [rounding, rounded]
 
     @always(clk.posedge)
     def offer():
         out_data.next = window_result
-        if rst:
-            out_valid.next = False
-        else:
-            out_valid.next = valid
 
-    return row_table, col_table, position, arrive, blocks, register, result, offer
+    return position, steps, arrive, along, travel, blocks, offer
 
 
 @block
-def row_store(clk, address, write, address_late, written, above, *, length):
-    """Row results by column: read a cycle before they are needed, replaced in the cycle they are."""
-    memory = [vector(len(above)) for _ in range(length)]
+def joined_beats(clk, beats, result, *, lanes, average):
+    """Lane by lane the largest of several beats, or their sum: a tree, a register behind each of pool_levels levels."""
+    level, parts, depth = list(beats), [], 0
+    while len(level) > 1 or depth == 0:
+        following = []
+        for index in range(0, len(level), 2):
+            pair = level[index : index + 2]
+            grown = len(level[index]) + (lanes if average and len(pair) == 2 else 0)
+            total = result if len(level) <= 2 else vector(grown)
+            node = (
+                combine(clk, *pair, total, lanes=lanes, average=average) if len(pair) == 2 else hold(clk, *pair, total)
+            )
+            node.name = f"level{depth}_{index // 2}"
+            parts.append(node)
+            following.append(total)
+        level, depth = following, depth + 1
+    return parts
 
+
+@block
+def hold(clk, one, late):
     @always(clk.posedge)
-    def access():
-        if write:
-            memory[address_late].next = written
-        above.next = memory[address]
+    def register():
+        late.next = one
 
-    return access
+    return register
 
 
 @block
-def combine(one, other, joined, *, lanes, other_bits, average, other_low=0):
-    """Lane by lane the larger of two beats, or their sum; the second lies in `other` from bit other_low on."""
-    one_bits, joined_bits = len(one) // lanes, len(joined) // lanes
-    results = [vector(joined_bits) for _ in range(lanes)]
-    parts = []
+def combine(clk, one, other, joined, *, lanes, average):
+    """Lane by lane the larger of two beats, or their sum, a cycle later."""
+    results, parts = [vector(len(joined) // lanes) for _ in range(lanes)], []
     for lane, result in enumerate(results):
-        low, other_at = lane * one_bits, other_low + lane * other_bits
-        operands = one(low + one_bits, low), other(other_at + other_bits, other_at), result
-        part = lane_sum(*operands) if average else larger_lane(*operands)
+        operands = [beat((lane + 1) * len(beat) // lanes, lane * len(beat) // lanes) for beat in (one, other)]
+        part = lane_sum(*operands, result) if average else larger_lane(*operands, result)
         part.name = f"lane{lane}"
         parts.append(part)
     wires = join([bit for result in results for bit in bits(result)])
 
-    @always_comb
-    def gather():
+    @always(clk.posedge)
+    def register():
         joined.next = wires
 
-    return parts, gather
+    return parts, register
 
 
 @block

@@ -9,6 +9,8 @@ Byte addresses (all 32 bits, little-endian):
     0x10 R  frames begun        0x14 R  frames finished
     0x18 R  clock cycles        0x1C R  cycles in which the sink stalled the overlay
     0x20 R  cycles in which the overlay waited for the source
+    0x24 RW frames of a packet beyond the first, 16 bits; 0 after rst
+    0x28 R  cycle in which the last packet began        0x2C R  cycle in which the last frame finished
     0x40..0x5C R  SHA-256 of the model part, first four bytes at 0x40
 """
 
@@ -46,6 +48,10 @@ def axil_registers(
     s_axil_rvalid,
     s_axil_rready,
     core_rst,
+    more_frames,
+    several,
+    packet_restart,
+    packet_begin,
     frame_begin,
     frame_end,
     frame_short,
@@ -59,6 +65,7 @@ def axil_registers(
     """AXI4-Lite slave; one access at a time; byte strobes of the lowest byte count, the others are ignored.
 
     core_rst: reset of the stream part, held for reset_cycles so that nothing is left in its pipelines.
+    more_frames, several, packet_restart: the register at 0x24, whether it is not 0, and that it was written.
     """
     words = tuple(model_words)
     frames_begun, frames_finished, cycles, stalls, idles = (Signal(modbv(0)[32:]) for _ in range(5))
@@ -66,6 +73,9 @@ def axil_registers(
     clear = vector(2)
     write_waits, read_waits = flag(), flag()
     reset_left = counter(reset_cycles + 1)
+    packet_begun, packet_finished = vector(32), vector(32)
+    per_packet = vector(len(more_frames))
+    writes_packet, written = flag(), flag()
     model_word = vector(32)
     model_half = vector(16)
     low_half = vector(16)
@@ -96,6 +106,8 @@ def axil_registers(
         s_axil_bresp.next = 0
         s_axil_rresp.next = 0
         resetting.next = reset_left != 0
+        writes_packet.next = write_now and s_axil_wstrb[0] and s_axil_awaddr[12:2] == 9
+        more_frames.next = per_packet
 
     @always_comb
     def model():
@@ -135,6 +147,25 @@ def axil_registers(
         else:
             was_short.next = frame_short or (was_short and not clear[0])
             was_long.next = frame_long or (was_long and not clear[1])
+
+    @always(clk.posedge)
+    def packets():
+        """packet_restart waits until several has followed."""
+        written.next = writes_packet
+        packet_restart.next = written
+        several.next = per_packet != 0
+        if rst:
+            per_packet.next = 0
+        elif writes_packet:
+            per_packet.next = s_axil_wdata[16:]
+        if rst or resetting:
+            packet_begun.next = 0
+            packet_finished.next = 0
+        else:
+            if packet_begin:
+                packet_begun.next = cycles
+            if frame_end:
+                packet_finished.next = cycles
 
     @always(clk.posedge)
     def count():
@@ -184,10 +215,16 @@ def axil_registers(
                     s_axil_rdata.next = stalls
                 elif s_axil_araddr[6:2] == 8:
                     s_axil_rdata.next = idles
+                elif s_axil_araddr[6:2] == 9:
+                    s_axil_rdata.next = per_packet
+                elif s_axil_araddr[6:2] == 10:
+                    s_axil_rdata.next = packet_begun
+                elif s_axil_araddr[6:2] == 11:
+                    s_axil_rdata.next = packet_finished
             elif s_axil_araddr[12:5] == 2:
                 s_axil_rdata.next = model_word
 
-    return high_table, low_table, handshake, ports, model, write, acknowledge, status, count, read
+    return high_table, low_table, handshake, ports, model, write, acknowledge, status, packets, count, read
 
 
 @block

@@ -8,6 +8,7 @@ from functools import partial
 from myhdl import always, always_comb, block, concat
 
 from lognet_fpga.hw.control import control_leaf, in_stretches, leaf_groups
+from lognet_fpga.hw.counting import wrapping_counter
 from lognet_fpga.hw.wiring import Part, bits, counter, flag, join, vector
 
 
@@ -69,11 +70,11 @@ def requantize(clk, rst, acc, acc_soon, acc_blank, out_valid, out_data, *, shape
     """
     s = shape
     last_digit, (top_leg, top_digit, top_bit) = s.leg_cycles - 1, s.lowest_excess
-    digit, running, blank = counter(s.leg_cycles), flag(), flag()
-    count = digit_counter(clk, rst, acc_soon, acc_blank, digit, running, blank, last_digit=last_digit)
-    count.name = "count"
+    digit, running, blank = counter(s.leg_cycles + 1), flag(), flag()
+    phases = digit_phases(clk, rst, acc_soon, acc_blank, digit, running, blank, last_digit=last_digit)
+    phases.name = "phases"
 
-    # soon[digits]: what is on acc in the next cycle is one of these digits.
+    # soon[digits]: what is on acc is one of these digits, and its register holds that in the next cycle.
     keeps = {wire: kept for wire in s.wires if (kept := s.kept_digits(*wire))}
     top, above = range(top_digit, top_digit + 1), range(top_digit + 1, s.leg_cycles)
     first, last = range(1), range(last_digit, s.leg_cycles)
@@ -84,7 +85,8 @@ def requantize(clk, rst, acc, acc_soon, acc_blank, out_valid, out_data, *, shape
 
     for digits in dict.fromkeys([*keeps.values(), top, above, first, last]):
         soon[digits], make = flag(), partial(digits_soon, first=digits.start, after=digits.stop)
-        add(make, f"soon{digits.start}_{digits.stop}", digit=digit, running=running, soon=soon[digits])
+        name, at = f"soon{digits.start}_{digits.stop}", {"digit": digit, "running": running}
+        add(make, name, clk=clk, rst=rst, acc_soon=acc_soon, **at, soon=soon[digits])
 
     kept, over, negative = {}, [], []  # kept: by (channel, bit of the result)
     for number, run in enumerate(leaf_groups(s.channels, s.out_bits)):
@@ -143,49 +145,55 @@ def requantize(clk, rst, acc, acc_soon, acc_blank, out_valid, out_data, *, shape
     registers = in_stretches(clk, controls, [raw, high, low, following], results, register=make)
     registers.name = "results"
 
-    remaining, capture, valid, newest = counter(s.beats), flag(), flag(), results(width, 0)
-    more_beats = s.beats - 1
+    place, capture, valid, ends, newest = counter(s.beats), flag(), flag(), flag(), results(width, 0)
+    restart = flag()
+
+    @always_comb
+    def begin():
+        restart.next = rst or capture
+
+    count = wrapping_counter(clk, restart, valid, place, ends, count=s.beats)
+    count.name = "beat"
 
     @always(clk.posedge)
     def send():
         capture.next = load
         if rst:
-            remaining.next = 0
             valid.next = False
         elif capture:
-            remaining.next = more_beats
             valid.next = True
-        else:
-            valid.next = remaining != 0
-            if remaining != 0:
-                remaining.next = remaining - 1
+        elif ends:
+            valid.next = False
 
     @always_comb
     def offer():
         out_valid.next = valid
         out_data.next = newest
 
-    return count, instances, finish, registers, send, offer
+    return phases, instances, finish, registers, begin, count, send, offer
 
 
 @block
-def digit_counter(clk, rst, acc_soon, acc_blank, digit, running, blank, *, last_digit):
-    """Which digits are on acc, whether any, and whether their result is zero."""
+def digit_phases(clk, rst, acc_soon, acc_blank, digit, running, blank, *, last_digit):
+    """digit: which digits are on acc in the next cycle, if running and if it is not a slot's first cycle; blank: the
+    result of those on acc now is zero."""
 
     @always(clk.posedge)
     def count():
         if acc_soon:
-            digit.next = 0
+            digit.next = 1
             blank.next = acc_blank
-        elif digit != last_digit:
+        elif digit <= last_digit:
             digit.next = digit + 1
+
+    starts = last_digit > 0
 
     @always(clk.posedge)
     def run():
         if rst:
             running.next = False
         elif acc_soon:
-            running.next = True
+            running.next = starts
         elif digit == last_digit:
             running.next = False
 
@@ -193,10 +201,18 @@ def digit_counter(clk, rst, acc_soon, acc_blank, digit, running, blank, *, last_
 
 
 @block
-def digits_soon(digit, running, soon, *, first, after):
-    @always_comb
+def digits_soon(clk, rst, acc_soon, digit, running, soon, *, first, after):
+    """soon: what is on acc is one of the digits first..after - 1; out of a register."""
+    begins = first == 0
+
+    @always(clk.posedge)
     def decode():
-        soon.next = running and (digit >= first) and (digit < after)
+        if rst:
+            soon.next = False
+        elif acc_soon:
+            soon.next = begins
+        else:
+            soon.next = running and (digit >= first) and (digit < after)
 
     return decode
 

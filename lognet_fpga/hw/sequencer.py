@@ -2,128 +2,163 @@
 
 from __future__ import annotations
 
-from myhdl import always, always_comb, block
+from myhdl import Signal, always, always_comb, block, intbv
 
-from lognet_fpga.hw.wiring import counter, flag
+from lognet_fpga.hw.counting import table_counter, wrapping_counter
+from lognet_fpga.hw.wiring import counter, flag, vector
+from lognet_fpga.plan.slots import SlotRaster
+
+_COMPUTES, _PADS, _REAL = 1, 2, 4  # what a row's or a column's entry says of its slots
 
 
 @block
 def sequencer(
-    clk, rst, full, room, take, load, use_pad, start, compute, blank, shifting, *, raster, ii_cycles, in_digits
+    clk, rst, full, more, room, take, load, pad, start, compute, blank, shifting, *, raster, ii_cycles, in_digits
 ):
     """Starts slots in raster order; see `plan.slots` for the order and the two kinds of slots.
 
-    load, take and use_pad belong to the cycle in which a slot is let go; the others follow a cycle later.
+    A slot is let go a cycle behind the decision, which needs the input in `full` and room for a computing slot's
+    result.  more: if a position is taken now, there will be another in the next cycle; only looked at where slots may
+    last one cycle.  take: a slot with data is let go in this cycle; load: any; pad: one of padding.  All these come out
+    of registers; start, compute, blank, shifting follow a cycle later.
     """
-    row_flags, col_flags = raster.row_flags, raster.col_flags
-    rows, cols, last_row, last_col = raster.rows, raster.cols, len(row_flags) - 1, len(col_flags) - 1
+    rows, cols = row_entries(raster), col_entries(raster)
     first_row, first_col = raster.first
     next_row, next_col = raster.following(first_row, first_col)
     # The first slot after reset, and whether the second belongs to a frame already.
-    first_padded = first_row >= rows or first_col >= cols
+    first_pads = first_row >= raster.rows or first_col >= raster.cols
     first_primed = raster.first == (0, 0)
-    first_computes = bool(first_primed and row_flags[first_row] and col_flags[first_col])
+    first_computes = bool(first_primed and raster.row_flags[first_row] and raster.col_flags[first_col])
     next_primed = first_primed or (next_row, next_col) == (0, 0)
-    short_compute, short_shift = ii_cycles == 1, in_digits == 1
 
     # row, col: the slot after the one whose turn it is; what is to be known about that one is in registers.
-    row, col, wait, digit = counter(len(row_flags)), counter(len(col_flags)), counter(ii_cycles), counter(in_digits)
-    row_ends, col_ends, primed, computes, padded, idle, go, real, real_soon = (flag() for _ in range(9))
+    row, col, row_entry, col_entry = counter(len(rows)), counter(len(cols)), vector(3), vector(3)
+    next_line, row_ends, col_ends, primed, computes, pads, real = (flag() for _ in range(7))
+    places = [
+        table_counter(clk, rst, next_line, row, row_ends, row_entry, table=rows, start=next_row),
+        table_counter(clk, rst, load, col, col_ends, col_entry, table=cols, start=next_col),
+    ]
+    for part, name in zip(places, ("row", "col")):
+        part.name = name
+    computes_after, pads_after, go, data, empty = (flag() for _ in range(5))
 
     @always_comb
-    def row_table():
-        row_ends.next = row_flags[int(row)]
-
-    @always_comb
-    def col_table():
-        col_ends.next = col_flags[int(col)]
-
-    @always_comb
-    def permit():
-        go.next = idle and (padded or full) and (room or not computes)
-
-    @always_comb
-    def outputs():
-        take.next = go and not padded
-        load.next = go
-        use_pad.next = padded
+    def kinds():
+        next_line.next = load and col_ends
+        computes_after.next = row_entry[0] and col_entry[0] and primed
+        pads_after.next = row_entry[1] or col_entry[1]
 
     @always(clk.posedge)
-    def position():
+    def advance():
         if rst:
-            row.next = next_row
-            col.next = next_col
             primed.next = next_primed
             computes.next = first_computes
-            padded.next = first_padded
+            pads.next = first_pads
             real.next = True
-        elif go:
-            computes.next = row_ends and col_ends and primed
-            padded.next = (row >= rows) or (col >= cols)
-            real.next = real_soon
-            if col == last_col:
-                col.next = 0
-                if row == last_row:
-                    row.next = 0
-                    primed.next = True
-                else:
-                    row.next = row + 1
+        elif load:
+            computes.next = computes_after
+            pads.next = pads_after
+            real.next = row_entry[2] and col_entry[2]
+            if col_ends and row_ends:
+                primed.next = True
+
+    free = flag()
+    until_free = slot_timer(clk, rst, load, computes, free, ii_cycles=ii_cycles, in_digits=in_digits)
+    until_free.name = "timer"
+    quick, quick_computing = in_digits == 1, ii_cycles == 1
+
+    if quick:
+
+        @always_comb
+        def decide():
+            """A slot of one cycle may be followed at once, by the one after it."""
+            if load:
+                go.next = (quick_computing or not computes) and (room or not computes_after)
+                data.next = not pads_after and ((full and pads) or more)
+                empty.next = pads_after
             else:
-                col.next = col + 1
-
-    @always(clk.posedge)
-    def timing():
-        if rst:
-            wait.next = 0
-            idle.next = True
-            start.next = False
-            compute.next = False
-            blank.next = False
-            shifting.next = False
-            digit.next = 0
-        else:
-            start.next = go
-            compute.next = go and computes
-            blank.next = not real
-            if go:
-                if computes:
-                    wait.next = ii_cycles - 1
-                    idle.next = short_compute
-                else:
-                    wait.next = in_digits - 1
-                    idle.next = short_shift
-                shifting.next = True
-                digit.next = 0
-            else:
-                if wait != 0:
-                    wait.next = wait - 1
-                idle.next = wait <= 1
-                if digit == in_digits - 1:
-                    shifting.next = False
-                else:
-                    digit.next = digit + 1
-
-    if raster.blanks:
-        real_rows, real_cols = raster.real_rows, raster.real_cols
-        real_row, real_col = flag(), flag()
-
-        @always_comb
-        def real_row_table():
-            real_row.next = real_rows[int(row)]
-
-        @always_comb
-        def real_col_table():
-            real_col.next = real_cols[int(col)]
-
-        @always_comb
-        def both():
-            real_soon.next = real_row and real_col
-
-        reality = (real_row_table, real_col_table, both)
+                go.next = free and (room or not computes)
+                data.next = full and not pads
+                empty.next = pads
     else:
 
         @always_comb
-        def reality():
-            real_soon.next = primed or not primed  # always
+        def decide():
+            go.next = free and not load and (room or not computes)
+            data.next = full and not pads
+            empty.next = pads
 
-    return reality, row_table, col_table, permit, outputs, position, timing
+    @always(clk.posedge)
+    def let_go():
+        if rst:
+            take.next = False
+            pad.next = False
+            load.next = False
+        else:
+            take.next = go and data
+            pad.next = go and empty
+            load.next = go and (data or empty)
+
+    # A slot's digits, and its strobes a cycle later.
+    moves, digit, last_digit = flag(), counter(in_digits), flag()
+    counting = wrapping_counter(clk, rst, moves, digit, last_digit, count=in_digits)
+    counting.name = "digit"
+
+    @always_comb
+    def move():
+        moves.next = load or (digit != 0)
+
+    @always(clk.posedge)
+    def strobes():
+        if rst:
+            start.next = False
+            compute.next = False
+            shifting.next = False
+        else:
+            start.next = load
+            compute.next = load and computes
+            shifting.next = moves
+        blank.next = not real
+
+    return places, kinds, advance, until_free, decide, let_go, counting, move, strobes
+
+
+def row_entries(raster: SlotRaster) -> tuple[int, ...]:
+    return _entries(raster.row_flags, raster.rows, raster.real_rows)
+
+
+def col_entries(raster: SlotRaster) -> tuple[int, ...]:
+    return _entries(raster.col_flags, raster.cols, raster.real_cols)
+
+
+def _entries(flags: tuple[int, ...], data: int, real: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(
+        _COMPUTES * bool(flag) + _PADS * (place >= data) + _REAL * bool(shown)
+        for place, (flag, shown) in enumerate(zip(flags, real))
+    )
+
+
+@block
+def slot_timer(clk, rst, load, computes, free, *, ii_cycles, in_digits):
+    """free: in the next cycle a slot of more than one cycle is over, of either kind."""
+    longest = max(ii_cycles, in_digits)
+    left = Signal(intbv(-1, min=-1, max=max(2, longest)))
+    computing, shifting = max(-1, ii_cycles - 3), max(-1, in_digits - 3)
+
+    @always(clk.posedge)
+    def fall():
+        if rst:
+            left.next = -1
+        elif load:
+            if computes:
+                left.next = computing
+            else:
+                left.next = shifting
+        elif left >= 0:
+            left.next = left - 1
+
+    @always_comb
+    def judge():
+        free.next = left < 0
+
+    return fall, judge

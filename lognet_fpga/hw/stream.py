@@ -1,92 +1,10 @@
-"""Stream blocks: the FIFO between layers and the AXI4-Stream edges."""
+"""The AXI4-Stream edges of the overlay."""
 
 from __future__ import annotations
 
 from myhdl import always, always_comb, block
 
 from lognet_fpga.hw.wiring import counter, flag, vector
-
-
-@block
-def fifo(clk, rst, in_valid, in_data, out_valid, out_data, out_ready, room, *, depth, reserve):
-    """First-in first-out memory of `depth` beats (a power of two), without back-pressure at its entry.
-
-    Ports: in_valid, in_data: pushes, never refused; out_*: a stream; room: at least `reserve` places are free
-    (of what the FIFO held a cycle ago).  Whoever pushes must look at room early enough: reserve covers all that
-    can still be on its way.
-    Latency: FIFO_LATENCY.  Throughput: one beat a cycle.
-    """
-    memory = [vector(len(in_data)) for _ in range(depth)]
-    place = (depth - 1).bit_length()
-    write, read, after, address = vector(place), vector(place), vector(place), vector(place)
-    held, level = counter(depth + 1), counter(depth + 1)
-    arrived, valid, single, pop = flag(), flag(), flag(), flag()
-    threshold = depth - reserve
-
-    @always_comb
-    def popping():
-        pop.next = valid and out_ready
-        out_valid.next = valid
-
-    @always_comb
-    def lookahead():
-        """The read address of the next cycle; after is read + 1, ready made."""
-        if valid and out_ready:
-            address.next = after
-        else:
-            address.next = read
-
-    @always(clk.posedge)
-    def pointers():
-        if rst:
-            write.next = 0
-            read.next = 0
-            after.next = 1
-        else:
-            read.next = address
-            if pop:
-                after.next = (after + 1) % depth
-            if in_valid:
-                write.next = (write + 1) % depth
-
-    @always(clk.posedge)
-    def contents():
-        """held: beats that can be read, those pushed in the cycle before not yet; single: it is one."""
-        if rst:
-            arrived.next = False
-            held.next = 0
-            valid.next = False
-            single.next = False
-        else:
-            arrived.next = in_valid
-            if arrived and not pop:
-                held.next = held + 1
-                valid.next = True
-                single.next = not valid
-            elif pop and not arrived:
-                held.next = held - 1
-                valid.next = not single
-                single.next = held == 2
-
-    @always(clk.posedge)
-    def free():
-        if rst:
-            level.next = 0
-            room.next = False
-        else:
-            room.next = level <= threshold
-            if in_valid and not pop:
-                level.next = level + 1
-            elif pop and not in_valid:
-                level.next = level - 1
-
-    @always(clk.posedge)
-    def access():
-        if in_valid:
-            memory[write].next = in_data
-        out_data.next = memory[address]
-
-    return popping, lookahead, pointers, contents, free, access
 
 
 @block

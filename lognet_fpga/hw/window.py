@@ -7,11 +7,13 @@ from functools import partial
 
 from myhdl import always, always_comb, block
 
-from lognet_fpga.hw.collector import collector, early_collector
-from lognet_fpga.hw.control import control_leaf, in_stretches
+from lognet_fpga.hw.collector import collector, quick_collector
+from lognet_fpga.hw.control import in_stretches
+from lognet_fpga.hw.counting import wrapping_counter
 from lognet_fpga.hw.delay import delay_line, delay_loads
+from lognet_fpga.hw.memory import memory_of_words
 from lognet_fpga.hw.sequencer import sequencer
-from lognet_fpga.hw.wiring import bits, counter, flag, join, vector
+from lognet_fpga.hw.wiring import bits, counter, flag, vector
 from lognet_fpga.plan.slots import SlotRaster
 
 
@@ -50,12 +52,9 @@ class WindowShape:
         ]
 
     @property
-    def late(self) -> bool:
-        """Whether a slot's word is loaded a cycle after the slot was let go, by way of leaves.
-
-        Not where slots may follow each other in every cycle, with a word each.
-        """
-        return self.in_digits > 1
+    def quick(self) -> bool:
+        """Whether positions may be taken one a cycle."""
+        return self.in_digits == 1 and self.beats == 1
 
     @property
     def taps(self) -> int:
@@ -75,18 +74,27 @@ def window(clk, rst, in_data, in_valid, in_ready, room, taps, start, compute, bl
     """
     s = shape
     word, full, take = vector(s.beats * s.channels_per_beat * s.in_bits), flag(), flag()
-    load, use_pad, shifting = (flag() for _ in range(3))
-    gather = early_collector if s.late else collector
-    collect = gather(clk, rst, in_data, in_valid, in_ready, take, word, full, beats=s.beats)
+    more, load, pad, pad_late, shifting, low = (flag() for _ in range(6))
+
+    @always_comb
+    def constant():
+        low.next = rst and not rst
+
+    if s.quick:
+        collect = quick_collector(clk, rst, in_data, in_valid, in_ready, take, word, full, more)
+    else:
+        more = low
+        collect = collector(clk, rst, in_data, in_valid, in_ready, take, word, full, beats=s.beats)
     collect.name = "collect"
     sequence = sequencer(
         clk,
         rst,
         full,
+        more,
         room,
         take,
         load,
-        use_pad,
+        pad,
         start,
         compute,
         blank,
@@ -96,23 +104,6 @@ def window(clk, rst, in_data, in_valid, in_ready, room, taps, start, compute, bl
         in_digits=s.in_digits,
     )
     sequence.name = "sequence"
-    pad, pad_late, low = flag(), flag(), flag()
-
-    @always_comb
-    def decide():
-        pad.next = load and use_pad
-        low.next = rst and not rst  # a constant that is a signal
-
-    if s.late:
-
-        @always(clk.posedge)
-        def follow():
-            pad_late.next = pad
-    else:
-
-        @always_comb
-        def follow():
-            pad_late.next = pad
 
     # Parallel to serial: one register a digit, each loaded from the word or fed from the next higher digit.
     digits = [vector(s.lanes) for _ in range(s.in_digits)]
@@ -124,37 +115,26 @@ def window(clk, rst, in_data, in_valid, in_ready, room, taps, start, compute, bl
         following = bits(digits[index + 1]) if index + 1 < s.in_digits else [low] * s.lanes
         wires = [loaded, padding, following] if any(s.pad_value) else [loaded, following]
         make = padded_digit if any(s.pad_value) else digit_register
-        if s.late:
-            register = in_stretches(clk, [load, pad], wires, digit, register=make)
-        else:
-            register = make(clk, load, pad, *(join(some) for some in wires), digit)
+        register = in_stretches(clk, [load, pad], wires, digit, register=make)
         register.name = f"digit{index}"
         serialize.append(register)
 
-    # The newest row waits for the memory's two cycles; a late load is one of them.
+    # The newest row waits for the memory's two cycles; the leaves of its load are one of them.
     enable_early, newest = flag(), digits[0]
     row0 = vector(s.lanes)
-    if s.late:
 
-        @always(clk.posedge)
-        def align():
-            row0.next = newest
-            enable_early.next = shifting
-    else:
-        row0_early = vector(s.lanes)
-
-        @always(clk.posedge)
-        def align():
-            row0_early.next = newest
-            row0.next = row0_early
-            enable_early.next = shifting
+    @always(clk.posedge)
+    def align():
+        pad_late.next = pad
+        row0.next = newest
+        enable_early.next = shifting
 
     rows, memory = [bits(row0)], []
     if s.kernel[0] > 1:
         older = vector((s.kernel[0] - 1) * s.lanes)
         length = len(s.raster.col_flags) * s.in_digits
-        written = join((bits(row0) + bits(older))[: len(older)])
-        lines = line_memory(clk, shifting, enable_early, written, older, length=length)
+        written = (bits(row0) + bits(older))[: len(older)]
+        lines = line_memory(clk, rst, shifting, enable_early, written, older, length=length)
         lines.name = "lines"
         memory.append(lines)
         rows += [bits(older)[i * s.lanes : (i + 1) * s.lanes] for i in range(s.kernel[0] - 1)]
@@ -184,7 +164,7 @@ def window(clk, rst, in_data, in_valid, in_ready, room, taps, start, compute, bl
     ]
     registers = in_stretches(clk, [enable_early], [wires], taps, register=tap_register)
     registers.name = "taps"
-    return collect, sequence, decide, follow, serialize, align, memory, delays, registers
+    return collect, sequence, constant, serialize, align, memory, delays, registers
 
 
 @block
@@ -234,32 +214,19 @@ def padded_digit(clk, load, pad, loaded, padding, following, digit):
 
 
 @block
-def line_memory(clk, shifting, write_soon, written, older, *, length):
-    """One row of digits, all lines side by side: reads what is one row old, writes two cycles later.
+def line_memory(clk, rst, shifting, write_soon, written, older, *, length):
+    """One row of digits, all lines side by side: asks for what is one row old, writes two cycles later.
 
     older follows shifting by two cycles; written comes a cycle behind write_soon, which is shifting one cycle late.
     """
-    memory = [vector(len(older)) for _ in range(length)]
-    address, address_late, address_write = counter(length), counter(length), counter(length)
-    read, write = vector(len(older)), flag()
-    leaf = control_leaf(clk, write_soon, write)
-    leaf.name = "write"
+    place, place_late, ends = counter(length), counter(length), flag()
+    walk = wrapping_counter(clk, rst, shifting, place, ends, count=length)
+    walk.name = "place"
+    memory = memory_of_words(clk, write_soon, place_late, written, place, older, depth=length)
+    memory.name = "lines"
 
     @always(clk.posedge)
-    def addresses():
-        address_late.next = address
-        address_write.next = address_late
-        if shifting:
-            if address == length - 1:
-                address.next = 0
-            else:
-                address.next = address + 1
+    def follow():
+        place_late.next = place
 
-    @always(clk.posedge)
-    def access():
-        if write:
-            memory[address_write].next = written
-        read.next = memory[address]
-        older.next = read
-
-    return leaf, addresses, access
+    return walk, memory, follow

@@ -30,23 +30,56 @@ class StreamFormat:
     def beats_per_frame(self) -> int:
         return self.beats_per_position * self.shape[1] * self.shape[2]
 
-    def pack(self, activations: np.ndarray) -> np.ndarray:
-        """(batch, channels, h, w) uint8 to beats, (batch, beats_per_frame, tdata_bits // 8) uint8, little-endian."""
+    @property
+    def bytes_per_frame(self) -> int:
+        """In memory, beat after beat."""
+        return self.beats_per_frame * self.tdata_bits // 8
+
+    def pack(self, activations: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """(batch, channels, h, w) uint8 to beats, (batch, beats_per_frame, tdata_bits // 8) uint8, little-endian.
+
+        out: an array of that shape to write to, in which the bits that no channel uses are zero already.
+        """
         batch, (channels, height, width) = len(activations), self.shape
-        lanes = self.beats_per_position * self.channels_per_beat
-        padded = np.zeros((batch, height, width, lanes), np.uint8)
-        padded[..., :channels] = activations.transpose(0, 2, 3, 1)
+        if out is None:
+            out = np.zeros((batch, self.beats_per_frame, self.tdata_bits // 8), np.uint8)
+        positions = activations.transpose(0, 2, 3, 1)
+        if self.bits == 8:
+            lanes = self._lanes(out)
+            if self.beats_per_position == 1:
+                lanes[:, :, :, 0, :channels] = positions
+                return out
+            whole, rest = divmod(channels, self.channels_per_beat)
+            split = whole * self.channels_per_beat
+            lanes[:, :, :, :whole] = positions[..., :split].reshape(batch, height, width, whole, -1)
+            if rest:
+                lanes[:, :, :, whole, :rest] = positions[..., split:]
+            return out
+        padded = np.zeros((batch, height, width, self.beats_per_position * self.channels_per_beat), np.uint8)
+        padded[..., :channels] = positions
         bits = np.unpackbits(padded[..., None], axis=-1, bitorder="little")[..., : self.bits]
-        beats = bits.reshape(batch, self.beats_per_frame, self.channels_per_beat * self.bits)
-        full = np.zeros((batch, self.beats_per_frame, self.tdata_bits), np.uint8)
-        full[..., : beats.shape[-1]] = beats
-        return np.packbits(full, axis=-1, bitorder="little")
+        beats = np.packbits(
+            bits.reshape(batch, self.beats_per_frame, self.channels_per_beat * self.bits), axis=-1, bitorder="little"
+        )
+        out[..., : beats.shape[-1]] = beats
+        return out
 
     def unpack(self, beats: np.ndarray) -> np.ndarray:
         """Inverse of pack: (batch, beats_per_frame, tdata_bits // 8) uint8 to (batch, channels, h, w) uint8."""
+        return np.ascontiguousarray(self.unpack_positions(beats).transpose(0, 3, 1, 2))
+
+    def unpack_positions(self, beats: np.ndarray) -> np.ndarray:
+        """As unpack, in the order of the stream: (batch, h, w, channels) uint8, a copy."""
         batch, (channels, height, width) = len(beats), self.shape
+        if self.bits == 8:
+            lanes = self._lanes(beats).reshape(batch, height, width, -1)
+            return lanes[..., :channels].copy()
         used = self.channels_per_beat * self.bits
         bits = np.unpackbits(np.ascontiguousarray(beats), axis=-1, bitorder="little")[..., :used]
-        lanes = bits.reshape(batch, height, width, self.beats_per_position * self.channels_per_beat, self.bits)
-        lanes = np.packbits(lanes, axis=-1, bitorder="little")
-        return np.ascontiguousarray(lanes[..., :channels, 0].transpose(0, 3, 1, 2))
+        values = bits.reshape(batch, height, width, self.beats_per_position * self.channels_per_beat, self.bits)
+        return np.packbits(values, axis=-1, bitorder="little")[..., :channels, 0].copy()
+
+    def _lanes(self, beats: np.ndarray) -> np.ndarray:
+        """Beats of 8-bit activations as (batch, h, w, beats_per_position, channels_per_beat), without the unused."""
+        batch, (_, height, width) = len(beats), self.shape
+        return beats.reshape(batch, height, width, self.beats_per_position, -1)[..., : self.channels_per_beat]

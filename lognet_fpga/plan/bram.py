@@ -18,6 +18,7 @@ from lognet_fpga.ir.quant import QuantLayer
 from lognet_fpga.numerics.log2 import WEIGHT_BITS
 from lognet_fpga.plan.slots import slot_raster
 
+_FREE_PLACES = 8  # of a position, with which four positions fill the 32 places that a LUT memory has at least
 LARGEST_SHIFT = 2 ** (WEIGHT_BITS - 1) - 2  # of an activation, by its weight
 
 
@@ -81,6 +82,12 @@ class BramShape:
         return tuple(
             (back - after - (self.words - 1)) % self.memory_words for back, after in zip(self.back_words, following)
         )
+
+
+def staged_positions(beat_channels: int, beats: int, simd: int) -> int:
+    """Positions in the memory where beats become words, the one being read among them: four where that is free."""
+    places = -(-beats // max(1, simd // beat_channels))
+    return 4 if places <= _FREE_PLACES else 2
 
 
 def bram_shape(layer: QuantLayer, pe: int, simd: int) -> BramShape:

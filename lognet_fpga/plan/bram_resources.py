@@ -1,4 +1,4 @@
-"""Estimates of LUTs, flip-flops and block RAM of a `bram` layer's engine, counted from what its blocks are made of."""
+"""Estimates of LUT6 sites, flip-flops and block RAM of a `bram` layer's engine, block by block (`resources`)."""
 
 from __future__ import annotations
 
@@ -8,57 +8,106 @@ import numpy as np
 
 from lognet_fpga.ir.quant import QuantLayer
 from lognet_fpga.numerics.log2 import WEIGHT_BITS
-from lognet_fpga.plan.bram import LARGEST_SHIFT, BramShape, OutputConstants
+from lognet_fpga.plan.bram import LARGEST_SHIFT, BramShape, OutputConstants, staged_positions
 from lognet_fpga.plan.memory import BLOCK_ROM_DEPTH
 from lognet_fpga.plan.model import BramPlan, Resources
 from lognet_fpga.plan.resources import memory_resources
+from lognet_fpga.plan.sites import carry_sites
+
+# What steers a block, whatever its width.
+WINDOW_CONTROL = Resources(73, 70, 0, 2)
+ELEMENT_CONTROL = Resources(0, 5, 0)
+ACTIVATIONS_CONTROL = Resources(10, 15, 0, 1)
+ROM_COLUMN_BITS = 36  # of the memories that a wide one is made of
+# Sites of a bit of a memory in LUTs, by its greatest depth: two functions of five address bits share one; those of two
+# are partly set and reset pins.
+ROM_SITES = ((4, 0.25), (32, 0.5), (64, 1.0), (96, 1.7), (BLOCK_ROM_DEPTH, 2.6))
 
 
 def bram_resources(layer: QuantLayer, plan: BramPlan, shape: BramShape, constants: OutputConstants) -> Resources:
-    """Staging, window memory, weights, processing elements, activations."""
-    word, lanes = shape.simd * layer.in_bits, plan.channels_per_beat
+    return sum(bram_blocks(layer, plan, shape, constants).values(), Resources(0, 0, 0))
+
+
+def bram_blocks(
+    layer: QuantLayer, plan: BramPlan, shape: BramShape, constants: OutputConstants
+) -> dict[str, Resources]:
+    """By the name of the block: window, weights, the processing elements together, constants, activations."""
+    lanes = plan.channels_per_beat
+    ones = plan.nonzero_weights / layer.codes.size / 2  # of a code's four bits two, for a weight other than zero
+    drops = len(np.unique(constants.drop))
+    constant_bits = lanes * (constants.total_bits + (drops - 1).bit_length())
+    element = element_resources(shape.simd, layer.in_bits, constants.sum_bits)
+    # Results leave as a shift register; the last ones have nothing behind them to take in.
+    leaving = Resources((shape.pe - lanes) * constants.sum_bits, 0, 0)
+    return {
+        "window": window_resources(layer, plan, shape),
+        "weights": rom_resources(shape.pe * shape.simd * WEIGHT_BITS, shape.ii_cycles, ones),
+        "pe": element * shape.pe + leaving,
+        "constants": rom_resources(constant_bits, shape.groups * (shape.pe // lanes)),
+        "activations": ACTIVATIONS_CONTROL + lane_resources(layer, constants) * lanes,
+    }
+
+
+def window_resources(layer: QuantLayer, plan: BramPlan, shape: BramShape) -> Resources:
+    """Staging in LUT memory, choice of a beat's part, padding, the window memory with its register, addresses."""
+    word = shape.simd * layer.in_bits
     banks = max(1, shape.simd // plan.in_channels_per_beat)
     parts = max(1, plan.in_channels_per_beat // shape.simd)
-    bank = memory_resources(
-        plan.in_channels_per_beat * layer.in_bits, 2 << (-(-plan.in_beats // banks) - 1).bit_length()
-    )
-    total = Resources(banks * bank.lut, banks * bank.ff, banks * bank.bram36)
-    # Choice of a beat's part, padding, addresses; the window memory's output register.
-    total += Resources(word * math.ceil((parts - 1) / 2) + 0.9 * word + 100, word + 80, 0)
-    total += memory_resources(word, shape.memory_words)
-
-    element = element_resources(shape.simd, layer.in_bits, constants.sum_bits)
-    total += rom_resources(shape.pe * shape.simd * WEIGHT_BITS, shape.ii_cycles)
-    # Results leave as a shift register; the last ones have nothing behind them to take in.
-    total += Resources(shape.pe * element.lut + (shape.pe - lanes) * constants.sum_bits, shape.pe * element.ff, 0)
-
-    drops = len(np.unique(constants.drop))
-    drop_bits = (drops - 1).bit_length()
-    total += rom_resources(lanes * (constants.total_bits + drop_bits), shape.groups * (shape.pe // lanes))
-    chosen = (layer.out_bits + 1) * math.ceil(drops / 4) if drops > 1 else 0
-    dropped = int(constants.drop.min())
-    lut = constants.total_bits + chosen + 2.7 * drops
-    ff = constants.total_bits - dropped + 2 * layer.out_bits + 2 + drop_bits
-    return total + Resources(lanes * lut + 10, lanes * ff + 15, 0)
+    positions = staged_positions(plan.in_channels_per_beat, plan.in_beats, plan.simd)
+    places = positions << (-(-plan.in_beats // banks) - 1).bit_length()
+    staging = memory_resources(plan.in_channels_per_beat * layer.in_bits, places) * banks
+    choice = Resources(word * math.ceil((parts - 1) / 2) + 0.95 * word, word, 0)
+    place, turn = (shape.memory_words - 1).bit_length(), (shape.ii_cycles - 1).bit_length()
+    addresses = Resources(4.4 * carry_sites(place) + carry_sites(turn), 0, 0)
+    return WINDOW_CONTROL + addresses + staging + choice + memory_resources(word, shape.memory_words)
 
 
 def element_resources(simd: int, in_bits: int, sum_bits: int) -> Resources:
-    """A processing element; the sign bits of products and of sums of two take no LUT."""
-    lut, ff = simd * (in_bits + 4 + in_bits + LARGEST_SHIFT - 1), simd * (in_bits + 4)
+    """A processing element without the way that its result leaves; the sign bits of products take no LUT."""
+    # A lane's shift by four, zero and sign, two bits in a site where x and x << 4 do not overlap; the shift by 0..3.
+    lane = in_bits + 4 - (in_bits if in_bits <= 4 else 0) + in_bits + LARGEST_SHIFT - 2
+    lut, ff = simd * lane, simd * (in_bits + 4)
     width, count = in_bits + LARGEST_SHIFT + 1, simd
     for _ in range(max(1, (simd - 1).bit_length())):
-        lut += count // 2 * width
-        width, count = width + 1, -(-count // 2)
+        width += 1
+        lut += count // 2 * carry_sites(width)
+        count = -(-count // 2)
         ff += count * width
-    return Resources(lut + sum_bits, 0.95 * (ff + 2 * sum_bits), 0)  # some registers are merged
+    return ELEMENT_CONTROL + Resources(lut + carry_sites(sum_bits), ff + 2 * sum_bits, 0)
 
 
-def rom_resources(width: int, depth: int) -> Resources:
-    """A memory that is only read, with its output register."""
-    if depth < BLOCK_ROM_DEPTH:
-        columns, address_bits = -(-width // 36), (depth - 1).bit_length()
-        return Resources(width * (1 if depth <= 64 else 2.65), width + columns * address_bits, 0)
-    rows, columns = -(-depth // 1024), -(-width // 36)
-    blocks = 0.5 if depth <= 512 else rows
-    chosen = 0 if rows == 1 else 1 if rows <= 4 else 2 if rows <= 8 else math.ceil(rows / 4)
-    return Resources(width * chosen, width, columns * blocks)
+def lane_resources(layer: QuantLayer, constants: OutputConstants) -> Resources:
+    """One channel of a beat: offset, choice of the bits kept, clip."""
+    drops = len(np.unique(constants.drop))
+    chosen = (layer.out_bits + 1) * math.ceil(drops / 4) if drops > 1 else 0
+    lut = carry_sites(constants.total_bits) + layer.out_bits + chosen + 0.5 * drops
+    ff = constants.total_bits - int(constants.drop.min()) + 2 * layer.out_bits + 2 + (drops - 1).bit_length()
+    return Resources(lut, ff, 0)
+
+
+def rom_resources(width: int, depth: int, ones: float = 0.5) -> Resources:
+    """A memory that is only read, with its output register; ones: share of its bits that are 1."""
+    columns = -(-width // ROM_COLUMN_BITS)
+    if depth >= BLOCK_ROM_DEPTH:
+        rows = -(-depth // 1024)
+        blocks = 0.5 if depth <= 512 else rows
+        chosen = 0 if rows == 1 else 1 if rows <= 4 else 2 if rows <= 8 else math.ceil(rows / 4)
+        return Resources(width * chosen, width, columns * blocks)
+    address_bits = (depth - 1).bit_length()
+    different = sum(
+        different_bits(min(ROM_COLUMN_BITS, width - first), depth, ones) for first in range(0, width, ROM_COLUMN_BITS)
+    )
+    each = next(sites for most, sites in ROM_SITES if depth <= most)
+    return Resources(different * each, different + columns * address_bits, 0)
+
+
+def different_bits(width: int, depth: int, ones: float) -> float:
+    """How many bits of a random memory's words keep a register: those that are not always 0, equal ones once."""
+    if depth > ROM_COLUMN_BITS:
+        return width
+    total = 0.0
+    for count in range(1, depth + 1):
+        patterns = math.comb(depth, count)
+        bits = width * patterns * ones**count * (1 - ones) ** (depth - count)
+        total += patterns * (1 - math.exp(-bits / patterns))
+    return total

@@ -11,21 +11,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lognet_fpga.plan.slots import SlotRaster
-from lognet_fpga.plan.timing import FIFO_LATENCY, SOURCE_LATENCY
+from lognet_fpga.plan.timing import FIFO_LATENCY, GO_LATENCY, ROOM_LATENCY, SOURCE_LATENCY
 
 _SETTLED = 10**9  # the source starts long after the padding that follows reset
 
 
 @dataclass(frozen=True)
 class LayerTiming:
-    """What decides about a layer's time.  shift_cycles: of a slot that only shifts; early_beat: a position's first beat
-    may come before the position before is taken; beat_cycles: from letting a computing slot go to each beat of its
-    result entering the FIFO; pool: (kernel, stride) or None; fifo_depth None: never full."""
+    """What decides about a layer's time.  shift_cycles: of a slot that only shifts; early_beats: that may come before
+    the position before theirs is taken; place_cycles: from a take until the beat behind these may come; beat_cycles:
+    from letting a computing slot go to each beat of its result entering the FIFO; pool: (kernel, stride) or None;
+    fifo_depth None: never full."""
 
     raster: SlotRaster
     ii_cycles: int
     shift_cycles: int
-    early_beat: bool
+    early_beats: int
+    place_cycles: int
     in_beats: int
     beat_cycles: tuple[int, ...]
     conv_rows: int
@@ -87,14 +89,13 @@ def count_cycles(layers: Sequence[LayerTiming], frames: int) -> CycleCounts:
                 if beat >= len(pushed):
                     return
                 offered = pushed[beat] + FIFO_LATENCY
-            # The first beat of a position waits until the one before is taken; an early one takes its place in front
-            # of the word, and then the beat behind it waits.
-            early = int(layer.early_beat)
-            taken, place = divmod(beat - early, layer.in_beats)
+            # The first beat of a position waits until the one before is taken; early ones take places in front of
+            # it, and then the beat behind them waits.
+            taken, place = divmod(beat - layer.early_beats, layer.in_beats)
             if place == 0 and taken > 0:
                 if taken > len(state.takes):
                     return
-                offered = max(offered, state.takes[taken - 1] + early)
+                offered = max(offered, state.takes[taken - 1] + layer.place_cycles)
             state.accepts.append(max(offered, state.accepts[-1] + 1) if beat else offered)
 
     def drain() -> None:
@@ -110,11 +111,11 @@ def count_cycles(layers: Sequence[LayerTiming], frames: int) -> CycleCounts:
             return start
         pushed, popped = states[index].pushes, (states[index + 1].accepts if index + 1 < len(layers) else pops)
         limit = layer.fifo_depth - layer.fifo_reserve
-        while bisect_right(pushed, start - 2) - bisect_right(popped, start - 2) > limit:
-            later = bisect_right(popped, start - 2)
+        while bisect_right(pushed, start - ROOM_LATENCY) - bisect_right(popped, start - ROOM_LATENCY) > limit:
+            later = bisect_right(popped, start - ROOM_LATENCY)
             if later >= len(popped):
                 return None
-            start = popped[later] + 2
+            start = popped[later] + ROOM_LATENCY
         return start
 
     def candidate(index: int) -> int | None:
@@ -130,7 +131,7 @@ def count_cycles(layers: Sequence[LayerTiming], frames: int) -> CycleCounts:
             needed = (len(state.takes) + 1) * layer.in_beats
             if needed > len(state.accepts):
                 return None
-            start = max(start, state.accepts[needed - 1] + 1)
+            start = max(start, state.accepts[needed - 1] + GO_LATENCY)
         return has_room(index, start) if computes else start
 
     def commit(index: int, start: int) -> None:

@@ -4,30 +4,33 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from lognet_fpga.ir.graph import AveragePool
 from lognet_fpga.ir.quant import QuantLayer
 from lognet_fpga.plan.cycles import CycleCounts, LayerTiming, count_cycles
 from lognet_fpga.plan.folding import Folding
 from lognet_fpga.plan.model import BramPlan, ClbPlan
 from lognet_fpga.plan.slots import pooled_shape, slot_raster
-from lognet_fpga.plan.timing import POOL_LATENCY
+from lognet_fpga.plan.timing import pool_latency
 
 MODEL_FRAMES = 4  # frames run through the cycle model; the last interval is the steady state
-_ROOM_CYCLES = 4  # within which a beat that enters a FIFO is known to the slot that starts, with a little to spare
+_ROOM_CYCLES = 5  # within which a beat that enters a FIFO is known to the slot that starts, with a little to spare
 
 
 def layer_timing(layer: QuantLayer, plan: ClbPlan | BramPlan, folding: Folding) -> LayerTiming:
     rows, cols = pooled_shape(layer)
-    pooling = POOL_LATENCY if layer.pool is not None else 0
+    pool = layer.pool
+    pooling = 0 if pool is None else pool_latency(pool.kernel, isinstance(pool, AveragePool))
     return LayerTiming(
         slot_raster(layer),
         plan.ii_cycles,
         plan.shift_cycles,
-        plan.early_beat,
+        plan.early_beats,
+        plan.place_cycles,
         plan.in_beats,
         tuple(cycles + pooling for cycles in folding.beat_cycles(plan.channels_per_beat)),
         rows,
         cols,
-        None if layer.pool is None else (layer.pool.kernel, layer.pool.stride),
+        None if pool is None else (pool.kernel, pool.stride),
         plan.fifo_depth or None,
         plan.fifo_reserve,
     )

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lognet_fpga.plan.bram import staged_positions
+
 
 @dataclass(frozen=True)
 class Board:
-    """A board and its FPGA part; lut, ff, bram36, dsp: what the part has; clk_mhz: the clock planned for.
+    """A board and its FPGA part; lut, m_lut, ff, bram36, dsp: what the part has; clk_mhz: the clock planned for.
 
+    lut: LUT6 sites.  m_lut: those of them in M slices, which alone hold shift registers and LUT memory: what Vivado's
+    utilization reports of the part say is available as "LUT as Memory".
     host_gmacs: 1e9 float32 multiply-accumulates a second that the processor sustains, estimated (docs/commands.md).
     """
 
@@ -16,6 +20,7 @@ class Board:
     title: str
     part: str
     lut: int
+    m_lut: int
     ff: int
     bram36: int
     dsp: int
@@ -27,14 +32,22 @@ class Board:
 
 @dataclass(frozen=True)
 class Resources:
-    """Counts of LUTs, flip-flops and 36 Kb block RAMs (halves count 0.5)."""
+    """Counts of LUT6 sites, flip-flops and 36 Kb block RAMs (halves count 0.5).
+
+    lut: sites as a placed design has them, the unit of a board's LUTs: a LUT6, or two functions of the same five
+    inputs, or a bit of a carry chain.  m_lut: those of them that are shift registers or memory.
+    """
 
     lut: float
     ff: float
     bram36: float
+    m_lut: float = 0
 
     def __add__(self, other: Resources) -> Resources:
-        return Resources(self.lut + other.lut, self.ff + other.ff, self.bram36 + other.bram36)
+        return Resources(self.lut + other.lut, self.ff + other.ff, self.bram36 + other.bram36, self.m_lut + other.m_lut)
+
+    def __mul__(self, count: float) -> Resources:
+        return Resources(self.lut * count, self.ff * count, self.bram36 * count, self.m_lut * count)
 
 
 CLB, BRAM = "clb", "bram"  # where a layer's weights are: in the fabric's wiring, or in memories
@@ -84,9 +97,14 @@ class ClbPlan(LayerPlan):
     adders: int
 
     @property
-    def early_beat(self) -> bool:
-        """Whether the first beat of a position is accepted while the position before still waits for its slot."""
-        return self.in_digits > 1
+    def early_beats(self) -> int:
+        """Beats that are accepted while the position before theirs still waits for its slot."""
+        return 1
+
+    @property
+    def place_cycles(self) -> int:
+        """From letting a slot with data go until a beat has its place: none where slots follow in every cycle."""
+        return int(self.in_digits > 1 or self.in_beats > 1)
 
     @property
     def shift_cycles(self) -> int:
@@ -112,8 +130,12 @@ class BramPlan(LayerPlan):
     weight_words: int
 
     @property
-    def early_beat(self) -> bool:
-        return False
+    def early_beats(self) -> int:
+        return (staged_positions(self.in_channels_per_beat, self.in_beats, self.simd) - 2) * self.in_beats
+
+    @property
+    def place_cycles(self) -> int:
+        return 1
 
     @property
     def shift_cycles(self) -> int:

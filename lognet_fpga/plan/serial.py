@@ -24,6 +24,8 @@ from typing import Union
 
 from lognet_fpga.plan.adder_graph import ZERO, AdderGraph
 
+SRL_CYCLES = 3  # registers in a row without reset or tap, from which on synthesis makes a shift register of them
+
 
 @dataclass(frozen=True)
 class Tap:
@@ -176,15 +178,14 @@ class SerialCounts:
     """What an engine is made of, for estimates.
 
     adder_legs: copies of all adders, the bias adders included; adder_sites: LUT6 sites that they take, a sum and a
-    carry in one; adder_luts: the same as Yosys counts, which never puts two into a site; adder_ffs: registers of sums
-    and carries; delay_ffs: of all operand delays; shift_registers: SRLs of long delays; splice_luts: LUTs in front of
-    operands that are spliced from two legs; bias_luts: LUTs of the bias tables; control_ffs: strobes, masks, tables.
+    carry in one; adder_ffs: registers of sums and carries; delay_ffs: of all operand delays, less those sums that are
+    in a shift register and have none; shift_registers: SRLs of long delays; splice_luts: LUTs in front of operands that
+    are spliced from two legs; bias_luts: LUTs of the bias tables; control_ffs: strobes, masks, tables.
     """
 
     adders: int
     adder_legs: int
     adder_sites: int
-    adder_luts: int
     adder_ffs: int
     delay_ffs: int
     shift_registers: int
@@ -210,12 +211,13 @@ def count_schedule(graph: AdderGraph, plan: SerialSchedule) -> SerialCounts:
     for wire in engine_wires(graph, plan):
         read(wire)
     delay_ffs, shift_registers = len(registers), 0
-    for delays in taps.values():
-        reached = 0
+    for (node, *_), delays in taps.items():
+        # The register of a sum, which is among the adders', is the first of its delays.
+        reached = 0 if node < graph.inputs else -1
+        delay_ffs -= 0 if node < graph.inputs else 1
         for delay in sorted(delays):
-            if delay - reached >= 3:  # a stretch without taps becomes an SRL and its output register
+            if delay - reached >= SRL_CYCLES:
                 shift_registers += 1
-                delay_ffs += 1
             else:
                 delay_ffs += delay - reached
             reached = delay
@@ -246,14 +248,13 @@ def serial_counts(
     splice_luts: int,
 ) -> SerialCounts:
     """The parts of an engine; adder_legs: of the adders of its graph, without the bias adders."""
-    legs, bias_legs, whole = adder_legs + outputs * acc_legs, outputs * acc_legs, leg_cycles == 1
+    legs, whole = adder_legs + outputs * acc_legs, leg_cycles == 1
     last_legs = adders + outputs if whole else 0  # whose carry nobody needs
-    bias_luts = 0 if whole else bias_legs * digit_bits
+    bias_luts = 0 if whole else acc_legs * min(outputs * digit_bits, 2**leg_cycles)  # lanes of the same digits share
     return SerialCounts(
         adders=adders + outputs,
         adder_legs=legs,
         adder_sites=legs * digit_bits,
-        adder_luts=legs * (digit_bits + -(-digit_bits // 2)) - last_legs,
         adder_ffs=legs * (digit_bits + 1) - last_legs,
         delay_ffs=delay_ffs,
         shift_registers=shift_registers,

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lognet_fpga.ir.quant import QuantGraph
+from lognet_fpga.plan.budget import fits
+from lognet_fpga.plan.matching import draft_hardware
 from lognet_fpga.plan.model import CLB, Board, HardwarePlan
-from lognet_fpga.plan.planner import draft_hardware, fits
 from lognet_fpga.plan.sketch import SketchedEngine, sketched_engines
 from lognet_fpga.plan.weights import Weights
 
@@ -72,18 +73,21 @@ def survey(
 
 def least_prune(
     quant: QuantGraph,
-    engines: Sequence[SketchedEngine],
+    engines: Sequence[SketchedEngine | None],
     board: Board,
     *,
     weights: Weights = CLB,
     fps: float | None = None,
     clk_mhz: float | None = None,
 ) -> float | None:
-    """The least share of zeros in every layer with which a plan fits, None for none."""
+    """The least share of zeros in every layer with which a plan fits, None for none.
+
+    engines: None for a layer with its weights in memories, where zeros save nothing.
+    """
     low, high = 0, round(1 / _PRUNE_STEP)  # high: no weights at all
 
     def enough(steps: int) -> bool:
-        pruned = [engine.pruned(steps * _PRUNE_STEP) for engine in engines]
+        pruned = [engine and engine.pruned(steps * _PRUNE_STEP) for engine in engines]
         plan = draft_hardware(quant, pruned, board, weights=weights, fps=fps, clk_mhz=clk_mhz)
         return plan is not None and fits(plan)
 

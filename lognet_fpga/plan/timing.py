@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 SOURCE_LATENCY = 1  # from a beat's acceptance at the entry to its offer to the first layer
+GO_LATENCY = 2  # from the last beat of a position until its slot may be let go
+ROOM_LATENCY = 3  # from a beat into or out of a FIFO until a slot may be let go because of it, or may not
 TAP_LATENCY = 3  # from a slot's start strobe to digit 0 on the taps
 LINE_MEMORY_CYCLES = 3  # from reading a line buffer's place until what is written back can be read
 CAPTURE_LATENCY = 3  # from the last digit of an accumulator to the first beat of the result
-POOL_LATENCY = 4  # from the last beat into a pooling window to the beat out of it
 WORD_LATENCY = 2  # from the addresses of a word and its weights until both reach the processing elements
 WALK_LATENCY = 3  # from letting a computing slot go to the address of its first word
 OUTPUT_LATENCY = 3  # from a captured sum to the beat that carries its activation
-FIFO_LATENCY = 2  # from a push into an empty FIFO until it can be popped
+FIFO_LATENCY = 3  # from a push into an empty FIFO until it can be popped
 
 
 def accumulator_latency(out_start: int, legs: int, leg_cycles: int) -> int:
@@ -34,3 +35,13 @@ def sum_latency(tree_levels: int) -> int:
 def capture_latency(tree_levels: int) -> int:
     """From letting a computing slot go to its first captured sums, but for the cycles of a group."""
     return WALK_LATENCY + WORD_LATENCY + sum_latency(tree_levels) + 1
+
+
+def pool_levels(elements: int) -> int:
+    """Cycles in which a pool joins so many elements, two by two."""
+    return max(1, (elements - 1).bit_length())
+
+
+def pool_latency(kernel: tuple[int, int], average: bool) -> int:
+    """From the last beat into a pooling window to the beat out of it."""
+    return 2 + sum(map(pool_levels, kernel)) + int(average)

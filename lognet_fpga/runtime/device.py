@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,8 +13,9 @@ from lognet_fpga.runtime.values import Value
 
 @dataclass(frozen=True, eq=False)
 class DeviceRun:
-    """One batch.  activations: (n, height, width, channels) uint8, the order in which they leave the FPGA.
-    pl_cycles: clock cycles from the first beat in to the last beat out.  clk_mhz: of the programmable logic."""
+    """What a device made of a batch.  activations: (n, height, width, channels) uint8, the order in which they leave
+    the FPGA.  pl_cycles: clock cycles from the first beat in to the last beat out.  clk_mhz: of the programmable logic.
+    """
 
     activations: np.ndarray
     pl_cycles: int
@@ -31,6 +33,10 @@ class Device(Protocol):
 
     def run(self, frames: np.ndarray) -> DeviceRun:
         """Run a batch of frames, (n, channels, height, width) uint8, n > 0, sent back to back."""
+
+    def runs(self, batches: Iterable[np.ndarray]) -> Iterator[DeviceRun]:
+        """Run batches as of run, each sent when the one before has left; a device that can fills its buffers with the
+        next batch meanwhile."""
 
     def figure(self, value: float, unit: str) -> Value:
         """A figure of the programmable logic as the type that says where this device has it from."""

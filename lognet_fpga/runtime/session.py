@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from importlib.util import find_spec
 from types import TracebackType
 
 import numpy as np
@@ -9,19 +11,27 @@ import numpy as np
 from lognet_fpga.bundle import Bundle
 from lognet_fpga.errors import InputError
 from lognet_fpga.runtime.device import Device, DeviceRun
+from lognet_fpga.runtime.numpy_function import NumpyFunction
 from lognet_fpga.runtime.onnx_function import OnnxFunction
+
+TAIL = "tail.onnx"
 
 
 class Session:
     """Use as a context manager: the device is open inside.
 
-    Raises what the device's open raises, and MissingToolError or BundleError for the host's part.
+    The host's part runs in onnxruntime where that is installed, else in NumPy; tail_runs_in says which.  Raises what
+    the device's open raises, and MissingToolError or BundleError for the host's part.
     """
 
     def __init__(self, bundle: Bundle, device: Device) -> None:
         self.bundle = bundle
         self.device = device
-        self._tail = OnnxFunction(bundle, "tail.onnx")
+        self._tail: Callable[[np.ndarray], np.ndarray]
+        if find_spec("onnxruntime") is not None:
+            self._tail, self.tail_runs_in = OnnxFunction(bundle, TAIL), "onnxruntime"
+        else:
+            self._tail, self.tail_runs_in = NumpyFunction(bundle.file(TAIL), TAIL), "NumPy"
 
     def __enter__(self) -> Session:
         self.device.open()
@@ -34,13 +44,11 @@ class Session:
 
     def fpga(self, frames: np.ndarray) -> DeviceRun:
         """Run the FPGA part on frames, (n, channels, height, width) uint8."""
-        shape = self.bundle.input_shape
-        if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[1:] != shape or not len(frames):
-            raise InputError(
-                f"frames must be uint8 of shape (n, {', '.join(map(str, shape))}), "
-                f"not {frames.dtype} of shape {frames.shape}"
-            )
-        return self.device.run(np.ascontiguousarray(frames))
+        return self.device.run(self._checked(frames))
+
+    def fpga_runs(self, batches: Iterable[np.ndarray]) -> Iterator[DeviceRun]:
+        """Run the FPGA part on batches, each as of fpga, and yield what comes back of each, in order."""
+        return self.device.runs(map(self._checked, batches))
 
     def tail(self, activations: np.ndarray) -> np.ndarray:
         """Run the host's part on activations, (n, height, width, channels) uint8; scores (n, classes)."""
@@ -49,3 +57,12 @@ class Session:
     def classify(self, frames: np.ndarray) -> np.ndarray:
         """Scores (n, classes) of frames, through both parts."""
         return self.tail(self.fpga(frames).activations)
+
+    def _checked(self, frames: np.ndarray) -> np.ndarray:
+        shape = self.bundle.input_shape
+        if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[1:] != shape or not len(frames):
+            raise InputError(
+                f"frames must be uint8 of shape (n, {', '.join(map(str, shape))}), "
+                f"not {frames.dtype} of shape {frames.shape}"
+            )
+        return np.ascontiguousarray(frames)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 
 from lognet_fpga.bundle import Bundle
@@ -34,6 +36,9 @@ class SimulatedDevice:
         activations = self._to_nhwc(self._golden(frames), len(frames))
         cycles = self._bundle.latency_cycles + (len(frames) - 1) * self._bundle.cycles_per_frame
         return DeviceRun(activations, cycles, self._bundle.clk_mhz)
+
+    def runs(self, batches: Iterable[np.ndarray]) -> Iterator[DeviceRun]:
+        return map(self.run, batches)
 
     def figure(self, value: float, unit: str) -> Simulated:
         return Simulated(value, unit, f"PL, cycle-true at {self._bundle.clk_mhz:g} MHz")

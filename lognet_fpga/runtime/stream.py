@@ -26,8 +26,9 @@ class StreamResult:
     top5: share of labels among the five greatest scores, None without labels and for up to five classes.
 
     pl_rate: frames a second of the programmable logic over the batches as they were sent, each starting in an idle
-    overlay.  pl_latency: one frame, first beat in to last beat out.  tail_rate: of the host's part alone.  wall_rate:
-    all stages as they overlapped on this machine; on a simulated device that includes the time of simulating.
+    overlay.  pl_latency: of the first frame, sent alone, first beat in to last beat out.  tail_rate: of the host's part
+    alone.  wall_rate: all stages as they overlapped on this machine; on a simulated device that includes the time of
+    simulating.
     """
 
     scores: np.ndarray
@@ -61,6 +62,7 @@ def stream(
     total = len(frames)
     if not total:
         raise InputError("there are no frames to stream")
+    alone = session.fpga(frames.frames[:1])
     scores, done, pl_us, tail_s = [], 0, 0.0, 0.0
     start = time.perf_counter()
     for run in _device_runs(session, frames.frames, batch):
@@ -75,7 +77,7 @@ def stream(
     wall_s = time.perf_counter() - start
     all_scores = np.concatenate(scores)
     predictions = all_scores.argmax(axis=1)
-    bundle, device = session.bundle, session.device
+    device = session.device
     how = "on this host" + (", simulating the FPGA" if device.kind == "simulated" else "")
     return StreamResult(
         all_scores,
@@ -84,7 +86,7 @@ def stream(
         _share_in_top(all_scores, frames.labels, 5),
         batch,
         device.figure(total / pl_us * 1e6, "fps"),
-        device.figure(bundle.latency_cycles / bundle.clk_mhz, "us"),
+        device.figure(alone.pl_cycles / alone.clk_mhz, "us"),
         Measured(total / tail_s, "fps", "on this host"),
         Measured(total / wall_s, "fps", how),
         device.power(),
@@ -98,10 +100,10 @@ def _share_in_top(scores: np.ndarray, labels: np.ndarray | None, count: int) -> 
 
 def _device_runs(session: Session, frames: np.ndarray, batch: int) -> Iterator[DeviceRun]:
     """The device's results batch by batch, always one batch ahead of the caller."""
+    batches = (frames[first : first + batch] for first in range(0, len(frames), batch))
+    runs = iter(session.fpga_runs(batches))
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="device") as thread:
-        ahead = thread.submit(session.fpga, frames[:batch])
-        for first in range(batch, len(frames) + batch, batch):
-            run = ahead.result()
-            if first < len(frames):
-                ahead = thread.submit(session.fpga, frames[first : first + batch])
+        ahead = thread.submit(next, runs, None)
+        while (run := ahead.result()) is not None:
+            ahead = thread.submit(next, runs, None)
             yield run

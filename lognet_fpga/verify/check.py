@@ -39,11 +39,13 @@ def verify(
     progress: Progress = NoProgress(),
     *,
     seed: int = 1,
+    stalls: bool = True,
 ) -> Verdict:
     """Run frames, (n >= 2, channels, h, w) uint8, through every level and compare all activations of all layers.
 
     golden: the serialized golden.onnx of quant.  seed: of the idles, the stalls and the state before reset in the
-    last run.  Raises InputError, MissingToolError or ToolError when the comparison cannot be made; what it finds is
+    last run.  stalls False: leave out the runs with idles and stalls, which take ten times as long as the one without.
+    Raises InputError, MissingToolError or ToolError when the comparison cannot be made; what it finds is
     in the Verdict.
     """
     if len(frames) < 2:
@@ -77,31 +79,34 @@ def verify(
     cap = 4 * (plan.latency_cycles + plan.cycles_per_frame) + 10_000
     settle = RESET_CYCLES + plan.cycles_per_frame  # the padding after reset takes less than a frame
     free = run_rtl(simulator, design, frames, cycle_cap=cap + settle, settle_cycles=settle, progress=progress)
-    stalled = run_rtl(
-        simulator,
-        design,
-        frames,
-        idle_percent=IDLE_PERCENT,
-        stall_percent=STALL_PERCENT,
-        seed=seed,
-        cycle_cap=10 * cap,
-        random_state=True,
-        progress=progress,
-        step="simulate the Verilog with stalls",
-    )
-    # A sink so slow that every FIFO runs full; two frames are enough for that.
-    choked = run_rtl(
-        simulator,
-        design,
-        frames[:2],
-        stall_percent=CHOKE_PERCENT,
-        seed=seed,
-        cycle_cap=40 * cap,
-        progress=progress,
-        step="simulate the Verilog with full FIFOs",
-    )
+    runs = [(FREE, free)]
+    if stalls:
+        stalled = run_rtl(
+            simulator,
+            design,
+            frames,
+            idle_percent=IDLE_PERCENT,
+            stall_percent=STALL_PERCENT,
+            seed=seed,
+            cycle_cap=10 * cap,
+            random_state=True,
+            progress=progress,
+            step="simulate the Verilog with stalls",
+        )
+        # A sink so slow that every FIFO runs full; two frames are enough for that.
+        choked = run_rtl(
+            simulator,
+            design,
+            frames[:2],
+            stall_percent=CHOKE_PERCENT,
+            seed=seed,
+            cycle_cap=40 * cap,
+            progress=progress,
+            step="simulate the Verilog with full FIFOs",
+        )
+        runs += [(STALLED, stalled), (CHOKED, choked)]
     last = quant.layers[-1]
-    for level, run in ((FREE, free), (STALLED, stalled), (CHOKED, choked)):
+    for level, run in runs:
         problems += [f"{level}: {problem}" for problem in run.problems]
         count = 2 if level == CHOKED else len(frames)
         for layer in quant.layers:
@@ -113,8 +118,8 @@ def verify(
     return Verdict(
         len(frames),
         seed,
-        IDLE_PERCENT,
-        STALL_PERCENT,
+        IDLE_PERCENT if stalls else 0,
+        STALL_PERCENT if stalls else 0,
         tuple(counts),
         first[0] if first else None,
         measure_cycles(free, plan),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from lognet_fpga.errors import InputError, MissingToolError, ModelError
+from lognet_fpga.errors import InputError
 from lognet_fpga.ir.graph import Graph
 from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.numerics.ranking import in_top, points_lost
@@ -17,6 +17,7 @@ from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.progress import NoProgress, Progress
 from lognet_fpga.quantize import with_quantized_weights
 from lognet_fpga.verify.accuracy import Accuracy, LayerStep, Loss, Shares
+from lognet_fpga.verify.onnx_session import OnnxSession
 
 STEPS_FRAMES = 1000  # at most, and no more than these multiplications take: minutes
 STEPS_MULTIPLICATIONS = 10**12
@@ -82,6 +83,11 @@ def measure_accuracy(
             for layer, before, after in zip(quant.layers, steps, steps[1:])
         ),
     )
+
+
+def host_scores(tail: bytes, activations: np.ndarray) -> np.ndarray:
+    """Scores, (n, classes), of the last FPGA layer's integers, (n, channels, h, w) uint8, by tail.onnx."""
+    return _scores(OnnxSession(tail, "tail.onnx")(activations.transpose(0, 2, 3, 1))[0])
 
 
 def affordable_steps(parts: Partition) -> int:
@@ -166,10 +172,10 @@ class _Models:
     ) -> None:
         self._parts, self._quant, self._preprocessing = parts, quant, preprocessing
         self._weights = with_quantized_weights(parts, quant, preprocessing)
-        self._float = _Function(parts.graph.onnx_model, "the model")
-        self._golden = _Function(golden, "golden.onnx")
-        self._tail = _Function(tail, "tail.onnx")
-        self._float_tail = _Function(make_float_tail(parts), "the model behind the FPGA layers")
+        self._float = OnnxSession(parts.graph.onnx_model, "the model")
+        self._golden = OnnxSession(golden, "golden.onnx")
+        self._tail = OnnxSession(tail, "tail.onnx")
+        self._float_tail = OnnxSession(make_float_tail(parts), "the model behind the FPGA layers")
 
     def float_model(self, frames: np.ndarray) -> np.ndarray:
         return _scores(self._float(self._preprocessing.apply(frames))[0])
@@ -201,45 +207,3 @@ class _Models:
 
 def _scores(output: np.ndarray) -> np.ndarray:
     return output.reshape(len(output), -1)
-
-
-class _Function:
-    """An ONNX graph with one input, run by onnxruntime on any number of frames."""
-
-    def __init__(self, model: bytes, what: str) -> None:
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise MissingToolError(
-                "onnxruntime is not installed, and the accuracy is counted with it", hint="pip install onnxruntime"
-            ) from error
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3  # errors only: its warnings are about graphs, not for the user
-        self._what = what
-        try:
-            self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's exceptions have no common base of their own
-            raise self._failure(error) from error
-        source = self._session.get_inputs()[0]
-        self._input = source.name
-        self._batch = source.shape[0] if isinstance(source.shape[0], int) and source.shape[0] > 0 else None
-
-    def __call__(self, frames: np.ndarray) -> list[np.ndarray]:
-        """All outputs for all frames; a model of a fixed batch gets the last frame again to fill its last batch."""
-        count = len(frames)
-        if self._batch is None:
-            return self._run(frames)
-        short = -count % self._batch
-        filled = np.concatenate([frames, np.repeat(frames[-1:], short, axis=0)]) if short else frames
-        runs = [self._run(filled[start : start + self._batch]) for start in range(0, len(filled), self._batch)]
-        return [np.concatenate(parts)[:count] for parts in zip(*runs)]
-
-    def _run(self, frames: np.ndarray) -> list[np.ndarray]:
-        try:
-            return self._session.run(None, {self._input: np.ascontiguousarray(frames)})
-        except Exception as error:
-            raise self._failure(error) from error
-
-    def _failure(self, error: Exception) -> ModelError:
-        text = " ".join(str(error).split())[:300]
-        return ModelError(f"onnxruntime does not run {self._what}: {text}", hint="export the model again")

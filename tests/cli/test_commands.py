@@ -151,7 +151,7 @@ def assert_error(done: subprocess.CompletedProcess, code: int) -> None:
 # --- lognet-deploy ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("module", ["cost", "deploy", "stream"])
+@pytest.mark.parametrize("module", ["cost", "deploy", "selftest", "stream"])
 def test_help_has_examples_and_exit_codes(command, module):
     done = command(module, "--help")
     assert done.returncode == 0 and done.stderr == ""

@@ -88,9 +88,9 @@ def test_positions_from_beats_to_words(channels, beat_channels, simd, idle, stal
     rng = np.random.default_rng(channels)
     frames = rng.integers(0, 256, (1, channels, 4, 5)).astype(np.uint8)
     form = StreamFormat((channels, 4, 5), 8, beat_channels, 64)
-    clk, rst, in_valid, in_ready, take, full = (flag() for _ in range(6))
+    clk, rst, in_valid, in_ready, take, full, more = (flag() for _ in range(7))
     in_data, staged, word = vector(beat_channels * 8), vector(simd * 8), counter(words)
-    dut = shallow(staging, clk, rst, in_data, in_valid, in_ready, take, word, staged, full, shape=shape)
+    dut = shallow(staging, clk, rst, in_data, in_valid, in_ready, take, word, staged, full, more, shape=shape)
     source, pause = Source(to_beats(form, frames), in_data, in_valid, in_ready, idle=idle), Pause(stall, 3)
     state = {"busy": 0, "expect": {}, "position": 0}
 
@@ -103,8 +103,9 @@ def test_positions_from_beats_to_words(channels, beat_channels, simd, idle, stal
     def observe(cycle):
         if cycle < 3:
             return False
-        # `take` is combinational on full, as the sequencer's is.
         source.observe(cycle)
+        assert full or not state.get("another")
+        state["another"] = bool(take and more)
         if cycle in state["expect"]:
             position, number = state["expect"].pop(cycle)
             real = frames[0].reshape(channels, -1)[number * simd : (number + 1) * simd, position]

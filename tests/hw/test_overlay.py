@@ -194,6 +194,37 @@ def test_soft_reset_in_the_middle_of_a_frame(speed, part):
     assert bench.master.answers[-3:] == [0, 2, 2]
 
 
+def test_packets_of_three_frames():
+    """TLAST once every three frames at both edges; the cycles of the last packet are as the streams show them."""
+    quant, bench = bench_of("fastest")
+    frames = random_frames(quant, 6, 4)
+    source, sink = bench.source(frames), bench.sink()
+    source.ends = (len(source.beats) // 2 - 1, len(source.beats) - 1)
+    beats = 6 * bench.sink_format.beats_per_frame
+    bench.master.accesses.append(Write(0x24, 2))
+    last = [Read(0x0C), Read(0x28), Read(0x2C), Read(0x24)]
+
+    def drive(cycle):
+        if bench.master.done:
+            source.drive()
+        sink.drive()
+
+    def observe(cycle):
+        source.observe(cycle)
+        sink.observe(cycle)
+        master = bench.master
+        if len(sink.beats) == beats and master.accesses[-1] != last[-1]:
+            master.accesses += last
+        return len(sink.beats) == beats and len(master.answers) == len(last)
+
+    bench.run(drive, observe, cap=40 * bench.plan.latency_cycles + 3000)
+    np.testing.assert_array_equal(from_beats(bench.sink_format, sink.beats), quant.run(frames))
+    assert sink.lasts == ([False] * (beats // 2 - 1) + [True]) * 2
+    status, begun, finished, further = bench.master.answers
+    assert (status, further) == (0, 2)
+    assert finished - begun == sink.taken[-1] - source.taken[len(source.taken) // 2]
+
+
 def test_pool_results_up_to_the_last_place_of_the_fifo():
     """Slots far apart, two places in the FIFO, and a sink that stalls until it is quite full."""
     quant = random_graph(5, (1, 6, 6), Spec(2, pool=MaxPool((3, 3), (3, 3))))

@@ -8,7 +8,7 @@ from lognet_fpga.hw.wiring import flag, vector
 from lognet_fpga.ir import reference
 from lognet_fpga.ir.graph import AveragePool, MaxPool
 from lognet_fpga.ir.stream_format import StreamFormat
-from lognet_fpga.plan.timing import POOL_LATENCY
+from lognet_fpga.plan.timing import pool_latency
 from tests.hw.beats import from_beats, to_beats
 from tests.hw.bench import Sink, Source, reset_then, run
 from tests.shallow import shallow
@@ -61,7 +61,7 @@ def test_against_the_reference(idle, kernel, stride, size, channels, lanes, bits
 
     run(dut, clk, drive, observe, cap=5000)
     np.testing.assert_array_equal(from_beats(after, sink.beats), expected)
-    # Each result comes POOL_LATENCY behind the last beat of its window.
+    # Each result comes pool_latency behind the last beat of its window.
     ends = [
         (frame, r * stride[0] + kernel[0] - 1, c * stride[1] + kernel[1] - 1)
         for frame in range(2)
@@ -70,4 +70,4 @@ def test_against_the_reference(idle, kernel, stride, size, channels, lanes, bits
     ]
     beats = before.beats_per_position
     places = [((frame * size[0] + r) * size[1] + c) * beats + beat for frame, r, c in ends for beat in range(beats)]
-    assert sink.taken == [source.taken[place] + POOL_LATENCY for place in places]
+    assert sink.taken == [source.taken[place] + pool_latency(kernel, average) for place in places]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from lognet_fpga.hw.registers import axil_registers, stream_watch
-from lognet_fpga.hw.wiring import flag
+from lognet_fpga.hw.wiring import flag, vector
 from tests.hw.axil import Master, Read, Write, axil_signals
 from tests.hw.bench import reset_then, run
 from tests.shallow import shallow
@@ -11,7 +11,8 @@ from tests.shallow import shallow
 ID, VERSION, CONTROL, STATUS, BEGUN, FINISHED, CYCLES, STALLS, IDLES, MODEL = 0, 4, 8, 12, 16, 20, 24, 28, 32, 64
 WORDS = tuple(0x01234567 + 0x1F3D5B79 * i & 0xFFFFFFFF for i in range(7)) + (0xFFFFFFFF,)
 RESET_CYCLES = 12
-EVENTS = ("frame_begin", "frame_end", "frame_short", "frame_long", "sink_stalled", "source_idle")
+PACKET, PACKET_BEGUN, PACKET_FINISHED = 36, 40, 44
+EVENTS = ("packet_begin", "frame_begin", "frame_end", "frame_short", "frame_long", "sink_stalled", "source_idle")
 
 
 def run_accesses(accesses, events=None, *, pause=0, cap=2000, begin=RESET_CYCLES + 8):
@@ -19,7 +20,9 @@ def run_accesses(accesses, events=None, *, pause=0, cap=2000, begin=RESET_CYCLES
 
     events: name -> cycles in which that input is high.
     """
-    signals = axil_signals() | {name: flag() for name in ("clk", "rst", "core_rst", *EVENTS)}
+    outputs = ("core_rst", "several", "packet_restart")
+    signals = axil_signals() | {name: flag() for name in ("clk", "rst", *outputs, *EVENTS)}
+    signals["more_frames"] = vector(16)
     dut = shallow(axil_registers, **signals, model_words=WORDS, reset_cycles=RESET_CYCLES)
     master, in_reset, taken = Master(signals, accesses, pause=pause), [], []
 
@@ -46,7 +49,7 @@ def run_accesses(accesses, events=None, *, pause=0, cap=2000, begin=RESET_CYCLES
 
 @pytest.mark.parametrize("pause", [0, 50, 90])
 def test_identification_and_model(pause):
-    addresses = [ID, VERSION, *range(MODEL, MODEL + 32, 4), 0x24, 0x60, 0x3C, 0x80, 0xFFC]
+    addresses = [ID, VERSION, *range(MODEL, MODEL + 32, 4), 0x30, 0x60, 0x3C, 0x80, 0xFFC]
     answers, _, _ = run_accesses([Read(address) for address in addresses], pause=pause)
     assert answers == [0x4C4F474E, 1, *WORDS, 0, 0, 0, 0, 0]
 
@@ -64,6 +67,25 @@ def test_counters(pause):
     )
     assert answers[:4] == [3, 2, 17, 1]
     assert 60 - RESET_CYCLES - 5 < answers[4] < answers[5] and answers[6] == 0
+
+
+def test_packets():
+    """Further frames of a packet, and the cycles in which the last packet began and the last frame ended."""
+    events = {"packet_begin": {30, 40}, "frame_end": {35, 50}}
+    accesses = [
+        Read(PACKET),
+        Write(PACKET, 0x1234_5678),
+        Read(PACKET),
+        Write(PACKET, 9, strobe=0xE),
+        Read(PACKET),
+        Read(PACKET_BEGUN),
+        Read(PACKET_FINISHED),
+        Write(CONTROL, 1),
+        Read(PACKET),
+    ]
+    answers, _, _ = run_accesses(accesses, events, begin=60)
+    assert answers[:3] == [0, 0x5678, 0x5678] and answers[5] == 0x5678
+    assert answers[4] - answers[3] == 10
 
 
 @pytest.mark.parametrize("event,bit", [("frame_short", 1), ("frame_long", 2)])

@@ -96,7 +96,7 @@ def test_every_window(name, idle, stall):
             for lane in range(len(expected))
         ]
         assert found == expected.tolist(), f"slot that started in cycle {at}"
-        assert rooms[at - 1]
+        assert rooms[at - 2]
     # Between slots the taps are zero, which extends the unsigned inputs to the accumulators' width.
     busy = {at + TAP_LATENCY + place for at, _ in slots for place in range(in_digits)}
     assert not any(value for cycle, value in enumerate(shown) if cycle not in busy)

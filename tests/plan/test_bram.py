@@ -13,7 +13,9 @@ from lognet_fpga.plan.boards import load_board
 from lognet_fpga.plan.bram import bram_shape, output_constants, weight_words
 from lognet_fpga.plan.bram_layer import bram_folding, lanes_for
 from lognet_fpga.plan.bram_resources import rom_resources
-from lognet_fpga.plan.planner import draft_hardware, fits, plan_hardware, settle_weights
+from lognet_fpga.plan.budget import fits
+from lognet_fpga.plan.matching import draft_hardware, settle_weights
+from lognet_fpga.plan.planner import plan_hardware
 from lognet_fpga.plan.sketch import sketched_engines
 from lognet_fpga.plan.slots import slot_raster
 from tests.quant_models import Spec, random_graph, random_layer

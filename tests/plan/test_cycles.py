@@ -9,7 +9,7 @@ import pytest
 
 from lognet_fpga.plan.cycles import LayerTiming, count_cycles
 from lognet_fpga.plan.slots import SlotRaster, slot_raster
-from lognet_fpga.plan.timing import FIFO_LATENCY, SOURCE_LATENCY
+from lognet_fpga.plan.timing import FIFO_LATENCY, GO_LATENCY, SOURCE_LATENCY
 from tests.quant_models import POOL_2X2, POOL_3X3, Spec, random_layer
 
 PLAIN = Spec(2, (1, 1), pads=(0, 0, 0, 0), pool=None)
@@ -23,7 +23,8 @@ def timing(
     in_beats: int = 1,
     out_beats: int = 1,
     result_cycles: int = 11,
-    early_beat: bool = False,
+    early_beats: int = 1,
+    place_cycles: int = 1,
 ) -> LayerTiming:
     layer = random_layer(np.random.default_rng(1), "conv1", (1, *size), 8, spec)
     _, rows, cols = layer.conv_shape
@@ -32,7 +33,8 @@ def timing(
         slot_raster(layer),
         ii_cycles,
         shift_cycles,
-        early_beat,
+        early_beats,
+        place_cycles,
         in_beats,
         tuple(range(result_cycles, result_cycles + out_beats)),
         rows,
@@ -46,23 +48,25 @@ def timing(
 @pytest.mark.parametrize("ii_cycles,out_beats", [(1, 1), (2, 1), (7, 1), (7, 4), (3, 3)])
 def test_one_layer_without_padding(ii_cycles, out_beats):
     """Every position is a slot: one beat goes through all blocks, behind ii_cycles for every other position."""
-    layer = timing(PLAIN, (4, 5), ii_cycles, out_beats=out_beats)
+    layer = timing(PLAIN, (4, 5), ii_cycles, out_beats=out_beats, place_cycles=0)
     counts = count_cycles([layer], 3)
     assert counts.cycles_per_frame == 20 * ii_cycles
-    assert counts.latency_cycles == SOURCE_LATENCY + 1 + 19 * ii_cycles + 11 + out_beats - 1 + FIFO_LATENCY
+    assert counts.latency_cycles == SOURCE_LATENCY + GO_LATENCY + 19 * ii_cycles + 11 + out_beats - 1 + FIFO_LATENCY
 
 
-@pytest.mark.parametrize("early_beat", [False, True])
-@pytest.mark.parametrize("ii_cycles,in_beats", [(5, 4), (5, 5), (5, 7), (2, 1), (2, 2)])
-def test_an_early_beat_costs_no_time(ii_cycles, in_beats, early_beat):
-    counts = count_cycles([timing(PLAIN, (4, 5), ii_cycles, in_beats=in_beats, early_beat=early_beat)], 3)
-    assert counts.cycles_per_frame == 20 * max(ii_cycles, in_beats)
+@pytest.mark.parametrize("early_beats", [1, 2, 4])
+@pytest.mark.parametrize("ii_cycles,in_beats", [(5, 2), (5, 4), (5, 7), (3, 1), (12, 10)])
+def test_an_early_beat_hides_the_cycles_until_a_slot_may_go(ii_cycles, in_beats, early_beats):
+    counts = count_cycles([timing(PLAIN, (4, 5), ii_cycles, in_beats=in_beats, early_beats=early_beats)], 3)
+    # Behind a take the beats that may not come early follow one a cycle, and then the next slot may go.
+    waits = max(0, in_beats - early_beats) + GO_LATENCY
+    assert counts.cycles_per_frame == 20 * max(ii_cycles, in_beats, waits)
 
 
 @pytest.mark.parametrize("in_beats", [1, 2, 5])
-def test_a_slow_entry_sets_the_pace(in_beats):
-    counts = count_cycles([timing(PLAIN, (4, 5), 2, in_beats=in_beats)], 3)
-    assert counts.cycles_per_frame == 20 * max(2, in_beats)
+def test_without_early_beats_a_position_waits_for_the_one_before(in_beats):
+    counts = count_cycles([timing(PLAIN, (4, 5), 2, in_beats=in_beats, early_beats=0)], 3)
+    assert counts.cycles_per_frame == 20 * (in_beats + GO_LATENCY)
 
 
 @pytest.mark.parametrize("ii_cycles,shift_cycles", [(9, 4), (12, 1), (4, 4)])
@@ -77,7 +81,7 @@ def test_a_slow_entry_sets_the_pace(in_beats):
     ids=str,
 )
 def test_padding_and_shifts_take_their_cycles(spec, ii_cycles, shift_cycles):
-    layer = timing(spec, (7, 8), ii_cycles, shift_cycles)
+    layer = timing(spec, (7, 8), ii_cycles, shift_cycles, place_cycles=int(shift_cycles > 1))
     _, rows, cols = random_layer(np.random.default_rng(1), "conv1", (1, 7, 8), 8, spec).conv_shape
     top, left, _, _ = spec.pads
     # Rows (columns) of padding below that a window really reaches, or that the next frame needs above.
@@ -119,7 +123,9 @@ def test_a_shallow_fifo_never_makes_it_faster_and_is_never_overfull():
 
 def test_slots_after_reset_do_not_count():
     raster = SlotRaster(2, 2, 1, 1, (0, 1, 1), (0, 1, 1), (1, 1, 1), (1, 1, 1))
-    layer = LayerTiming(raster, 4, 2, False, 1, (6,), 2, 2, None, None, 0)
+    layer = LayerTiming(raster, 4, 2, 1, 1, 1, (6,), 2, 2, None, None, 0)
     assert raster.slots_after_reset > 0
     # The window that ends in the corner's padding: all slots before it, 4 of them computing by then 3.
-    assert count_cycles([layer], 2).latency_cycles == SOURCE_LATENCY + 1 + 3 * 4 + (9 - 4) * 2 + 6 + FIFO_LATENCY
+    assert (
+        count_cycles([layer], 2).latency_cycles == SOURCE_LATENCY + GO_LATENCY + 3 * 4 + (9 - 4) * 2 + 6 + FIFO_LATENCY
+    )

@@ -51,7 +51,7 @@ def test_what_cannot_fit_is_refused_with_ways_that_work():
 
 
 def test_larger_boards_are_named_where_one_is_large_enough():
-    quant = random_graph(1, (3, 16, 16), *LARGE[:2])
+    quant = random_graph(1, (64, 16, 16), LARGE[1])
     with pytest.raises(DoesNotFitError) as caught:
         require_possible(quant, load_board("pynq-z2"))
     larger = caught.value.hint.split("--board ")[1].split(" or ")

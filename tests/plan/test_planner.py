@@ -108,18 +108,6 @@ def test_faster_than_any_engine(model):
     assert plan_hardware(quant, graphs, board(lut=10**6, ff=10**6), fps=1e8 / cycles * 1.01, clk_mhz=105).clk_mhz == 105
 
 
-@pytest.mark.parametrize("fps", [None, 1e5])
-def test_a_board_that_is_too_small(model, fps):
-    quant, graphs = model
-    with pytest.raises(DoesNotFitError) as caught:
-        plan_hardware(quant, graphs, board(lut=600), fps=fps)
-    text = str(caught.value)
-    assert "does not fit PYNQ-Z2" in text and "of 600 LUT" in text
-    for layer in quant.layers:
-        assert f"{layer.name}: " in text
-    assert "--fpga-layers" in caught.value.hint and "--prune" in caught.value.hint
-
-
 def test_the_fastest_that_fits(model):
     """Against trying every pace, on boards from roomy to tight."""
     quant, graphs = model
@@ -129,7 +117,7 @@ def test_the_fastest_that_fits(model):
     least = plan_hardware(quant, graphs, board(lut=10**6, ff=10**6), fps=1e8 / paces[-1])
     rates = []
     for share in (1.0, 0.6, 0.3, 0.1, 0.0):
-        tight = board(lut=int((least.total.lut + share * (roomy.total.lut - least.total.lut)) / 0.9), ff=10**6)
+        tight = board(lut=int((least.total.lut + share * (roomy.total.lut - least.total.lut)) / 0.84), ff=10**6)
         best = plan_hardware(quant, graphs, tight)
         assert best.total.lut <= tight.lut
         for pace in paces:

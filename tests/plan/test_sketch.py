@@ -10,8 +10,10 @@ import pytest
 from lognet_fpga.numerics.log2 import log2_codes
 from lognet_fpga.plan.adder_graph import solve
 from lognet_fpga.plan.boards import board_names, load_board
+from lognet_fpga.plan.budget import HEADROOM, fits
 from lognet_fpga.plan.engine import AdderEngine
-from lognet_fpga.plan.planner import draft_hardware, fits, plan_hardware
+from lognet_fpga.plan.matching import draft_hardware
+from lognet_fpga.plan.planner import plan_hardware
 from lognet_fpga.plan.sketch import SketchedEngine, sketched_engines
 from lognet_fpga.plan.survey import best, least_prune, survey
 from tests.quant_models import Spec, adder_graphs, random_graph, random_layer
@@ -84,7 +86,7 @@ def test_a_sketched_plan_is_near_the_real_one(require_tool, model, lut):
     assert abs(sketch.total.lut / plan.total.lut - 1) < 0.15
     assert abs(sketch.total.ff / plan.total.ff - 1) < 0.25
     assert abs(sketch.total.bram36 - plan.total.bram36) <= 2
-    assert fits(sketch) == (sketch.total.lut <= 0.95 * lut)
+    assert fits(sketch) == (sketch.total.lut <= HEADROOM.lut * lut)
 
 
 def test_a_rate_that_no_engine_reaches_has_no_draft(model):
@@ -93,7 +95,7 @@ def test_a_rate_that_no_engine_reaches_has_no_draft(model):
 
 def test_the_least_prune_is_the_least(model):
     engines = sketched_engines(model)
-    board = dataclasses.replace(load_board("pynq-z2"), lut=5_000)
+    board = dataclasses.replace(load_board("pynq-z2"), lut=3_800)
     share = least_prune(model, engines, board)
     assert 0 < share < 1
 

@@ -83,20 +83,20 @@ def test_top5_counts_labels_among_the_five_best(session, monkeypatch):
 def test_the_device_works_ahead_of_the_host(session):
     """While the tail runs on the first batch, the device is given the second."""
     started = threading.Semaphore(0)
-    original_fpga, original_tail = session.fpga, session.tail
+    original_run, original_tail = session.device.run, session.tail
 
-    def fpga(batch):
+    def run(batch):
         started.release()
-        return original_fpga(batch)
+        return original_run(batch)
 
     def tail(activations):
         if len(tails) == 0:
-            assert started.acquire(timeout=10) and started.acquire(timeout=10)
+            assert all(started.acquire(timeout=10) for _ in range(3))  # the first frame alone, then two batches
         tails.append(len(activations))
         return original_tail(activations)
 
     tails: list[int] = []
-    session.fpga, session.tail = fpga, tail
+    session.device.run, session.tail = run, tail
     stream(session, Frames(small_bundle.frames(5)), 2)
     assert tails == [2, 2, 1]
 
@@ -124,8 +124,10 @@ def test_a_graph_that_onnxruntime_refuses_is_a_bundle_error(bundle):
 
 def test_without_onnxruntime_it_says_what_to_install(bundle, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(MissingToolError, match="pip install onnxruntime"):
-        Session(bundle, SimulatedDevice(bundle))
+    """The host's part runs in NumPy then, but the simulated FPGA does not."""
+    session = Session(bundle, SimulatedDevice(bundle))
+    with pytest.raises(MissingToolError, match="pip install onnxruntime"), session:
+        pass
 
 
 def test_the_report_tells_simulated_from_measured(session):

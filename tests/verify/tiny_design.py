@@ -133,6 +133,7 @@ def tiny_plan(latency_cycles: int = LATENCY_CYCLES, cycles_per_frame: int = BEAT
         title="none",
         part="xc7z020clg400-1",
         lut=53200,
+        m_lut=17400,
         ff=106400,
         bram36=140,
         dsp=220,

@@ -1,4 +1,4 @@
-"""Two positions in LUT memory: one arrives in beats while the other leaves in words of another width."""
+"""Positions in LUT memory: they arrive in beats and leave in words of another width."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from myhdl import always, always_comb, block, concat
 
+from lognet_fpga.hw.counting import wrapping_counter
 from lognet_fpga.hw.wiring import bits, counter, flag, join, vector
+from lognet_fpga.plan.bram import staged_positions
 
 
 @dataclass(frozen=True)
@@ -33,51 +35,86 @@ class StagingShape:
         return max(1, self.beat_channels // self.simd)
 
     @property
+    def positions(self) -> int:
+        return staged_positions(self.beat_channels, self.beats, self.simd)
+
+    @property
+    def position_bits(self) -> int:
+        return (self.positions - 1).bit_length()
+
+    @property
     def places(self) -> int:
         """Of a position in each memory."""
         return -(-self.beats // self.banks)
 
 
 @block
-def staging(clk, rst, in_data, in_valid, in_ready, take, word, staged, full, *, shape):
-    """Ports: in_data, in_valid, in_ready: a stream of beats; full: a position is there, until taken; word: number of a
-    word of the position taken last, which staged shows a cycle later.
+def staging(clk, rst, in_data, in_valid, in_ready, take, word, staged, full, more, *, shape):
+    """Ports: in_data, in_valid, in_ready: a stream of beats; full, more: there is a position to take, and another;
+    take: the oldest one; word: number of a word of the position taken last, which staged shows a cycle later.
 
-    A beat is accepted in the cycle in which the position before is taken, and not before.
+    All positions but one wait; beats of one more are accepted from the cycle behind a take on.  in_ready, full and more
+    come out of registers.
     """
     s = shape
-    bank, place = counter(s.banks), counter(s.places)
-    accept, write_half, read_half = flag(), flag(), flag()
-    last_bank, final_place, final_bank = s.banks - 1, (s.beats - 1) // s.banks, (s.beats - 1) % s.banks
+    count, place, bank = counter(s.beats), counter(s.places), counter(s.banks)
+    accept, ready, ends, full_bank, next_place, places_end = (flag() for _ in range(6))
+    most = s.positions - 1
+    most_but_one, waiting, done = most - 1, counter(most + 1), flag()
 
     @always_comb
     def handshake():
-        in_ready.next = (not full) or take
-        accept.next = in_valid and ((not full) or take)
+        in_ready.next = ready
+        accept.next = in_valid and ready
+        done.next = in_valid and ready and ends
+        next_place.next = in_valid and ready and (full_bank or ends)
 
     @always(clk.posedge)
-    def control():
+    def occupancy():
         if rst:
-            bank.next = 0
-            place.next = 0
+            waiting.next = 0
             full.next = False
-            write_half.next = False
-            read_half.next = True
+            more.next = False
+            ready.next = False
+        elif done and not take:
+            waiting.next = waiting + 1
+            full.next = True
+            more.next = waiting != 0
+            ready.next = waiting != most_but_one
+        elif take and not done:
+            waiting.next = waiting - 1
+            full.next = waiting != 1
+            more.next = waiting > 2
+            ready.next = True
         else:
+            ready.next = waiting != most
+
+    # The count of beats, and beside it their bank and their place, which begin anew with a position.
+    restart, position, reading = flag(), vector(s.position_bits), vector(s.position_bits)
+    positions, newest = s.positions, s.positions - 1
+
+    @always_comb
+    def begin():
+        restart.next = rst or done
+
+    counting = [
+        wrapping_counter(clk, rst, accept, count, ends, count=s.beats),
+        wrapping_counter(clk, restart, accept, bank, full_bank, count=s.banks),
+        wrapping_counter(clk, restart, next_place, place, places_end, count=s.places),
+    ]
+    for part, name in zip(counting, ("beat", "bank", "place")):
+        part.name = name
+
+    @always(clk.posedge)
+    def rotate():
+        if rst:
+            position.next = 0
+            reading.next = newest
+        else:
+            if done:
+                position.next = (position + 1) % positions
             if take:
-                full.next = False
-                read_half.next = not read_half
-            if accept:
-                if (place == final_place) and (bank == final_bank):
-                    bank.next = 0
-                    place.next = 0
-                    full.next = True
-                    write_half.next = not write_half
-                elif bank == last_bank:
-                    bank.next = 0
-                    place.next = place + 1
-                else:
-                    bank.next = bank + 1
+                reading.next = (reading + 1) % positions
 
     read_place, part, part_late = counter(s.places), counter(s.parts), counter(s.parts)
     places = tuple(index // s.parts for index in range(s.words))
@@ -99,7 +136,7 @@ def staging(clk, rst, in_data, in_valid, in_ready, take, word, staged, full, *, 
     for index in range(s.banks):
         beat = vector(len(in_data))
         memory = staging_memory(
-            clk, accept, bank, place, write_half, in_data, read_place, read_half, beat, index=index, places=s.places
+            clk, accept, bank, place, position, in_data, read_place, reading, beat, index=index, shape=s
         )
         memory.name = f"bank{index}"
         memories.append(memory)
@@ -118,28 +155,28 @@ def staging(clk, rst, in_data, in_valid, in_ready, take, word, staged, full, *, 
     def show():
         staged.next = chosen
 
-    return handshake, control, where, which, follow, memories, picks, show
+    return handshake, occupancy, begin, counting, rotate, where, which, follow, memories, picks, show
 
 
 @block
-def staging_memory(clk, accept, bank, place, write_half, in_data, read_place, read_half, beat, *, index, places):
-    """The beats number `index` of the words of both positions."""
-    memory = [vector(len(in_data)) for _ in range(2 << (places - 1).bit_length())]
+def staging_memory(clk, accept, bank, place, position, in_data, read_place, reading, beat, *, index, shape):
+    """The beats number `index` of the words of all positions."""
+    memory = [vector(len(in_data)) for _ in range(shape.positions << (shape.places - 1).bit_length())]
 
-    if places == 1:
+    if shape.places == 1:
 
         @always(clk.posedge)
         def access():
             if accept and (bank == index):
-                memory[int(write_half)].next = in_data
-            beat.next = memory[int(read_half)]
+                memory[position].next = in_data
+            beat.next = memory[reading]
     else:
 
         @always(clk.posedge)
         def access():
             if accept and (bank == index):
-                memory[concat(write_half, place)].next = in_data
-            beat.next = memory[concat(read_half, read_place)]
+                memory[concat(position, place)].next = in_data
+            beat.next = memory[concat(reading, read_place)]
 
     return access
 

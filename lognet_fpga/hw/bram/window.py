@@ -50,19 +50,20 @@ def word_window(clk, rst, in_data, in_valid, in_ready, room, x, address, first, 
     Back-pressure: a slot starts only with its input at hand and, if it computes, with room; then it runs through.
     """
     s, folding = shape, shape.folding
-    full, take, load, use_pad, start, compute, blank, shifting = (flag() for _ in range(8))
+    full, more, take, load, pad_soon, start, compute, blank, shifting = (flag() for _ in range(9))
     staged = vector(s.word_bits)
     word = counter(folding.words)
-    stage = staging(clk, rst, in_data, in_valid, in_ready, take, word, staged, full, shape=s.staging)
+    stage = staging(clk, rst, in_data, in_valid, in_ready, take, word, staged, full, more, shape=s.staging)
     stage.name = "stage"
     sequence = sequencer(
         clk,
         rst,
         full,
+        more,
         room,
         take,
         load,
-        use_pad,
+        pad_soon,
         start,
         compute,
         blank,
@@ -98,7 +99,7 @@ def word_window(clk, rst, in_data, in_valid, in_ready, room, x, address, first, 
     def follow():
         if load:
             word.next = 0
-            pad.next = use_pad
+            pad.next = pad_soon
         elif word != last_word:
             word.next = word + 1
         word_late.next = word

@@ -1,0 +1,279 @@
+"""One layer at every width of its digits, beside da4ml's own Verilog of its matrix and beside linear 4-bit weights.
+
+`python benchmarks/engine_table.py --help` says how to run it; docs/hardware.md has its table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks.figures import Overlay, counted, kept, simulation  # noqa: E402
+from benchmarks.tables import figures_parser, show  # noqa: E402
+from lognet_fpga.build.cells import count_netlist  # noqa: E402
+from lognet_fpga.build.paths import longest_path  # noqa: E402
+from lognet_fpga.build.synthesis import PartCounts  # noqa: E402
+from lognet_fpga.build.yosys import netlist_key, netlist_of, synthesize  # noqa: E402
+from lognet_fpga.cli import entry, options  # noqa: E402
+from lognet_fpga.cli.reporter import Reporter  # noqa: E402
+from lognet_fpga.codegen import generate  # noqa: E402
+from lognet_fpga.errors import UsageError  # noqa: E402
+from lognet_fpga.ir.golden import golden_onnx  # noqa: E402
+from lognet_fpga.ir.quant import QuantGraph, QuantLayer  # noqa: E402
+from lognet_fpga.partition.layers import FloatLayer  # noqa: E402
+from lognet_fpga.plan.adder_graph import AdderGraph, solve_layers  # noqa: E402
+from lognet_fpga.plan.boards import load_board  # noqa: E402
+from lognet_fpga.plan.clb_layer import ClbFolding, accumulator_bits  # noqa: E402
+from lognet_fpga.plan.engine import AdderEngine  # noqa: E402
+from lognet_fpga.plan.fifos import size_fifos  # noqa: E402
+from lognet_fpga.plan.folding import Streams  # noqa: E402
+from lognet_fpga.plan.matching import channels_per_beat  # noqa: E402
+from lognet_fpga.plan.model import HardwarePlan  # noqa: E402
+from lognet_fpga.plan.resources import SHELL, stream_resources  # noqa: E402
+from lognet_fpga.plan.slots import slot_raster  # noqa: E402
+from lognet_fpga.progress import Progress  # noqa: E402
+from lognet_fpga.quantize.sketch import sketch_layer  # noqa: E402
+from lognet_fpga.quantize.weights import magnitude_prune  # noqa: E402
+from lognet_fpga.report import Report, Section, Table  # noqa: E402
+
+EXAMPLES = """\
+  python benchmarks/engine_table.py
+  python benchmarks/engine_table.py --ii 24 --ii 8 --no-verify
+  python benchmarks/engine_table.py --channels 4 --filters 4 --json
+"""
+BITS = 8  # of the activations, at both ends
+FRAME = 16  # height and width; the line buffer is the only part that knows them
+KERNEL = 3
+LINEAR_LARGEST = 7  # of a linear code of 4 bits, a sign and three bits
+LINEAR_SHIFT = 3  # puts 7 beside log2's 64
+STAGE_ADDERS = (1, 3)  # adders between two registers of da4ml's pipeline
+
+
+def parser() -> entry.Parser:
+    this = figures_parser(
+        "engine_table.py",
+        "Resources of one convolution layer, from one position a cycle to one in 24 cycles, by Yosys;\n"
+        "beside da4ml's own pipelined Verilog of the same matrix (one position a cycle, it cannot\n"
+        "fold), and beside linear 4-bit weights in the same generator with the same accumulators.\n"
+        "Prints Markdown. Results are kept: a run that was stopped takes up where it was.",
+        EXAMPLES,
+    )
+    this.add_argument("--ii", type=options.positive, action="append", help="cycles a position (default: 1 to 24)")
+    this.add_argument("--channels", type=options.positive, default=64, help="inputs / 9 (default: %(default)s)")
+    this.add_argument("--filters", type=options.positive, default=64, help="outputs (default: %(default)s)")
+    this.add_argument("--zeros", type=options.number, default=0.67, help="share that is pruned (default: %(default)s)")
+    return this
+
+
+def layers_of(channels: int, filters: int, zeros: float) -> dict[str, QuantLayer]:
+    """The same random layer with log2 and with linear codes."""
+    rng = np.random.default_rng(2017)
+    weight = rng.standard_normal((filters, channels, KERNEL, KERNEL)) * (2 / (channels * KERNEL**2)) ** 0.5
+    real = FloatLayer(
+        name="conv",
+        weight=weight,
+        bias=np.zeros(filters),
+        stride=(1, 1),
+        pads=(1, 1, 1, 1),
+        pad_value=np.zeros(channels),
+        bound=np.full(filters, np.inf),
+        pool=None,
+        nodes=(),
+        in_shape=(channels, FRAME, FRAME),
+    )
+    log2 = sketch_layer(real, BITS, BITS, zeros)
+    span = 1 << (log2.shift + BITS - 1)
+    log2 = replace(log2, bias=rng.integers(-span, span, filters))
+    pruned = magnitude_prune(weight, zeros)
+    codes = linear_codes(pruned.reshape(filters, -1)).reshape(weight.shape)
+    return {"log2": log2, "linear": replace(log2, codes=codes, channel_shift=log2.channel_shift + LINEAR_SHIFT)}
+
+
+def linear_codes(rows: np.ndarray) -> np.ndarray:
+    """Codes -7..7 of rows, int8, each row in units of the LSB with the least squared error."""
+    best, best_error = np.zeros(rows.shape), np.full(len(rows), np.inf)
+    for share in np.linspace(0.4, 1.0, 61):
+        lsb = np.maximum(np.abs(rows).max(axis=1, keepdims=True), 1e-12) * share / LINEAR_LARGEST
+        codes = np.clip(np.rint(rows / lsb), -LINEAR_LARGEST, LINEAR_LARGEST)
+        error = ((codes * lsb - rows) ** 2).sum(axis=1)
+        better = error < best_error
+        best, best_error = np.where(better[:, None], codes, best), np.where(better, error, best_error)
+    return best.astype(np.int8)
+
+
+@dataclass(frozen=True, eq=False)
+class Solved:
+    """A layer with its adder graph; acc_bits: of the accumulators, the same for all layers of the table."""
+
+    layer: QuantLayer
+    graph: AdderGraph
+    acc_bits: int
+
+    def overlay(self, ii_cycles: int) -> Overlay:
+        """The layer alone between source and sink, its input as wide as a layer like it would send it."""
+        layer, quant = self.layer, QuantGraph("engine", self.layer.in_shape, (self.layer,))
+        engine = AdderEngine(self.graph, layer.in_bits)
+        folding = ClbFolding(
+            layer, engine, slot_raster(layer), self.acc_bits, 1, min(ii_cycles, self.acc_bits), ii_cycles
+        )
+        lanes_in = -(-layer.in_shape[0] // ii_cycles)
+        streams = Streams(lanes_in, -(-layer.in_shape[0] // lanes_in), channels_per_beat(layer, folding, None))
+        plans, counts = size_fifos((layer,), [folding.plan(streams)], [folding])
+        placed = replace(plans[0], estimate=folding.resources(plans[0]) + stream_resources(layer, plans[0]))
+        board = load_board("vc707")
+        plan = HardwarePlan(board, board.clk_mhz, (placed,), SHELL, counts.cycles_per_frame, counts.latency_cycles)
+        frames = np.random.default_rng(1).integers(0, 2**BITS, (2, *layer.in_shape), dtype=np.uint8)
+        design = generate(quant, plan, (self.graph,), "00" * 32)
+        design = replace(design, parts=tuple((part, f"layer1_{part}") for part in ("adders", "window", "requantize")))
+        return Overlay(quant, golden_onnx(quant), (self.graph,), plan, True, design, frames)
+
+
+def engine_figures(
+    solved: Solved, ii_cycles: int, *, synth: bool, simulate: bool, progress: Progress
+) -> dict[str, Any]:
+    """adders: of the matrix and its biases alone; layer: with window and requantize."""
+
+    def make() -> dict[str, Any]:
+        overlay = solved.overlay(ii_cycles)
+        place = overlay.plan.layers[0]
+        found = {
+            "ii_cycles": ii_cycles,
+            "legs": place.legs,
+            "adder_graph": place.adders,
+            "layer_estimate": {"lut": place.estimate.lut, "ff": place.estimate.ff, "bram36": place.estimate.bram36},
+            "simulation": simulation(overlay, progress) if simulate else None,
+        }
+        if synth:
+            report = synthesize(overlay.design, progress, jobs=1)
+            paths = dict(report.paths)
+            found |= {
+                "adders": counted(dict(report.parts)["adders"]),
+                "layer": counted(report.total),
+                "path_mhz": min(path.mhz for path in paths.values()),
+            }
+        return found
+
+    layer = solved.layer
+    key = layer.codes.tobytes(), layer.channel_shift.tobytes(), layer.bias.tobytes(), solved.acc_bits, ii_cycles
+    return kept("engine", (*key, synth, simulate), make)
+
+
+def da4ml_figures(weights: np.ndarray, stage_adders: int, progress: Progress) -> dict[str, Any]:
+    """da4ml's own way from the matrix, (outputs, inputs), to Verilog with a register behind every stage_adders adders,
+    synthesized as one."""
+
+    def make() -> dict[str, Any]:
+        files, adders, stages = da4ml_verilog(weights, stage_adders)
+
+        def count() -> dict[str, Any]:
+            with tempfile.TemporaryDirectory() as folder, progress.stage("synthesize da4ml's Verilog"):
+                modules = netlist_of(files, "matrix", Path(folder))
+            counts = count_netlist(modules, "matrix")
+            return {"counts": counts.to_json(), "path_mhz": longest_path(modules, "matrix").mhz}
+
+        found = kept("da4ml-netlist", (netlist_key(files, "matrix"),), count, ("lognet_fpga/build",))
+        return {
+            "ii_cycles": 1,
+            "adder_graph": adders,
+            "stages": stages,
+            "adders": counted(PartCounts.from_json(found["counts"])),
+            "path_mhz": found["path_mhz"],
+        }
+
+    return kept("da4ml", (weights.shape, weights.tobytes(), stage_adders), make, ())
+
+
+def da4ml_verilog(weights: np.ndarray, stage_adders: int) -> tuple[tuple[tuple[str, str], ...], int, int]:
+    """(files with top module matrix, adders, stages)."""
+    from da4ml.codegen.rtl.verilog import pipeline_logic_gen
+    from da4ml.trace import FixedVariableArray, HWConfig, comb_trace
+    from da4ml.trace.pipeline import to_pipeline
+
+    inputs = weights.shape[1]
+    x = FixedVariableArray.from_kif(
+        np.zeros(inputs, bool),
+        np.full(inputs, BITS),
+        np.zeros(inputs, int),
+        hwconf=HWConfig(1, -1, -1),  # each adder one unit of latency
+        solver_options={"decompose_dc": -1, "search_all_decompose_dc": False},  # as in plan/adder_graph.py
+    )
+    logic = comb_trace(x, x @ np.ascontiguousarray(weights.T, dtype=np.float64))
+    pipeline = to_pipeline(logic, stage_adders, verbose=False)
+    modules = pipeline_logic_gen(pipeline, "matrix")
+    blocks = resources.files("da4ml.codegen.rtl.verilog").joinpath("source")
+    files = [(f"{name}.v", text) for name, text in modules.items()]
+    files += [(f"{name}.v", blocks.joinpath(f"{name}.v").read_text()) for name in ("shift_adder", "negative")]
+    return tuple(files), sum(op.opcode in (0, 1) for op in logic.ops), len(pipeline.solutions)
+
+
+def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
+    if not 0 <= arguments.zeros < 1:
+        raise UsageError(f"the share of zeros must be at least 0 and below 1, not {arguments.zeros}")
+    steps = arguments.ii or [1, 2, 4, 8, 16, 24]
+    synth, simulate = not arguments.no_synth, not arguments.no_verify
+    layers = layers_of(arguments.channels, arguments.filters, arguments.zeros)
+    acc_bits = max(accumulator_bits(layer) for layer in layers.values())
+    found: dict[str, list[dict[str, Any]]] = {}
+    for kind, layer in layers.items():
+        quant = QuantGraph("engine", layer.in_shape, (layer,))
+        solved = Solved(layer, solve_layers(quant, progress=reporter)[0], acc_bits)
+        found[kind] = []
+        for ii_cycles in sorted(set(steps), reverse=True):  # the quick ones first
+            with reporter.stage(f"{kind} at {ii_cycles} cycles a position"):
+                found[kind].append(engine_figures(solved, ii_cycles, synth=synth, simulate=simulate, progress=reporter))
+    if synth:
+        weights = layers["log2"].weights.reshape(arguments.filters, -1)
+        found["da4ml"] = [da4ml_figures(weights, depth, reporter) for depth in STAGE_ADDERS]
+    heading = (
+        f"{layers['log2'].codes[0].size} x {arguments.filters}, {arguments.zeros:.0%} zeros, "
+        f"activations of {BITS} bits, accumulators of {acc_bits} bits"
+    )
+    lines = [f"zeros after rounding: {kind} {layer.sparsity:.1%}" for kind, layer in layers.items()]
+    show(Report(heading, (Section("", ("; ".join(lines),), table(found)),), {"designs": found}), arguments, reporter)
+
+
+NAMES = {"log2": "log2 4b", "linear": "linear 4b", "da4ml": "da4ml's Verilog"}
+
+
+def table(found: dict[str, list[dict[str, Any]]]) -> Table:
+    rows = []
+    for kind, points in found.items():
+        for point in points:
+            adders, layer = point.get("adders", {}), point.get("layer", {})
+            simulated = point.get("simulation")
+            rows.append(
+                (
+                    NAMES[kind],
+                    point["ii_cycles"],
+                    point.get("legs", f"{point.get('stages')} stages"),
+                    point["adder_graph"],
+                    *(adders.get(name) for name in ("lut_sites", "lut", "ff", "srl", "carry4")),
+                    layer.get("lut_sites"),
+                    "layer_estimate" in point and round(point["layer_estimate"]["lut"]) or None,
+                    layer.get("ff"),
+                    layer.get("bram36"),
+                    point.get("path_mhz") and round(point["path_mhz"]),
+                    simulated and f"{simulated['differing_bits']:,} of {simulated['bits']:,}",
+                )
+            )
+    columns = (
+        "design", "cycles a position", "bits a cycle", "adders", "LUT6 sites", "LUT (Yosys)", "FF", "SRL", "CARRY4",
+        "layer: LUT6 sites", "LUT estimated", "FF", "BRAM36", "longest path, MHz (estimate)", "bits differing",
+    )  # fmt: skip
+    return Table(columns, tuple(rows))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    return entry.run(parser(), command, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,226 @@
+"""How far the planner's estimates are from Yosys: LUT6 sites and flip-flops of random layers, one table row each.
+
+    python benchmarks/estimate_error.py            # --help lists the options
+
+No constant of `plan/resources.py` and `plan/bram_resources.py` was fitted to these layers: those that were have seeds
+of another series (FITTED_SERIES).  What Yosys finds is kept in the cache by content: a run that was stopped takes up
+where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lognet_fpga.build.synthesis import PartCounts
+from lognet_fpga.build.yosys import synthesize
+from lognet_fpga.cli import entry, options
+from lognet_fpga.cli.reporter import Reporter
+from lognet_fpga.codegen import generate
+from lognet_fpga.errors import EXIT_OK, VerificationError
+from lognet_fpga.ir.design import VerilogDesign
+from lognet_fpga.ir.graph import AveragePool, MaxPool, Pool
+from lognet_fpga.ir.quant import QuantGraph, QuantLayer
+from lognet_fpga.partition.layers import FloatLayer
+from lognet_fpga.plan.adder_graph import AdderGraph, solve_layers
+from lognet_fpga.plan.boards import load_board
+from lognet_fpga.plan.bram_layer import MOST_LANES, bram_folding, lanes_for
+from lognet_fpga.plan.clb_layer import accumulator_bits
+from lognet_fpga.plan.engine import AdderEngine
+from lognet_fpga.plan.folding import Folding, Sends
+from lognet_fpga.plan.matching import Planner
+from lognet_fpga.plan.model import BRAM, CLB, HardwarePlan, Resources
+from lognet_fpga.plan.slots import slot_raster
+from lognet_fpga.plan.weights import layer_foldings
+from lognet_fpga.quantize.sketch import sketch_layer
+from lognet_fpga.report import Report, Section, Table
+
+TOLERANCE = 0.10  # of the estimates of LUT6 sites and of flip-flops, of every layer
+LAYERS = 24
+SERIES, FITTED_SERIES = 1, 2  # first number of a layer's seed
+BRAM_EVERY = 3  # one layer of so many has its weights in memories
+MOST_WORK = 12_000  # weights other than zero times digit bits: larger engines take Yosys many minutes
+MOST_LANES_AT_ONCE = 160  # of processing elements, likewise
+POOLS: tuple[Pool | None, ...] = (
+    None, MaxPool((2, 2), (2, 2)), MaxPool((3, 3), (2, 2)), AveragePool((2, 2), (2, 2))
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One random layer with its plan; seed: all that it was drawn from; zeros: share that was pruned."""
+
+    seed: tuple[int, int]
+    layer: QuantLayer
+    zeros: float
+    graphs: tuple[AdderGraph | None]
+    plan: HardwarePlan
+
+    @property
+    def text(self) -> str:
+        filters, channels, kernel_h, kernel_w = self.layer.codes.shape
+        pool = self.layer.pool
+        kind = (
+            ""
+            if pool is None
+            else f", {'mean' if isinstance(pool, AveragePool) else 'max'} {pool.kernel[0]}x{pool.kernel[1]}"
+        )
+        return f"{channels} -> {filters}, {kernel_h}x{kernel_w}, {self.zeros:.0%} zeros{kind}"
+
+    @property
+    def estimate(self) -> Resources:
+        return self.plan.layers[0].estimate
+
+    def design(self) -> VerilogDesign:
+        quant = QuantGraph("sample", self.layer.in_shape, (self.layer,))
+        made = generate(quant, self.plan, self.graphs, "00" * 32)
+        return replace(made, parts=tuple(part for part in made.parts if part[0] == self.layer.name))
+
+
+@dataclass(frozen=True)
+class Only:
+    """The one folding that a layer is to have, whatever the planner would choose."""
+
+    folding: Folding
+
+    def paces(self) -> set[int]:
+        return {1}
+
+    def fold(self, budget: float, before: Sends, bram_price: float) -> Folding:
+        return self.folding
+
+
+def sample(series: int, index: int) -> Sample:
+    """Layer number index of a series; the same one on every machine."""
+    weights = BRAM if index % BRAM_EVERY == BRAM_EVERY - 1 else CLB
+    rng = np.random.default_rng((series, index))
+    while True:
+        layer, zeros = random_layer(rng)
+        digit_bits = int(rng.choice([1, 1, 2, 2, 3, 4, 6, 8]))
+        if weights == BRAM or np.count_nonzero(layer.codes) * digit_bits <= MOST_WORK:
+            break
+    quant = QuantGraph("sample", layer.in_shape, (layer,))
+    graphs = solve_layers(quant, (weights == BRAM,))
+    board = replace(load_board("zcu104"), lut=10**7, ff=10**7, bram36=10**5, m_lut=10**7)
+    if weights == BRAM:
+        filters, channels = layer.codes.shape[:2]
+        sizes = [(pe, simd) for pe in lanes_for(filters, filters) for simd in lanes_for(channels, MOST_LANES)]
+        pe, simd = sizes[int(rng.choice([i for i, (pe, simd) in enumerate(sizes) if pe * simd <= MOST_LANES_AT_ONCE]))]
+        foldings, cycles = [Only(bram_folding(layer, pe, simd))], 0.0
+    else:
+        raster = slot_raster(layer)
+        cycles = raster.cycles(-(-accumulator_bits(layer) // digit_bits), -(-layer.in_bits // digit_bits))
+        foldings = layer_foldings(quant, [AdderEngine(graphs[0], layer.in_bits)])
+    plan = Planner(quant, foldings, board, board.clk_mhz).plan(cycles)
+    return Sample((series, index), layer, zeros, graphs, plan)
+
+
+def random_layer(rng: np.random.Generator) -> tuple[QuantLayer, float]:
+    """Weights after He et al., pruned by magnitude and rounded to log2 codes; the share that was pruned."""
+    kernel = int(rng.choice([1, 3, 3, 5]))
+    channels, filters = int(round(3 * (64 / 3) ** rng.random())), int(rng.choice([8, 12, 16, 24, 32, 48, 64]))
+    zeros = round(float(rng.uniform(0, 0.9)), 2)
+    side = int(rng.integers(12, 49))
+    weight = rng.standard_normal((filters, channels, kernel, kernel)) * (2 / (channels * kernel**2)) ** 0.5
+    pool = POOLS[int(rng.integers(len(POOLS)))]
+    in_bits, out_bits = int(rng.choice([4, 8])), int(rng.choice([4, 8]))
+    pads = (kernel // 2,) * 4
+    exact = FloatLayer(
+        "conv1", weight, np.zeros(filters), (1, 1), pads, np.zeros(channels), np.full(filters, np.inf), pool, (),
+        (channels, side, side),
+    )  # fmt: skip
+    layer = sketch_layer(exact, in_bits, out_bits, zeros)
+    sums = np.abs(layer.codes.astype(np.int64)).sum(axis=(1, 2, 3)) << layer.channel_shift
+    bias = rng.integers(-sums.max() * 2 ** (in_bits - 4), sums.max() * 2 ** (in_bits - 4) + 1, filters)
+    return replace(layer, bias=bias), zeros
+
+
+def row(index: int, drawn: Sample, found: PartCounts) -> dict[str, object]:
+    estimate, plan = drawn.estimate, drawn.plan.layers[0]
+    return {
+        "layer": index,
+        "shape": drawn.text,
+        "weights": plan.weights,
+        "folding": plan.folding,
+        "lut_sites": found.lut_sites,
+        "lut_estimate": round(estimate.lut),
+        "lut_error": estimate.lut / found.lut_sites - 1,
+        "ff": found.ff,
+        "ff_estimate": round(estimate.ff),
+        "ff_error": estimate.ff / found.ff - 1,
+        "m_lut": found.m_lut,
+        "m_lut_estimate": round(estimate.m_lut),
+        "bram36": found.bram36,
+        "bram36_estimate": estimate.bram36,
+        "lut_yosys": found.lut,
+    }
+
+
+def report(rows: list[dict[str, object]]) -> Report:
+    columns = (
+        "layer", "channels -> filters", "folding", "LUT sites", "estimate", "error", "FF", "estimate", "error",
+        "M LUT", "estimate", "BRAM36", "estimate",
+    )  # fmt: skip
+    cells = tuple(
+        (
+            r["layer"], f"{r['shape']}", r["folding"], r["lut_sites"], r["lut_estimate"], f"{r['lut_error']:+.1%}",
+            r["ff"], r["ff_estimate"], f"{r['ff_error']:+.1%}", r["m_lut"], r["m_lut_estimate"], r["bram36"],
+            r["bram36_estimate"],
+        )
+        for r in rows
+    )  # fmt: skip
+    lines = []
+    for what, key in (("LUT sites", "lut_error"), ("flip-flops", "ff_error")):
+        errors = np.array([r[key] for r in rows])
+        worst = rows[int(np.abs(errors).argmax())]
+        mean = float(np.sqrt((errors**2).mean()))
+        lines.append(f"{what}: root mean square {mean:.1%}, worst {worst[key]:+.1%} (layer {worst['layer']})")
+    met = within(rows)
+    lines.append(f"every layer within {TOLERANCE:.0%}: {'yes' if met else 'no'}")
+    return Report(
+        f"Estimates and Yosys, {len(rows)} random layers",
+        (Section("", tuple(lines), Table(columns, cells)),),
+        {"layers": rows, "tolerance": TOLERANCE, "met": met},
+    )
+
+
+def within(rows: list[dict[str, object]]) -> bool:
+    return all(abs(r[key]) <= TOLERANCE for r in rows for key in ("lut_error", "ff_error"))
+
+
+def parser() -> entry.Parser:
+    this = entry.Parser(
+        "estimate_error.py",
+        "Random layers of 3 to 64 channels and 8 to 64 filters, kernels 1, 3 and 5, 0 to 90% of the weights\n"
+        "pruned, in either store, planned and synthesized by Yosys one by one: estimate and count of LUT6 sites\n"
+        "and flip-flops. Exit code 7 if one is off by more than 10%. The first run takes an hour; results are kept.",
+        "examples:\n  python benchmarks/estimate_error.py\n  python benchmarks/estimate_error.py --layers 6 --json\n",
+    )
+    this.add_argument("--layers", type=options.positive, default=LAYERS, help="how many (default: %(default)s)")
+    this.add_argument("--fitted", action="store_true", help="those that constants may have been fitted to")
+    return this
+
+
+def command(arguments: argparse.Namespace, reporter: Reporter) -> int:
+    rows = []
+    for index in range(arguments.layers):
+        drawn = sample(FITTED_SERIES if arguments.fitted else SERIES, index)
+        with reporter.stage(f"layer {index}: {drawn.text}"):
+            rows.append(row(index, drawn, synthesize(drawn.design()).total))
+    found = report(rows)
+    if arguments.json:
+        reporter.result(found)
+    else:
+        reporter.text(found.text())
+    return EXIT_OK if within(rows) else VerificationError.exit_code
+
+
+def main(arguments: list[str] | None = None) -> int:
+    return entry.run(parser(), command, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

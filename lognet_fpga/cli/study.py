@@ -1,0 +1,128 @@
+"""lognet-study: what quantizing the weights and activations of a model costs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from lognet_fpga.cli import entry, options
+from lognet_fpga.cli.files import make_folder, write_text
+from lognet_fpga.cli.input_options import add_input, preprocessing_of
+from lognet_fpga.cli.reporter import Reporter
+from lognet_fpga.errors import MissingToolError
+
+PROGRAM = "lognet-study"
+EXAMPLES = """\
+examples:
+  lognet-study model.onnx --data test.npz --input-scale 1/255 --out study
+  lognet-study model.onnx --data photos/ --input-preset imagenet --limit 400
+  lognet-study weights.npz
+  lognet-study model.onnx --bits 3..5 --base 1.4142 --json
+"""
+
+
+def parser() -> entry.Parser:
+    this = entry.Parser(
+        PROGRAM,
+        "Quantize the weights and activations of a float ONNX model, linearly and logarithmically,\n"
+        "and measure error, sparsity and accuracy: the simulations of the LogNet paper. Writes\n"
+        "report.html, CSV files and study.json. A study that was stopped goes on where it was.",
+        EXAMPLES,
+    )
+    this.add_argument("model", type=Path, metavar="MODEL", help="the ONNX file, or an .npz file with weights alone")
+    this.add_argument(
+        "--data",
+        type=Path,
+        metavar="SRC",
+        help="frames with labels: .npz, a folder of images (default: only the errors of the weights)",
+    )
+    this.add_argument(
+        "--limit",
+        type=options.positive_or_all,
+        default=1000,
+        metavar="N",
+        help="count on the first N frames, or on all (default: %(default)s)",
+    )
+    this.add_argument(
+        "--bits",
+        type=options.ranges,
+        default=tuple(range(1, 9)),
+        metavar="LIST",
+        help="resolutions of the errors, such as 1..8 or 3,4 (default: 1..8)",
+    )
+    this.add_argument(
+        "--fsr",
+        choices=("max", "nmse", "output"),
+        default="max",
+        help="full scale range by the greatest magnitude, by least NMSE or by least error of the layer's sums, where a "
+        "table does not compare them (default: %(default)s)",
+    )
+    this.add_argument("--base", type=options.number, default=2.0, metavar="B", help="of the logarithm (default: 2)")
+    this.add_argument(
+        "--rounding",
+        choices=("geometric", "arithmetic"),
+        default="geometric",
+        help="of log codes: of the logarithm, as printed, or to the nearest value (default: %(default)s)",
+    )
+    this.add_argument(
+        "--small",
+        choices=("zero", "smallest"),
+        default="zero",
+        help="what becomes of weights below the smallest power (default: %(default)s)",
+    )
+    this.add_argument(
+        "--out",
+        type=Path,
+        default=Path("study"),
+        metavar="DIR",
+        help="folder that gets the files (default: %(default)s)",
+    )
+    add_input(this)
+    return this
+
+
+def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
+    from lognet_fpga.study.html import html_page
+    from lognet_fpga.study.plots import plots
+    from lognet_fpga.study.schemes import Scheme
+    from lognet_fpga.study.study import StudyConfig, run_study
+    from lognet_fpga.study.tables import csv_files, study_report
+
+    preprocessing, _ = preprocessing_of(arguments)
+    config = StudyConfig(
+        model=arguments.model,
+        data=arguments.data,
+        limit=arguments.limit,
+        bits=arguments.bits,
+        choice=arguments.fsr,
+        template=Scheme("log", 4, base=arguments.base, rounding=arguments.rounding, small=arguments.small),
+        preprocessing=preprocessing,
+        input_shape=arguments.input_shape,
+    )
+    make_folder(arguments.out)
+    study = run_study(config, reporter)
+    report = study_report(study)
+    try:
+        drawn = plots(study)
+    except MissingToolError as error:
+        drawn = {}
+        reporter.warning(f"no plots: {error}")
+    files = {
+        "report.html": html_page(report, drawn),
+        **csv_files(study),
+        "study.json": json.dumps(report.data, indent=1) + "\n",
+    }
+    for name, text in files.items():
+        write_text(arguments.out / name, text)
+    reporter.result(report)
+    reporter.after(f"written to {arguments.out}: {', '.join(files)}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    return entry.run(parser(), command, arguments)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,197 @@
+"""The FIFO between layers."""
+
+from __future__ import annotations
+
+from myhdl import Signal, always, always_comb, block, intbv
+
+from lognet_fpga.hw.control import control_leaf, leaf_groups, stream_gate
+from lognet_fpga.hw.wiring import bits, counter, flag, join, vector
+from lognet_fpga.plan.memory import BLOCK_RAM_DEPTH
+
+_BEHIND = 2  # beats behind the memory
+_BLOCK_RAM_BITS = 72  # wide as a block RAM gets; wider beats lie in several
+
+
+@block
+def fifo(clk, rst, in_valid, in_data, out_valid, out_data, out_ready, room, *, depth, reserve):
+    """First-in first-out memory of `depth` beats (a power of two), without back-pressure at its entry.
+
+    Behind the memory wait two more beats: in the front, the memory's own register, and on out_data.
+
+    Ports: in_valid, in_data: pushes, never refused; out_*: a stream, out of registers; room: at least `reserve` places
+    are free (of what the FIFO held a cycle ago).  Whoever pushes must look at room early enough: reserve covers all
+    that can still be on its way.
+    Latency: FIFO_LATENCY.  Throughput: one beat a cycle.
+    """
+    read = vector((depth - 1).bit_length())
+    read_soon, write = vector(len(read)), vector(len(read))
+    fetch, front, both, last = flag(), flag(), flag(), flag()
+    filled = flag()
+    pointers = fifo_pointers(clk, rst, in_valid, fetch, write, read, read_soon, filled, depth=depth)
+    pointers.name = "pointers"
+
+    @always_comb
+    def fetching():
+        fetch.next = filled and (out_ready or not both)
+
+    @always(clk.posedge)
+    def stages():
+        """front, last: a beat is there; both: in both."""
+        if rst:
+            front.next = False
+            last.next = False
+            both.next = False
+        else:
+            if out_ready or not both:
+                front.next = filled
+            if out_ready or not last:
+                last.next = front
+            both.next = (filled or (both and not out_ready)) and (front or (last and not out_ready))
+
+    @always_comb
+    def offer():
+        out_valid.next = last
+
+    level = fifo_level(clk, rst, in_valid, last, out_ready, room, limit=depth - reserve, depth=depth)
+    level.name = "level"
+
+    lanes, shown = [], []
+    for number, run in enumerate(_runs(len(in_data), depth)):
+        lane_out = vector(len(run))
+        lane = fifo_lane(
+            clk,
+            in_valid,
+            write,
+            join([in_data(bit) for bit in run]),
+            read_soon,
+            both,
+            last,
+            out_ready,
+            lane_out,
+            depth=depth,
+        )
+        lane.name = f"lane{number}"
+        lanes.append(lane)
+        shown += bits(lane_out)
+    joined = join(shown)
+
+    @always_comb
+    def show():
+        out_data.next = joined
+
+    return pointers, fetching, stages, offer, level, lanes, show
+
+
+def _runs(width: int, depth: int) -> list[range]:
+    """The bits of a beat in memories of their own."""
+    if depth < BLOCK_RAM_DEPTH:
+        return leaf_groups(width)
+    return [range(first, min(first + _BLOCK_RAM_BITS, width)) for first in range(0, width, _BLOCK_RAM_BITS)]
+
+
+@block
+def fifo_pointers(clk, rst, push, fetch, write, read, read_soon, filled, *, depth):
+    """write, read: places of the next beats in and out of the memory; read_soon: read of the next cycle; filled: there
+    is something to read."""
+    after, stored, single = vector(len(read)), counter(depth + 1), flag()
+
+    @always_comb
+    def look_ahead():
+        if fetch:
+            read_soon.next = after
+        else:
+            read_soon.next = read
+
+    @always(clk.posedge)
+    def move():
+        if rst:
+            write.next = 0
+            read.next = 0
+            after.next = 1 % depth
+        else:
+            read.next = read_soon
+            if fetch:
+                after.next = (after + 1) % depth
+            if push:
+                write.next = (write + 1) % depth
+
+    @always(clk.posedge)
+    def count():
+        """single: stored is one."""
+        if rst:
+            stored.next = 0
+            filled.next = False
+            single.next = False
+        elif push and not fetch:
+            stored.next = stored + 1
+            filled.next = True
+            single.next = not filled
+        elif fetch and not push:
+            stored.next = stored - 1
+            filled.next = not single
+            single.next = stored == 2
+
+    return look_ahead, move, count
+
+
+@block
+def fifo_level(clk, rst, push, out_valid, out_ready, room, *, limit, depth):
+    """room: a cycle ago there were no more than `limit` beats; a level above that is not negative."""
+    excess = Signal(intbv(-limit - 1, min=-limit - 1, max=depth + _BEHIND - limit))
+    change = Signal(intbv(0, min=-1, max=2))
+    empty = -limit - 1
+
+    @always(clk.posedge)
+    def watch():
+        if rst:
+            change.next = 0
+        elif push and not (out_valid and out_ready):
+            change.next = 1
+        elif out_valid and out_ready and not push:
+            change.next = -1
+        else:
+            change.next = 0
+
+    @always(clk.posedge)
+    def count():
+        if rst:
+            excess.next = empty
+        else:
+            excess.next = excess + change
+
+    @always_comb
+    def judge():
+        room.next = excess < 0
+
+    return watch, count, judge
+
+
+@block
+def fifo_lane(clk, push, write, in_data, read_soon, both, last, out_ready, out_data, *, depth):
+    """Some bits of the beats: memory, front and output."""
+    memory, front = [vector(len(in_data)) for _ in range(depth)], vector(len(in_data))
+    opens_front, opens_last = flag(), flag()
+    gates = [stream_gate(both, out_ready, opens_front), stream_gate(last, out_ready, opens_last)]
+    for gate, name in zip(gates, ("front", "last")):
+        gate.name = name
+    leaves, wires = [], []
+    for bit in range(len(read_soon)):
+        wires.append(flag())
+        leaf = control_leaf(clk, read_soon(bit), wires[-1])
+        leaf.name = f"read{bit}"
+        leaves.append(leaf)
+    read = join(wires)
+
+    @always(clk.posedge)
+    def access():
+        if push:
+            memory[int(write)].next = in_data
+        if opens_front:
+            front.next = memory[int(read)]
+
+    @always(clk.posedge)
+    def forward():
+        if opens_last:
+            out_data.next = front
+
+    return gates, leaves, access, forward

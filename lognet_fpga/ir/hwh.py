@@ -1,0 +1,149 @@
+"""The hardware handoff file (.hwh) of a BoardSystem: what PYNQ reads to find IP, addresses, parameters and clocks.
+
+It holds what pynq 3.1 and 4.0 read, in Vivado's spelling, and nothing of the wiring between the blocks.
+"""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement
+
+from lognet_fpga.ir.system import (
+    CORE_NAME,
+    CORE_REGISTERS,
+    CORE_VLNV,
+    DMA_NAME,
+    DMA_VLNV,
+    ZYNQ_7000,
+    AddressRange,
+    BoardSystem,
+)
+
+_PL_CLOCKS = 4
+_CORE_PORT = "s_axil"
+_DMA_PORT = "S_AXI_LITE"
+
+
+def write_hwh(system: BoardSystem) -> bytes:
+    """The file's text, UTF-8; the same for the same system."""
+    root = Element("EDKSYSTEM", EDWVERSION="1.2", TIMESTAMP="", VIVADOVERSION="")
+    SubElement(root, "SYSTEMINFO", NAME="lognet", ARCH=system.processor.name)
+    SubElement(root, "EXTERNALPORTS")
+    SubElement(root, "EXTERNALINTERFACES")
+    modules = SubElement(root, "MODULES")
+    _processor(modules, system)
+    _dma(modules, system)
+    _core(modules)
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
+
+
+def _module(parent: Element, name: str, kind: str, vlnv: str, parameters: dict[str, object]) -> Element:
+    module = SubElement(
+        parent, "MODULE", FULLNAME=f"/{name}", INSTANCE=name, IPTYPE="PERIPHERAL", IS_PL="TRUE", MODTYPE=kind, VLNV=vlnv
+    )
+    listed = SubElement(module, "PARAMETERS")
+    for key, value in parameters.items():
+        SubElement(listed, "PARAMETER", NAME=key, VALUE=str(value))
+    return module
+
+
+def _interface(parent: Element, name: str, kind: str) -> None:
+    SubElement(parent, "BUSINTERFACE", NAME=name, TYPE=kind, VLNV="xilinx.com:interface:aximm:1.0")
+
+
+def _processor(modules: Element, system: BoardSystem) -> None:
+    processor = system.processor
+    module = _module(modules, "ps", processor.module, processor.vlnv, _clock_parameters(system))
+    _interface(SubElement(module, "BUSINTERFACES"), processor.master, "MASTER")
+    memory = SubElement(module, "MEMORYMAP")
+    for name, port, place in ((DMA_NAME, _DMA_PORT, processor.dma), (CORE_NAME, _CORE_PORT, processor.core)):
+        _range(memory, name, port, processor.master, place)
+
+
+def _range(memory: Element, name: str, port: str, master: str, place: AddressRange) -> None:
+    SubElement(
+        memory,
+        "MEMRANGE",
+        ADDRESSBLOCK="Reg",
+        BASENAME="C_BASEADDR",
+        BASEVALUE=f"0x{place.base:08X}",
+        HIGHNAME="C_HIGHADDR",
+        HIGHVALUE=f"0x{place.last:08X}",
+        INSTANCE=name,
+        IS_DATA="TRUE",
+        MASTERBUSINTERFACE=master,
+        MEMTYPE="REGISTER",
+        SLAVEBUSINTERFACE=port,
+    )
+
+
+def _clock_parameters(system: BoardSystem) -> dict[str, object]:
+    """Only the first clock of the programmable logic is used."""
+    first, second = system.divisors
+    parameters: dict[str, object] = {}
+    for number in range(_PL_CLOCKS):
+        used = number == 0
+        div0, div1 = (first, second) if used else (1, 1)
+        mhz = f"{system.clk_mhz_reached if used else system.processor.pll_mhz:.6f}"
+        if system.processor is ZYNQ_7000:
+            parameters |= {
+                f"PCW_FPGA_FCLK{number}_ENABLE": int(used),
+                f"PCW_FCLK{number}_PERIPHERAL_CLKSRC": "IO PLL",
+                f"PCW_FCLK{number}_PERIPHERAL_DIVISOR0": div0,
+                f"PCW_FCLK{number}_PERIPHERAL_DIVISOR1": div1,
+                f"PCW_ACT_FPGA{number}_PERIPHERAL_FREQMHZ": mhz,
+            }
+        else:
+            clock = f"PSU__CRL_APB__PL{number}_REF_CTRL"
+            parameters |= {
+                f"PSU__FPGA_PL{number}_ENABLE": int(used),
+                f"{clock}__SRCSEL": "IOPLL",
+                f"{clock}__DIVISOR0": div0,
+                f"{clock}__DIVISOR1": div1,
+                f"{clock}__ACT_FREQMHZ": mhz,
+            }
+    return parameters
+
+
+def _dma(modules: Element, system: BoardSystem) -> None:
+    width = 64  # of the port into memory
+    parameters = {
+        "c_include_sg": 0,
+        "c_micro_dma": 0,
+        "c_sg_length_width": system.length_bits,
+        "c_addr_width": system.processor.address_bits,
+        "c_include_mm2s": 1,
+        "c_include_mm2s_dre": 0,
+        "c_m_axi_mm2s_data_width": max(width, system.source_bits),
+        "c_m_axis_mm2s_tdata_width": system.source_bits,
+        "c_mm2s_burst_size": 16,
+        "c_include_s2mm": 1,
+        "c_include_s2mm_dre": 0,
+        "c_m_axi_s2mm_data_width": max(width, system.sink_bits),
+        "c_s_axis_s2mm_tdata_width": system.sink_bits,
+        "c_s2mm_burst_size": 16,
+    }
+    module = _module(modules, DMA_NAME, "axi_dma", DMA_VLNV, parameters)
+    _interface(SubElement(module, "BUSINTERFACES"), _DMA_PORT, "SLAVE")
+
+
+def _core(modules: Element) -> None:
+    module = _module(modules, CORE_NAME, "lognet_overlay", CORE_VLNV, {})
+    blocks = SubElement(module, "ADDRESSBLOCKS")
+    block = SubElement(
+        blocks, "ADDRESSBLOCK", ACCESS="read-write", INTERFACE=_CORE_PORT, NAME="Reg", RANGE="4096", USAGE="register"
+    )
+    registers = SubElement(block, "REGISTERS")
+    for name, register in CORE_REGISTERS.items():
+        entry = SubElement(registers, "REGISTER", NAME=name)
+        for key, value in (
+            ("DESCRIPTION", register.description),
+            ("ADDRESS_OFFSET", str(register.address)),
+            ("SIZE", "32"),
+            ("ACCESS", register.access),
+            ("IS_ENABLED", "true"),
+        ):
+            SubElement(entry, "PROPERTY", NAME=key, VALUE=value)
+        SubElement(entry, "FIELDS")
+    _interface(SubElement(module, "BUSINTERFACES"), _CORE_PORT, "SLAVE")

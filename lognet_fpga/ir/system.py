@@ -1,0 +1,142 @@
+"""What stands around the overlay on a Zynq: processor, AXI DMA, addresses, clock, and the overlay's registers.
+
+A bitstream is made from this, its .hwh tells it to PYNQ, and the driver and the simulated board rely on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from lognet_fpga.errors import UsageError
+
+CORE_NAME = "lognet_overlay_0"
+CORE_VLNV = "lognet-fpga:lognet:lognet_overlay:1.0"
+DMA_NAME = "axi_dma_0"
+DMA_VLNV = "xilinx.com:ip:axi_dma:7.1"
+
+IDENTIFICATION = 0x4C4F474E  # "LOGN"
+REGISTER_MAP_VERSION = 1
+MODEL_SHA256 = 0x40  # the first of eight words
+MAX_FRAMES_PER_PACKET = 0x10000
+
+
+@dataclass(frozen=True)
+class Register:
+    """A 32-bit register of the overlay at a byte address; docs/stream.md says what it holds."""
+
+    address: int
+    access: str
+    description: str
+
+
+CORE_REGISTERS: Mapping[str, Register] = MappingProxyType(
+    {
+        "identification": Register(0x00, "read-only", "identification, 0x4C4F474E"),
+        "version": Register(0x04, "read-only", "version of this map"),
+        "control": Register(0x08, "read-write", "bit 0 resets the stream part; reads 1 while that lasts"),
+        "status": Register(
+            0x0C, "read-write", "bit 0: a frame was too short, bit 1: a packet too long; writing 1 clears a bit"
+        ),
+        "frames_begun": Register(0x10, "read-only", "frames begun"),
+        "frames_finished": Register(0x14, "read-only", "frames finished"),
+        "cycles": Register(0x18, "read-only", "clock cycles since reset"),
+        "sink_stalls": Register(0x1C, "read-only", "cycles in which the sink did not take an offered beat"),
+        "source_idles": Register(0x20, "read-only", "cycles in which no beat was offered to a ready overlay"),
+        "more_frames": Register(0x24, "read-write", "frames of a packet beyond the first"),
+        "packet_begun": Register(0x28, "read-only", "cycle in which the last packet's first beat came in"),
+        "packet_finished": Register(0x2C, "read-only", "cycle in which the last frame's last beat left"),
+        **{
+            f"model_sha256_{word}": Register(MODEL_SHA256 + 4 * word, "read-only", "SHA-256 of golden.onnx")
+            for word in range(8)
+        },
+    }
+)
+
+
+@dataclass(frozen=True)
+class AddressRange:
+    base: int
+    size: int
+
+    @property
+    def last(self) -> int:
+        return self.base + self.size - 1
+
+
+@dataclass(frozen=True)
+class Processor:
+    """A Zynq family: its name in Vivado, what is fixed about it, and the master that reaches the registers.
+
+    pll_mhz: of the PLL that the clocks of the programmable logic are divided from.
+    """
+
+    name: str
+    machine: str
+    module: str
+    vlnv: str
+    master: str
+    pll_mhz: float
+    core: AddressRange
+    dma: AddressRange
+    address_bits: int
+
+
+ZYNQ_7000 = Processor(
+    "Zynq-7000",
+    "armv7l",
+    "processing_system7",
+    "xilinx.com:ip:processing_system7:5.5",
+    "M_AXI_GP0",
+    1000.0,
+    AddressRange(0x43C0_0000, 0x1000),
+    AddressRange(0x4040_0000, 0x1_0000),
+    32,
+)
+ZYNQ_ULTRASCALE = Processor(
+    "Zynq UltraScale+",
+    "aarch64",
+    "zynq_ultra_ps_e",
+    "xilinx.com:ip:zynq_ultra_ps_e:3.5",
+    "M_AXI_HPM0_FPD",
+    1500.0,
+    AddressRange(0xA000_0000, 0x1000),
+    AddressRange(0xA001_0000, 0x1_0000),
+    40,
+)
+
+
+@dataclass(frozen=True)
+class BoardSystem:
+    """clk_mhz: asked for; source_bits, sink_bits: TDATA of the overlay's streams; length_bits: of the DMA's lengths."""
+
+    processor: Processor
+    clk_mhz: float
+    source_bits: int
+    sink_bits: int
+    length_bits: int = 26
+
+    @property
+    def divisors(self) -> tuple[int, int]:
+        """The two divisors, each 1..63, that come closest to clk_mhz."""
+        return min(
+            ((first, second) for first in range(1, 64) for second in range(1, first + 1)),
+            key=lambda pair: (abs(self.processor.pll_mhz / (pair[0] * pair[1]) - self.clk_mhz), pair),
+        )
+
+    @property
+    def clk_mhz_reached(self) -> float:
+        first, second = self.divisors
+        return self.processor.pll_mhz / (first * second)
+
+
+def processor_of(part: str) -> Processor:
+    """The processor of a part such as xc7z020clg400-1; raises UsageError for a part without one."""
+    if part.startswith("xc7z"):
+        return ZYNQ_7000
+    if part.startswith(("xczu", "xck")):
+        return ZYNQ_ULTRASCALE
+    raise UsageError(
+        f"{part} has no processor that runs PYNQ", hint="deploy for a PYNQ board, see lognet-deploy --help"
+    )

@@ -1,0 +1,39 @@
+"""How much of a board a plan may take."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from lognet_fpga.plan.model import Board, HardwarePlan, Resources
+
+# Shares of a board that a plan may take.  The rest is for three things: what lies beside the overlay and is in no
+# estimate (DMA, interconnect, resets: some thousand LUTs and flip-flops and a few block RAMs of a Zynq-7020), estimates
+# that are off (by up to a tenth a layer, less in sum: docs/architecture.md, "Estimates"), and room for placement and
+# routing, which LUT sites need most: a full chip routes slowly or not at all.  A judgement; nothing was placed so full.
+HEADROOM = Resources(lut=0.85, ff=0.90, bram36=0.95, m_lut=0.85)
+
+
+def budget(board: Board) -> Resources:
+    """What a plan may take of board."""
+    return Resources(
+        HEADROOM.lut * board.lut, HEADROOM.ff * board.ff, HEADROOM.bram36 * board.bram36, HEADROOM.m_lut * board.m_lut
+    )
+
+
+def part_of(board: Board, share: float) -> Board:
+    """board with that share of all its parts."""
+    return replace(
+        board, lut=share * board.lut, m_lut=share * board.m_lut, ff=share * board.ff, bram36=share * board.bram36
+    )
+
+
+def load(plan: HardwarePlan) -> float:
+    """The largest share that plan takes of its board's budget, over all resources; more than 1 does not fit."""
+    total, most = plan.total, budget(plan.board)
+    pairs = ((total.lut, most.lut), (total.ff, most.ff), (total.bram36, most.bram36), (total.m_lut, most.m_lut))
+    return max(used / available if available else math.inf for used, available in pairs if used)
+
+
+def fits(plan: HardwarePlan) -> bool:
+    return load(plan) <= 1

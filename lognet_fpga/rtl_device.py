@@ -1,0 +1,84 @@
+"""A bundle's Verilog as a Device: compiled by Verilator, bit- and cycle-true by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from lognet_fpga.bundle import Bundle
+from lognet_fpga.errors import BundleError, VerificationError
+from lognet_fpga.ir.design import VerilogDesign
+from lognet_fpga.progress import NoProgress, Progress
+from lognet_fpga.runtime.device import DeviceRun
+from lognet_fpga.runtime.values import Simulated
+from lognet_fpga.verify.rtl import run_rtl
+from lognet_fpga.verify.simulator import compile_simulator
+
+TOP = "lognet_overlay"
+RESET_CYCLES = 2_000  # longer than any overlay's internal reset
+_FOLDER = "verilog/"
+
+
+def design_of(bundle: Bundle) -> VerilogDesign:
+    """The design in the bundle, without monitors; raises BundleError where it has none."""
+    names = sorted(name for name in bundle.files if name.startswith(_FOLDER))
+    if f"{_FOLDER}{TOP}.v" not in names:
+        raise BundleError(f"the bundle {bundle.name} has no Verilog of an overlay: {_FOLDER}{TOP}.v is not in it")
+    files = tuple((name.removeprefix(_FOLDER), bundle.file(name).decode()) for name in names)
+    return VerilogDesign(TOP, files, bundle.source, bundle.sink, (), ())
+
+
+class RtlDevice:
+    """Compiles when opened, from the cache where it can; a batch takes seconds.
+
+    Raises MissingToolError without Verilator or a C++ compiler, ToolError when one of them fails, VerificationError
+    when the Verilog does not keep the stream contract.
+    """
+
+    kind = "rtl"
+
+    def __init__(self, bundle: Bundle, progress: Progress = NoProgress()) -> None:
+        self._bundle, self._progress = bundle, progress
+        self._design = design_of(bundle)
+        self._simulator: Path | None = None
+        self.description = (
+            f"the overlay's Verilog for a {bundle.board_title} in Verilator: bit- and cycle-true; no board was used"
+        )
+
+    def open(self) -> None:
+        self._simulator = compile_simulator(self._design, self._progress)
+
+    def run(self, frames: np.ndarray) -> DeviceRun:
+        if self._simulator is None:
+            self.open()
+        plan = self._bundle
+        settle = RESET_CYCLES + plan.cycles_per_frame  # the padding after reset takes less than a frame
+        run = run_rtl(
+            self._simulator,
+            self._design,
+            frames,
+            settle_cycles=settle,
+            cycle_cap=4 * (plan.latency_cycles + plan.cycles_per_frame) + settle + 10_000,
+            progress=self._progress,
+        )
+        if run.problems:
+            raise VerificationError("the Verilog of the bundle does not run as it should", context=run.problems)
+        cycles = int(run.last_out_cycle[-1] - run.first_in_cycle[0])
+        activations = np.ascontiguousarray(run.sink.transpose(0, 2, 3, 1))
+        return DeviceRun(activations, cycles, plan.clk_mhz)
+
+    def runs(self, batches: Iterable[np.ndarray]) -> Iterator[DeviceRun]:
+        return map(self.run, batches)
+
+    def figure(self, value: float, unit: str) -> Simulated:
+        return Simulated(value, unit, f"Verilog in Verilator, at {self._bundle.clk_mhz:g} MHz")
+
+    def power(self) -> str:
+        return (
+            f"not measured, for no board was used (sensor of a {self._bundle.board_title}: {self._bundle.power_sensor})"
+        )
+
+    def close(self) -> None:
+        self._simulator = None

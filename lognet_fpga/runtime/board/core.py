@@ -1,0 +1,99 @@
+"""The overlay's own registers (docs/stream.md): who it is, what it did, and its reset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lognet_fpga.errors import BoardError
+from lognet_fpga.ir.system import CORE_REGISTERS, IDENTIFICATION, MODEL_SHA256, REGISTER_MAP_VERSION
+from lognet_fpga.runtime.board.words import Words, poll
+
+RESET_TIMEOUT_S = 0.1  # a reset takes some microseconds
+
+_TLAST_ERRORS = 0b11  # a frame too short, a packet too long
+_WORD = {name: register.address // 4 for name, register in CORE_REGISTERS.items()}
+
+
+@dataclass(frozen=True)
+class Counters:
+    """Since the last reset; all count modulo 2**32.  source_idles: cycles in which a ready overlay was offered
+    nothing; sink_stalls: cycles in which it offered what was not taken; misplaced_tlast: TLAST was not where a packet
+    of frames ends."""
+
+    frames_begun: int
+    frames_finished: int
+    cycles: int
+    sink_stalls: int
+    source_idles: int
+    misplaced_tlast: bool
+
+    def __str__(self) -> str:
+        return (
+            f"{self.frames_begun:,} frames begun, {self.frames_finished:,} finished, {self.cycles:,} cycles, of them "
+            f"{self.source_idles:,} waiting for data and {self.sink_stalls:,} held up by the receiver; "
+            f"TLAST {'misplaced' if self.misplaced_tlast else 'never misplaced'}"
+        )
+
+
+class CoreRegisters:
+    """words: the overlay's registers."""
+
+    def __init__(self, words: Words) -> None:
+        self._words = words
+
+    def require(self, model_sha256: str) -> None:
+        """Raise BoardError unless this is an overlay of ours, with that model in it (SHA-256 of its golden.onnx)."""
+        identification, version = self._words[_WORD["identification"]], self._words[_WORD["version"]]
+        if identification != IDENTIFICATION:
+            raise BoardError(
+                f"at the overlay's address the bitstream has no LogNet overlay: it says 0x{identification:08X}",
+                hint="use the bitstream that was made for this bundle",
+            )
+        if version != REGISTER_MAP_VERSION:
+            raise BoardError(
+                f"the overlay's registers are version {version}, and this program knows version {REGISTER_MAP_VERSION}",
+                hint="use the version of lognet-fpga that made the bitstream, or make the bitstream again",
+            )
+        if self.model_sha256 != model_sha256:
+            raise BoardError(
+                "the bitstream holds another model than the bundle",
+                context=(f"in the bitstream: SHA-256 {self.model_sha256}", f"in the bundle:    SHA-256 {model_sha256}"),
+                hint="use the bundle that the bitstream was made from, or make the bitstream of this one",
+            )
+
+    @property
+    def model_sha256(self) -> str:
+        """SHA-256 of the golden.onnx that the hardware was generated from, hexadecimal."""
+        first = MODEL_SHA256 // 4
+        return b"".join(self._words[first + i].to_bytes(4, "little") for i in range(8)).hex()
+
+    def reset(self) -> None:
+        """Empty the overlay and clear its counters; raises BoardError if it does not come back."""
+        words = self._words
+        words[_WORD["control"]] = 1
+        if not poll(lambda: not words[_WORD["control"]] & 1, RESET_TIMEOUT_S):
+            raise BoardError(
+                f"the overlay does not come out of reset within {RESET_TIMEOUT_S:g} s",
+                hint="check that its clock runs (pynq.Clocks), or open the overlay again, which loads its bitstream",
+            )
+        words[_WORD["status"]] = _TLAST_ERRORS
+
+    def set_frames_per_packet(self, count: int) -> None:
+        """From now on TLAST is expected and given after every `count` frames.  The overlay must be empty."""
+        self._words[_WORD["more_frames"]] = count - 1
+
+    def misplaced_tlast(self) -> bool:
+        """Whether TLAST has come at a wrong place since the last reset."""
+        return bool(self._words[_WORD["status"]] & _TLAST_ERRORS)
+
+    def packet_cycles(self) -> int:
+        """Clock cycles of the last packet, from its first beat in to its last beat out."""
+        words = self._words
+        return (words[_WORD["packet_finished"]] - words[_WORD["packet_begun"]]) % 2**32
+
+    def counters(self) -> Counters:
+        counts = [
+            self._words[_WORD[name]]
+            for name in ("frames_begun", "frames_finished", "cycles", "sink_stalls", "source_idles")
+        ]
+        return Counters(*counts, misplaced_tlast=self.misplaced_tlast())

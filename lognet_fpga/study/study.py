@@ -1,0 +1,115 @@
+"""Run the simulations in order and hold their figures."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lognet_fpga.errors import ModelError, UsageError
+from lognet_fpga.frontend import load
+from lognet_fpga.numerics.quantizers import MAX_BITS
+from lognet_fpga.preprocessing import Preprocessing
+from lognet_fpga.progress import NoProgress, Progress
+from lognet_fpga.runtime.frames import load_frames
+from lognet_fpga.study.experiments import Experiments, LayerRow, Row
+from lognet_fpga.study.judge import Judge
+from lognet_fpga.study.nmse import ErrorPoint, LayerBoundaries, boundaries, weight_errors
+from lognet_fpga.study.schemes import Choice, Scheme
+from lognet_fpga.study.weights import WeightLayer, layers_of_arrays, layers_of_model
+
+BOUNDARY_BITS = 4
+MAX_BASE = 16.0  # beyond, the smallest powers of 8 bits are no numbers
+
+
+@dataclass(frozen=True)
+class StudyConfig:
+    """model: .onnx, or .npz with weights alone.  data: frames with labels to count the accuracy on, at most `limit` of
+    them; None: only the weights' errors.  choice: of the full scale range, where a table does not compare them.
+    template: what the log schemes have besides kind, bits and choice."""
+
+    model: Path
+    data: Path | None = None
+    limit: int | None = 1000
+    bits: tuple[int, ...] = tuple(range(1, MAX_BITS + 1))
+    choice: Choice = "max"
+    template: Scheme = Scheme("log", 4)
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    input_shape: tuple[int, int, int] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.bits or not all(1 <= bits <= MAX_BITS for bits in self.bits):
+            given = ", ".join(map(str, self.bits)) or "none"
+            raise UsageError(f"--bits must lie between 1 and {MAX_BITS}, not {given}")
+        if not 1 < self.template.base <= MAX_BASE:
+            raise UsageError(f"--base must lie above 1 and not above {MAX_BASE:g}, not {self.template.base:g}")
+        if self.choice == "output" and self.data is None:
+            raise UsageError("--fsr output needs frames to see a layer's sums on", hint="give --data")
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """errors: Fig. 2.  boundaries: Fig. 1a, of the layer with most weights.  frames: judged; 0 where none were given,
+    and then the rest is empty: float_model; table1; layers: Fig. 3; activations."""
+
+    name: str
+    sha256: str
+    choice: Choice
+    weights: tuple[tuple[str, tuple[int, ...]], ...]
+    errors: tuple[ErrorPoint, ...]
+    boundaries: LayerBoundaries
+    frames: int = 0
+    float_model: Row | None = None
+    table1: tuple[Row, ...] = ()
+    layers: tuple[LayerRow, ...] = ()
+    activations: tuple[Row, ...] = ()
+
+
+def run_study(config: StudyConfig, progress: Progress = NoProgress()) -> Study:
+    """Every simulation that model and data allow.  Finished parts are cached, so a study that was stopped goes on.
+
+    Raises ModelError, InputError, UsageError.
+    """
+    if not config.model.exists():
+        raise ModelError(f"no such file: {config.model}", hint="give an .onnx file, or an .npz file of weights")
+    if config.model.suffix == ".npz":
+        if config.data is not None:
+            raise UsageError(
+                f"{config.model} holds weights without a model, so no accuracy can be counted on --data",
+                hint="leave --data out, or give the .onnx file",
+            )
+        sha256 = hashlib.sha256(config.model.read_bytes()).hexdigest()
+        return _of_weights(config, layers_of_arrays(config.model), sha256, progress)
+    with progress.stage(f"read {config.model.name}"):
+        graph = load(config.model, input_shape=config.input_shape)
+        layers = layers_of_model(graph)
+    study = _of_weights(config, layers, graph.source_sha256, progress)
+    if config.data is None:
+        return study
+    preprocessing = config.preprocessing.for_model(graph.input_shape)
+    frames = load_frames(config.data, graph.input_shape, preprocessing, limit=config.limit)
+    with progress.stage("the float model"):
+        experiments = Experiments(graph, layers, Judge(frames.frames, frames.labels, preprocessing), config.template)
+    return Study(
+        study.name,
+        study.sha256,
+        study.choice,
+        study.weights,
+        study.errors,
+        study.boundaries,
+        len(frames),
+        experiments.float_row(),
+        experiments.table1(progress),
+        experiments.layer_rows(progress, config.choice),
+        experiments.activation_rows(progress, "nmse" if config.choice == "output" else config.choice),
+    )
+
+
+def _of_weights(config: StudyConfig, layers: Sequence[WeightLayer], sha256: str, progress: Progress) -> Study:
+    with progress.stage("errors of the weights") as stage:
+        errors = weight_errors(layers, config.bits, config.template, stage)
+        largest = max(layers, key=lambda layer: layer.weight.size)
+        shown = boundaries(largest, BOUNDARY_BITS, config.template)
+    shapes = tuple((layer.name, layer.weight.shape) for layer in layers)
+    return Study(config.model.stem, sha256, config.choice, shapes, errors, shown)

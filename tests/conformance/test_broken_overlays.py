@@ -1,0 +1,62 @@
+# ruff: noqa: E501
+"""The judge judged: overlays broken in one place each, which a case must find."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from lognet_fpga.ir.design import VerilogDesign
+from tests.conformance.overlays import overlay
+from tests.conformance.simulation import build, simulate
+
+SOURCE, SINK, REGISTERS, FIFO = "axis_source.v", "axis_sink.v", "axil_registers.v", "layer1_fifo.v"
+
+# What is broken: file, what stood there, what stands there now, and a case that fails.
+BREAKS = {
+    "no second register in the skid buffer": (SOURCE, "held <= skid;", "held <= s_axis_tdata[16-1:0];", "paused_frames"),
+    "the entry is ready when full": (SOURCE, "if (keep) begin\n            ready <= 1'b0;", "if (keep) begin\n            ready <= 1'b1;", "paused_frames"),
+    "the entry is ready in reset": (SOURCE, "ready <= 1'b0;", "ready <= 1'b1;", "resets_by_the_register"),
+    "the end of a frame is seen a beat early": (SOURCE, "(beat == 29)", "(beat == 28)", "steady_frames"),
+    "the end of a frame is seen a beat late": (SOURCE, "(beat == 29)", "(beat == 30)", "steady_frames"),
+    "short frames are not filled": (SOURCE, "filling <= 1'b1;", "filling <= 1'b0;", "short_and_long_frames"),
+    "short frames are filled with old beats": (SOURCE, "held <= 0;", "held <= skid;", "short_and_long_frames"),
+    "beats are taken and lost while a frame is filled": (SOURCE, "ready <= (fill && at_end);", "ready <= 1'b1;", "ragged_frames_in_a_row"),
+    "the rest of a long frame is not dropped": (SOURCE, "((dropping || at_end) && (!s_axis_tlast))", "1'b0", "short_and_long_frames"),
+    "a long frame is dropped for ever": (SOURCE, "(dropping || at_end) && (!s_axis_tlast)", "dropping || (at_end && (!s_axis_tlast))", "short_and_long_frames"),
+    "a long frame is not told": (SOURCE, "frame_long = (keep", "frame_long = (1'b0", "short_and_long_frames"),
+    "TLAST a beat early": (SINK, "m_axis_tlast = (beat == 5)", "m_axis_tlast = (beat == 4)", "steady_frames"),
+    "results wait for ready": (SINK, "m_axis_tvalid = in_valid", "m_axis_tvalid = (in_valid && m_axis_tready)", "results_do_not_wait_for_ready"),
+    "a stalled beat changes": (FIFO.replace("1", "2"), "if ((valid && out_ready)) begin", "if (valid) begin", "paused_frames"),
+    "the FIFO never says that it is full": (FIFO, "room <= (level <= 1);", "room <= 1'b1;", "results_do_not_wait_for_ready"),
+    "a FIFO keeps its beats over a reset": (FIFO, "valid <= 1'b0;", "valid <= valid;", "resets_by_the_register"),
+    "answers do not wait": (REGISTERS, "else if (s_axil_bready) begin", "else begin", "registers"),
+    "data change while they wait": (REGISTERS, "if (read_now) begin\n        s_axil_rdata", "if (s_axil_arvalid) begin\n        s_axil_rdata", "registers_under_traffic"),
+    "strobes are ignored by status": (REGISTERS, "s_axil_wstrb[0] && (s_axil_awaddr[12-1:2] == 3)", "(s_axil_awaddr[12-1:2] == 3)", "short_and_long_frames"),
+    "addresses are decoded in part": (REGISTERS, "s_axil_araddr[12-1:6] == 0", "s_axil_araddr[10-1:6] == 0", "registers"),
+    "strobes are ignored by control": (REGISTERS, "s_axil_wstrb[0] && s_axil_wdata[0]", "s_axil_wdata[0]", "registers"),
+    "status forgets": (REGISTERS, "(frame_short || (was_short && (!clear[0])))", "frame_short", "short_and_long_frames"),
+    "status clears both bits at once": (REGISTERS, "(!clear[1])", "(clear == 0)", "short_and_long_frames"),
+    "a soft reset ends at once": (REGISTERS, "== 2))) begin\n            reset_left <= 1023;", "== 2))) begin\n            reset_left <= 3;", "resets_by_the_register"),
+    "a counter counts what it should not": (REGISTERS, "if (source_idle) begin", "if (1'b1) begin", "registers"),
+}  # fmt: skip
+
+
+def broken(design: VerilogDesign, name: str, old: str, new: str) -> VerilogDesign:
+    """design with the first `old` in a file replaced."""
+    text = dict(design.files)[name]
+    assert old in text, f"{name} has no {old!r} any more"
+    files = tuple((file, text.replace(old, new, 1) if file == name else body) for file, body in design.files)
+    return dataclasses.replace(design, files=files)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", BREAKS)
+def test_a_break_is_found(what, tmp_path):
+    file, old, new, case = BREAKS[what]
+    made = overlay("serial")
+    executable = build(broken(made.design, file, old, new))
+    outcome = simulate(executable, made.case(1, soak_frames=0), rf"\.{case}$", tmp_path)
+    assert [*outcome.failures] == [case], outcome.log
+    print(outcome.failures[case].splitlines()[0])

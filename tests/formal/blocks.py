@@ -1,0 +1,87 @@
+"""The blocks that are proved, by themselves, and the properties of each."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from lognet_fpga.hw.collector import collector, early_collector
+from lognet_fpga.hw.overlay import _AXIL_PORTS as AXIL_PORTS
+from lognet_fpga.hw.registers import axil_registers
+from lognet_fpga.hw.stream import axis_sink, axis_source, fifo
+from lognet_fpga.hw.structure import Leaf, inputs, outputs
+from tests.formal.sby import Proof
+
+CLOCK = inputs(clk=None, rst=None)
+PDR = "abc pdr"
+
+
+def fifo_leaf(depth: int, reserve: int, width: int) -> Leaf:
+    ports = inputs(in_valid=None, in_data=width) + outputs(out_valid=None, out_data=width)
+    ports += inputs(out_ready=None) + outputs(room=None)
+    return Leaf("fifo", CLOCK + ports, partial(fifo, depth=depth, reserve=reserve))
+
+
+def fifo_proof(depth: int, reserve: int, width: int) -> Proof:
+    # To fill a deep one would take as many steps of the solver.
+    constants = {"DEPTH": depth, "RESERVE": reserve, "WIDTH": width, "FULL": min(depth, 8)}
+    leaf = fifo_leaf(depth, reserve, width)
+    return Proof(f"fifo of {depth} x {width} bits", (leaf,), "fifo.sv", constants, cover_depth=12)
+
+
+def source_proof(beats: int) -> Proof:
+    width = 2
+    ports = inputs(s_axis_tdata=width + 1, s_axis_tvalid=None) + outputs(s_axis_tready=None)
+    ports += inputs(s_axis_tlast=None) + outputs(out_data=width, out_valid=None) + inputs(out_ready=None)
+    ports += outputs(frame_begin=None, frame_short=None, frame_long=None)
+    leaf = Leaf("axis_source", CLOCK + ports, partial(axis_source, beats_per_frame=beats))
+    constants = {"BEATS": beats, "WIDTH": width}
+    return Proof(f"source, frames of {beats}", (leaf,), "axis_source.sv", constants, engine=PDR)
+
+
+def sink_proof(beats: int) -> Proof:
+    ports = inputs(in_data=12, in_valid=None) + outputs(in_ready=None)
+    ports += outputs(m_axis_tdata=16, m_axis_tvalid=None) + inputs(m_axis_tready=None)
+    ports += outputs(m_axis_tlast=None, frame_end=None)
+    leaf = Leaf("axis_sink", CLOCK + ports, partial(axis_sink, beats_per_frame=beats))
+    return Proof(f"sink, frames of {beats}", (leaf,), "axis_sink.sv", {"BEATS": beats})
+
+
+def collector_proof(beats: int, early: bool) -> Proof:
+    width = 2
+    ports = inputs(in_data=width, in_valid=None) + outputs(in_ready=None) + inputs(take=None)
+    ports += outputs(word=beats * width, full=None)
+    make = early_collector if early else collector
+    leaf = Leaf("collector", CLOCK + ports, partial(make, beats=beats))
+    constants = {"BEATS": beats, "WIDTH": width, "EARLY": int(early)}
+    name = f"{'early ' * early}collector of {beats} beats"
+    return Proof(name, (leaf,), "collector.sv", constants, depth=20, engine=PDR)
+
+
+def registers_proof(reset_cycles: int) -> Proof:
+    words = tuple(0x01234567 * (index + 3) & 0xFFFFFFFF for index in range(8))
+    ports = AXIL_PORTS + outputs(core_rst=None, more_frames=16, several=None, packet_restart=None)
+    ports += inputs(packet_begin=None, frame_begin=None, frame_end=None, frame_short=None, frame_long=None)
+    ports += inputs(sink_stalled=None, source_idle=None)
+    leaf = Leaf("axil_registers", CLOCK + ports, partial(axil_registers, model_words=words, reset_cycles=reset_cycles))
+    model = "256'h" + "".join(f"{word:08x}" for word in reversed(words))
+    constants = {"RESET_CYCLES": reset_cycles, "MODEL": model}
+    return Proof("registers", (leaf,), "axil_registers.sv", constants)
+
+
+BLOCKS = (
+    fifo_proof(8, 3, 4),
+    fifo_proof(128, 30, 2),
+    source_proof(5),
+    sink_proof(4),
+    collector_proof(3, early=False),
+    collector_proof(3, early=True),
+    registers_proof(4),
+)
+MORE = (
+    fifo_proof(2, 1, 8),
+    fifo_proof(1024, 100, 64),
+    source_proof(1),
+    source_proof(2),
+    sink_proof(1),
+    *(collector_proof(beats, early) for beats in (1, 2, 4) for early in (False, True)),
+)

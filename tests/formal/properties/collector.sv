@@ -1,0 +1,57 @@
+// Beats of a position gathered into a word.  EARLY: a beat of the next position may wait in front.
+reg f_started = 0;
+always @(posedge clk) f_started <= 1;
+always @* if (!f_started) assume (rst);
+always @* if (!full) assume (!take);
+always @(posedge clk) if (f_started && $past(!rst && in_valid && !in_ready))
+    assume (in_valid && $stable(in_data));
+
+wire f_push = in_valid && in_ready && !rst;
+reg [4:0] f_inside; // beats of positions not taken
+reg [3:0] f_index;  // of the next beat in its position
+always @(posedge clk) begin
+    f_inside <= rst ? 0 : f_inside + f_push - (take ? BEATS : 0);
+    if (rst) f_index <= 0;
+    else if (f_push) f_index <= f_index == BEATS - 1 ? 0 : f_index + 1;
+end
+
+// Any one beat: its place in the word, and whether the position before its own is still there.
+(* anyseq *) wire f_pick;
+reg f_tracked, f_behind;
+reg [3:0] f_place;
+reg [WIDTH-1:0] f_beat;
+always @(posedge clk)
+    if (rst) f_tracked <= 0;
+    else if (!f_tracked) begin
+        f_tracked <= f_push && f_pick;
+        f_behind <= f_inside >= BEATS && !take;
+        f_place <= f_index;
+        f_beat <= in_data;
+    end else if (take) begin
+        f_tracked <= f_behind;
+        f_behind <= 0;
+    end
+
+// The word is read when it is taken, or a cycle later.
+wire f_taken = take && f_tracked && !f_behind;
+reg f_taken_past;
+reg [3:0] f_place_past;
+reg [WIDTH-1:0] f_beat_past;
+always @(posedge clk) begin
+    f_taken_past <= f_taken && !rst;
+    f_place_past <= f_place;
+    f_beat_past <= f_beat;
+end
+wire f_read = EARLY ? f_taken_past : f_taken;
+wire [WIDTH-1:0] f_wanted = EARLY ? f_beat_past : f_beat;
+wire [WIDTH-1:0] f_found = word >> (EARLY ? f_place_past : f_place) * WIDTH;
+
+always @(posedge clk) if (f_started && !rst) begin
+    none_lost_none_doubled: assert (f_inside <= BEATS + EARLY && full == (f_inside >= BEATS));
+    if (EARLY) ready_out_of_registers: assert (in_ready == (f_inside <= BEATS));
+    else ready_while_taken: assert (in_ready == (f_inside < BEATS || take));
+    if (f_read) in_its_place: assert (f_found == f_wanted);
+    full_rate: cover (take && f_push);
+    in_and_out_again: cover (take && f_tracked && !f_behind && f_beat != 0 && f_place == BEATS - 1);
+    if (EARLY) second_waits: cover (f_inside == BEATS + 1);
+end

@@ -1,0 +1,70 @@
+"""Layers of which it is proved that a slot which starts finds room in the FIFO, with the planner's own figures."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from myhdl import block
+
+from lognet_fpga.hw.pool import PoolShape, pool
+from lognet_fpga.hw.sequencer import sequencer
+from lognet_fpga.hw.structure import Leaf, inputs, outputs
+from lognet_fpga.plan.slots import pooled_shape, slot_raster
+from tests.formal.blocks import CLOCK, PDR, fifo_leaf
+from tests.formal.sby import INDUCTION, Proof
+from tests.quant_models import POOL_2X2, POOL_3X3, Spec, adder_graphs, folded_plan, given_foldings, random_graph
+
+WAY = inputs(in_valid=None, in_data=1) + outputs(out_valid=None, out_data=1)
+
+
+@block
+def named_sequencer(clk, rst, full, room, take, load, use_pad, start, compute, blank, shifting, **shape):
+    """One of its registers is called real, which Verilog allows only with a prefix, as in the blocks that hold it."""
+    sequence = sequencer(clk, rst, full, room, take, load, use_pad, start, compute, blank, shifting, **shape)
+    sequence.name = "sequence"
+    return sequence
+
+
+def room_proof(name: str, less: int = 0, reach: bool = False) -> Proof:
+    """Of a random layer from ROOMS.  less: so much smaller a reserve than planned.  reach: fails, with the way into the
+    reserve as its counterexample."""
+    shape, spec, folding = ROOMS[name]
+    quant = random_graph(3, shape, spec)
+    graphs = adder_graphs(quant, [isinstance(folding, tuple)])
+    plan, layer = folded_plan(quant, [folding], graphs).layers[0], quant.layers[0]
+    made = given_foldings(quant, [folding], graphs)[0]
+    reserve = plan.fifo_reserve - less
+    raster = slot_raster(layer)
+    ports = inputs(full=None, room=None)
+    ports += outputs(take=None, load=None, use_pad=None, start=None, compute=None, blank=None, shifting=None)
+    slots = partial(named_sequencer, raster=raster, ii_cycles=plan.ii_cycles, in_digits=plan.shift_cycles)
+    modules = [Leaf("sequencer", CLOCK + ports, slots), fifo_leaf(plan.fifo_depth, reserve, 1)]
+    beats = made.beat_cycles(plan.channels_per_beat)
+    if layer.pool is not None:
+        pooled = PoolShape(*pooled_shape(layer), 1, 1, len(beats), layer.pool.kernel, layer.pool.stride)
+        modules.append(Leaf("pool", CLOCK + WAY, partial(pool, shape=pooled)))
+    constants = {
+        "LENGTH": beats[-1],
+        "BEATS": f"{beats[-1] + 1}'d{sum(1 << cycles - 1 for cycles in beats)}",
+        "DEPTH": plan.fifo_depth,
+        "RESERVE": reserve,
+        "II": plan.ii_cycles,
+        "WAIT": max(1, (plan.ii_cycles - 1).bit_length()),
+        "POOL": int(layer.pool is not None),
+        "REACH": int(reach),
+    }
+    # A pool's results are counted by its rows and columns, which induction does not see.
+    engine = INDUCTION if layer.pool is None and not (less or reach) else PDR
+    return Proof(f"room, {name}", tuple(modules), "slot_room.sv", constants, top="slot_room", engine=engine)
+
+
+NO_PADS = (0, 0, 0, 0)
+# Input shape, kind of the layer, and digit bits or, with the weights in memories, (pe, simd).
+ROOMS = {
+    "slots of one cycle": ((1, 3, 4), Spec(2, (2, 2), pads=NO_PADS, pool=None), 20),
+    "slots of five cycles": ((1, 3, 4), Spec(4, (2, 2), pads=NO_PADS, pool=None), 4),
+    "bit by bit": ((1, 3, 4), Spec(4, (2, 2), pads=NO_PADS, pool=None), 1),
+    "weights in memories": ((2, 3, 4), Spec(5, (2, 2), pads=NO_PADS, pool=None), (2, 1)),
+    "a pool, slots of one cycle": ((1, 5, 5), Spec(2, (2, 2), pads=NO_PADS, pool=POOL_2X2), 20),
+    "an overlapping pool": ((1, 6, 6), Spec(2, (2, 2), pads=NO_PADS, pool=POOL_3X3), 4),
+}

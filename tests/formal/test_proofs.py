@@ -1,0 +1,70 @@
+"""What is proved of the blocks, one file of properties for each, and that a broken block is found."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from tests.formal.blocks import BLOCKS, MORE, fifo_proof, source_proof
+from tests.formal.rooms import ROOMS, room_proof
+from tests.formal.sby import INDUCTION, PACKAGES, Proof
+from tests.shallow import shallow
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tools(require_tool):
+    for name in PACKAGES:
+        require_tool(name)
+
+
+QUICK = {"slots of five cycles", "an overlapping pool"}
+ROOM_CASES = [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in ROOMS]
+
+
+@pytest.mark.parametrize(
+    "proof", [*BLOCKS, *(pytest.param(proof, marks=pytest.mark.slow) for proof in MORE)], ids=lambda proof: proof.name
+)
+def test_block(proof: Proof, tmp_path: Path) -> None:
+    outcome = proof.run(tmp_path)
+    assert outcome.proved, outcome.failed or outcome.log
+    assert outcome.covered, outcome.unreached or outcome.log
+
+
+@pytest.mark.parametrize("name", ROOM_CASES)
+def test_a_slot_that_starts_finds_room(name: str, tmp_path: Path) -> None:
+    outcome = shallow(room_proof, name).run(tmp_path, cover=False)
+    assert outcome.proved, outcome.failed or outcome.log
+
+
+@pytest.mark.parametrize("name", ROOM_CASES)
+def test_the_reserve_is_used(name: str, tmp_path: Path) -> None:
+    """So the proof is not one of a FIFO that never fills."""
+    outcome = shallow(room_proof, name, reach=True).run(tmp_path, cover=False)
+    assert any("reserve_used" in failed for failed in outcome.failed), outcome.log
+
+
+def test_too_small_a_reserve_is_found(tmp_path: Path) -> None:
+    proof = shallow(room_proof, "slots of five cycles", less=3)
+    assert proof.run(tmp_path, cover=False).failed
+
+
+@pytest.mark.parametrize(
+    "proof,old,new,failed",
+    [
+        (fifo_proof(8, 3, 4), "single <= (held == 2)", "single <= (held == 3)", "fifo.v"),
+        (fifo_proof(8, 3, 4), "(level <= 5)", "(level <= 6)", "room_as_told"),
+        (source_proof(5), "held <= skid", "held <= s_axis_tdata[2-1:0]", "in_order_unchanged"),
+    ],
+    ids=["last beat forgotten", "room for one less", "skid buffer left out"],
+)
+def test_a_fault_is_found(proof: Proof, old: str, new: str, failed: str, tmp_path: Path) -> None:
+    """By a counterexample from reset; failed: part of the broken rule's name."""
+    files = proof.files()
+    home = f"{proof.modules[0].name}.v"
+    assert files[home].count(old) == 1
+    outcome = dataclasses.replace(proof, mode="bmc", depth=12, engine=INDUCTION).run(
+        tmp_path, files | {home: files[home].replace(old, new)}, cover=False
+    )
+    assert any(failed in one for one in outcome.failed), outcome.log

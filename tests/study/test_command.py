@@ -1,0 +1,101 @@
+"""lognet-study as its user runs it, on the shipped model; the accuracies against onnxruntime by hand."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import numpy_helper
+
+from lognet_fpga.cli import study as command
+from lognet_fpga.numerics.quantizers import linear_quantizer
+from lognet_fpga.study.experiments import zero_smallest
+
+MODEL = Path(__file__).parents[2] / "models" / "cifar10_64x3"
+LIMIT = 100
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    place = tmp_path_factory.mktemp("study")
+    arguments = [MODEL / "model.onnx", "--data", MODEL / "test_frames.npz", "--limit", LIMIT, "--out", place]
+    assert command.main([str(value) for value in arguments]) == 0
+    return place
+
+
+def _scores(model: onnx.ModelProto) -> tuple[np.ndarray, np.ndarray]:
+    with np.load(MODEL / "test_frames.npz") as data:
+        frames, labels = data["frames"][:LIMIT].transpose(0, 3, 1, 2), data["labels"][:LIMIT]
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(None, {session.get_inputs()[0].name: frames.astype(np.float32)})[0], labels
+
+
+def test_files_hold_the_same_figures(folder):
+    assert {path.name for path in folder.iterdir()} >= {
+        "report.html", "nmse.csv", "boundaries.csv", "accuracy.csv", "layers.csv", "study.json",
+    }  # fmt: skip
+    data = json.loads((folder / "study.json").read_text())
+    rows = list(csv.DictReader((folder / "nmse.csv").open()))
+    assert len(rows) == len(data["errors"]) == 5 * 8 * 5  # layers, bits, kinds with their choices
+    assert [float(row["nmse"]) for row in rows] == pytest.approx([p["nmse"] for p in data["errors"]], rel=1e-5)
+    assert data["frames"] == LIMIT
+    page = (folder / "report.html").read_text()
+    assert page.startswith("<!doctype html>") and "Table 1" in page
+
+
+def test_accuracy_of_linear_weights_is_what_onnxruntime_says_by_hand(folder):
+    model = onnx.load(MODEL / "model.onnx")
+    scores, labels = _scores(model)
+    data = json.loads((folder / "study.json").read_text())
+    assert data["float"]["top1"] == np.mean(scores.argmax(1) == labels)
+    weights = {name for node in model.graph.node if node.op_type in ("Conv", "Gemm") for name in node.input[1:2]}
+    for tensor in model.graph.initializer:
+        if tensor.name in weights:
+            values = numpy_helper.to_array(tensor)
+            quantized = linear_quantizer(4, float(np.abs(values).max()))(values).astype(np.float32)
+            tensor.CopyFrom(numpy_helper.from_array(quantized, tensor.name))
+    scores, labels = _scores(model)
+    row = next(r for r in data["all_layers"] if (r["quantizer"], r["bits"], r["fsr_by"]) == ("linear", 4, "max"))
+    assert row["top1"] == np.mean(scores.argmax(1) == labels)
+
+
+def test_equal_sparsity_takes_the_smallest_first():
+    weight = np.array([0.0, 1, -1, 1, -1, 2, 2, -4])
+    made = zero_smallest(weight, 6 / 8, np.random.default_rng(1))
+    assert np.sum(made == 0) == 6 and made[-1] == -4 and np.sum(np.abs(made) == 2) == 1
+    np.testing.assert_array_equal(zero_smallest(weight, 0.0, np.random.default_rng(1)), weight)
+
+
+def test_weights_alone(tmp_path):
+    """Of a heavy-tailed layer the paper's statement holds: by the greatest weight log2 beats linear at 4 bits."""
+    rng = np.random.default_rng(1)
+    np.savez(tmp_path / "w.npz", **{"a.weight": rng.standard_t(3, size=(64, 64)), "a.bias": np.zeros(64)})
+    assert command.main([str(tmp_path / "w.npz"), "--out", str(tmp_path / "out"), "--bits", "4"]) == 0
+    rows = list(csv.DictReader((tmp_path / "out" / "nmse.csv").open()))
+    by_max = {row["quantizer"]: float(row["nmse"]) for row in rows if row["fsr_by"] == "max"}
+    assert {row["layer"] for row in rows} == {"a"} and by_max["log"] < by_max["linear"]
+
+
+@pytest.mark.parametrize(
+    "arguments, code, words",
+    (
+        (["missing.onnx"], 3, "no such file"),
+        (["{weights}", "--data", "x.npz"], 2, "without a model"),
+        (["{weights}", "--bits", "9"], 2, "--bits must lie between 1 and 8"),
+        (["{broken}"], 3, "not readable as .npz"),
+        (["{weights}", "--base", "1"], 2, "--base"),
+        (["{weights}", "--fsr", "output"], 2, "--fsr output needs"),
+    ),
+)
+def test_senseless_input(arguments, code, words, tmp_path, capsys):
+    np.savez(tmp_path / "w.npz", a=np.ones((2, 2)))
+    (tmp_path / "broken.npz").write_bytes(b"no")
+    places = {"weights": tmp_path / "w.npz", "broken": tmp_path / "broken.npz"}
+    given = [text.format(**places) for text in arguments]
+    assert command.main([*given, "--out", str(tmp_path / "out")]) == code
+    assert words in capsys.readouterr().err
