@@ -59,10 +59,10 @@ class SketchedEngine:
             terms = math.log2(self.nonzero / self.rows)
             out_start = max(0, round(1.29 * terms + 1.31 * min(2.0, math.log2(digit_bits)) - 1.98))
             spread = self.nonzero**0.71 * self.rows**0.238 * digit_bits**0.518
-            delay_ffs = 2.25 * spread * self._density ** (0.326 - 0.125 * math.log(digit_bits))
-            delay_ffs *= legs / self.adders * (1.1 if legs > self.adders else 1.0)
+            delay_ffs = 1.7 * spread * self._density ** (0.326 - 0.125 * math.log(digit_bits))
+            delay_ffs *= legs / self.adders * (1.0 if leg_cycles > 1 else 0.8)
         splices = 0.25 * digit_bits**0.5 * (legs - self.adders) if leg_cycles > 1 else 0.0
-        shift_registers = (0.015 if leg_cycles > 2 else 0.045) * digit_bits * legs
+        shift_registers = (0.04 if leg_cycles > 2 else 0.17) * (3 * self._density) ** -0.7 * digit_bits * legs
         if leg_cycles > 2:  # the upper legs of the inputs wait for their turn
             shift_registers += self.inputs * (-(-self.in_bits // (digit_bits * leg_cycles)) - 1) * digit_bits
         return EngineCost(
@@ -88,7 +88,7 @@ class SketchedEngine:
         sizes, as unpruned ones are, make them wider."""
         if not self.adders:
             return 0
-        usual = 2 + 4 * max(0.0, self._density - 0.5)
+        usual = 2 + 8 * max(0.0, self._density - 0.5)
         widths = range(max(1, round(math.log2(self.nonzero / self.rows) + usual - 0.4)))
         shares = [min(1.0, 2.0 ** (0.55 * (usual - extra))) for extra in widths]
         legs = sum(share * -(-(self.in_bits + 1 + extra) // leg_bits) for extra, share in zip(widths, shares))
