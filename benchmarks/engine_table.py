@@ -31,10 +31,10 @@ from lognet_fpga.ir.quant import QuantGraph, QuantLayer  # noqa: E402
 from lognet_fpga.partition.layers import FloatLayer  # noqa: E402
 from lognet_fpga.plan.adder_graph import AdderGraph, solve_layers  # noqa: E402
 from lognet_fpga.plan.boards import load_board  # noqa: E402
-from lognet_fpga.plan.clb_layer import ClbLayer  # noqa: E402
+from lognet_fpga.plan.clb_layer import ClbFolding, accumulator_bits  # noqa: E402
 from lognet_fpga.plan.engine import AdderEngine  # noqa: E402
 from lognet_fpga.plan.fifos import size_fifos  # noqa: E402
-from lognet_fpga.plan.folding import BRAM_PRICES, Entry, Streams  # noqa: E402
+from lognet_fpga.plan.folding import Streams  # noqa: E402
 from lognet_fpga.plan.matching import channels_per_beat  # noqa: E402
 from lognet_fpga.plan.model import HardwarePlan  # noqa: E402
 from lognet_fpga.plan.resources import SHELL, stream_resources  # noqa: E402
@@ -118,15 +118,12 @@ class Solved:
     graph: AdderGraph
 
     def overlay(self, ii_cycles: int) -> Overlay:
-        """The layer alone between source and sink, folded as the planner does for that many cycles a position, its
-        input as wide as a layer like it would send it."""
+        """The layer alone between source and sink, in legs of ii_cycles bits; its input as wide as a layer like it sends."""
         layer, quant = self.layer, QuantGraph("engine", self.layer.in_shape, (self.layer,))
-        raster = slot_raster(layer)
-        budget = raster.computing * ii_cycles + (raster.slots - raster.computing) * layer.in_bits
+        acc_bits = accumulator_bits(layer)
+        engine = AdderEngine(self.graph, layer.in_bits)
+        folding = ClbFolding(layer, engine, slot_raster(layer), acc_bits, 1, min(ii_cycles, acc_bits), ii_cycles)
         lanes_in = -(-layer.in_shape[0] // ii_cycles)
-        folding = ClbLayer(layer, AdderEngine(self.graph)).fold(budget, Entry(lanes_in), BRAM_PRICES[0])
-        if folding is None:
-            raise UsageError(f"no engine does a position in {ii_cycles} cycles")
         streams = Streams(lanes_in, -(-layer.in_shape[0] // lanes_in), channels_per_beat(layer, folding, None))
         plans, counts = size_fifos((layer,), [folding.plan(streams)], [folding])
         placed = replace(plans[0], estimate=folding.resources(plans[0]) + stream_resources(layer, plans[0]))

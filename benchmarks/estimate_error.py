@@ -113,7 +113,7 @@ def sample(series: int, index: int) -> Sample:
     else:
         raster = slot_raster(layer)
         cycles = raster.cycles(-(-accumulator_bits(layer) // digit_bits), -(-layer.in_bits // digit_bits))
-        foldings = layer_foldings(quant, [AdderEngine(graphs[0])])
+        foldings = layer_foldings(quant, [AdderEngine(graphs[0], layer.in_bits)])
     plan = Planner(quant, foldings, board, board.clk_mhz).plan(cycles)
     return Sample((series, index), layer, zeros, graphs, plan)
 

@@ -31,7 +31,7 @@ SHAPES = ((27, 64), (72, 16), (75, 32), (144, 16), (200, 16), (288, 32), (363, 4
 PRUNED = (0.0, 0.5, 0.75, 0.9)
 MOST_WEIGHTS = 10_000  # of a random layer; larger ones take minutes each
 ACC_BITS = 22
-DIGITS = (1, 2, 4, 8)
+FOLDINGS = ((1, 1), (1, 3), (1, 6), (1, 12), (1, 22), (2, 3), (2, 11))  # bits of a digit, digits of a leg
 BOARDS = ("pynq-z2", "ultra96-v2", "zcu104")
 
 
@@ -46,12 +46,11 @@ def random_layers() -> None:
             )  # not those that the laws were fitted to
             rows = magnitude_prune(rng.standard_normal((outputs, inputs)), prune)
             codes = log2_codes(rows / search_alpha(rows, np.ones(inputs))[:, None])
-            exact, used = AdderEngine(solve(codes.astype(np.int64), 8)), codes != 0
+            exact, used = AdderEngine(solve(codes.astype(np.int64), 8), 8), codes != 0
             sketched = SketchedEngine(int(used.sum()), *used.shape, int(used.any(1).sum()), int(used.any(0).sum()))
             row = [sketched.adders / exact.adders - 1]
-            for digit_bits in DIGITS:
-                digits = (digit_bits, -(-ACC_BITS // digit_bits))
-                real, estimate = exact.cost(*digits).resources, sketched.cost(*digits).resources
+            for folding in FOLDINGS:
+                real, estimate = (engine.cost(*folding, ACC_BITS).resources for engine in (exact, sketched))
                 row += [estimate.lut / real.lut - 1, estimate.ff / real.ff - 1]
             errors.append(row)
             print(f"{inputs:4} x {outputs:2} {prune:4.0%} pruned: {exact.adders:6,} adders, sketched {row[0]:+.1%}")

@@ -147,7 +147,7 @@ def random_net(rng: np.random.Generator, seed: int) -> tuple[QuantGraph, list[Sp
 
 
 def random_foldings(rng: np.random.Generator, quant: QuantGraph) -> list[tuple[int, int] | int]:
-    """For each layer in memories (pe, simd), for one in the fabric digit bits; such that their streams fit."""
+    """For each layer in memories (pe, simd), for one in the fabric cycles of a leg; such that their streams fit."""
     while True:
         foldings = []
         for layer in quant.layers:
@@ -169,15 +169,16 @@ def random_foldings(rng: np.random.Generator, quant: QuantGraph) -> list[tuple[i
 def given_foldings(
     quant: QuantGraph, foldings: Sequence[tuple[int, int] | int], graphs: Sequence[AdderGraph | None]
 ) -> list[Folding]:
-    """(pe, simd) of a layer with its weights in memories, digit bits of another one."""
+    """(pe, simd) of a layer with its weights in memories; cycles of a leg of another one, whose digits have one to
+    three bits."""
     given = []
     for layer, folding, graph in zip(quant.layers, foldings, graphs):
         if isinstance(folding, tuple):
             given.append(bram_folding(layer, *folding))
         else:
             bits = accumulator_bits(layer)
-            n_digits = -(-bits // folding)
-            given.append(ClbFolding(layer, AdderEngine(graph), slot_raster(layer), bits, folding, n_digits))
+            engine, digit_bits, leg_cycles = AdderEngine(graph, layer.in_bits), 1 + folding % 3, folding
+            given.append(ClbFolding(layer, engine, slot_raster(layer), bits, digit_bits, leg_cycles, leg_cycles))
     return given
 
 

@@ -62,17 +62,71 @@ def delay_stage(clk, wires, late):
 
 
 @block
-def masked_stage(clk, hide, wires, late):
-    """A delay whose first digits of a slot are zero."""
+def masked_stage(clk, first, wires, late):
+    """A delay that shows zero instead of the first digits of a leg."""
 
     @always(clk.posedge)
     def delay():
-        if hide:
+        if first:
             late.next = 0
         else:
             late.next = wires
 
     return delay
+
+
+@block
+def cut_stage(clk, first, wires, late):
+    """A delay that shows zero behind the first digits of a leg."""
+
+    @always(clk.posedge)
+    def delay():
+        if first:
+            late.next = wires
+        else:
+            late.next = 0
+
+    return delay
+
+
+@block
+def splice_stage(clk, first, wires, others, late):
+    """A delay of `wires` for the first digits of a leg, of `others` behind them."""
+
+    @always(clk.posedge)
+    def delay():
+        if first:
+            late.next = wires
+        else:
+            late.next = others
+
+    return delay
+
+
+@block
+def keep_stage(clk, first, wires, late):
+    """A delay for the first digits of a leg; the last of them stays."""
+
+    @always(clk.posedge)
+    def delay():
+        if first:
+            late.next = wires
+
+    return delay
+
+
+@block
+def relayed_carry(first, before, own, carry_in):
+    """The carry into a digit: for the first one of a leg that of the leg before."""
+
+    @always_comb
+    def relay():
+        if first:
+            carry_in.next = before
+        else:
+            carry_in.next = own
+
+    return relay
 
 
 @block
@@ -87,15 +141,25 @@ def tie_low(wires, like):
 
 
 @block
-def mask_chain(clk, strobe, hide_soon, *, length):
-    """Bit s of hide_soon: in two cycles, masked operands of adders that start at s show one of the first `length`
-    digits of a slot."""
-    low, high = TAP_LATENCY - 3, TAP_LATENCY - 3 + length
-    now, later = flag(), vector(len(hide_soon) - 1)
+def tie_high(wires, like):
+    """All one, as tie_low."""
+
+    @always_comb
+    def tie():
+        wires.next = like | ~like
+
+    return tie
+
+
+@block
+def first_digits(clk, strobe, soon, *, digits):
+    """Bit s of soon: in two cycles, wires of a leg that begins in cycle s show one of its first `digits` digits."""
+    low, high = TAP_LATENCY - 3, TAP_LATENCY - 3 + digits
+    now, later = flag(), vector(len(soon) - 1)
     later_end = len(later) - 1
 
     @always_comb
-    def first_digits():
+    def begin():
         now.next = strobe[high:low] != 0
 
     if len(later) == 1:
@@ -111,26 +175,29 @@ def mask_chain(clk, strobe, hide_soon, *, length):
 
     @always_comb
     def gather():
-        hide_soon.next = concat(later, now)
+        soon.next = concat(later, now)
 
-    return first_digits, chain, gather
+    return begin, chain, gather
 
 
 @block
 def digit_counter(clk, preset, count, *, digits):
+    """Counts to the last of so many digits, and stays there; a table, for synthesis makes a carry chain of a sum."""
+    following = tuple(min(digit + 1, digits - 1) for digit in range(digits))
+
     @always(clk.posedge)
     def step():
         if preset:
             count.next = 0
-        elif count != digits - 1:
-            count.next = count + 1
+        else:
+            count.next = following[int(count)]
 
     return step
 
 
 @block
-def bias_table(clk, count, table, *, content):
-    @always(clk.posedge)
+def bias_table(count, table, *, content):
+    @always_comb
     def read():
         table.next = content[int(count)]
 

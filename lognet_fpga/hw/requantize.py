@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from myhdl import always, always_comb, block, concat
 
 from lognet_fpga.hw.control import control_leaf, in_stretches, leaf_groups
 from lognet_fpga.hw.counting import wrapping_counter
-from lognet_fpga.hw.wiring import bits, counter, flag, vector
+from lognet_fpga.hw.wiring import Part, bits, counter, flag, join, vector
 
 
 @dataclass(frozen=True)
 class RequantizeShape:
-    """channels accumulators of n_digits digits; shift bits are dropped, out_bits kept.  blanks: some results are
-    padding of the pool behind, and so zero."""
+    """channels accumulators, in legs of leg_cycles digits (`plan.serial`); shift bits are dropped, out_bits kept.
+
+    legs: of an accumulator; those below first_leg hold only dropped bits and do not come here.  blanks: some results
+    are padding of the pool behind, and so zero.
+    """
 
     channels: int
     digit_bits: int
-    n_digits: int
+    leg_cycles: int
+    legs: int
     shift: int
     out_bits: int
     channels_per_beat: int
@@ -29,73 +34,114 @@ class RequantizeShape:
         return -(-self.channels // self.channels_per_beat)
 
     @property
-    def first_digit(self) -> int:
-        """The digit that holds the lowest bit kept."""
-        return self.shift // self.digit_bits
+    def first_leg(self) -> int:
+        """The leg that holds the lowest bit kept."""
+        return self.shift // (self.digit_bits * self.leg_cycles)
 
     @property
-    def offset(self) -> int:
-        """The place of the lowest bit kept in its digit."""
-        return self.shift % self.digit_bits
+    def wires(self) -> list[tuple[int, int]]:
+        """(leg, bit of a digit) of each wire of an accumulator."""
+        return [(leg, bit) for leg in range(self.first_leg, self.legs) for bit in range(self.digit_bits)]
+
+    def kept_digits(self, leg: int, bit: int) -> range:
+        """The digits of a leg in which that wire shows bits that are kept."""
+        first = leg * self.leg_cycles * self.digit_bits + bit
+        return range(
+            min(self.leg_cycles, max(0, -(-(self.shift - first) // self.digit_bits))),
+            min(self.leg_cycles, max(0, -(-(self.shift + self.out_bits - first) // self.digit_bits))),
+        )
 
     @property
-    def kept_digits(self) -> int:
-        return -(-(self.offset + self.out_bits) // self.digit_bits)
-
-    @property
-    def top_bits(self) -> int:
-        """Bits of the last kept digit that are kept."""
-        return self.offset + self.out_bits - (self.kept_digits - 1) * self.digit_bits
+    def lowest_excess(self) -> tuple[int, int, int]:
+        """(leg, digit of it, bit of that) of the lowest bit that lies above those kept."""
+        digit, bit = divmod(self.shift + self.out_bits, self.digit_bits)
+        return (*divmod(digit, self.leg_cycles), bit)
 
 
 @block
 def requantize(clk, rst, acc, acc_soon, acc_blank, out_valid, out_data, *, shape):
     """y = clip(acc >> shift, 0, 2**out_bits - 1) of every channel, sent channels_per_beat at a time.
 
-    Ports: acc: from the adders, one digit of every channel; acc_soon: digit 0 comes in the next cycle, and with it
-    the slot whose result is zero if acc_blank; out_valid, out_data: beats of the result, lowest channels first, in
-    consecutive cycles.
-    Latency: CAPTURE_LATENCY from the last digit.  Throughput: one position in max(n_digits, beats) cycles.
+    Ports: acc: from the adders, one digit of each wire of every channel; acc_soon: the first digits come in the next
+    cycle, and with them the slot whose result is zero if acc_blank; out_valid, out_data: beats of the result, lowest
+    channels first, in consecutive cycles.
+    Latency: CAPTURE_LATENCY from the last digits.  Throughput: one position in max(leg_cycles, beats) cycles.
     Back-pressure: none.
     """
     s = shape
-    channels, digit_bits = s.channels, s.digit_bits
-    keep_soon, top_soon, above_soon, last_soon, wipe_soon = (flag() for _ in range(5))
-    phases = digit_phases(clk, rst, acc_soon, acc_blank, keep_soon, top_soon, above_soon, last_soon, wipe_soon, shape=s)
+    last_digit, (top_leg, top_digit, top_bit) = s.leg_cycles - 1, s.lowest_excess
+    digit, running, blank = counter(s.leg_cycles + 1), flag(), flag()
+    phases = digit_phases(clk, rst, acc_soon, acc_blank, digit, running, blank, last_digit=last_digit)
     phases.name = "phases"
 
-    kept, over, negative, parts = [], [], [], []
-    for number, run in enumerate(leaf_groups(channels, s.kept_digits * digit_bits)):
-        leaves = []
-        for name, soon in (("keep", keep_soon), ("top", top_soon), ("above", above_soon), ("last", last_soon)):
-            leaves.append(flag())
-            part = control_leaf(clk, soon, leaves[-1])
-            part.name = f"{name}{number}"
-            parts.append(part)
-        for c in run:
-            kept.append(vector(s.kept_digits * digit_bits))
-            over.append(flag())
-            negative.append(flag())
-            digit = acc((c + 1) * digit_bits, c * digit_bits)
-            part = channel(clk, digit, *leaves, kept[c], over[c], negative[c], shape=s)
-            part.name = f"channel{c}"
-            parts.append(part)
+    # soon[digits]: what is on acc is one of these digits, and its register holds that in the next cycle.
+    keeps = {wire: kept for wire in s.wires if (kept := s.kept_digits(*wire))}
+    top, above = range(top_digit, top_digit + 1), range(top_digit + 1, s.leg_cycles)
+    first, last = range(1), range(last_digit, s.leg_cycles)
+    soon, parts = {}, []
+
+    def add(make, name, **wires):
+        parts.append(Part(make, wires, name))
+
+    for digits in dict.fromkeys([*keeps.values(), top, above, first, last]):
+        soon[digits], make = flag(), partial(digits_soon, first=digits.start, after=digits.stop)
+        name, at = f"soon{digits.start}_{digits.stop}", {"digit": digit, "running": running}
+        add(make, name, clk=clk, rst=rst, acc_soon=acc_soon, **at, soon=soon[digits])
+
+    kept, over, negative = {}, [], []  # kept: by (channel, bit of the result)
+    for number, run in enumerate(leaf_groups(s.channels, s.out_bits)):
+        leaves = {digits: flag() for digits in soon}
+        for digits, leaf in leaves.items():
+            add(control_leaf, f"digits{digits.start}_{digits.stop}_{number}", clk=clk, d=soon[digits], q=leaf)
+
+        def arriving(leg, bit, run=run):
+            place = (leg - s.first_leg) * s.digit_bits + bit
+            return join([acc(c * len(s.wires) + place) for c in run])
+
+        def keep(digits, wires, held, name, leaves=leaves):
+            add(kept_digits, name, clk=clk, keep=leaves[digits], wires=wires, kept=held)
+
+        for (leg, bit), digits in keeps.items():
+            held = vector(len(digits) * len(run))
+            keep(digits, arriving(leg, bit), held, f"kept{leg}_{bit}_{number}")
+            lowest = (leg * s.leg_cycles + digits.start) * s.digit_bits + bit - s.shift
+            for place in range(len(held)):
+                kept[run[place % len(run)], lowest + place // len(run) * s.digit_bits] = held(place)
+        excess, sign = vector(len(run)), vector(len(run))
+        keep(last, arriving(s.legs - 1, s.digit_bits - 1), sign, f"sign{number}")
+        upper = [arriving(leg, bit) for leg, bit in s.wires if leg == top_leg and bit >= top_bit]
+        lower = [arriving(leg, bit) for leg, bit in s.wires if leg == top_leg and bit < top_bit]
+        marks = {"top": leaves[top], "above": leaves[above]}
+        add(excess_digits, f"excess{number}", clk=clk, **marks, upper=upper, lower=lower, over=excess)
+        if beyond := [arriving(leg, bit) for leg, bit in s.wires if leg > top_leg]:
+            higher, either = vector(len(run)), vector(len(run))
+            add(excess_legs, f"higher{number}", clk=clk, first=leaves[first], wires=beyond, over=higher)
+            add(any_of, f"over{number}", wires=[excess, higher], result=either)
+            excess = either
+        over += bits(excess)
+        negative += bits(sign)
+
+    instances = []
+    for part in parts:
+        instance = part.make(**part.wires)
+        instance.name = part.name
+        instances.append(instance)
 
     # Two cycles behind the last digit: clipped into the beats.
-    last, wipe = flag(), flag()
+    load, wipe, last_soon = flag(), flag(), soon[last]
 
     @always(clk.posedge)
     def finish():
-        last.next = last_soon
-        wipe.next = wipe_soon
+        load.next = last_soon
+        wipe.next = last_soon and blank
 
     width, results = len(out_data), vector(s.beats * len(out_data))
     lanes = [divmod(place, s.out_bits) for place in range(len(results))]
-    raw = [kept[c](s.offset + bit) if c < channels else False for c, bit in lanes]
-    high = [over[c] if c < channels else False for c, _ in lanes]
-    low = [negative[c] if c < channels else False for c, _ in lanes]
+    raw = [kept.get(lane, False) for lane in lanes]
+    high = [over[c] if c < s.channels else False for c, _ in lanes]
+    low = [negative[c] if c < s.channels else False for c, _ in lanes]
     following = bits(results)[width:] + [False] * width
-    controls, make = ([last, wipe], blanked_beats) if s.blanks else ([last], beat_register)
+    controls, make = ([load, wipe], blanked_beats) if s.blanks else ([load], beat_register)
     registers = in_stretches(clk, controls, [raw, high, low, following], results, register=make)
     registers.name = "results"
 
@@ -111,7 +157,7 @@ def requantize(clk, rst, acc, acc_soon, acc_blank, out_valid, out_data, *, shape
 
     @always(clk.posedge)
     def send():
-        capture.next = last
+        capture.next = load
         if rst:
             valid.next = False
         elif capture:
@@ -124,20 +170,13 @@ def requantize(clk, rst, acc, acc_soon, acc_blank, out_valid, out_data, *, shape
         out_valid.next = valid
         out_data.next = newest
 
-    return phases, parts, finish, registers, begin, count, send, offer
+    return phases, instances, finish, registers, begin, count, send, offer
 
 
 @block
-def digit_phases(clk, rst, acc_soon, acc_blank, keep_soon, top_soon, above_soon, last_soon, wipe_soon, *, shape):
-    """What is to be done with the digit that is on acc, a cycle later; out of registers.
-
-    keep_soon: it holds bits that are kept; top_soon: it is the last such; above_soon: it lies above them; last_soon:
-    it is the last of its number; wipe_soon: and the result is zero.
-    """
-    first, top, last_digit = shape.first_digit, shape.first_digit + shape.kept_digits - 1, shape.n_digits - 1
-    keeps_first, tops_first, lasts_first = first == 0, top == 0, last_digit == 0
-    # digit: of the next cycle, if running.
-    digit, running, blank = counter(shape.n_digits + 1), flag(), flag()
+def digit_phases(clk, rst, acc_soon, acc_blank, digit, running, blank, *, last_digit):
+    """digit: which digits are on acc in the next cycle, if running and if it is not a slot's first cycle; blank: the
+    result of those on acc now is zero."""
 
     @always(clk.posedge)
     def count():
@@ -147,83 +186,129 @@ def digit_phases(clk, rst, acc_soon, acc_blank, keep_soon, top_soon, above_soon,
         elif digit <= last_digit:
             digit.next = digit + 1
 
+    starts = last_digit > 0
+
     @always(clk.posedge)
-    def decode():
+    def run():
         if rst:
             running.next = False
-            keep_soon.next = False
-            top_soon.next = False
-            above_soon.next = False
-            last_soon.next = False
-            wipe_soon.next = False
         elif acc_soon:
-            running.next = not lasts_first
-            keep_soon.next = keeps_first
-            top_soon.next = tops_first
-            above_soon.next = False
-            last_soon.next = lasts_first
-            wipe_soon.next = lasts_first and acc_blank
-        else:
-            running.next = running and (digit != last_digit)
-            keep_soon.next = running and (digit >= first) and (digit <= top)
-            top_soon.next = running and (digit == top)
-            above_soon.next = running and (digit > top)
-            last_soon.next = running and (digit == last_digit)
-            wipe_soon.next = running and (digit == last_digit) and blank
+            running.next = starts
+        elif digit == last_digit:
+            running.next = False
 
-    return count, decode
+    return count, run
 
 
 @block
-def channel(clk, acc, keep, top, above, last, kept, over, negative, *, shape):
-    """One accumulator: the digits kept, whether a higher bit is set, the sign.
+def digits_soon(clk, rst, acc_soon, digit, running, soon, *, first, after):
+    """soon: what is on acc is one of the digits first..after - 1; out of a register."""
+    begins = first == 0
 
-    keep, top, above, last: as in digit_phases, with the digit's own register.
-    """
-    digit_bits, top_bits, sign_bit = shape.digit_bits, shape.top_bits, shape.digit_bits - 1
-    digit, any_upper, any_lower = vector(digit_bits), flag(), flag()
+    @always(clk.posedge)
+    def decode():
+        if rst:
+            soon.next = False
+        elif acc_soon:
+            soon.next = begins
+        else:
+            soon.next = running and (digit >= first) and (digit < after)
+
+    return decode
+
+
+@block
+def kept_digits(clk, keep, wires, kept):
+    """One wire of several channels, and a cycle later its kept digits; keep: with the wire's own register."""
+    arrived = vector(len(wires))
+    width, end = len(wires), len(kept)
 
     @always(clk.posedge)
     def arrive():
-        digit.next = acc
+        arrived.next = wires
 
-    if top_bits == digit_bits:
+    if width == end:
 
         @always(clk.posedge)
-        def excess():
-            any_lower.next = acc != 0
-            any_upper.next = False
+        def hold():
+            if keep:
+                kept.next = arrived
     else:
 
         @always(clk.posedge)
-        def excess():
-            any_lower.next = acc[top_bits:] != 0
-            any_upper.next = acc[digit_bits:top_bits] != 0
+        def hold():
+            if keep:
+                kept.next = concat(arrived, kept[end:width])
+
+    return arrive, hold
+
+
+@block
+def excess_digits(clk, top, above, upper, lower, over):
+    """Whether any bit above those kept is set in the leg that holds the lowest of them.
+
+    top: the digit a cycle ago held the lowest such bits, on the wires `upper`; above: it held only such bits, on
+    `lower` too.
+    """
+    any_upper, any_lower = vector(len(over)), vector(len(over))
+    look_upper = any_of(upper, any_upper)
+    look_lower = any_of(lower, any_lower) if lower else ()
+    late_upper, late_lower = vector(len(over)), vector(len(over))
+
+    @always(clk.posedge)
+    def arrive():
+        late_upper.next = any_upper
+        late_lower.next = any_lower
 
     @always(clk.posedge)
     def watch():
         if top:
-            over.next = any_upper
+            over.next = late_upper
         elif above:
-            over.next = over or any_upper or any_lower
-        if last:
-            negative.next = digit[sign_bit]
+            over.next = over | late_upper | late_lower
 
-    if shape.kept_digits == 1:
+    return look_upper, look_lower, arrive, watch
 
-        @always(clk.posedge)
-        def hold():
-            if keep:
-                kept.next = digit
-    else:
-        end = shape.kept_digits * digit_bits
 
-        @always(clk.posedge)
-        def hold():
-            if keep:
-                kept.next = concat(digit, kept[end:digit_bits])
+@block
+def excess_legs(clk, first, wires, over):
+    """Whether any bit of the legs above is set; first: the digits a cycle ago were their first."""
+    anything, late = vector(len(over)), vector(len(over))
+    look = any_of(wires, anything)
 
-    return arrive, excess, watch, hold
+    @always(clk.posedge)
+    def arrive():
+        late.next = anything
+
+    @always(clk.posedge)
+    def watch():
+        if first:
+            over.next = late
+        else:
+            over.next = over | late
+
+    return look, arrive, watch
+
+
+@block
+def any_of(wires, result):
+    """The or of a list of vectors, without a register."""
+    if len(wires) == 1:
+        only = wires[0]
+
+        @always_comb
+        def either():
+            result.next = only
+
+        return either
+    rest, one = vector(len(result)), wires[0]
+    others = any_of(wires[1:], rest)
+
+    @always_comb
+    def either():
+        result.next = one | rest
+
+    return others, either
 
 
 @block

@@ -27,23 +27,26 @@ def serial_engine(
         plan.in_beats,
         plan.digit_bits,
         plan.in_digits,
+        plan.in_legs,
         plan.ii_cycles,
         layer.kernel,
         slot_raster(layer),
         tuple(int(v) for v in layer.pad_value),
     )
-    adder_shape = AdderShape(graph, schedule(graph, plan.digit_bits, plan.n_digits), tuple(int(b) for b in layer.bias))
     requantize_shape = RequantizeShape(
         out_channels,
         plan.digit_bits,
-        plan.n_digits,
+        plan.leg_cycles,
+        plan.legs,
         layer.shift,
         layer.out_bits,
         plan.channels_per_beat,
         window_shape.raster.blanks,
     )
+    timed = schedule(graph, layer.in_bits, plan.acc_bits, plan.digit_bits, plan.leg_cycles)
+    adder_shape = AdderShape(graph, timed, tuple(int(b) for b in layer.bias), requantize_shape.first_leg)
     clock = inputs(clk=None, rst=None)
-    taps, acc = window_shape.taps, out_channels * plan.digit_bits
+    taps, acc = window_shape.taps, out_channels * adder_shape.out_bits
     instances = (
         Instance(
             "window",

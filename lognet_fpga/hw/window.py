@@ -19,7 +19,7 @@ from lognet_fpga.plan.slots import SlotRaster
 
 @dataclass(frozen=True)
 class WindowShape:
-    """What a layer's window block is made for; see `LayerPlan` and `SlotRaster` for the terms."""
+    """What a layer's window block is made for; see `ClbPlan` and `SlotRaster` for the terms."""
 
     channels: int
     in_bits: int
@@ -27,15 +27,29 @@ class WindowShape:
     beats: int
     digit_bits: int
     in_digits: int
+    in_legs: int
     ii_cycles: int
     kernel: tuple[int, int]
     raster: SlotRaster
     pad_value: tuple[int, ...]
 
     @property
+    def wires(self) -> int:
+        """Wires of one activation: a digit of each of its legs."""
+        return self.in_legs * self.digit_bits
+
+    @property
     def lanes(self) -> int:
-        """Wires of one row of taps: a digit of every channel."""
-        return self.channels * self.digit_bits
+        """Wires of one row of taps."""
+        return self.channels * self.wires
+
+    def bits(self, digit: int) -> list[int]:
+        """The bits of an activation on its wires, legs in order, when they show that digit of each leg."""
+        return [
+            (leg * self.in_digits + digit) * self.digit_bits + bit
+            for leg in range(self.in_legs)
+            for bit in range(self.digit_bits)
+        ]
 
     @property
     def quick(self) -> bool:
@@ -52,7 +66,7 @@ def window(clk, rst, in_data, in_valid, in_ready, room, taps, start, compute, bl
     """Collects positions, and sends slot by slot the digits of the window that ends there.
 
     Ports: in_data, in_valid, in_ready: a stream of beats; room: there is space for the results of one more
-    computing slot; taps: one digit of each of the window's inputs, ordered (channel, row, column), digit 0
+    computing slot; taps: one digit of each leg of the window's inputs, ordered (channel, row, column, leg), digits 0
     TAP_LATENCY cycles after start; start: first cycle of a slot; compute: with start, the slot's window is needed;
     blank: its result is zero, being padding of the pool.
     Throughput: one computing slot in ii_cycles, one shift-only slot in in_digits cycles.
@@ -93,7 +107,7 @@ def window(clk, rst, in_data, in_valid, in_ready, room, taps, start, compute, bl
     digits = [vector(s.lanes) for _ in range(s.in_digits)]
     serialize = []
     for index, digit in enumerate(digits):
-        places = [(channel, index * s.digit_bits + bit) for channel in range(s.channels) for bit in range(s.digit_bits)]
+        places = [(channel, bit) for channel in range(s.channels) for bit in s.bits(index)]
         loaded = [word(channel * s.in_bits + bit) if bit < s.in_bits else False for channel, bit in places]
         padding = [pad_late if s.pad_value[channel] >> bit & 1 else low for channel, bit in places]
         following = bits(digits[index + 1]) if index + 1 < s.in_digits else [low] * s.lanes
@@ -140,11 +154,11 @@ def window(clk, rst, in_data, in_valid, in_ready, room, taps, start, compute, bl
 
     kernel_h, kernel_w = s.kernel
     wires = [
-        columns[kernel_h - 1 - ky][kernel_w - 1 - kx][channel * s.digit_bits + bit]
+        columns[kernel_h - 1 - ky][kernel_w - 1 - kx][channel * s.wires + wire]
         for channel in range(s.channels)
         for ky in range(kernel_h)
         for kx in range(kernel_w)
-        for bit in range(s.digit_bits)
+        for wire in range(s.wires)
     ]
     registers = in_stretches(clk, [enable_early], [wires], taps, register=tap_register)
     registers.name = "taps"

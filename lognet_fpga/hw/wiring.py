@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from myhdl import ConcatSignal, Signal, intbv
 
@@ -30,3 +31,15 @@ def bits(signal) -> list:
 def join(wires: Sequence):
     """One vector out of single bits, lowest first; True and False stand for constants."""
     return ConcatSignal(*reversed(wires)) if len(wires) > 1 else wires[0]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A block still to be instantiated; wires: its arguments by name.
+
+    MyHDL wants that done in the body of the enclosing block.
+    """
+
+    make: Callable
+    wires: dict
+    name: str

@@ -1,4 +1,4 @@
-"""What a `clb` layer asks of its arithmetic: the parts it takes and how late its sums are, for every digit width.
+"""What a `clb` layer asks of its arithmetic: the parts it takes and how late its sums are, for every folding.
 
 The planner knows no adder graph.  An engine is either exact (`AdderEngine`, from a solved graph) or estimated from
 the weights alone (`sketch.SketchedEngine`), and the planner treats both alike.
@@ -7,7 +7,7 @@ the weights alone (`sketch.SketchedEngine`), and the planner treats both alike.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Protocol
 
 from lognet_fpga.plan.adder_graph import AdderGraph
@@ -31,23 +31,30 @@ class Engine(Protocol):
     @property
     def adders(self) -> int: ...
 
-    def cost(self, digit_bits: int, n_digits: int) -> EngineCost:
-        """At digit_bits of a number a cycle and n_digits digits an accumulator."""
+    def adder_bits(self, digit_bits: int, leg_cycles: int, acc_bits: int) -> int:
+        """Full adders, which are most of an engine, at digit_bits of a number a cycle, leg_cycles digits a leg and
+        accumulators of acc_bits."""
         ...
+
+    def cost(self, digit_bits: int, leg_cycles: int, acc_bits: int) -> EngineCost: ...
 
 
 class AdderEngine:
-    """The engine of a solved adder graph: counted, not estimated."""
+    """The engine of a solved adder graph: counted, not estimated.  in_bits: of its inputs."""
 
-    def __init__(self, graph: AdderGraph) -> None:
-        self._graph = graph
+    def __init__(self, graph: AdderGraph, in_bits: int) -> None:
+        self._graph, self._in_bits = graph, in_bits
         self.cost = lru_cache(maxsize=None)(self._cost)
+        self.adder_bits = lru_cache(maxsize=None)(self._adder_bits)
 
-    @cached_property
+    @property
     def adders(self) -> int:
         return len(self._graph.adders)
 
-    def _cost(self, digit_bits: int, n_digits: int) -> EngineCost:
-        timed = schedule(self._graph, digit_bits, n_digits)
-        counts = count_schedule(self._graph, timed)
-        return EngineCost(adder_resources(counts, digit_bits, n_digits), timed.out_start)
+    def _adder_bits(self, digit_bits: int, leg_cycles: int, acc_bits: int) -> int:
+        timed = schedule(self._graph, self._in_bits, acc_bits, digit_bits, leg_cycles)
+        return digit_bits * (sum(timed.legs[self._graph.inputs :]) + len(self._graph.outputs) * timed.acc_legs)
+
+    def _cost(self, digit_bits: int, leg_cycles: int, acc_bits: int) -> EngineCost:
+        timed = schedule(self._graph, self._in_bits, acc_bits, digit_bits, leg_cycles)
+        return EngineCost(adder_resources(count_schedule(self._graph, timed)), timed.out_start)

@@ -22,6 +22,7 @@ SINK_BEAT_BITS = 64  # width of the overlay's exit
 INNER_BEAT_BITS = 32  # least width between layers: narrower beats save nothing that matters
 SKETCH_SPARE = 0.93  # share of the budget that a sketch must stay below to be sure of: docs/architecture.md, "Sketches"
 _TRIES = 8  # budgets tried for a frame rate
+_NEAR_BY = 12  # faster budgets tried beside the one that the search finds
 
 
 def draft_hardware(
@@ -90,15 +91,20 @@ def frame_cycles(fps: float, clk_mhz: float) -> float:
 
 def fastest(planner: Planner, budgets: list[int]) -> int:
     """Index of the first budget whose draft fits, the last one where none does."""
+
+    def fitting(index: int) -> bool:
+        draft = planner.draft(budgets[index])
+        return draft is not None and fits(draft)
+
     low, high = 0, len(budgets) - 1
-    while low < high:  # resources only shrink as the budget of cycles grows
+    while low < high:
         middle = (low + high) // 2
-        draft = planner.draft(budgets[middle])
-        if draft is not None and fits(draft):
+        if fitting(middle):
             high = middle
         else:
             low = middle + 1
-    return low
+    # More cycles may take a little more of one resource for much less of another: a faster one near by may fit, too.
+    return next((index for index in range(max(0, low - _NEAR_BY), low) if fitting(index)), low)
 
 
 class Planner:

@@ -84,13 +84,16 @@ class LayerPlan:
 class ClbPlan(LayerPlan):
     """A digit-serial adder engine.
 
-    digit_bits: bits of an activation or sum worked on in one cycle.  in_digits: digits of an input activation, and
-    cycles of a shift-only slot.  n_digits: digits of an accumulator.  adders: two-input adders of its graph.
+    digit_bits: bits of an activation or sum that a leg works on in one cycle.  leg_cycles: digits of a leg.  legs: of
+    an accumulator, in_legs: of an input activation (`plan.serial`).  in_digits: digits of an input activation's leg,
+    and cycles of a shift-only slot.  adders: two-input adders of its graph.
     """
 
     digit_bits: int
+    leg_cycles: int
+    legs: int
     in_digits: int
-    n_digits: int
+    in_legs: int
     adders: int
 
     @property
@@ -109,7 +112,8 @@ class ClbPlan(LayerPlan):
 
     @property
     def folding(self) -> str:
-        return f"{self.digit_bits} bits a cycle"
+        bits = f"{self.digit_bits} bit{'s' * (self.digit_bits > 1)} a cycle"
+        return f"{bits} in {self.legs} legs" if self.legs > 1 else bits
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ def plan_hardware(
     graphs: None for a layer with its weights in memories.  weights: what was asked for, which settles the ways out.
     Raises DoesNotFitError, with the table per layer and ways out, when there is none.
     """
-    engines = [AdderEngine(graph) if graph else None for graph in graphs]
+    engines = [AdderEngine(graph, layer.in_bits) if graph else None for layer, graph in zip(quant.layers, graphs)]
     if (plan := fitting_plan(quant, engines, board, fps=fps, clk_mhz=clk_mhz)) is not None:
         return plan
     clock = clk_mhz or board.clk_mhz

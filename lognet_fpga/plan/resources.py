@@ -31,11 +31,11 @@ FIFO_CONTROL = Resources(4, 4, 0)
 LEAF_LOADS = 100  # that a leaf of a control net steers (hw.control)
 
 
-def adder_resources(counts: SerialCounts, digit_bits: int, n_digits: int) -> Resources:
-    """The serial adders with their delays, masks and bias tables."""
-    # A site for a bit of the sum and its carry; two tables of the same digit counter in one.
-    lut = counts.adder_bits + counts.shift_registers + counts.bias_luts / 2
-    ff = counts.adder_bits + (counts.adders if n_digits > 1 else 0) + counts.delay_ffs + counts.control_ffs
+def adder_resources(counts: SerialCounts) -> Resources:
+    """The serial adders with their delays, splices and bias tables."""
+    # Two tables of the same digit counter share a site.
+    lut = counts.adder_sites + counts.shift_registers + counts.splice_luts + counts.bias_luts / 2
+    ff = counts.adder_ffs + counts.delay_ffs + counts.control_ffs
     return ENGINE_CONTROL + Resources(lut, ff, 0, counts.shift_registers)
 
 
@@ -57,11 +57,12 @@ def serial_resources(layer: QuantLayer, plan: ClbPlan, arithmetic: Resources) ->
 def window_resources(layer: QuantLayer, plan: ClbPlan) -> Resources:
     """The word, its digits, line buffer, columns, taps."""
     (channels, *_), (kernel_h, kernel_w) = layer.in_shape, layer.kernel
-    lanes = channels * plan.digit_bits
+    wires = plan.digit_bits * plan.in_legs  # of an activation
+    lanes = channels * wires
     word = plan.in_beats * plan.in_channels_per_beat * layer.in_bits
     waiting = plan.in_channels_per_beat * layer.in_bits
     taps, digits = kernel_h * kernel_w * lanes, channels * layer.in_bits
-    following = channels * max(0, layer.in_bits - plan.digit_bits)  # digits that move up or are loaded
+    following = channels * max(0, layer.in_bits - wires)  # digits that move up or are loaded
     control = WINDOW_CONTROL if plan.in_digits > 1 else SHORT_WINDOW_CONTROL
     total = control + Resources(following, word + waiting + digits + lanes + taps, 0)
     if kernel_h > 1:
@@ -75,19 +76,20 @@ def window_resources(layer: QuantLayer, plan: ClbPlan) -> Resources:
 
 
 def requantize_resources(layer: QuantLayer, plan: ClbPlan) -> Resources:
-    """Kept digits, overflow and sign, the beat registers with clip and load in one LUT."""
-    channels, digit_bits = layer.codes.shape[0], plan.digit_bits
-    offset = layer.shift % digit_bits
-    kept = range(offset, offset + layer.out_bits)
-    last = kept[-1] // digit_bits
-    # A wire's kept digits are a shift register from the last one down to its first.
-    first = {place % digit_bits: place // digit_bits for place in reversed(kept)}
-    held = sum(last - digit + 1 for digit in first.values()) + len(first)
+    """Legs that wait for the last one, kept digits, excess and sign, the beats with clip and load in one LUT."""
+    channels, digit_bits, leg_bits = layer.codes.shape[0], plan.digit_bits, plan.digit_bits * plan.leg_cycles
+    first_leg, top_leg = layer.shift // leg_bits, (layer.shift + layer.out_bits) // leg_bits
+    waiting = Resources(0, 0, 0)
+    for leg in range(first_leg, plan.legs):
+        waiting += delay_resources(channels * digit_bits, (plan.legs - 1 - leg) * plan.leg_cycles)
+    # Each wire that holds a kept bit has a register in front of those bits.
+    wires = {(bit // leg_bits, bit % digit_bits) for bit in range(layer.shift, layer.shift + layer.out_bits)}
+    held, beyond = layer.out_bits + len(wires), plan.legs - 1 - top_leg
     beats = -(-channels // plan.channels_per_beat)
     results = beats * plan.channels_per_beat * layer.out_bits
     leaves = (4 * channels * held + results) / LEAF_LOADS
-    ff = channels * (held + (2.5 if digit_bits > 1 else 2)) + results + leaves
-    return REQUANTIZE_CONTROL + Resources(1.4 * channels + results, ff, 0)
+    ff = channels * (held + 4 + (1 if digit_bits > 1 else 0) + (2 if beyond else 0)) + results + leaves
+    return REQUANTIZE_CONTROL + waiting + Resources((1.4 + bool(beyond)) * channels + results, ff, 0)
 
 
 def stream_resources(layer: QuantLayer, plan: LayerPlan) -> Resources:

@@ -1,102 +1,195 @@
-"""When each adder of a digit-serial engine works: start times, operand delays and masks.
+"""When each adder of a digit-serial engine works, and which wires it reads: start times, legs, delays, splices.
 
 A number travels least significant digit first, digit_bits wires wide.  Shifting it left by k is a delay of
 k // digit_bits cycles and a re-splicing of k % digit_bits wires (`DESIGN`: a shift is a delay).  Times are in
 clock cycles, counted from the cycle in which digit 0 of the inputs is on the wires.
 
-An adder that starts at S reads digit j of both operands at S + j and shows digit j of its sum at S + j + 1; its
-carry is preset in cycle S - 1.  A delayed operand still shows the slot before in its first digits, so these are
-masked to zero.  The mask is the synchronous reset of the delay's last flip-flop and costs no logic; a masked wire
-therefore has a delay of at least one.
+A new slot may come every leg_cycles cycles, which may be before the numbers of the slot before have ended.  A number
+therefore runs in **legs**, as in a relay race: its first leg_cycles digits are on the wires of leg 0, the next ones on
+those of leg 1, and so on; an adder has a copy for each leg, and a copy hands its carry on to the next one.  Digit x of
+a node that is ready in cycle R is on the wires of leg x // leg_cycles in cycle R + x.  A node has only the legs that
+its range of values needs; behind them its sign is kept in a register, or it is zero.
+
+An adder that starts at S reads digit x of both operands at S + x and shows digit x of its sum at S + x + 1.  An operand
+shifted by other than whole legs takes the first digits of a leg from the leg before: its wires are the registers of
+`Spliced` and `Kept`, so that it has a delay of at least one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Union
 
 from lognet_fpga.plan.adder_graph import ZERO, AdderGraph
 
-CONSTANT_ZERO = -1
 SRL_CYCLES = 3  # registers in a row without reset or tap, from which on synthesis makes a shift register of them
 
 
 @dataclass(frozen=True)
-class WireBit:
-    """One wire of an operand: bit `bit` of a digit of `node`, `delay` cycles late, its first mask_digits digits
-    forced to zero for an adder that starts at `start`.  node is CONSTANT_ZERO for a wire that is always zero."""
+class Tap:
+    """Bit `bit` of the digits that `node` shows on leg `leg`, `delay` cycles late."""
 
     node: int
+    leg: int
     bit: int
     delay: int
-    mask_digits: int
-    start: int
+
+
+@dataclass(frozen=True)
+class Spliced:
+    """A register that takes `first` when it is to show the first `digits` digits of the leg that begins in cycle
+    `begin`, and `then` for the others; None is zero."""
+
+    first: Tap | None
+    then: Tap | None
+    digits: int
+    begin: int
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A register that takes `source` for the first `digits` digits of the leg that begins in cycle `begin`, and keeps
+    the last of them, a sign."""
+
+    source: Tap | Kept
+    digits: int
+    begin: int
+
+
+Wire = Union[Tap, Spliced, Kept, None]  # None: a wire that is always zero
+
+
+def sources(register: Spliced | Kept) -> tuple[Wire, ...]:
+    """The wires that a register takes its digits from."""
+    return (register.source,) if isinstance(register, Kept) else (register.first, register.then)
 
 
 @dataclass(frozen=True)
 class SerialSchedule:
-    """start[i]: cycle in which adder i reads digit 0; out_start: the same for the bias adders behind all outputs."""
+    """start[i]: cycle in which adder i reads digit 0; out_start: the same for the bias adders behind all outputs.
+
+    bits: of every node's values, the sign included; signed: whether it has one.  acc_legs: legs of the outputs.
+    """
 
     digit_bits: int
-    n_digits: int
+    leg_cycles: int
+    acc_legs: int
     inputs: int
+    bits: tuple[int, ...]
+    signed: tuple[bool, ...]
     start: tuple[int, ...]
     out_start: int
 
     @property
-    def last_start(self) -> int:
-        """The latest of all starts; later than out_start where every output is a shifted sum, whose first digits
-        are zero."""
-        return max(self.out_start, *self.start, 0)
+    def last_begin(self) -> int:
+        """The latest cycle in which a leg of an adder begins.  Adders may start later than out_start where every
+        output is a shifted sum, whose first digits are zero."""
+        return max(self.out_start, *self.start, 0) + (self.acc_legs - 1) * self.leg_cycles
+
+    @cached_property
+    def legs(self) -> tuple[int, ...]:
+        """Of every node.  The last digit of a signed node is all sign, for it may be kept."""
+        spare, leg_bits = self.digit_bits - 1, self.digit_bits * self.leg_cycles
+        needed = (bits + (spare if signed else 0) for bits, signed in zip(self.bits, self.signed))
+        return tuple(min(self.acc_legs, max(1, -(-bits // leg_bits))) for bits in needed)
 
     def ready(self, node: int) -> int:
         """Cycle in which digit 0 of the node is on the wires."""
         return 0 if node < self.inputs else self.start[node - self.inputs] + 1
 
-    def operand(self, node: int, shift: int, start: int) -> tuple[WireBit, ...]:
-        """The digit_bits wires that carry node << shift to an adder that starts at `start`, lowest bit first."""
+    def operand(self, node: int, shift: int, start: int, leg: int) -> tuple[Wire, ...]:
+        """The digit_bits wires that carry leg `leg` of node << shift to an adder that starts at `start`, lowest bit
+        first."""
         if node == ZERO:
-            return (WireBit(CONSTANT_ZERO, 0, 0, 0, start),) * self.digit_bits
+            return (None,) * self.digit_bits
+        return tuple(self._wire(node, shift, start, leg, bit) for bit in range(self.digit_bits))
+
+    def _wire(self, node: int, shift: int, start: int, leg: int, bit: int) -> Wire:
         digits, bits = divmod(shift, self.digit_bits)
-        wires = []
-        for bit in range(self.digit_bits):
-            late = 1 if bit < bits else 0  # this wire carries the upper bits of the digit before
-            if self.n_digits <= digits + late:
-                wires.append(WireBit(CONSTANT_ZERO, 0, 0, 0, start))
-                continue
-            delay = start - self.ready(node) + digits + late
-            wires.append(WireBit(node, (bit - bits) % self.digit_bits, delay, digits + late, start))
-        return tuple(wires)
+        late = digits + (1 if bit < bits else 0)  # a low wire carries the upper bits of the digit before
+        whole, part = divmod(late, self.leg_cycles)
+        source_leg, source_bit = leg - whole, (bit - bits) % self.digit_bits
+        if source_leg < 0:
+            return None
+        first_digit = leg * self.leg_cycles - late
+        if not self.signed[node] and first_digit * self.digit_bits + source_bit >= self.bits[node]:
+            return None
+        delay, begin, legs = start - self.ready(node) + late, start + leg * self.leg_cycles, self.legs[node]
+        if part:
+            if source_leg > legs:
+                return Kept(self._wire(node, shift, start, leg - 1, bit), 1, begin)
+            first = self._tap(node, source_leg - 1, source_bit, delay - 1) if source_leg else None
+            if source_leg == legs and self.signed[node]:
+                return Kept(first, part, begin)
+            then = self._tap(node, source_leg, source_bit, delay - 1) if source_leg < legs else None
+            return Spliced(first, then, part, begin)
+        if source_leg < legs:
+            return self._tap(node, source_leg, source_bit, delay)
+        if self.leg_cycles == 1:  # a leg is one digit: its sign need not be kept, only delayed
+            return self._tap(node, legs - 1, self.digit_bits - 1, delay + source_leg - legs + 1)
+        if source_leg == legs:
+            return Kept(self._tap(node, legs - 1, self.digit_bits - 1, delay), 1, begin)
+        return Kept(self._wire(node, shift, start, leg - 1, bit), 1, begin)
+
+    def _tap(self, node: int, leg: int, bit: int, delay: int) -> Tap:
+        """All legs of an input come at once."""
+        return Tap(node, leg, bit, delay + (leg * self.leg_cycles if node < self.inputs else 0))
 
 
-def schedule(graph: AdderGraph, digit_bits: int, n_digits: int) -> SerialSchedule:
-    """As-soon-as-possible start times for a whole graph."""
+def schedule(graph: AdderGraph, in_bits: int, acc_bits: int, digit_bits: int, leg_cycles: int) -> SerialSchedule:
+    """As-soon-as-possible start times for a whole graph.
+
+    in_bits: of the unsigned inputs; acc_bits: of the outputs, modulo 2**acc_bits at least.
+    """
     ready = [0] * graph.inputs
 
     def earliest(node: int, shift: int) -> int:
         digits = shift // digit_bits
-        return ready[node] - digits + (1 if digits else 0)  # a whole masked digit needs a delay of one
+        return ready[node] - digits + (1 if digits % leg_cycles else 0)  # a spliced operand needs a delay of one
 
     start = []
     for adder in graph.adders:
         start.append(max(0, earliest(adder.a, adder.shift_a), earliest(adder.b, adder.shift_b)))
         ready.append(start[-1] + 1)
     out_start = max([0, *(earliest(out.node, out.shift) for out in graph.outputs if out.node != ZERO)])
-    return SerialSchedule(digit_bits, n_digits, graph.inputs, tuple(start), out_start)
+    ranges = graph.node_ranges(0, 2**in_bits - 1)
+    signed = tuple(low < 0 for low, _ in ranges)
+    magnitudes = (max(high.bit_length(), (-low - 1).bit_length() if low < 0 else 0) for low, high in ranges)
+    bits = tuple(magnitude + sign for magnitude, sign in zip(magnitudes, signed))
+    acc_legs = -(-acc_bits // (digit_bits * leg_cycles))
+    return SerialSchedule(digit_bits, leg_cycles, acc_legs, graph.inputs, bits, signed, tuple(start), out_start)
+
+
+def engine_wires(graph: AdderGraph, plan: SerialSchedule) -> Iterator[Wire]:
+    """Every wire that some adder reads."""
+    for index, (adder, start) in enumerate(zip(graph.adders, plan.start)):
+        for leg in range(plan.legs[graph.inputs + index]):
+            yield from plan.operand(adder.a, adder.shift_a, start, leg)
+            yield from plan.operand(adder.b, adder.shift_b, start, leg)
+    for out in graph.outputs:
+        for leg in range(plan.acc_legs):
+            yield from plan.operand(out.node, out.shift, plan.out_start, leg)
 
 
 @dataclass(frozen=True)
 class SerialCounts:
     """What an engine is made of, for estimates.
 
-    adder_bits: full adders; delay_ffs: flip-flops of all operand delays, less those sums that are in a shift register
-    and have none; shift_registers: SRLs of long delays;
-    bias_luts: LUTs of the bias tables; control_ffs: strobes, masks, tables.
+    adder_legs: copies of all adders, the bias adders included; adder_sites: LUT6 sites that they take, a sum and a
+    carry in one; adder_ffs: registers of sums and carries; delay_ffs: of all operand delays, less those sums that are
+    in a shift register and have none; shift_registers: SRLs of long delays; splice_luts: LUTs in front of operands that
+    are spliced from two legs; bias_luts: LUTs of the bias tables; control_ffs: strobes, masks, tables.
     """
 
     adders: int
-    adder_bits: int
+    adder_legs: int
+    adder_sites: int
+    adder_ffs: int
     delay_ffs: int
     shift_registers: int
+    splice_luts: int
     bias_luts: int
     control_ffs: int
     depth_cycles: int
@@ -104,24 +197,24 @@ class SerialCounts:
 
 def count_schedule(graph: AdderGraph, plan: SerialSchedule) -> SerialCounts:
     """Count the parts of the engine, the bias adders included."""
-    taps: dict[tuple[int, int], set[int]] = {}
-    masked = set()
-    operands = [
-        (node, shift, start)
-        for adder, start in zip(graph.adders, plan.start)
-        for node, shift in ((adder.a, adder.shift_a), (adder.b, adder.shift_b))
-    ]
-    operands += [(out.node, out.shift, plan.out_start) for out in graph.outputs]
-    for node, shift, start in operands:
-        for wire in plan.operand(node, shift, start):
-            if wire.node == CONSTANT_ZERO:
-                continue
-            taps.setdefault((wire.node, wire.bit), set()).add(wire.delay - (1 if wire.mask_digits else 0))
-            if wire.mask_digits:
-                masked.add(wire)
-    delay_ffs, shift_registers = len(masked), 0
-    for (node, _), delays in taps.items():
-        reached = 0 if node < graph.inputs else -1  # the register of a sum is the first of its delays
+    taps: dict[tuple[int, int, int], set[int]] = {}
+    registers: set[Spliced | Kept] = set()
+
+    def read(wire: Wire) -> None:
+        if isinstance(wire, Tap):
+            taps.setdefault((wire.node, wire.leg, wire.bit), set()).add(wire.delay)
+        elif wire is not None and wire not in registers:
+            registers.add(wire)
+            for source in sources(wire):
+                read(source)
+
+    for wire in engine_wires(graph, plan):
+        read(wire)
+    delay_ffs, shift_registers = len(registers), 0
+    for (node, *_), delays in taps.items():
+        # The register of a sum, which is among the adders', is the first of its delays.
+        reached = 0 if node < graph.inputs else -1
+        delay_ffs -= 0 if node < graph.inputs else 1
         for delay in sorted(delays):
             if delay - reached >= SRL_CYCLES:
                 shift_registers += 1
@@ -130,26 +223,43 @@ def count_schedule(graph: AdderGraph, plan: SerialSchedule) -> SerialCounts:
             reached = delay
     return serial_counts(
         len(graph.adders),
+        sum(plan.legs[graph.inputs :]),
         len(graph.outputs),
+        plan.acc_legs,
         plan.digit_bits,
-        plan.n_digits,
+        plan.leg_cycles,
         plan.out_start,
-        delay_ffs - len(graph.adders) * plan.digit_bits,  # the sums' own are among the adders'
+        delay_ffs,
         shift_registers,
+        sum(isinstance(wire, Spliced) and None not in (wire.first, wire.then) for wire in registers),
     )
 
 
 def serial_counts(
-    adders: int, outputs: int, digit_bits: int, n_digits: int, out_start: int, delay_ffs: int, shift_registers: int
+    adders: int,
+    adder_legs: int,
+    outputs: int,
+    acc_legs: int,
+    digit_bits: int,
+    leg_cycles: int,
+    out_start: int,
+    delay_ffs: int,
+    shift_registers: int,
+    splice_luts: int,
 ) -> SerialCounts:
-    """The parts of an engine whose graph has that many adders; delay_ffs, shift_registers: of its operand delays."""
-    bias_luts = outputs * digit_bits if n_digits > 1 else 0
+    """The parts of an engine; adder_legs: of the adders of its graph, without the bias adders."""
+    legs, whole = adder_legs + outputs * acc_legs, leg_cycles == 1
+    last_legs = adders + outputs if whole else 0  # whose carry nobody needs
+    bias_luts = 0 if whole else acc_legs * min(outputs * digit_bits, 2**leg_cycles)  # lanes of the same digits share
     return SerialCounts(
         adders=adders + outputs,
-        adder_bits=(adders + outputs) * digit_bits,
+        adder_legs=legs,
+        adder_sites=legs * digit_bits,
+        adder_ffs=legs * (digit_bits + 1) - last_legs,
         delay_ffs=delay_ffs,
         shift_registers=shift_registers,
+        splice_luts=splice_luts,
         bias_luts=bias_luts,
-        control_ffs=bias_luts + 4 * out_start + 20,
+        control_ffs=bias_luts + 4 * (out_start + acc_legs * leg_cycles) + 20,
         depth_cycles=out_start + 1,
     )

@@ -14,14 +14,17 @@ OUTPUT_LATENCY = 4  # from a captured sum to the beat that carries its activatio
 FIFO_LATENCY = 3  # from a push into an empty FIFO until it can be popped
 
 
-def accumulator_latency(out_start: int) -> int:
-    """From a slot's start strobe to digit 0 of the accumulators; out_start: of the layer's SerialSchedule."""
-    return TAP_LATENCY + out_start + 1
+def accumulator_latency(out_start: int, legs: int, leg_cycles: int) -> int:
+    """From a slot's start strobe to the first digits of the accumulators, those of all their legs in step.
+
+    out_start: of the layer's SerialSchedule; legs: of an accumulator.
+    """
+    return TAP_LATENCY + out_start + 1 + (legs - 1) * leg_cycles
 
 
-def result_latency(out_start: int, n_digits: int) -> int:
+def result_latency(out_start: int, legs: int, leg_cycles: int) -> int:
     """From the cycle in which a slot is let go to the first beat of its result leaving requantize."""
-    return 1 + accumulator_latency(out_start) + n_digits - 1 + CAPTURE_LATENCY
+    return 1 + accumulator_latency(out_start, legs, leg_cycles) + leg_cycles - 1 + CAPTURE_LATENCY
 
 
 def sum_latency(tree_levels: int) -> int:

@@ -92,8 +92,11 @@ def test_both_kinds_have_the_same_zeros_and_widths() -> None:
 def test_engine_takes_the_cycles_asked_for(ii_cycles: int) -> None:
     layer = layers_of(4, 4, 0.5)["log2"]
     graph = solve(layer.weights.reshape(len(layer.codes), -1), layer.in_bits)
-    overlay = Solved(layer, graph).overlay(ii_cycles)
-    assert overlay.plan.layers[0].ii_cycles == ii_cycles
+    place = (overlay := Solved(layer, graph).overlay(ii_cycles)).plan.layers[0]
+    assert (
+        place.ii_cycles == ii_cycles
+        and (place.legs - 1) * ii_cycles < accumulator_bits(layer) <= place.legs * ii_cycles
+    )
     assert overlay.plan.cycles_per_frame >= ii_cycles * layer.conv_shape[1] * layer.conv_shape[2]
     assert [part for part, _ in overlay.design.parts] == ["adders", "window", "requantize"]
 

@@ -10,7 +10,7 @@ import pytest
 from myhdl import always, always_comb, block
 
 from lognet_fpga.codegen import generate
-from lognet_fpga.hw import adders
+from lognet_fpga.hw import adder_wiring
 from lognet_fpga.ir.golden import golden_onnx
 from lognet_fpga.ir.graph import AveragePool, MaxPool
 from lognet_fpga.ir.quant import QuantGraph
@@ -131,9 +131,9 @@ def test_a_fault_in_the_hardware_is_found(fault, monkeypatch):
     # The cache of Verilog does not know of faults: a model hash of its own for each.
     model_sha256 = ("cd" if fault == "late taps" else "ef") * 32
     if fault == "late taps":
-        monkeypatch.setattr(adders, "TAP_LATENCY", adders.TAP_LATENCY + 1)
+        monkeypatch.setattr(adder_wiring, "TAP_LATENCY", adder_wiring.TAP_LATENCY + 1)
     else:
-        monkeypatch.setattr(adders, "full_subtractors", swapped_subtractors)
+        monkeypatch.setattr(adder_wiring, "full_subtractors", swapped_subtractors)
     quant = random_graph(1, (2, 5, 5), Spec(3, pool=None))
     verdict = verdict_of(quant, frame_cycles(quant, "middle"), model_sha256)
     assert not verdict.passed and verdict.differing_bits > 0

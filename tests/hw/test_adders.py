@@ -23,9 +23,13 @@ MATRICES = {
 }
 
 
-@pytest.mark.parametrize("digit_bits", [1, 2, 3, 5, 30])
+# (bits of a digit, digits of a leg; None: as many as the accumulators have)
+FOLDINGS = [(1, None), (1, 1), (1, 2), (1, 3), (1, 4), (1, 7), (2, None), (2, 1), (2, 3), (3, 2), (5, None), (30, 1)]
+
+
+@pytest.mark.parametrize("digit_bits,leg_cycles", FOLDINGS)
 @pytest.mark.parametrize("name", MATRICES)
-def test_matrix_times_window_plus_bias(name, digit_bits):
+def test_matrix_times_window_plus_bias(name, digit_bits, leg_cycles):
     """Computing slots and shorter ones between them, as close together as they may be, some with a pause."""
     matrix = MATRICES[name]
     rng = np.random.default_rng(digit_bits)
@@ -34,28 +38,35 @@ def test_matrix_times_window_plus_bias(name, digit_bits):
     high, low = np.maximum(matrix, 0).sum(axis=1) * top + bias, np.minimum(matrix, 0).sum(axis=1) * top + bias
     acc_bits = int(max(high.max(), -low.min())).bit_length() + 1
     digit_bits = min(digit_bits, acc_bits)
-    n_digits, in_digits = -(-acc_bits // digit_bits), -(-IN_BITS // digit_bits)
+    leg_cycles = min(leg_cycles or acc_bits, -(-acc_bits // digit_bits))
+    in_digits = min(leg_cycles, -(-IN_BITS // digit_bits))
+    in_legs = -(-IN_BITS // (digit_bits * in_digits))
     graph = solve(matrix, IN_BITS)
-    shape = AdderShape(graph, schedule(graph, digit_bits, n_digits), tuple(int(b) for b in bias))
+    timed = schedule(graph, IN_BITS, acc_bits, digit_bits, leg_cycles)
+    shape = AdderShape(graph, timed, tuple(int(b) for b in bias))
 
     slots, at = [], 5
     for number in range(24):
         computes = bool(rng.integers(0, 3)) or number == 23
         slots.append((at, computes, rng.integers(0, top + 1, matrix.shape[1])))
-        at += n_digits if computes else in_digits
+        at += leg_cycles if computes else in_digits
         at += int(rng.integers(1, 5)) if rng.integers(0, 4) == 0 else 0
     starts = {begin: computes for begin, computes, _ in slots}
     words = {}  # cycle: taps
     for begin, _, values in slots:
         for place in range(in_digits):
-            lanes = [digits(int(value), digit_bits, in_digits)[place] for value in values]
+            lanes = [
+                digits(int(value), digit_bits, in_digits * in_legs)[leg * in_digits + place]
+                for value in values
+                for leg in range(in_legs)
+            ]
             words[begin + TAP_LATENCY + place] = merge(lanes, digit_bits)
 
     clk, start, compute, blank, acc_soon, acc_blank = (flag() for _ in range(6))
-    taps, acc = vector(matrix.shape[1] * digit_bits), vector(len(matrix) * digit_bits)
+    taps, acc = vector(matrix.shape[1] * in_legs * digit_bits), vector(len(matrix) * shape.out_bits)
     dut = shallow(serial_adders, clk, start, compute, blank, taps, acc, acc_soon, acc_blank, shape=shape)
     shown, begins = [], []
-    end = slots[-1][0] + shape.latency_cycles + n_digits + 1
+    end = slots[-1][0] + shape.latency_cycles + leg_cycles + 1
 
     def drive(cycle):
         start.next, compute.next = cycle in starts, starts.get(cycle, False)
@@ -69,12 +80,14 @@ def test_matrix_times_window_plus_bias(name, digit_bits):
 
     run(dut, clk, drive, observe, cap=end + 2)
     assert begins == [begin + shape.latency_cycles for begin, computes, _ in slots if computes]
-    modulus = 2 ** (digit_bits * n_digits)
+    modulus = 2 ** (digit_bits * leg_cycles * timed.acc_legs)
     for begin, (_, values) in zip(begins, [(at, values) for at, computes, values in slots if computes]):
         found = [
             sum(
-                (shown[begin + place] >> c * digit_bits & 2**digit_bits - 1) << digit_bits * place
-                for place in range(n_digits)
+                (shown[begin + place] >> (c * timed.acc_legs + leg) * digit_bits & 2**digit_bits - 1)
+                << digit_bits * (leg * leg_cycles + place)
+                for leg in range(timed.acc_legs)
+                for place in range(leg_cycles)
             )
             for c in range(len(matrix))
         ]

@@ -15,15 +15,18 @@ from tests.quant_models import Spec, random_layer
 from tests.shallow import shallow
 
 FRAMES = 2
-CASES = {  # (channels, height, width), bits, lanes a beat, digit bits, ii_cycles, layer
-    "bit by bit": ((2, 4, 3), 8, 2, 1, 12, Spec(1)),
-    "two bits, odd pad": ((3, 3, 4), 8, 2, 2, 7, Spec(1, odd_pad=True)),
-    "three of eight bits": ((1, 4, 4), 8, 1, 3, 5, Spec(1, stride=(2, 2), pads=(0, 1, 1, 0))),
-    "whole": ((2, 4, 5), 4, 2, 4, 1, Spec(1)),
-    "wider than the input": ((2, 3, 3), 4, 1, 9, 2, Spec(1, odd_pad=True)),
-    "1x1": ((5, 2, 3), 4, 3, 2, 4, Spec(1, (1, 1), pads=(0, 0, 0, 0))),
-    "5x2": ((1, 6, 4), 4, 1, 2, 3, Spec(1, (5, 2), pads=(2, 0, 1, 1))),
-    "1x3": ((2, 2, 6), 4, 2, 4, 2, Spec(1, (1, 3), pads=(0, 2, 0, 2), odd_pad=True)),
+CASES = {  # (channels, height, width), bits, lanes a beat, digit bits, legs, ii_cycles, layer
+    "bit by bit": ((2, 4, 3), 8, 2, 1, 1, 12, Spec(1)),
+    "two bits, odd pad": ((3, 3, 4), 8, 2, 2, 1, 7, Spec(1, odd_pad=True)),
+    "three of eight bits": ((1, 4, 4), 8, 1, 3, 1, 5, Spec(1, stride=(2, 2), pads=(0, 1, 1, 0))),
+    "whole": ((2, 4, 5), 4, 2, 4, 1, 1, Spec(1)),
+    "wider than the input": ((2, 3, 3), 4, 1, 9, 1, 2, Spec(1, odd_pad=True)),
+    "two legs": ((2, 4, 3), 8, 2, 1, 2, 4, Spec(1)),
+    "three legs, odd pad": ((2, 3, 4), 8, 1, 1, 3, 5, Spec(1, odd_pad=True)),
+    "a leg a bit": ((2, 4, 5), 4, 2, 1, 4, 1, Spec(1)),
+    "1x1": ((5, 2, 3), 4, 3, 2, 1, 4, Spec(1, (1, 1), pads=(0, 0, 0, 0))),
+    "5x2": ((1, 6, 4), 4, 1, 2, 1, 3, Spec(1, (5, 2), pads=(2, 0, 1, 1))),
+    "1x3": ((2, 2, 6), 4, 2, 4, 1, 2, Spec(1, (1, 3), pads=(0, 2, 0, 2), odd_pad=True)),
 }
 
 
@@ -33,12 +36,12 @@ CASES = {  # (channels, height, width), bits, lanes a beat, digit bits, ii_cycle
 )
 @pytest.mark.parametrize("name", CASES)
 def test_every_window(name, idle, stall):
-    in_shape, in_bits, lanes, digit_bits, ii_cycles, spec = CASES[name]
+    in_shape, in_bits, lanes, digit_bits, legs, ii_cycles, spec = CASES[name]
     rng = np.random.default_rng(1)
     layer = random_layer(rng, name, in_shape, in_bits, spec)
     channels, raster = in_shape[0], slot_raster(layer)
     form = StreamFormat(in_shape, in_bits, lanes, 64)
-    in_digits = -(-in_bits // digit_bits)
+    in_digits = -(-in_bits // (digit_bits * legs))
     shape = WindowShape(
         channels,
         in_bits,
@@ -46,6 +49,7 @@ def test_every_window(name, idle, stall):
         form.beats_per_position,
         digit_bits,
         in_digits,
+        legs,
         ii_cycles,
         layer.kernel,
         raster,
@@ -77,15 +81,17 @@ def test_every_window(name, idle, stall):
     run(dut, clk, drive, observe, cap=6000)
     padded = reference.pad(frames.astype(np.int64), layer.pads, layer.pad_value)
     windows = reference.windows(padded, layer.kernel, layer.stride).transpose(0, 2, 3, 1, 4, 5)
-    windows = windows.reshape(-1, shape.taps // digit_bits)
+    windows = windows.reshape(-1, shape.taps // shape.wires)
     computing = [at for at, computes in slots if computes]
     assert len(computing) == len(windows) == raster.computing * FRAMES
     for at, expected in zip(computing, windows):
         digits = shown[at + TAP_LATENCY : at + TAP_LATENCY + in_digits]
         found = [
             sum(
-                (digit >> lane * digit_bits & 2**digit_bits - 1) << digit_bits * place
+                (digit >> (lane * legs + leg) * digit_bits & 2**digit_bits - 1)
+                << digit_bits * (leg * in_digits + place)
                 for place, digit in enumerate(digits)
+                for leg in range(legs)
             )
             for lane in range(len(expected))
         ]

@@ -37,14 +37,21 @@ def board(**changes):
     return dataclasses.replace(load_board("pynq-z2"), **changes)
 
 
+def foldings(layer) -> dict[tuple[int, int], int]:
+    """(bits of a digit, digits of a leg) to cycles a frame, from the definition: slots that only shift last as long as
+    a leg of an input."""
+    raster, bits = slot_raster(layer), accumulator_bits(layer)
+    return {
+        (digit, leg): raster.cycles(leg, min(leg, -(-layer.in_bits // digit)))
+        for digit in range(1, layer.in_bits + 1)
+        for leg in range(1, -(-bits // digit) + 1)
+    }
+
+
 def all_paces(quant) -> list[int]:
-    """Cycles a frame at which some layer can change its digit width, fastest first, from the definition."""
-    paces, least = set(), 0
-    for layer in quant.layers:
-        raster, bits = slot_raster(layer), accumulator_bits(layer)
-        of_layer = {raster.cycles(-(-bits // digit), -(-layer.in_bits // digit)) for digit in range(1, bits + 1)}
-        paces, least = paces | of_layer, max(least, min(of_layer))
-    return sorted(pace for pace in paces if pace >= least)
+    """Cycles a frame at which some layer can change its folding, fastest first."""
+    every = [set(foldings(layer).values()) for layer in quant.layers]
+    return sorted(pace for pace in set().union(*every) if pace >= max(map(min, every)))
 
 
 @pytest.mark.parametrize("speed", SPEEDS)
@@ -54,11 +61,11 @@ def test_the_frame_rate_asked_for_is_met(model, speed):
     plan = plan_hardware(quant, graphs, board(lut=10**6, ff=10**6), fps=1e8 / cycles)
     assert plan.cycles_per_frame <= cycles and plan.fps >= 1e8 / cycles * (1 - 1e-9)
     for layer, real in zip(plan.layers, quant.layers):
-        assert layer.digit_bits * layer.n_digits >= layer.acc_bits == accumulator_bits(real)
-        assert layer.n_digits <= layer.ii_cycles and layer.cycles_per_frame <= cycles
-        narrower = layer.digit_bits - 1  # one bit less a cycle would be too slow
-        if narrower:
-            assert slot_raster(real).cycles(-(-layer.acc_bits // narrower), -(-real.in_bits // narrower)) > cycles
+        leg_bits = layer.digit_bits * layer.leg_cycles
+        assert leg_bits * layer.legs >= layer.acc_bits == accumulator_bits(real) > leg_bits * (layer.legs - 1)
+        assert layer.leg_cycles <= layer.ii_cycles and layer.cycles_per_frame <= cycles
+        longer = layer.digit_bits, layer.leg_cycles + 1  # legs of one more digit would be too slow
+        assert foldings(real).get(longer, cycles + 1) > cycles
         assert layer.nonzero_weights == np.count_nonzero(real.codes)
     if speed == "fastest":
         assert max(layer.ii_cycles for layer in plan.layers) >= 1 and plan.cycles_per_frame == cycles
@@ -128,12 +135,9 @@ def test_more_cycles_never_cost_more(model):
     quant, graphs = model
     paces = all_paces(quant)
     plans = [plan_hardware(quant, graphs, board(lut=10**6, ff=10**6), fps=1e8 / pace) for pace in paces]
-    # In frames this small a layer may wait for the one before it at a row's end; then a faster folding is taken.
-    cycles = [plan.cycles_per_frame for plan in plans]
-    assert all(taken <= pace for taken, pace in zip(cycles, paces))
-    assert sum(taken < pace for taken, pace in zip(cycles, paces)) <= len(paces) // 8, (cycles, paces)
-    for fast, slow in zip(plans, plans[1:]):
-        assert slow.fps <= fast.fps and slow.total.lut <= 1.02 * fast.total.lut
+    sizes = [plan.total.lut + plan.total.ff / 2 for plan in plans]
+    for pace, plan, before, after in zip(paces, plans, sizes, sizes[1:]):
+        assert plan.cycles_per_frame <= pace and after <= 1.1 * before
     assert plans[-1].total.lut < 0.7 * plans[0].total.lut
 
 

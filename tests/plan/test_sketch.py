@@ -36,11 +36,11 @@ def test_adders_and_parts_are_near_those_of_a_solved_graph(require_tool, outputs
     weights = rng.standard_normal(layer.codes.shape)
     codes = log2_codes(np.where(np.abs(weights) < np.quantile(np.abs(weights), zeros), 0, weights) * 24)
     layer = dataclasses.replace(layer, codes=codes, channel_shift=np.zeros(outputs, np.int64))
-    exact = AdderEngine(solve(layer.weights.reshape(outputs, -1), 8))
+    exact = AdderEngine(solve(layer.weights.reshape(outputs, -1), 8), 8)
     sketched = SketchedEngine.of(layer)
     assert abs(sketched.adders / exact.adders - 1) < 0.2
-    for digit_bits in (1, 2, 5, 8):
-        real, estimate = exact.cost(digit_bits, -(-22 // digit_bits)), sketched.cost(digit_bits, -(-22 // digit_bits))
+    for folding in ((1, 1), (1, 3), (1, 6), (1, 12), (1, 22), (2, 3), (2, 11)):
+        real, estimate = exact.cost(*folding, 22), sketched.cost(*folding, 22)
         assert abs(estimate.resources.lut / real.resources.lut - 1) < 0.2
         assert abs(estimate.resources.ff / real.resources.ff - 1) < 0.3
         assert abs(estimate.out_start - real.out_start) <= 4
@@ -53,8 +53,8 @@ def test_empty_and_lone_weights_have_no_adders():
         codes[:count, 0, 0, 0] = 4
         engine = SketchedEngine.of(dataclasses.replace(layer, codes=codes.copy()))
         assert (engine.nonzero, engine.adders) == (count, 0)
-        exact = AdderEngine(solve(codes.reshape(3, -1).astype(np.int64), 8))
-        assert abs(engine.cost(2, 8).resources.lut - exact.cost(2, 8).resources.lut) <= 1
+        exact = AdderEngine(solve(codes.reshape(3, -1).astype(np.int64), 8), 8)
+        assert abs(engine.cost(2, 8, 16).resources.lut - exact.cost(2, 8, 16).resources.lut) <= 1
 
 
 def test_layers_solved_in_groups_share_less(monkeypatch):
@@ -68,7 +68,8 @@ def test_a_draft_of_exact_engines_is_the_plan_but_for_fifos(model):
     graphs = adder_graphs(model)
     board = load_board("pynq-z2")
     plan = plan_hardware(model, graphs, board)
-    draft = draft_hardware(model, [AdderEngine(graph) for graph in graphs], board)
+    engines = [AdderEngine(graph, layer.in_bits) for graph, layer in zip(graphs, model.layers)]
+    draft = draft_hardware(model, engines, board)
     assert draft.cycles_per_frame == plan.cycles_per_frame
     for drafted, planned in zip(draft.layers, plan.layers):
         same = {"fifo_depth": planned.fifo_depth, "fifo_reserve": planned.fifo_reserve, "fifo_peak": planned.fifo_peak}

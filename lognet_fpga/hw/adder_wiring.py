@@ -1,0 +1,209 @@
+"""The parts of the digit-serial engine of a layer, and the signals between them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+
+from lognet_fpga.hw.control import LEAF_LOADS, control_leaf, leaf_groups
+from lognet_fpga.hw.digit_blocks import (
+    bias_table,
+    carry_register,
+    cut_stage,
+    delay_stage,
+    digit_counter,
+    first_digits,
+    full_adders,
+    full_subtractors,
+    keep_stage,
+    masked_stage,
+    relayed_carry,
+    splice_stage,
+    tie_high,
+    tie_low,
+)
+from lognet_fpga.hw.wiring import Part, counter, flag, join, vector
+from lognet_fpga.plan.serial import Kept, SerialSchedule, Spliced, Tap, Wire, sources
+from lognet_fpga.plan.timing import TAP_LATENCY
+
+ROM_LANES = 16  # lanes of one bias table: constants stay far below the 32 bits of a plain Verilog number
+
+
+@dataclass
+class Wiring:
+    """Collects parts; place: the signal of every wire of the plan.
+
+    start: the slots' strobe; strobe: bit k is start, k + 1 cycles late.  Cycles are counted from the one in which
+    digit 0 of the inputs is on the taps.
+    """
+
+    clk: object
+    start: object
+    strobe: object
+    plan: SerialSchedule
+    parts: list[Part] = field(default_factory=list)
+    place: dict[Wire, object] = field(default_factory=dict)
+
+    def add(self, make: Callable, name: str, **wires: object) -> None:
+        self.parts.append(Part(make, wires, name))
+
+    def strobe_leaf(self, cycle: int, name: str):
+        """A leaf that carries the slots' strobe in `cycle`."""
+        late, leaf = cycle + TAP_LATENCY - 1, flag()
+        self.add(control_leaf, f"{name}_leaf", clk=self.clk, d=self.strobe(late - 1) if late else self.start, q=leaf)
+        return leaf
+
+    def constant(self, high: bool, like, name: str):
+        """A vector as wide as `like`, all ones or all zeros."""
+        wires = vector(len(like))
+        self.add(tie_high if high else tie_low, name, wires=wires, like=like)
+        return wires
+
+    def add_delays(self, tapped: dict[tuple[int, int, int], int], name: str) -> None:
+        """Delay stages for some wires; stage t holds those that somebody needs t cycles late.
+
+        tapped: (node, leg, bit) to the most cycles that its wire is needed late.
+        """
+        keys, late = list(tapped), 1
+        while keys := [key for key in keys if tapped[key] >= late]:
+            stage = vector(len(keys))
+            wires = join([self.place[Tap(*key, late - 1)] for key in keys])
+            self.add(delay_stage, f"{name}_late{late}", clk=self.clk, wires=wires, late=stage)
+            for position, key in enumerate(keys):
+                self.place[Tap(*key, late)] = stage(position)
+            late += 1
+
+    def add_registers(self, wires: Iterable[Spliced | Kept]) -> None:
+        """The registers of spliced and kept wires.  Those that begin together, with as many first digits, form vectors;
+        each has a leaf that is on one cycle before a first digit is shown."""
+        groups: dict[tuple, list[Spliced | Kept]] = defaultdict(list)
+        for wire in wires:
+            groups[wire.digits, wire.begin, _register_kind(wire)].append(wire)
+        firsts = {}
+        for digits in sorted({digits for digits, _, _ in groups}):
+            firsts[digits] = vector(self.plan.last_begin + 2)
+            chain = partial(first_digits, digits=digits)
+            self.add(chain, f"first{digits}", clk=self.clk, strobe=self.strobe, soon=firsts[digits])
+        made = []
+        for digits, begin, kind in sorted(groups, key=lambda group: (*group[:2], group[2].__name__)):
+            alike = groups[digits, begin, kind]
+            for number, run in enumerate(leaf_groups(len(alike))):
+                members, leaf = [alike[i] for i in run], flag()
+                name, late = f"begin{begin}_{kind.__name__}{digits}_{number}", vector(len(members))
+                self.add(control_leaf, f"{name}_leaf", clk=self.clk, d=firsts[digits](begin), q=leaf)
+                made.append((kind, name, leaf, members, late))
+                for position, wire in enumerate(members):
+                    self.place[wire] = late(position)
+        for kind, name, leaf, members, late in made:  # a kept sign may come from another register
+            taken = [[self.place[wire] for wire in column if wire] for column in zip(*map(sources, members))]
+            operands = dict(zip(("wires", "others"), (join(column) for column in taken if column)))
+            self.add(kind, name, clk=self.clk, first=leaf, **operands, late=late)
+
+    def add_adders(
+        self, begin: int, rows: list[list[tuple[list, list]]], totals: list[list], subtract: bool, name: str
+    ) -> None:
+        """Adders that start in cycle `begin`, all adding or all subtracting, all with the same number of legs.
+
+        rows: for each adder and each of its legs two operands, each one signal a bit or False for zero.  totals: for
+        each leg where the sums go, one vector a bit.
+        """
+        whole, held = self.plan.leg_cycles == 1, None
+        legs = len(totals)
+        for leg in range(legs):
+            part, like, leg_begin = f"{name}_leg{leg}", totals[leg][0], begin + leg * self.plan.leg_cycles
+            before, own = held, vector(len(rows))
+            if before is None and (whole or legs > 1):
+                before = self.constant(False, like, f"{part}_no_carry")
+            if whole:
+                carry_in = before
+            elif legs == 1:
+                carry_in = own
+            else:
+                carry_in, first = vector(len(rows)), self.strobe_leaf(leg_begin, f"{part}_first")
+                self.add(relayed_carry, f"{part}_relay", first=first, before=before, own=own, carry_in=carry_in)
+            carry = self._add_digit([row[leg] for row in rows], carry_in, totals[leg], subtract, part)
+            if legs == 1 and not whole:
+                preset = self.strobe_leaf(begin - 1, part)
+                self.add(carry_register, f"{part}_carry", clk=self.clk, preset=preset, carry=carry, held=own)
+            elif not whole or leg < legs - 1:
+                self.add(delay_stage, f"{part}_carry", clk=self.clk, wires=carry, late=own)
+            held = own
+
+    def add_copies(self, rows: list[list[tuple[list, list]]], totals: list[list], name: str) -> None:
+        """As add_adders, where the second operands are zero: the first ones, a cycle late."""
+        for leg, digit in enumerate(totals):
+            for bit, total in enumerate(digit):
+                wires = join([row[leg][0][bit] for row in rows])
+                self.add(delay_stage, f"{name}_leg{leg}_bit{bit}", clk=self.clk, wires=wires, late=total)
+
+    def _add_digit(self, rows: list[tuple[list, list]], carry_in, totals: list, subtract: bool, name: str):
+        """One leg of adders that start together, and the vector of their carries."""
+        plane = full_subtractors if subtract else full_adders
+        for bit, total in enumerate(totals):
+            operands = {}
+            for side, letter in enumerate("ab"):
+                signals = [row[side][bit] for row in rows]
+                if any(signal is not False for signal in signals):
+                    operands[letter] = join(signals)
+                else:
+                    operands[letter] = self.constant(False, total, f"{name}_bit{bit}_{letter}_zero")
+            carry_out = vector(len(rows))
+            carries = {"carry_in": carry_in, "carry_out": carry_out}
+            self.add(plane, f"{name}_bit{bit}", clk=self.clk, **operands, **carries, total=total)
+            carry_in = carry_out
+        return carry_in
+
+    def add_bias(self, bias: tuple[int, ...]) -> list[list[list]]:
+        """For each output and each leg the wires of its bias, lowest bit first."""
+        plan = self.plan
+        modulus = 2 ** (plan.digit_bits * plan.leg_cycles * plan.acc_legs)
+        places = [(c, bit) for c in range(len(bias)) for bit in range(plan.digit_bits)]
+        wires: list[list[list]] = [[[] for _ in range(plan.acc_legs)] for _ in bias]
+        for leg in range(plan.acc_legs):
+            first_bit = leg * plan.leg_cycles * plan.digit_bits
+            lanes = [(bias[c] % modulus >> first_bit, bit) for c, bit in places]
+            table = self._bias_bits(lanes, leg) if plan.leg_cycles > 1 else self._bias_constants(lanes, leg)
+            for (c, _), wire in zip(places, table):
+                wires[c][leg].append(wire)
+        return wires
+
+    def _bias_constants(self, lanes: list[tuple[int, int]], leg: int) -> list:
+        like = self.strobe(1, 0)
+        high, low = (self.constant(value, like, f"leg{leg}_bias_{value:d}") for value in (True, False))
+        return [high(0) if bias >> bit & 1 else low(0) for bias, bit in lanes]
+
+    def _bias_bits(self, lanes: list[tuple[int, int]], leg: int) -> list:
+        """Tables over the digits of the leg.  Lanes of the same digits share one; behind each is a register that
+        synthesis does not look into, or it would turn parts of the tables into resets of many kinds."""
+        plan = self.plan
+        begin = plan.out_start + leg * plan.leg_cycles
+        shown = [
+            tuple(bias >> (digit * plan.digit_bits + bit) & 1 for digit in range(plan.leg_cycles))
+            for bias, bit in lanes
+        ]
+        different, wires, count = list(dict.fromkeys(shown)), {}, None
+        for number, first in enumerate(range(0, len(different), ROM_LANES)):
+            if number % (LEAF_LOADS // ROM_LANES) == 0:  # counters of their own for so many tables
+                name, count = f"leg{leg}_bias_digit{number}", counter(plan.leg_cycles)
+                counting = partial(digit_counter, digits=plan.leg_cycles)
+                self.add(counting, name, clk=self.clk, preset=self.strobe_leaf(begin - 2, name), count=count)
+            group = different[first : first + ROM_LANES]
+            content = tuple(
+                sum(digits[digit] << lane for lane, digits in enumerate(group)) for digit in range(plan.leg_cycles)
+            )
+            name, table = f"leg{leg}_bias_table{number}", vector(len(group))
+            self.add(partial(bias_table, content=content), name, count=count, table=table)
+            for lane, digits in enumerate(group):
+                wires[digits] = flag()
+                self.add(control_leaf, f"{name}_{lane}", clk=self.clk, d=table(lane), q=wires[digits])
+        return [wires[digits] for digits in shown]
+
+
+def _register_kind(wire: Spliced | Kept) -> Callable:
+    if isinstance(wire, Kept):
+        return keep_stage
+    if wire.first is None:
+        return masked_stage
+    return splice_stage if wire.then else cut_stage
