@@ -118,7 +118,7 @@ class Solved:
     graph: AdderGraph
 
     def overlay(self, ii_cycles: int) -> Overlay:
-        """The layer alone between source and sink, in legs of ii_cycles bits; its input as wide as a layer like it sends."""
+        """The layer alone between source and sink, in legs of ii_cycles bits, its input as such a layer sends it."""
         layer, quant = self.layer, QuantGraph("engine", self.layer.in_shape, (self.layer,))
         acc_bits = accumulator_bits(layer)
         engine = AdderEngine(self.graph, layer.in_bits)

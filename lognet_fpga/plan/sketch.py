@@ -54,15 +54,15 @@ class SketchedEngine:
         return digit_bits * (self._legs(leg_bits) + self.outputs * -(-acc_bits // leg_bits))
 
     def cost(self, digit_bits: int, leg_cycles: int, acc_bits: int) -> EngineCost:
-        legs, out_start, delay_ffs = self._legs(digit_bits * leg_cycles), 0, 0.0
+        legs, out_start, delay_ffs, shift_registers = self._legs(digit_bits * leg_cycles), 0, 0.0, 0.0
         if self.adders:
             terms = math.log2(self.nonzero / self.rows)
             out_start = max(0, round(1.29 * terms + 1.31 * min(2.0, math.log2(digit_bits)) - 1.98))
             spread = self.nonzero**0.71 * self.rows**0.238 * digit_bits**0.518
             delay_ffs = 1.7 * spread * self._density ** (0.326 - 0.125 * math.log(digit_bits))
             delay_ffs *= legs / self.adders * (1.0 if leg_cycles > 1 else 0.8)
+            shift_registers = (0.04 if leg_cycles > 2 else 0.17) * (3 * self._density) ** -0.7 * digit_bits * legs
         splices = 0.25 * digit_bits**0.5 * (legs - self.adders) if leg_cycles > 1 else 0.0
-        shift_registers = (0.04 if leg_cycles > 2 else 0.17) * (3 * self._density) ** -0.7 * digit_bits * legs
         if leg_cycles > 2:  # the upper legs of the inputs wait for their turn
             shift_registers += self.inputs * (-(-self.in_bits // (digit_bits * leg_cycles)) - 1) * digit_bits
         return EngineCost(
