@@ -30,9 +30,10 @@ from lognet_fpga.plan.boards import load_board
 from lognet_fpga.plan.bram_layer import MOST_LANES, bram_folding, lanes_for
 from lognet_fpga.plan.clb_layer import accumulator_bits
 from lognet_fpga.plan.engine import AdderEngine
-from lognet_fpga.plan.folding import Folding, Sends
+from lognet_fpga.plan.folding import BRAM_PRICES, Entry, Folding, Sends
 from lognet_fpga.plan.matching import Planner
 from lognet_fpga.plan.model import BRAM, CLB, HardwarePlan, Resources
+from lognet_fpga.plan.resources import stream_blocks
 from lognet_fpga.plan.slots import slot_raster
 from lognet_fpga.plan.weights import layer_foldings
 from lognet_fpga.quantize.sketch import sketch_layer
@@ -57,6 +58,7 @@ class Sample:
     layer: QuantLayer
     zeros: float
     graphs: tuple[AdderGraph | None]
+    folding: Folding
     plan: HardwarePlan
 
     @property
@@ -114,8 +116,9 @@ def sample(series: int, index: int) -> Sample:
         raster = slot_raster(layer)
         cycles = raster.cycles(-(-accumulator_bits(layer) // digit_bits), -(-layer.in_bits // digit_bits))
         foldings = layer_foldings(quant, [AdderEngine(graphs[0], layer.in_bits)])
-    plan = Planner(quant, foldings, board, board.clk_mhz).plan(cycles)
-    return Sample((series, index), layer, zeros, graphs, plan)
+    chosen = foldings[0].fold(cycles, Entry(min(layer.in_shape[0], 64 // layer.in_bits)), BRAM_PRICES[0])
+    plan = Planner(quant, [Only(chosen)], board, board.clk_mhz).plan(cycles)
+    return Sample((series, index), layer, zeros, graphs, chosen, plan)
 
 
 def random_layer(rng: np.random.Generator) -> tuple[QuantLayer, float]:
@@ -136,6 +139,26 @@ def random_layer(rng: np.random.Generator) -> tuple[QuantLayer, float]:
     sums = np.abs(layer.codes.astype(np.int64)).sum(axis=(1, 2, 3)) << layer.channel_shift
     bias = rng.integers(-sums.max() * 2 ** (in_bits - 4), sums.max() * 2 ** (in_bits - 4) + 1, filters)
     return replace(layer, bias=bias), zeros
+
+
+def blocks_of(drawn: Sample) -> list[dict[str, object]]:
+    """Each block of a layer, counted by itself, beside its estimate; elements of a `bram` engine together."""
+    estimates = {**drawn.folding.blocks(drawn.plan.layers[0]), **stream_blocks(drawn.layer, drawn.plan.layers[0])}
+    design, name = drawn.design(), drawn.plan.layers[0].name.replace("conv", "layer")
+    counted = dict(synthesize(replace(design, parts=tuple((block, f"{name}_{block}") for block in estimates))).parts)
+    elements = getattr(drawn.plan.layers[0], "pe", 1)
+    return [
+        {
+            "block": block,
+            "lut_sites": counted[block].lut_sites * (elements if block == "pe" else 1),
+            "lut_estimate": round(estimate.lut),
+            "ff": counted[block].ff * (elements if block == "pe" else 1),
+            "ff_estimate": round(estimate.ff),
+            "m_lut": counted[block].m_lut * (elements if block == "pe" else 1),
+            "m_lut_estimate": round(estimate.m_lut),
+        }
+        for block, estimate in estimates.items()
+    ]
 
 
 def row(index: int, drawn: Sample, found: PartCounts) -> dict[str, object]:
@@ -159,7 +182,7 @@ def row(index: int, drawn: Sample, found: PartCounts) -> dict[str, object]:
     }
 
 
-def report(rows: list[dict[str, object]]) -> Report:
+def report(rows: list[dict[str, object]], blocks: list[dict[str, object]]) -> Report:
     columns = (
         "layer", "channels -> filters", "folding", "LUT sites", "estimate", "error", "FF", "estimate", "error",
         "M LUT", "estimate", "BRAM36", "estimate",
@@ -180,10 +203,14 @@ def report(rows: list[dict[str, object]]) -> Report:
         lines.append(f"{what}: root mean square {mean:.1%}, worst {worst[key]:+.1%} (layer {worst['layer']})")
     met = within(rows)
     lines.append(f"every layer within {TOLERANCE:.0%}: {'yes' if met else 'no'}")
+    sections = [Section("", tuple(lines), Table(columns, cells))]
+    if blocks:
+        columns = ("layer", "folding", "block", "LUT sites", "estimate", "FF", "estimate", "M LUT", "estimate")
+        sections.append(Section("Blocks", (), Table(columns, tuple(tuple(block.values()) for block in blocks))))
     return Report(
         f"Estimates and Yosys, {len(rows)} random layers",
-        (Section("", tuple(lines), Table(columns, cells)),),
-        {"layers": rows, "tolerance": TOLERANCE, "met": met},
+        tuple(sections),
+        {"layers": rows, "blocks": blocks, "tolerance": TOLERANCE, "met": met},
     )
 
 
@@ -201,16 +228,19 @@ def parser() -> entry.Parser:
     )
     this.add_argument("--layers", type=options.positive, default=LAYERS, help="how many (default: %(default)s)")
     this.add_argument("--fitted", action="store_true", help="those that constants may have been fitted to")
+    this.add_argument("--blocks", action="store_true", help="each block of each layer by itself, too")
     return this
 
 
 def command(arguments: argparse.Namespace, reporter: Reporter) -> int:
-    rows = []
+    rows, blocks = [], []
     for index in range(arguments.layers):
         drawn = sample(FITTED_SERIES if arguments.fitted else SERIES, index)
         with reporter.stage(f"layer {index}: {drawn.text}"):
             rows.append(row(index, drawn, synthesize(drawn.design()).total))
-    found = report(rows)
+            if arguments.blocks:
+                blocks += [{"layer": index, "folding": rows[-1]["folding"], **block} for block in blocks_of(drawn)]
+    found = report(rows, blocks)
     if arguments.json:
         reporter.result(found)
     else:

@@ -10,7 +10,7 @@ import numpy as np
 
 from lognet_fpga.ir.quant import QuantLayer
 from lognet_fpga.plan.bram import BramShape, OutputConstants, bram_shape, output_constants
-from lognet_fpga.plan.bram_resources import bram_resources
+from lognet_fpga.plan.bram_resources import bram_blocks
 from lognet_fpga.plan.folding import BRAM_PRICES, Sends, Streams, price
 from lognet_fpga.plan.model import BRAM, BramPlan, Resources
 from lognet_fpga.plan.slots import SlotRaster, slot_raster
@@ -77,8 +77,8 @@ class BramFolding:
         )
         return tuple(every)[: -(-shape.out_channels // channels_per_beat)]
 
-    def resources(self, plan: BramPlan) -> Resources:
-        return bram_resources(self.layer, plan, self.shape, self.constants)
+    def blocks(self, plan: BramPlan) -> dict[str, Resources]:
+        return bram_blocks(self.layer, plan, self.shape, self.constants)
 
 
 def bram_folding(layer: QuantLayer, pe: int, simd: int) -> BramFolding:

@@ -24,10 +24,6 @@ ROM_COLUMN_BITS = 36  # of the memories that a wide one is made of
 ROM_SITES = ((4, 0.25), (32, 0.5), (64, 1.0), (96, 1.7), (BLOCK_ROM_DEPTH, 2.6))
 
 
-def bram_resources(layer: QuantLayer, plan: BramPlan, shape: BramShape, constants: OutputConstants) -> Resources:
-    return sum(bram_blocks(layer, plan, shape, constants).values(), Resources(0, 0, 0))
-
-
 def bram_blocks(
     layer: QuantLayer, plan: BramPlan, shape: BramShape, constants: OutputConstants
 ) -> dict[str, Resources]:

@@ -12,7 +12,7 @@ from lognet_fpga.ir.quant import QuantLayer
 from lognet_fpga.plan.engine import Engine, EngineCost
 from lognet_fpga.plan.folding import USUAL_LANES, Sends, Streams
 from lognet_fpga.plan.model import CLB, ClbPlan, Resources
-from lognet_fpga.plan.resources import serial_resources
+from lognet_fpga.plan.resources import serial_blocks
 from lognet_fpga.plan.slots import SlotRaster, slot_raster
 from lognet_fpga.plan.timing import LINE_MEMORY_CYCLES, result_latency
 
@@ -76,8 +76,8 @@ class ClbFolding:
         first = result_latency(self.cost.out_start, self.legs, self.leg_cycles)
         return tuple(range(first, first + -(-self.layer.codes.shape[0] // channels_per_beat)))
 
-    def resources(self, plan: ClbPlan) -> Resources:
-        return serial_resources(self.layer, plan, self.cost.resources)
+    def blocks(self, plan: ClbPlan) -> dict[str, Resources]:
+        return serial_blocks(self.layer, plan, self.cost.resources)
 
 
 class ClbLayer:
@@ -140,7 +140,8 @@ def _size(folding: ClbFolding) -> float:
     digit_bits = folding.digit_bits
     adder_bits = folding.engine.adder_bits(digit_bits, folding.leg_cycles, folding.acc_bits)
     adders = Resources(adder_bits, adder_bits * (1 + 1 / digit_bits), 0)
-    parts = serial_resources(folding.layer, folding.plan(Streams(1, folding.in_channels, USUAL_LANES)), adders)
+    plan = folding.plan(Streams(1, folding.in_channels, USUAL_LANES))
+    parts = Resources.total(serial_blocks(folding.layer, plan, adders))
     return (parts.lut + parts.ff / 2) * (WIDE_PENALTY if digit_bits > SHORT_CARRY_BITS else 1.0)
 
 

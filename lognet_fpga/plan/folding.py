@@ -64,8 +64,8 @@ class Folding(Sends, Protocol):
         """From letting a computing slot go to each beat of its result leaving the engine, ascending."""
         ...
 
-    def resources(self, plan: ClbPlan | BramPlan) -> Resources:
-        """Of the engine: all of the layer but pool and FIFO."""
+    def blocks(self, plan: ClbPlan | BramPlan) -> dict[str, Resources]:
+        """What each block of the engine takes, by its name: all of the layer but pool and FIFO."""
         ...
 
 
@@ -75,7 +75,7 @@ BRAM_PRICES = (400.0, 1600.0, 100.0)  # LUTs for a BRAM36, the usual first: what
 def price(folding: Folding, bram_price: float) -> float:
     """What a folding costs in LUTs, with streams of the usual width."""
     lanes = max(lanes for lanes in range(1, USUAL_LANES + 1) if folding.sends(lanes) or lanes == 1)
-    parts = folding.resources(folding.plan(Streams(1, folding.in_channels, lanes)))
+    parts = Resources.total(folding.blocks(folding.plan(Streams(1, folding.in_channels, lanes))))
     return parts.lut + bram_price * parts.bram36
 
 

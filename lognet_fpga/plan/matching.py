@@ -11,8 +11,8 @@ from lognet_fpga.plan.budget import fits, part_of
 from lognet_fpga.plan.engine import Engine
 from lognet_fpga.plan.fifos import size_fifos
 from lognet_fpga.plan.folding import BRAM_PRICES, Entry, Folding, LayerFoldings, Streams
-from lognet_fpga.plan.model import BRAM, CLB, Board, BramPlan, ClbPlan, HardwarePlan
-from lognet_fpga.plan.resources import SHELL, stream_resources
+from lognet_fpga.plan.model import BRAM, CLB, Board, BramPlan, ClbPlan, HardwarePlan, Resources
+from lognet_fpga.plan.resources import SHELL, stream_blocks
 from lognet_fpga.plan.sketch import sketched_engines
 from lognet_fpga.plan.weights import AUTO, Weights, layer_foldings
 
@@ -174,7 +174,7 @@ class Planner:
     ) -> HardwarePlan:
         """The plan of these layers, with their estimates."""
         layers = tuple(
-            replace(plan, estimate=folding.resources(plan) + stream_resources(layer, plan))
+            replace(plan, estimate=Resources.total(folding.blocks(plan) | stream_blocks(layer, plan)))
             for layer, plan, folding in zip(self.quant.layers, plans, chosen)
         )
         return HardwarePlan(self.board, self.clk_mhz, layers, SHELL, cycles_per_frame, latency_cycles)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lognet_fpga.plan.bram import staged_positions
@@ -48,6 +49,10 @@ class Resources:
 
     def __mul__(self, count: float) -> Resources:
         return Resources(self.lut * count, self.ff * count, self.bram36 * count, self.m_lut * count)
+
+    @classmethod
+    def total(cls, blocks: Mapping[str, Resources]) -> Resources:
+        return sum(blocks.values(), cls(0, 0, 0))
 
 
 CLB, BRAM = "clb", "bram"  # where a layer's weights are: in the fabric's wiring, or in memories

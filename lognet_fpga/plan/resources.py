@@ -49,9 +49,9 @@ def memory_resources(width: int, depth: int) -> Resources:
     return Resources(lut, width, 0, lut)
 
 
-def serial_resources(layer: QuantLayer, plan: ClbPlan, arithmetic: Resources) -> Resources:
-    """The engine of a `clb` layer: window and requantize around its arithmetic."""
-    return window_resources(layer, plan) + arithmetic + requantize_resources(layer, plan)
+def serial_blocks(layer: QuantLayer, plan: ClbPlan, adders: Resources) -> dict[str, Resources]:
+    """The blocks of a `clb` engine, by name: window and requantize around the adders."""
+    return {"window": window_resources(layer, plan), "adders": adders, "requantize": requantize_resources(layer, plan)}
 
 
 def window_resources(layer: QuantLayer, plan: ClbPlan) -> Resources:
@@ -92,10 +92,10 @@ def requantize_resources(layer: QuantLayer, plan: ClbPlan) -> Resources:
     return REQUANTIZE_CONTROL + waiting + Resources((1.4 + bool(beyond)) * channels + results, ff, 0)
 
 
-def stream_resources(layer: QuantLayer, plan: LayerPlan) -> Resources:
-    """Pool and FIFO of a layer."""
-    queue = fifo_resources(plan.channels_per_beat * layer.out_bits, plan.fifo_depth)
-    return queue if layer.pool is None else pool_resources(layer, plan) + queue
+def stream_blocks(layer: QuantLayer, plan: LayerPlan) -> dict[str, Resources]:
+    """The blocks behind a layer's engine, by name: pool, if it has one, and FIFO."""
+    queue = {"fifo": fifo_resources(plan.channels_per_beat * layer.out_bits, plan.fifo_depth)}
+    return queue if layer.pool is None else {"pool": pool_resources(layer, plan), **queue}
 
 
 def fifo_resources(width: int, depth: int) -> Resources:

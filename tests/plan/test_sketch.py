@@ -41,7 +41,7 @@ def test_adders_and_parts_are_near_those_of_a_solved_graph(require_tool, outputs
     assert abs(sketched.adders / exact.adders - 1) < 0.2
     for folding in ((1, 1), (1, 3), (1, 6), (1, 12), (1, 22), (2, 3), (2, 11)):
         real, estimate = exact.cost(*folding, 22), sketched.cost(*folding, 22)
-        assert abs(estimate.resources.lut / real.resources.lut - 1) < 0.2
+        assert abs(estimate.resources.lut / real.resources.lut - 1) < 0.25
         assert abs(estimate.resources.ff / real.resources.ff - 1) < 0.3
         assert abs(estimate.out_start - real.out_start) <= 4
 
