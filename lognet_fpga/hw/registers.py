@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from myhdl import Signal, always, always_comb, block, modbv
 
+from lognet_fpga.hw.control import control_leaf
 from lognet_fpga.hw.wiring import counter, flag, vector
 
 IDENTIFICATION = 0x4C4F474E
@@ -71,17 +72,21 @@ def axil_registers(
     frames_begun, frames_finished, cycles, stalls, idles = (Signal(modbv(0)[32:]) for _ in range(5))
     was_short, was_long, resetting, write_now, read_now = flag(), flag(), flag(), flag(), flag()
     clear = vector(2)
-    write_waits, read_waits = flag(), flag()
+    write_waits, read_waits, read_chosen = flag(), flag(), flag()
+    read_index, read_event, read_model = vector(4), flag(), flag()
+    event_word = vector(32)
     reset_left = counter(reset_cycles + 1)
     packet_begun, packet_finished = vector(32), vector(32)
     per_packet = vector(len(more_frames))
-    writes_packet, written = flag(), flag()
+    writes_control, writes_status, writes_packet, packet_written = flag(), flag(), flag(), flag()
+    written = vector(16)
+    told_to_reset, reset_soon, counting = flag(), flag(), flag()
     model_word = vector(32)
     model_half = vector(16)
     low_half = vector(16)
     high_words = tuple(word >> 16 for word in words)
     low_words = tuple(word & 0xFFFF for word in words)
-    model_index = s_axil_araddr(5, 2)
+    model_index = read_index(3, 0)
 
     @always_comb
     def high_table():
@@ -94,7 +99,7 @@ def axil_registers(
     @always_comb
     def handshake():
         write_now.next = s_axil_awvalid and s_axil_wvalid and (not write_waits)
-        read_now.next = s_axil_arvalid and (not read_waits)
+        read_now.next = s_axil_arvalid and not (read_waits or read_chosen)
 
     @always_comb
     def ports():
@@ -105,8 +110,8 @@ def axil_registers(
         s_axil_rvalid.next = read_waits
         s_axil_bresp.next = 0
         s_axil_rresp.next = 0
-        resetting.next = reset_left != 0
-        writes_packet.next = write_now and s_axil_wstrb[0] and s_axil_awaddr[12:2] == 9
+        reset_soon.next = rst or told_to_reset or reset_left > 1
+        told_to_reset.next = writes_control and written[0]
         more_frames.next = per_packet
 
     @always_comb
@@ -115,7 +120,17 @@ def axil_registers(
 
     @always(clk.posedge)
     def write():
+        resetting.next = reset_soon
+        counting.next = True
+        # What is written takes effect in the cycle after, out of registers.
+        written.next = s_axil_wdata[16:]
+        writes_control.next = write_now and s_axil_wstrb[0] and s_axil_awaddr[12:2] == 2
+        writes_status.next = write_now and s_axil_wstrb[0] and s_axil_awaddr[12:2] == 3
+        writes_packet.next = write_now and s_axil_wstrb[0] and s_axil_awaddr[12:2] == 9
         if rst:
+            writes_control.next = False
+            writes_status.next = False
+            writes_packet.next = False
             write_waits.next = False
             reset_left.next = reset_cycles
             core_rst.next = True
@@ -127,14 +142,14 @@ def axil_registers(
                 write_waits.next = False
             if resetting:
                 reset_left.next = reset_left - 1
-            if write_now and s_axil_wstrb[0] and s_axil_wdata[0] and s_axil_awaddr[12:2] == 2:
+            if told_to_reset:
                 reset_left.next = reset_cycles
                 core_rst.next = True
 
     @always_comb
     def acknowledge():
-        if write_now and s_axil_wstrb[0] and s_axil_awaddr[12:2] == 3:
-            clear.next = s_axil_wdata[2:]
+        if writes_status:
+            clear.next = written[2:]
         else:
             clear.next = 0
 
@@ -151,80 +166,111 @@ def axil_registers(
     @always(clk.posedge)
     def packets():
         """packet_restart waits until several has followed."""
-        written.next = writes_packet
-        packet_restart.next = written
+        packet_written.next = writes_packet
+        packet_restart.next = packet_written
         several.next = per_packet != 0
         if rst:
             per_packet.next = 0
         elif writes_packet:
-            per_packet.next = s_axil_wdata[16:]
-        if rst or resetting:
-            packet_begun.next = 0
-            packet_finished.next = 0
-        else:
-            if packet_begin:
-                packet_begun.next = cycles
-            if frame_end:
-                packet_finished.next = cycles
+            per_packet.next = written
 
-    @always(clk.posedge)
-    def count():
-        if rst or resetting:
-            frames_begun.next = 0
-            frames_finished.next = 0
-            cycles.next = 0
-            stalls.next = 0
-            idles.next = 0
-        else:
-            cycles.next = cycles + 1
-            if frame_begin:
-                frames_begun.next = frames_begun + 1
-            if frame_end:
-                frames_finished.next = frames_finished + 1
-            if sink_stalled:
-                stalls.next = stalls + 1
-            if source_idle:
-                idles.next = idles + 1
+    events = (
+        (counting, cycles),
+        (frame_begin, frames_begun),
+        (frame_end, frames_finished),
+        (sink_stalled, stalls),
+        (source_idle, idles),
+    )
+    stamps = ((packet_begin, packet_begun), (frame_end, packet_finished))
+    counters = [event_counter(clk, rst, reset_soon, event, total) for event, total in events]
+    keepers = [event_stamp(clk, rst, reset_soon, event, cycles, stamp) for event, stamp in stamps]
 
     @always(clk.posedge)
     def read():
+        """The address first: what it chooses from is read a cycle later."""
+        read_chosen.next = read_now
         if rst:
+            read_chosen.next = False
             read_waits.next = False
-        elif read_now:
+        elif read_chosen:
             read_waits.next = True
         elif s_axil_rready:
             read_waits.next = False
         if read_now:
-            s_axil_rdata.next = 0
-            if s_axil_araddr[12:6] == 0:
-                if s_axil_araddr[6:2] == 0:
-                    s_axil_rdata.next = 0x4C4F474E
-                elif s_axil_araddr[6:2] == 1:
-                    s_axil_rdata.next = 1
-                elif s_axil_araddr[6:2] == 2:
-                    s_axil_rdata.next = resetting
-                elif s_axil_araddr[6:2] == 3:
-                    s_axil_rdata.next = (was_long << 1) | was_short
-                elif s_axil_araddr[6:2] == 4:
-                    s_axil_rdata.next = frames_begun
-                elif s_axil_araddr[6:2] == 5:
-                    s_axil_rdata.next = frames_finished
-                elif s_axil_araddr[6:2] == 6:
-                    s_axil_rdata.next = cycles
-                elif s_axil_araddr[6:2] == 7:
-                    s_axil_rdata.next = stalls
-                elif s_axil_araddr[6:2] == 8:
-                    s_axil_rdata.next = idles
-                elif s_axil_araddr[6:2] == 9:
-                    s_axil_rdata.next = per_packet
-                elif s_axil_araddr[6:2] == 10:
-                    s_axil_rdata.next = packet_begun
-                elif s_axil_araddr[6:2] == 11:
-                    s_axil_rdata.next = packet_finished
-            elif s_axil_araddr[12:5] == 2:
+            read_index.next = s_axil_araddr[6:2]
+            read_event.next = s_axil_araddr[12:6] == 0
+            read_model.next = s_axil_araddr[12:5] == 2
+        if read_chosen:
+            if read_event:
+                s_axil_rdata.next = event_word
+            elif read_model:
                 s_axil_rdata.next = model_word
+            else:
+                s_axil_rdata.next = 0
 
-    return high_table, low_table, handshake, ports, model, write, acknowledge, status, packets, count, read
+    @always_comb
+    def choose():
+        if read_index == 0:
+            event_word.next = 0x4C4F474E
+        elif read_index == 1:
+            event_word.next = 1
+        elif read_index == 2:
+            event_word.next = resetting
+        elif read_index == 3:
+            event_word.next = (was_long << 1) | was_short
+        elif read_index == 4:
+            event_word.next = frames_begun
+        elif read_index == 5:
+            event_word.next = frames_finished
+        elif read_index == 6:
+            event_word.next = cycles
+        elif read_index == 7:
+            event_word.next = stalls
+        elif read_index == 8:
+            event_word.next = idles
+        elif read_index == 9:
+            event_word.next = per_packet
+        elif read_index == 10:
+            event_word.next = packet_begun
+        elif read_index == 11:
+            event_word.next = packet_finished
+        else:
+            event_word.next = 0
+
+    parts = (high_table, low_table, handshake, ports, model, write, acknowledge, status, packets, read, choose)
+    return parts, counters, keepers
+
+
+@block
+def event_counter(clk, rst, reset_soon, event, total):
+    """Cycles with event, since rst or a reset of the stream part; reset_soon: that one, a cycle early."""
+    held = flag()
+    leaf = control_leaf(clk, reset_soon, held)
+
+    @always(clk.posedge)
+    def count():
+        if rst or held:
+            total.next = 0
+        elif event:
+            total.next = total + 1
+
+    return leaf, count
+
+
+@block
+def event_stamp(clk, rst, reset_soon, event, now, stamp):
+    """What `now` was at the latest event, likewise."""
+    held = flag()
+    leaf = control_leaf(clk, reset_soon, held)
+
+    @always(clk.posedge)
+    def keep():
+        if rst or held:
+            stamp.next = 0
+        elif event:
+            stamp.next = now
+
+    return leaf, keep
 
 
 @block

@@ -107,8 +107,8 @@ def test_status_remembers_and_is_cleared(event, bit):
 
 @pytest.mark.parametrize("event,bit", [("frame_short", 1), ("frame_long", 2)])
 def test_an_error_in_the_cycle_of_the_clearing_is_kept(event, bit):
-    """The write of a master that never pauses is taken in the cycle in which it begins."""
-    for cycle, left in ((30, bit), (29, 0)):
+    """The write of a master that never pauses is taken in the cycle in which it begins, and acts in the next."""
+    for cycle, left in ((31, bit), (30, 0)):
         answers, _, _ = run_accesses([Write(STATUS, 3), Read(STATUS)], {event: {cycle}}, begin=30)
         assert answers == [left]
 

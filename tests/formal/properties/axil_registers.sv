@@ -14,9 +14,11 @@ end
 wire f_aw = s_axil_awvalid && s_axil_awready && !rst, f_w = s_axil_wvalid && s_axil_wready && !rst;
 wire f_b = s_axil_bvalid && s_axil_bready && !rst;
 wire f_ar = s_axil_arvalid && s_axil_arready && !rst, f_r = s_axil_rvalid && s_axil_rready && !rst;
-wire f_byte0 = f_w && s_axil_wstrb[0];
-wire f_soft = f_byte0 && s_axil_wdata[0] && s_axil_awaddr[11:2] == 2;
-wire [1:0] f_clear = f_byte0 && s_axil_awaddr[11:2] == 3 ? s_axil_wdata[1:0] : 0;
+reg f_byte0;        // what is written takes effect a cycle after it was taken
+reg [9:0] f_place;
+reg [15:0] f_data;
+wire f_soft = f_byte0 && f_data[0] && f_place == 2;
+wire [1:0] f_clear = f_byte0 && f_place == 3 ? f_data[1:0] : 0;
 reg [1:0] f_aws, f_ws, f_ars; // accepted and not answered
 reg [15:0] f_since;           // cycles since the last reset of either kind
 reg [1:0] f_errors;           // too short, too long; one in the cycle of the clearing is kept
@@ -25,12 +27,14 @@ reg [2:0] f_told;             // it was written one, two, three cycles ago
 reg [31:0] f_packet, f_packed;
 reg [31:0] f_begun, f_finished, f_cycles, f_stalls, f_idles, f_wanted;
 wire f_counting = f_since > RESET_CYCLES;
-wire [4:0] f_word = s_axil_araddr[6:2];
+reg f_reading, f_known;
+reg [4:0] f_word;
 wire [255:0] f_model = MODEL;
 always @(posedge clk) begin
     f_aws <= rst ? 0 : f_aws + f_aw - f_b;
     f_ws <= rst ? 0 : f_ws + f_w - f_b;
     f_ars <= rst ? 0 : f_ars + f_ar - f_r;
+    {f_byte0, f_place, f_data} <= {f_w && s_axil_wstrb[0], s_axil_awaddr[11:2], s_axil_wdata[15:0]};
     f_since <= rst || f_soft ? 1 : f_since + !(&f_since);
     f_errors <= rst ? 0 : (f_errors & ~f_clear) | {frame_long, frame_short};
     f_begun <= rst || !f_counting ? 0 : f_begun + frame_begin;
@@ -38,13 +42,18 @@ always @(posedge clk) begin
     f_cycles <= rst || !f_counting ? 0 : f_cycles + 1;
     f_stalls <= rst || !f_counting ? 0 : f_stalls + sink_stalled;
     f_idles <= rst || !f_counting ? 0 : f_idles + source_idle;
-    f_more <= rst ? 0 : f_byte0 && s_axil_awaddr[11:2] == 9 ? s_axil_wdata[15:0] : f_more;
-    f_told <= {f_told, f_byte0 && s_axil_awaddr[11:2] == 9};
+    f_more <= rst ? 0 : f_byte0 && f_place == 9 ? f_data : f_more;
+    f_told <= {f_told, f_byte0 && f_place == 9};
     f_packet <= rst || !f_counting ? 0 : packet_begin ? f_cycles : f_packet;
     f_packed <= rst || !f_counting ? 0 : frame_end ? f_cycles : f_packed;
+    f_reading <= rst ? 0 : f_ar;
     if (f_ar) begin
+        f_known <= s_axil_araddr[11:7] == 0;
+        f_word <= s_axil_araddr[6:2];
+    end
+    if (f_reading) begin // what there is a cycle after the address was taken
         f_wanted <= 0;
-        if (s_axil_araddr[11:7] == 0) case (f_word)
+        if (f_known) case (f_word)
             0: f_wanted <= 32'h4C4F474E;
             1: f_wanted <= 1;
             2: f_wanted <= !f_counting;
@@ -65,11 +74,11 @@ end
 always @(posedge clk) if (f_started && !rst) begin
     address_with_data: assert (f_aws == f_ws && f_aws <= 1 && f_ars <= 1);
     each_write_answered_once: assert (s_axil_bvalid == (f_aws != 0));
-    each_read_answered_once: assert (s_axil_rvalid == (f_ars != 0));
+    each_read_answered_once: assert ({s_axil_rvalid, f_reading} == (f_ars == 0 ? 0 : f_reading ? 1 : 2));
     if (s_axil_bvalid) write_okay: assert (s_axil_bresp == 0);
     if (s_axil_rvalid) read_okay: assert (s_axil_rresp == 0 && s_axil_rdata == f_wanted);
     if (s_axil_awvalid && s_axil_wvalid && !s_axil_bvalid) write_taken: assert (f_aw && f_w);
-    if (s_axil_arvalid && !s_axil_rvalid) read_taken: assert (f_ar);
+    if (s_axil_arvalid && f_ars == 0) read_taken: assert (f_ar);
     if ($past(!rst && s_axil_bvalid && !s_axil_bready)) write_answer_stays: assert (s_axil_bvalid);
     if ($past(!rst && s_axil_rvalid && !s_axil_rready))
         read_answer_stays: assert (s_axil_rvalid && $stable(s_axil_rdata));
@@ -84,9 +93,19 @@ end
 
 always @(posedge clk) if (f_started && !rst) begin
     assert (f_since != 0);
+    assert (writes_control == (f_byte0 && f_place == 2) && writes_status == (f_byte0 && f_place == 3));
+    assert (writes_packet == (f_byte0 && f_place == 9) && written == f_data);
+    assert (event_counter0_held == (f_since <= RESET_CYCLES));
+    assert (event_counter1_held == (f_since <= RESET_CYCLES));
+    assert (event_counter2_held == (f_since <= RESET_CYCLES));
+    assert (event_counter3_held == (f_since <= RESET_CYCLES));
+    assert (event_counter4_held == (f_since <= RESET_CYCLES));
+    assert (event_stamp0_held == (f_since <= RESET_CYCLES));
+    assert (event_stamp1_held == (f_since <= RESET_CYCLES));
     assert (reset_left == (f_since > RESET_CYCLES ? 0 : RESET_CYCLES + 1 - f_since));
     assert ({was_long, was_short} == f_errors);
-    assert (write_waits == (f_aws != 0) && read_waits == (f_ars != 0));
+    assert (write_waits == (f_aws != 0) && read_waits + read_chosen == (f_ars != 0) && read_chosen == f_reading);
+    if (f_reading) assert (read_event == (f_known && !f_word[4]) && read_model == (f_known && f_word[4:3] == 2) && read_index == f_word[3:0]);
     assert (frames_begun == f_begun && frames_finished == f_finished);
     assert (per_packet == f_more && packet_begun == f_packet && packet_finished == f_packed);
     assert (cycles == f_cycles && stalls == f_stalls && idles == f_idles);
