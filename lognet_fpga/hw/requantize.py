@@ -89,7 +89,7 @@ def requantize(clk, rst, acc, acc_soon, acc_blank, out_valid, out_data, *, shape
         add(make, name, clk=clk, rst=rst, acc_soon=acc_soon, **at, soon=soon[digits])
 
     kept, over, negative = {}, [], []  # kept: by (channel, bit of the result)
-    for number, run in enumerate(leaf_groups(s.channels, s.out_bits)):
+    for number, run in enumerate(leaf_groups(s.channels, s.out_bits + 3)):  # of the result, and sign and excess
         leaves = {digits: flag() for digits in soon}
         for digits, leaf in leaves.items():
             add(control_leaf, f"digits{digits.start}_{digits.stop}_{number}", clk=clk, d=soon[digits], q=leaf)
