@@ -9,15 +9,15 @@ import numpy as np
 from lognet_fpga.ir.quant import QuantLayer
 from lognet_fpga.numerics.log2 import WEIGHT_BITS
 from lognet_fpga.plan.bram import LARGEST_SHIFT, BramShape, OutputConstants, staged_positions
-from lognet_fpga.plan.memory import BLOCK_ROM_DEPTH
+from lognet_fpga.plan.memory import BLOCK_RAM_DEPTH, BLOCK_ROM_DEPTH, block_rams
 from lognet_fpga.plan.model import BramPlan, Resources
 from lognet_fpga.plan.resources import memory_resources
 from lognet_fpga.plan.sites import carry_sites
 
 # What steers a block, whatever its width.
-WINDOW_CONTROL = Resources(73, 70, 0, 2)
+WINDOW_CONTROL = Resources(65, 60, 0, 2)
 ELEMENT_CONTROL = Resources(0, 5, 0)
-ACTIVATIONS_CONTROL = Resources(10, 15, 0, 1)
+ACTIVATIONS_CONTROL = Resources(14, 15, 0, 1)
 ROM_COLUMN_BITS = 36  # of the memories that a wide one is made of
 # Sites of a bit of a memory in LUTs, by its greatest depth: two functions of five address bits share one; those of two
 # are partly set and reset pins.
@@ -52,16 +52,18 @@ def window_resources(layer: QuantLayer, plan: BramPlan, shape: BramShape) -> Res
     positions = staged_positions(plan.in_channels_per_beat, plan.in_beats, plan.simd)
     places = positions << (-(-plan.in_beats // banks) - 1).bit_length()
     staging = memory_resources(plan.in_channels_per_beat * layer.in_bits, places) * banks
-    choice = Resources(word * math.ceil((parts - 1) / 2) + 0.95 * word, word, 0)
+    choice = Resources(word * math.ceil((parts - 1) / 3) + 0.16 * word, word, 0)
     place, turn = (shape.memory_words - 1).bit_length(), (shape.ii_cycles - 1).bit_length()
-    addresses = Resources(4.4 * carry_sites(place) + carry_sites(turn), 0, 0)
-    return WINDOW_CONTROL + addresses + staging + choice + memory_resources(word, shape.memory_words)
+    # Counters, and sums modulo the memory's words: places, three addresses of it, the step between two, the next one.
+    addresses = Resources(32.5 * max(0, place - 5), 7 * place + turn, 0)
+    registered = Resources(0, word if shape.memory_words >= BLOCK_RAM_DEPTH else 0, 0)
+    return WINDOW_CONTROL + addresses + staging + choice + memory_resources(word, shape.memory_words) + registered
 
 
 def element_resources(simd: int, in_bits: int, sum_bits: int) -> Resources:
     """A processing element without the way that its result leaves; the sign bits of products take no LUT."""
     # A lane's shift by four, zero and sign, two bits in a site where x and x << 4 do not overlap; the shift by 0..3.
-    lane = in_bits + 4 - (in_bits if in_bits <= 4 else 0) + in_bits + LARGEST_SHIFT - 2
+    lane = in_bits + 4 - (in_bits if in_bits <= 4 else 0) + in_bits + LARGEST_SHIFT + 2.5
     lut, ff = simd * lane, simd * (in_bits + 4)
     width, count = in_bits + LARGEST_SHIFT + 1, simd
     for _ in range(max(1, (simd - 1).bit_length())):
@@ -69,7 +71,7 @@ def element_resources(simd: int, in_bits: int, sum_bits: int) -> Resources:
         lut += count // 2 * carry_sites(width)
         count = -(-count // 2)
         ff += count * width
-    return ELEMENT_CONTROL + Resources(lut + carry_sites(sum_bits), ff + 2 * sum_bits, 0)
+    return ELEMENT_CONTROL + Resources(lut + carry_sites(sum_bits) + sum_bits, ff + 2 * sum_bits, 0)
 
 
 def lane_resources(layer: QuantLayer, constants: OutputConstants) -> Resources:
@@ -77,7 +79,7 @@ def lane_resources(layer: QuantLayer, constants: OutputConstants) -> Resources:
     drops = len(np.unique(constants.drop))
     chosen = (layer.out_bits + 1) * math.ceil(drops / 4) if drops > 1 else 0
     lut = carry_sites(constants.total_bits) + layer.out_bits + chosen + 0.5 * drops
-    ff = constants.total_bits - int(constants.drop.min()) + 2 * layer.out_bits + 2 + (drops - 1).bit_length()
+    ff = constants.total_bits - int(constants.drop.min()) + 3.5 * layer.out_bits + 2 + (drops - 1).bit_length()
     return Resources(lut, ff, 0)
 
 
@@ -85,10 +87,7 @@ def rom_resources(width: int, depth: int, ones: float = 0.5) -> Resources:
     """A memory that is only read, with its output register; ones: share of its bits that are 1."""
     columns = -(-width // ROM_COLUMN_BITS)
     if depth >= BLOCK_ROM_DEPTH:
-        rows = -(-depth // 1024)
-        blocks = 0.5 if depth <= 512 else rows
-        chosen = 0 if rows == 1 else 1 if rows <= 4 else 2 if rows <= 8 else math.ceil(rows / 4)
-        return Resources(width * chosen, width, columns * blocks)
+        return Resources(0, width, block_rams(width, depth))
     address_bits = (depth - 1).bit_length()
     different = sum(
         different_bits(min(ROM_COLUMN_BITS, width - first), depth, ones) for first in range(0, width, ROM_COLUMN_BITS)

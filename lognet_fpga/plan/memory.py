@@ -2,3 +2,11 @@
 
 BLOCK_RAM_DEPTH = 65  # memories at least this deep go to block RAM, shallower ones to LUTs
 BLOCK_ROM_DEPTH = 129  # the same for memories that are only read: 64 places of a bit take one LUT
+
+# Depths of the shapes of half a BRAM36, by its width (Xilinx UG473, simple dual port).
+_HALF_SHAPES = {36: 512, 18: 1024, 9: 2048, 4: 4096, 2: 8192, 1: 16384}
+
+
+def block_rams(width: int, depth: int) -> float:
+    """BRAM36 of a memory, halves counted 0.5: the fewest of one shape."""
+    return min(-(-width // each) * -(-depth // places) for each, places in _HALF_SHAPES.items()) / 2

@@ -8,26 +8,25 @@ beside its estimate, docs/architecture.md, "Estimates", how far they are off.
 
 from __future__ import annotations
 
-import math
-
 from lognet_fpga.ir.graph import AveragePool
 from lognet_fpga.ir.quant import QuantLayer
-from lognet_fpga.plan.memory import BLOCK_RAM_DEPTH
+from lognet_fpga.plan.memory import BLOCK_RAM_DEPTH, block_rams
 from lognet_fpga.plan.model import ClbPlan, LayerPlan, Resources
 from lognet_fpga.plan.serial import SerialCounts
 from lognet_fpga.plan.sites import carry_sites
 from lognet_fpga.plan.slots import slot_raster
 
-SHELL = Resources(300, 275, 0)  # AXI4-Lite registers, entry and exit
+SHELL = Resources(560, 460, 0)  # AXI4-Lite registers, entry and exit
 # What steers a block, whatever its width.
 ENGINE_CONTROL = Resources(12, 0, 0)
 WINDOW_CONTROL = Resources(57, 40, 0)
 SHORT_WINDOW_CONTROL = Resources(45, 40, 0)  # where an activation is one digit
-LINES_CONTROL = Resources(9, 12, 0)
-REQUANTIZE_CONTROL = Resources(12, 15, 0)
-POOL_CONTROL = Resources(55, 19, 0)
+LINES_CONTROL = Resources(25, 30, 0)
+REQUANTIZE_CONTROL = Resources(15, 14, 0)
+POOL_CONTROL = Resources(55, 22, 0)
 POOL_MEMORY_CONTROL = Resources(5, 0, 0)
-FIFO_CONTROL = Resources(4, 4, 0)
+FIFO_CONTROL = Resources(14, 14, 0)
+BLOCK_RAM_BITS = 72  # of a FIFO in block RAM that share a read address
 LEAF_LOADS = 100  # that a leaf of a control net steers (hw.control)
 
 
@@ -42,8 +41,7 @@ def adder_resources(counts: SerialCounts) -> Resources:
 def memory_resources(width: int, depth: int) -> Resources:
     """A memory with one write and one synchronous read port."""
     if depth >= BLOCK_RAM_DEPTH:
-        columns = -(-width // 36)  # of 512 x 36, half a BRAM36 each
-        return Resources(0, 0, math.ceil(depth / 512) * columns / 2)
+        return Resources(0, 0, block_rams(width, depth))
     per_lut_group = 6 if depth <= 32 else 3  # RAM32M, RAM64M: four LUTs each
     lut = 4 * -(-width // per_lut_group)
     return Resources(lut, width, 0, lut)
@@ -51,7 +49,15 @@ def memory_resources(width: int, depth: int) -> Resources:
 
 def serial_blocks(layer: QuantLayer, plan: ClbPlan, adders: Resources) -> dict[str, Resources]:
     """The blocks of a `clb` engine, by name: window and requantize around the adders."""
-    return {"window": window_resources(layer, plan), "adders": adders, "requantize": requantize_resources(layer, plan)}
+    leg_bits = plan.digit_bits * plan.leg_cycles
+    waiting = Resources(0, 0, 0)  # the lower legs of the sums wait for the last one
+    for leg in range(layer.shift // leg_bits, plan.legs):
+        waiting += delay_resources(layer.codes.shape[0] * plan.digit_bits, (plan.legs - 1 - leg) * plan.leg_cycles)
+    return {
+        "window": window_resources(layer, plan),
+        "adders": adders + waiting,
+        "requantize": requantize_resources(layer, plan),
+    }
 
 
 def window_resources(layer: QuantLayer, plan: ClbPlan) -> Resources:
@@ -76,20 +82,27 @@ def window_resources(layer: QuantLayer, plan: ClbPlan) -> Resources:
 
 
 def requantize_resources(layer: QuantLayer, plan: ClbPlan) -> Resources:
-    """Legs that wait for the last one, kept digits, excess and sign, the beats with clip and load in one LUT."""
+    """A register behind each wire that is looked at, kept bits, excess and sign, the beats with clip and load in one
+    LUT."""
     channels, digit_bits, leg_bits = layer.codes.shape[0], plan.digit_bits, plan.digit_bits * plan.leg_cycles
-    first_leg, top_leg = layer.shift // leg_bits, (layer.shift + layer.out_bits) // leg_bits
-    waiting = Resources(0, 0, 0)
-    for leg in range(first_leg, plan.legs):
-        waiting += delay_resources(channels * digit_bits, (plan.legs - 1 - leg) * plan.leg_cycles)
-    # Each wire that holds a kept bit has a register in front of those bits.
-    wires = {(bit // leg_bits, bit % digit_bits) for bit in range(layer.shift, layer.shift + layer.out_bits)}
-    held, beyond = layer.out_bits + len(wires), plan.legs - 1 - top_leg
+    top_leg, top_bit = (layer.shift + layer.out_bits) // leg_bits, (layer.shift + layer.out_bits) % digit_bits
+    seen = {(bit // leg_bits, bit % digit_bits) for bit in range(layer.shift, layer.shift + layer.out_bits)}
+    seen.add((plan.legs - 1, digit_bits - 1))  # the sign
+    ors = 0  # of several wires, with a register behind
+    for wires in (
+        [(top_leg, bit) for bit in range(top_bit, digit_bits)],
+        [(top_leg, bit) for bit in range(top_bit)],
+        beyond := [(leg, bit) for leg in range(top_leg + 1, plan.legs) for bit in range(digit_bits)],
+    ):
+        seen |= set(wires) if len(wires) == 1 else set()
+        ors += len(wires) > 1
+    held = layer.out_bits + 2 + bool(beyond)
     beats = -(-channels // plan.channels_per_beat)
     results = beats * plan.channels_per_beat * layer.out_bits
-    leaves = (4 * channels * held + results) / LEAF_LOADS
-    ff = channels * (held + 4 + (1 if digit_bits > 1 else 0) + (2 if beyond else 0)) + results + leaves
-    return REQUANTIZE_CONTROL + waiting + Resources((1.4 + bool(beyond)) * channels + results, ff, 0)
+    leaves = 4 * -(-channels // (LEAF_LOADS // (layer.out_bits + 3))) + 2 * -(-results // LEAF_LOADS)
+    return REQUANTIZE_CONTROL + Resources(
+        channels * (layer.out_bits + 1 + bool(beyond) + ors), channels * (len(seen) + ors + held) + results + leaves, 0
+    )
 
 
 def stream_blocks(layer: QuantLayer, plan: LayerPlan) -> dict[str, Resources]:
@@ -99,14 +112,17 @@ def stream_blocks(layer: QuantLayer, plan: LayerPlan) -> dict[str, Resources]:
 
 
 def fifo_resources(width: int, depth: int) -> Resources:
-    """Memory, three pointers, two counters of its beats."""
+    """Memory, the beats behind it, three pointers and leaves of one, two counters of its beats."""
     place = (depth - 1).bit_length()
-    steering = Resources(4 * carry_sites(place + 1) + 1.3 * place, 3 * place + 2 * (place + 1), 0)
-    return FIFO_CONTROL + steering + memory_resources(width, depth)
+    in_block_ram = depth >= BLOCK_RAM_DEPTH  # which has a register of its own
+    lanes = -(-width // (BLOCK_RAM_BITS if in_block_ram else LEAF_LOADS))
+    steering = Resources(4 * carry_sites(place + 1) + 1.3 * place, (5 + lanes) * place, 0)
+    behind = Resources(0, width, 0)
+    return FIFO_CONTROL + steering + memory_resources(width, depth) + behind
 
 
 def pool_resources(layer: QuantLayer, plan: LayerPlan) -> Resources:
-    """Beats and those kept, comparisons or sums along the row and across rows."""
+    """Beats and those kept, comparisons or sums along the row and across rows, a register behind each."""
     (pool_h, pool_w), lanes = layer.pool.kernel, plan.channels_per_beat
     beats = -(-layer.codes.shape[0] // lanes)
     average = isinstance(layer.pool, AveragePool)
@@ -114,18 +130,35 @@ def pool_resources(layer: QuantLayer, plan: LayerPlan) -> Resources:
     window_bits = row_bits + ((pool_h - 1).bit_length() if average else 0)
     beat = lanes * layer.out_bits
     if average:
-        lane = (pool_w - 1) * carry_sites(row_bits) + (pool_h - 1) * carry_sites(window_bits) + 0.4 * layer.out_bits
+        sums = (pool_w - 1) * carry_sites(row_bits) + (pool_h - 1) * carry_sites(window_bits)
+        lane = sums + carry_sites(window_bits + 1)  # rounded
     else:
         # A carry chain takes two bits a step in a comparison.
         compare = carry_sites(layer.out_bits / 2) + 0.2 * layer.out_bits if layer.out_bits > 4 else 0.6
         lane = (pool_h + pool_w - 2) * (layer.out_bits + compare)
-    total = POOL_CONTROL + Resources(lanes * lane, 3 * beat + lanes * row_bits, 0)
+    levels = tree_registers(pool_w) * row_bits + tree_registers(pool_h) * window_bits
+    total = POOL_CONTROL + Resources(lanes * lane, (3 if average else 2) * beat + lanes * levels, 0)
     total += delay_resources((pool_w - 1) * beat, beats)
+    if beats > 3:  # the last cycle of the delay is a register
+        total += Resources(0, (pool_w - 1) * beat, 0)
     if pool_h > 1:
-        length = layer.out_shape[2] * beats
-        addresses = Resources(0, 2 * (length - 1).bit_length(), 0)
-        total += POOL_MEMORY_CONTROL + addresses + memory_resources((pool_h - 1) * lanes * row_bits, length)
+        width, length = (pool_h - 1) * lanes * row_bits, layer.out_shape[2] * beats
+        place = (length - 1).bit_length()
+        in_block_ram = length >= BLOCK_RAM_DEPTH
+        leaves = 1 + place if in_block_ram else -(-width // LEAF_LOADS) * (1 + 2 * place)
+        registered = width if in_block_ram else 0
+        total += POOL_MEMORY_CONTROL + Resources(0, 2 * place + leaves + registered, 0)
+        total += memory_resources(width, length)
     return total
+
+
+def tree_registers(leaves: int) -> int:
+    """Registers of a tree that joins two in each node: every level has one behind each node, and there is a level."""
+    count = 0
+    while leaves > 1 or not count:
+        leaves = -(-leaves // 2)
+        count += leaves
+    return count
 
 
 def delay_resources(wires: int, cycles: int) -> Resources:
