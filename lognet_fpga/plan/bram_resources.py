@@ -9,7 +9,7 @@ import numpy as np
 from lognet_fpga.ir.quant import QuantLayer
 from lognet_fpga.numerics.log2 import WEIGHT_BITS
 from lognet_fpga.plan.bram import LARGEST_SHIFT, BramShape, OutputConstants, staged_positions
-from lognet_fpga.plan.memory import BLOCK_RAM_DEPTH, BLOCK_ROM_DEPTH, block_rams
+from lognet_fpga.plan.memory import BLOCK_RAM_DEPTH, BLOCK_ROM_DEPTH, block_rams, row_choice_luts
 from lognet_fpga.plan.model import BramPlan, Resources
 from lognet_fpga.plan.resources import memory_resources
 from lognet_fpga.plan.sites import carry_sites
@@ -87,7 +87,8 @@ def rom_resources(width: int, depth: int, ones: float = 0.5) -> Resources:
     """A memory that is only read, with its output register; ones: share of its bits that are 1."""
     columns = -(-width // ROM_COLUMN_BITS)
     if depth >= BLOCK_ROM_DEPTH:
-        return Resources(0, width, block_rams(width, depth))
+        blocks, rows = block_rams(width, depth)
+        return Resources(width * row_choice_luts(rows), width, blocks)
     address_bits = (depth - 1).bit_length()
     different = sum(
         different_bits(min(ROM_COLUMN_BITS, width - first), depth, ones) for first in range(0, width, ROM_COLUMN_BITS)

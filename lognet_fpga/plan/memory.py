@@ -7,6 +7,15 @@ BLOCK_ROM_DEPTH = 129  # the same for memories that are only read: 64 places of 
 _HALF_SHAPES = {36: 512, 18: 1024, 9: 2048, 4: 4096, 2: 8192, 1: 16384}
 
 
-def block_rams(width: int, depth: int) -> float:
-    """BRAM36 of a memory, halves counted 0.5: the fewest of one shape."""
-    return min(-(-width // each) * -(-depth // places) for each, places in _HALF_SHAPES.items()) / 2
+def block_rams(width: int, depth: int) -> tuple[float, int]:
+    """BRAM36 of a memory, halves counted 0.5, and how many lie one above the other: the fewest of one shape, as Yosys
+    takes them."""
+    halves, rows = min(
+        (-(-width // each) * (rows := -(-depth // places)), rows) for each, places in _HALF_SHAPES.items()
+    )
+    return halves / 2, rows
+
+
+def row_choice_luts(rows: int) -> int:
+    """LUTs that choose a bit of one of so many memories, one above the other."""
+    return -(-(rows - 1) // 3)

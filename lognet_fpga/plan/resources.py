@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from lognet_fpga.ir.graph import AveragePool
 from lognet_fpga.ir.quant import QuantLayer
-from lognet_fpga.plan.memory import BLOCK_RAM_DEPTH, block_rams
+from lognet_fpga.plan.memory import BLOCK_RAM_DEPTH, block_rams, row_choice_luts
 from lognet_fpga.plan.model import ClbPlan, LayerPlan, Resources
 from lognet_fpga.plan.serial import SerialCounts
 from lognet_fpga.plan.sites import carry_sites
@@ -41,7 +41,8 @@ def adder_resources(counts: SerialCounts) -> Resources:
 def memory_resources(width: int, depth: int) -> Resources:
     """A memory with one write and one synchronous read port."""
     if depth >= BLOCK_RAM_DEPTH:
-        return Resources(0, 0, block_rams(width, depth))
+        blocks, rows = block_rams(width, depth)
+        return Resources(width * row_choice_luts(rows), 0, blocks)
     per_lut_group = 6 if depth <= 32 else 3  # RAM32M, RAM64M: four LUTs each
     lut = 4 * -(-width // per_lut_group)
     return Resources(lut, width, 0, lut)
