@@ -148,8 +148,7 @@ def test_block_ram_that_is_short_goes_to_the_layer_that_needs_it():
 
 
 @pytest.mark.parametrize(
-    "width,depth,bram36",
-    [(36, 1024, 1), (37, 1024, 1.5), (72, 512, 1), (36, 129, 0.5), (36, 2049, 2.5), (4, 28800, 3.5)],
+    "width,depth,bram36", [(36, 1024, 1), (37, 1024, 1.5), (72, 512, 1), (36, 129, 0.5), (36, 2049, 2.5), (4, 5200, 1)]
 )
 def test_blocks_of_a_memory(width, depth, bram36):
     """As Yosys 0.70 counts them."""
