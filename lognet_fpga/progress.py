@@ -13,8 +13,9 @@ class Stage(Protocol):
     def note(self, text: str) -> None:
         """Say one line that stays visible after the stage."""
 
-    def update(self, done: int, total: int) -> None:
-        """Say that `done` of `total` items are finished; may be called often."""
+    def update(self, done: int, total: int | None, state: str = "") -> None:
+        """Say that `done` of `total` items are finished, None where nobody knows how many there are; state: how it
+        goes, in a few words.  May be called often."""
 
 
 class Progress(Protocol):
@@ -28,7 +29,7 @@ class _SilentStage:
     def note(self, text: str) -> None:
         pass
 
-    def update(self, done: int, total: int) -> None:
+    def update(self, done: int, total: int | None, state: str = "") -> None:
         pass
 
 

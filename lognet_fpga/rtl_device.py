@@ -69,8 +69,8 @@ class RtlDevice:
         activations = np.ascontiguousarray(run.sink.transpose(0, 2, 3, 1))
         return DeviceRun(activations, cycles, plan.clk_mhz)
 
-    def runs(self, batches: Iterable[np.ndarray]) -> Iterator[DeviceRun]:
-        return map(self.run, batches)
+    def runs(self, batches: Iterable[np.ndarray | None]) -> Iterator[DeviceRun]:
+        return (self.run(batch) for batch in batches if batch is not None)
 
     def figure(self, value: float, unit: str) -> Simulated:
         return Simulated(value, unit, f"Verilog in Verilator, at {self._bundle.clk_mhz:g} MHz")

@@ -136,7 +136,7 @@ class _Stage:
         self.depth = depth
         self._reporter = reporter
         self._start = time.monotonic()
-        self._counts: tuple[int, int] | None = None
+        self._state = ""
         self._headed = False
 
     @property
@@ -157,11 +157,12 @@ class _Stage:
         self.head()
         self._reporter._line(f"{self.indent}  {text}")
 
-    def update(self, done: int, total: int) -> None:
-        self._counts = (done, total)
+    def update(self, done: int, total: int | None, state: str = "") -> None:
+        of = "" if total is None else f" of {total:,}"
+        self._state = f": {done:,}{of}{state and ', '}{state}"
 
     def state(self) -> str:
-        return f": {self._counts[0]:,} of {self._counts[1]:,}" if self._counts else ""
+        return self._state
 
 
 def _write(stream: TextIO, text: str) -> None:

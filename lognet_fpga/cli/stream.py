@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lognet_fpga.cli import entry, options
+from lognet_fpga.cli.devices import add_device_options, check_device_options, device_of
 from lognet_fpga.cli.reporter import Reporter
+from lognet_fpga.errors import EXIT_INTERRUPTED, EXIT_OK
 
 PROGRAM = "lognet-stream"
 EXAMPLES = """\
@@ -15,24 +17,26 @@ examples:
   lognet-stream model.lognet --frames test.npz
   lognet-stream model.lognet.zip --frames photos/ --batch 1 --limit 100
   lognet-stream model.lognet --frames cat.png --json
+  lognet-stream model.lognet --frames synthetic --pace 30 --batch 1
+  sudo lognet-stream model.lognet --frames photos/ --device pynq
 """
 
 
 def parser() -> entry.Parser:
     this = entry.Parser(
         PROGRAM,
-        "Stream frames through a bundle on the simulated device (bit-exact, cycle-true)\n"
-        "and report classes, frames per second, latency and power. Frames are resized,\n"
-        "cropped and scaled as the bundle says.",
+        "Stream frames through a bundle, on a board or on the simulated device (bit-exact,\n"
+        "cycle-true), and report classes, frames per second, latency and power. Frames are\n"
+        "resized, cropped and scaled as the bundle says. Loading, the FPGA and the rest of\n"
+        "the model work side by side. Ctrl-C ends with the figures until then.",
         EXAMPLES,
     )
     this.add_argument("bundle", type=Path, metavar="BUNDLE", help="NAME.lognet or NAME.lognet.zip")
     this.add_argument(
         "--frames",
-        type=Path,
         required=True,
         metavar="SRC",
-        help=".npz, .npy, an image, or a folder of images (subfolders are classes)",
+        help=".npz, .npy, an image, a folder of images (subfolders are classes), or synthetic: random frames",
     )
     this.add_argument(
         "--batch",
@@ -42,27 +46,45 @@ def parser() -> entry.Parser:
         help="frames sent back to back (default: %(default)s)",
     )
     this.add_argument("--limit", type=options.positive, metavar="N", help="the first N frames only")
+    add_device_options(this)
+    this.add_argument(
+        "--policy",
+        choices=("block", "drop"),
+        help="for frames that come too fast: let them wait, or drop those that waited longest "
+        "(default: block; drop where they come at a rate of their own)",
+    )
+    this.add_argument("--pace", type=options.number, metavar="FPS", help="give FPS frames a second, as a camera would")
     return this
 
 
-def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
+def command(arguments: argparse.Namespace, reporter: Reporter) -> int:
     # Imported here, so that --help and wrong options answer at once.
     from lognet_fpga.bundle import read_bundle
-    from lognet_fpga.runtime.frames import load_frames
     from lognet_fpga.runtime.session import Session
-    from lognet_fpga.runtime.simulated import SimulatedDevice
+    from lognet_fpga.runtime.sources import open_source
     from lognet_fpga.runtime.stream import stream
     from lognet_fpga.runtime.summary import stream_report
 
+    check_device_options(arguments)
     with reporter.stage("read bundle") as stage:
         bundle = read_bundle(arguments.bundle)
         stage.note(f"{bundle.name} for {bundle.board_title}, SHA-256 {bundle.digest[:12]}")
-    with reporter.stage("read frames") as stage:
-        frames = load_frames(arguments.frames, bundle.input_shape, bundle.preprocessing, limit=arguments.limit)
-        stage.note(f"{len(frames):,} frames{'' if frames.labels is None else ' with labels'}")
-    with reporter.stage("stream") as stage, Session(bundle, SimulatedDevice(bundle)) as session:
-        result = stream(session, frames, arguments.batch, stage.update)
-    reporter.result(stream_report(session, frames, result))
+    with reporter.stage("open frames") as stage:
+        source = open_source(
+            arguments.frames, bundle.input_shape, bundle.preprocessing, limit=arguments.limit, pace_fps=arguments.pace
+        )
+        count = "no end" if source.total is None else f"{source.total:,} frames"
+        stage.note(f"{source.description}: {count}{'' if source.labels is None else ' with labels'}")
+    with reporter.stage("stream") as stage, Session(bundle, device_of(arguments, bundle, reporter)) as session:
+        result = stream(
+            session,
+            source,
+            arguments.batch,
+            policy=arguments.policy,
+            on_update=lambda update: stage.update(update.done, update.total, str(update)),
+        )
+    reporter.result(stream_report(session, result))
+    return EXIT_INTERRUPTED if result.interrupted else EXIT_OK
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -3,6 +3,17 @@
 from lognet_fpga.runtime.frames import Frames, load_frames
 from lognet_fpga.runtime.session import Session
 from lognet_fpga.runtime.simulated import SimulatedDevice
-from lognet_fpga.runtime.stream import StreamResult, stream
+from lognet_fpga.runtime.sources import FrameSource, open_source
+from lognet_fpga.runtime.stream import StreamResult, StreamUpdate, stream
 
-__all__ = ["Frames", "Session", "SimulatedDevice", "StreamResult", "load_frames", "stream"]
+__all__ = [
+    "FrameSource",
+    "Frames",
+    "Session",
+    "SimulatedDevice",
+    "StreamResult",
+    "StreamUpdate",
+    "load_frames",
+    "open_source",
+    "stream",
+]

@@ -34,9 +34,10 @@ class Device(Protocol):
     def run(self, frames: np.ndarray) -> DeviceRun:
         """Run a batch of frames, (n, channels, height, width) uint8, n > 0, sent back to back."""
 
-    def runs(self, batches: Iterable[np.ndarray]) -> Iterator[DeviceRun]:
+    def runs(self, batches: Iterable[np.ndarray | None]) -> Iterator[DeviceRun]:
         """Run batches as of run, each sent when the one before has left; a device that can fills its buffers with the
-        next batch meanwhile."""
+        next batch meanwhile.  None among them says that the next one will be long in coming: what comes back of those
+        before is then yielded first."""
 
     def figure(self, value: float, unit: str) -> Value:
         """A figure of the programmable logic as the type that says where this device has it from."""

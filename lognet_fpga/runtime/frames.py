@@ -204,30 +204,47 @@ def _check_labels(source: Path, labels: np.ndarray, count: int) -> np.ndarray:
     return labels.astype(np.int64)
 
 
-def _from_folder(folder: Path, shape: tuple[int, int, int], preprocessing: Preprocessing, limit: int | None) -> Frames:
+@dataclass(frozen=True, eq=False)
+class ImageList:
+    """Image files of a folder in the order in which they are taken; labels, names, class_names: as of Frames."""
+
+    files: tuple[Path, ...]
+    labels: np.ndarray | None
+    names: tuple[str, ...]
+    class_names: tuple[str, ...] | None
+
+
+def list_images(folder: Path, limit: int | None = None) -> ImageList:
+    """The images in a folder, the first `limit` of them where given; none is read.  Raises InputError without any."""
     listed = read_label_list(folder)
     if listed is not None:
         files, labels = zip(*listed[:limit])
         names = tuple(path.relative_to(folder).as_posix() for path in files)
-        return Frames(read_images(list(files), shape, preprocessing), np.array(labels, np.int64), names)
+        return ImageList(files, np.array(labels, np.int64), names, None)
     classes = sorted(path for path in folder.iterdir() if path.is_dir() and any(_images_in(path)))
     if not classes:
-        files = list(itertools.islice(_images_in(folder), limit))
+        files = tuple(itertools.islice(_images_in(folder), limit))
         if not files:
             raise InputError(f"{folder} holds no images", hint=f"give a folder of {', '.join(IMAGE_SUFFIXES)} files")
-        return Frames(read_images(files, shape, preprocessing), names=tuple(path.name for path in files))
+        return ImageList(files, None, tuple(path.name for path in files), None)
     # One of each class in turn, so that a limit does not leave only the first class.
     turns = itertools.zip_longest(
         *[[(path, label) for path in _images_in(place)] for label, place in enumerate(classes)]
     )
     chosen = list(itertools.islice((pair for turn in turns for pair in turn if pair is not None), limit))
-    files = [path for path, _ in chosen]
-    return Frames(
-        read_images(files, shape, preprocessing),
+    files = tuple(path for path, _ in chosen)
+    return ImageList(
+        files,
         np.array([label for _, label in chosen], np.int64),
         tuple(path.relative_to(folder).as_posix() for path in files),
         tuple(place.name for place in classes),
     )
+
+
+def _from_folder(folder: Path, shape: tuple[int, int, int], preprocessing: Preprocessing, limit: int | None) -> Frames:
+    images = list_images(folder, limit)
+    frames = read_images(list(images.files), shape, preprocessing)
+    return Frames(frames, images.labels, images.names, images.class_names)
 
 
 def _images_in(folder: Path) -> Iterable[Path]:

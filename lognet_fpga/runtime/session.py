@@ -46,9 +46,10 @@ class Session:
         """Run the FPGA part on frames, (n, channels, height, width) uint8."""
         return self.device.run(self._checked(frames))
 
-    def fpga_runs(self, batches: Iterable[np.ndarray]) -> Iterator[DeviceRun]:
-        """Run the FPGA part on batches, each as of fpga, and yield what comes back of each, in order."""
-        return self.device.runs(map(self._checked, batches))
+    def fpga_runs(self, batches: Iterable[np.ndarray | None]) -> Iterator[DeviceRun]:
+        """Run the FPGA part on batches, each as of fpga, and yield what comes back of each, in order.  None among them:
+        as of Device.runs."""
+        return self.device.runs(None if batch is None else self._checked(batch) for batch in batches)
 
     def tail(self, activations: np.ndarray) -> np.ndarray:
         """Run the host's part on activations, (n, height, width, channels) uint8; scores (n, classes)."""

@@ -37,8 +37,8 @@ class SimulatedDevice:
         cycles = self._bundle.latency_cycles + (len(frames) - 1) * self._bundle.cycles_per_frame
         return DeviceRun(activations, cycles, self._bundle.clk_mhz)
 
-    def runs(self, batches: Iterable[np.ndarray]) -> Iterator[DeviceRun]:
-        return map(self.run, batches)
+    def runs(self, batches: Iterable[np.ndarray | None]) -> Iterator[DeviceRun]:
+        return (self.run(batch) for batch in batches if batch is not None)
 
     def figure(self, value: float, unit: str) -> Simulated:
         return Simulated(value, unit, f"PL, cycle-true at {self._bundle.clk_mhz:g} MHz")

@@ -1,109 +1,254 @@
 """Stream frames through a session and say how fast each stage was, each figure with where it is from.
 
-The device works on a batch while the host runs the tail on the batch before.
+Three stages work side by side: frames are loaded and preprocessed, the device runs them, the host runs the tail.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from lognet_fpga.errors import InputError
+from lognet_fpga.errors import InputError, UsageError
 from lognet_fpga.numerics.ranking import in_top
-from lognet_fpga.runtime.device import DeviceRun
 from lognet_fpga.runtime.frames import Frames, require_classes
 from lognet_fpga.runtime.session import Session
+from lognet_fpga.runtime.sources import FrameSource, in_memory
+from lognet_fpga.runtime.stages import Batch, Finished, Stages
 from lognet_fpga.runtime.values import Measured, Value
+
+POLICIES = ("block", "drop")
+UPDATE_S = 0.2  # from one update to the next
+WINDOW_S = 2.0  # that an update's figures are of
+PL_SHARE = 0.9  # of the device's time: with more than that the programmable logic limits it, else what is around it
+
+
+@dataclass(frozen=True)
+class StreamUpdate:
+    """How a stream is going.  done: frames classified; total: of how many, None where nobody knows; dropped: frames let
+    go of.  fps, latency_p50_ms, latency_p99_ms: of the last seconds."""
+
+    done: int
+    total: int | None
+    dropped: int
+    fps: float
+    latency_p50_ms: float
+    latency_p99_ms: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.fps:,.0f} fps, latency {self.latency_p50_ms:,.1f} ms (p99 {self.latency_p99_ms:,.1f} ms), "
+            f"{self.dropped:,} dropped"
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class StreamResult:
-    """scores: (n, classes) float; predictions: (n,) int64.  top1: share of right predictions, None without labels.
-    top5: share of labels among the five greatest scores, None without labels and for up to five classes.
+    """scores: (n, classes) float, None for a source without end; predictions: (n,) int64; numbers: (n,) int64, places
+    of the frames in the source.
+    top1: share of right predictions, None without labels.  top5: share of labels among the five greatest scores, None
+    without labels and for up to five classes.
 
     pl_rate: frames a second of the programmable logic over the batches as they were sent, each starting in an idle
-    overlay.  pl_latency: of the first frame, sent alone, first beat in to last beat out.  tail_rate: of the host's part
-    alone.  wall_rate: all stages as they overlapped on this machine; on a simulated device that includes the time of
-    simulating.
+    overlay.  pl_latency: of the first frame, sent alone, first beat in to last beat out.  load_rate, device_rate,
+    tail_rate: of the three stages, each alone; that of the device has the transfers in it, and on a simulated device
+    the time of simulating.  wall_rate: all stages as they overlapped on this machine.  latency_p50, latency_p99: from
+    when the source gave a frame to when its class was known.  limited_by: "load", "fpga", "driver" (what is around the
+    FPGA), "simulation" or "tail", whichever has the lowest rate.
+    dropped: frames that were let go of.  interrupted: it was ended by Ctrl-C.
     """
 
-    scores: np.ndarray
+    source: FrameSource
+    scores: np.ndarray | None
     predictions: np.ndarray
+    numbers: np.ndarray
     top1: float | None
     top5: float | None
     batch: int
+    policy: str
+    dropped: int
+    interrupted: bool
     pl_rate: Value
     pl_latency: Value
+    load_rate: Measured
+    device_rate: Measured
     tail_rate: Measured
     wall_rate: Measured
+    latency_p50: Measured
+    latency_p99: Measured
+    limited_by: str
     power: str
 
     def __len__(self) -> int:
         return len(self.predictions)
 
+    @property
+    def labels(self) -> np.ndarray | None:
+        """Of the frames that were classified, (n,) int64."""
+        return None if self.source.labels is None else self.source.labels[self.numbers]
+
+    @property
+    def pl_share(self) -> float:
+        """Share of the programmable logic's own rate that was reached from end to end."""
+        return self.wall_rate.value / self.pl_rate.value
+
 
 def stream(
     session: Session,
-    frames: Frames,
+    source: FrameSource | Frames,
     batch: int = 64,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    *,
+    policy: str | None = None,
+    on_update: Callable[[StreamUpdate], None] = lambda update: None,
 ) -> StreamResult:
     """Classify all frames, `batch` at a time (the last batch may be smaller).
 
-    on_progress(done, total) is called after every batch, in frames.  Raises InputError for a batch below 1, no
-    frames or labels that are no classes, and whatever the session raises.
+    policy: what happens to frames that come faster than they can be worked on: "block" lets the source wait, "drop"
+    lets go of the batches that have waited longest; None blocks, but drops for a source that is live.  on_update is
+    called after a batch, at most every UPDATE_S, and at the end.  Ctrl-C ends the stream; what was classified until
+    then is the result.  Raises KeyboardInterrupt where that is nothing, InputError for a batch below 1, no frames or
+    labels that are no classes, UsageError for a policy that cannot be, and whatever the source and the session raise.
     """
+    if isinstance(source, Frames):
+        source = in_memory(source)
     if batch < 1:
         raise InputError(f"the batch must be 1 frame or more, not {batch}")
-    total = len(frames)
-    if not total:
-        raise InputError("there are no frames to stream")
-    alone = session.fpga(frames.frames[:1])
-    scores, done, pl_us, tail_s = [], 0, 0.0, 0.0
-    start = time.perf_counter()
-    for run in _device_runs(session, frames.frames, batch):
-        tail_start = time.perf_counter()
-        scores.append(session.tail(run.activations))
-        if not done:
-            require_classes(frames.labels, scores[0].shape[1])
-        tail_s += time.perf_counter() - tail_start
-        pl_us += run.pl_cycles / run.clk_mhz
-        done += len(run.activations)
-        on_progress(done, total)
-    wall_s = time.perf_counter() - start
-    all_scores = np.concatenate(scores)
-    predictions = all_scores.argmax(axis=1)
-    device = session.device
-    how = "on this host" + (", simulating the FPGA" if device.kind == "simulated" else "")
-    return StreamResult(
-        all_scores,
-        predictions,
-        _share_in_top(all_scores, frames.labels, 1),
-        _share_in_top(all_scores, frames.labels, 5),
-        batch,
-        device.figure(total / pl_us * 1e6, "fps"),
-        device.figure(alone.pl_cycles / alone.clk_mhz, "us"),
-        Measured(total / tail_s, "fps", "on this host"),
-        Measured(total / wall_s, "fps", how),
-        device.power(),
-    )
+    policy = policy or ("drop" if source.live else "block")
+    if policy not in POLICIES or (policy == "drop" and not source.live):
+        raise UsageError(
+            f"the policy must be {' or '.join(POLICIES)}, not {policy!r}"
+            if policy not in POLICIES
+            else "files can wait: only frames that come at a rate of their own can be dropped",
+            hint="" if policy not in POLICIES else "give the frames a pace (--pace), or leave the policy out",
+        )
+    stages = Stages(session, source, batch, drop=policy == "drop")
+    try:
+        first = stages.first()
+        if first is None:
+            raise InputError("there are no frames to stream")
+        alone = session.fpga(first.frames[:1])
+        tally = _Tally(session, source, stages, on_update)
+        stages.begin(Batch(first.frames, first.numbers, np.full(len(first), time.perf_counter())))
+        interrupted = False
+        try:
+            while (finished := stages.get()) is not None:
+                tally.add(finished)
+        except KeyboardInterrupt:
+            if not tally:
+                raise
+            interrupted = True
+    finally:
+        stages.stop()
+    return tally.result(batch, policy, alone.pl_cycles / alone.clk_mhz, interrupted)
 
 
-def _share_in_top(scores: np.ndarray, labels: np.ndarray | None, count: int) -> float | None:
+@dataclass(frozen=True, eq=False)
+class _Done:
+    """A batch that is classified.  latencies_s: (n,) float64; end: time.perf_counter(); pl_us, tail_s: its time in the
+    programmable logic and in the tail.  scores: None where they are not kept."""
+
+    predictions: np.ndarray
+    scores: np.ndarray | None
+    numbers: np.ndarray
+    latencies_s: np.ndarray
+    end: float
+    pl_us: float
+    tail_s: float
+
+
+class _Tally:
+    """Runs the tail of finished batches and keeps count."""
+
+    def __init__(
+        self, session: Session, source: FrameSource, stages: Stages, on_update: Callable[[StreamUpdate], None]
+    ) -> None:
+        self._session, self._source, self._stages, self._on_update = session, source, stages, on_update
+        self._batches: list[_Done] = []  # the only state that Ctrl-C may find half done, and append is one step
+        self._recent: deque[_Done] = deque()
+        self._begin = self._updated = time.perf_counter()
+
+    def __bool__(self) -> bool:
+        return bool(self._batches)
+
+    def add(self, finished: Finished) -> None:
+        batch, run = finished.batch, finished.run
+        start = time.perf_counter()
+        scores = self._session.tail(run.activations)
+        end = time.perf_counter()
+        if not self._batches:
+            require_classes(self._source.labels, scores.shape[1])
+        done = _Done(
+            scores.argmax(axis=1),
+            None if self._source.total is None else scores,  # of a stream without end they would fill the memory
+            batch.numbers,
+            end - batch.came,
+            end,
+            run.pl_cycles / run.clk_mhz,
+            end - start,
+        )
+        self._batches.append(done)
+        self._recent.append(done)
+        last = batch.numbers[-1] + 1 == self._source.total
+        if end - self._updated >= UPDATE_S or last:
+            self._updated = end
+            self._on_update(self._update(end))
+
+    def _update(self, now: float) -> StreamUpdate:
+        while self._recent[0].end < now - WINDOW_S:
+            self._recent.popleft()
+        latencies_s = np.concatenate([done.latencies_s for done in self._recent])
+        p50, p99 = np.percentile(latencies_s, (50, 99)) * 1e3
+        fps = len(latencies_s) / max(min(WINDOW_S, now - self._begin), 1e-9)
+        count = sum(len(done.numbers) for done in self._batches)
+        return StreamUpdate(count, self._source.total, self._stages.dropped, fps, float(p50), float(p99))
+
+    def result(self, batch: int, policy: str, alone_us: float, interrupted: bool) -> StreamResult:
+        batches, device, stages = self._batches, self._session.device, self._stages
+        numbers = np.concatenate([done.numbers for done in batches])
+        count = len(numbers)
+        scores = None if batches[0].scores is None else np.concatenate([done.scores for done in batches])
+        labels = None if self._source.labels is None else self._source.labels[numbers]
+        pl_s = sum(done.pl_us for done in batches) * 1e-6
+        simulated = device.kind in ("simulated", "rtl")
+        how = "on this host" + (", simulating the FPGA" if simulated else "")
+        p50, p99 = np.percentile(np.concatenate([done.latencies_s for done in batches]), (50, 99)) * 1e3
+        # While results wait to be taken the programmable logic may be at work: it never takes less than its own time.
+        device_s = stages.device_s if simulated else max(stages.device_s, pl_s)
+        around = "fpga" if pl_s >= PL_SHARE * device_s else "simulation" if simulated else "driver"
+        rates = {
+            "load": stages.loaded / max(stages.load_s, 1e-9),
+            around: count / max(device_s, 1e-9),
+            "tail": count / sum(done.tail_s for done in batches),
+        }
+        return StreamResult(
+            self._source,
+            scores,
+            np.concatenate([done.predictions for done in batches]),
+            numbers,
+            _share_in_top(scores, labels, 1),
+            _share_in_top(scores, labels, 5),
+            batch,
+            policy,
+            stages.dropped,
+            interrupted,
+            device.figure(count / pl_s, "fps"),
+            device.figure(alone_us, "us"),
+            Measured(rates["load"], "fps", "on this host"),
+            Measured(rates[around], "fps", how),
+            Measured(rates["tail"], "fps", "on this host"),
+            Measured(count / (batches[-1].end - self._begin), "fps", how),
+            Measured(float(p50), "ms", how),
+            Measured(float(p99), "ms", how),
+            min(rates, key=lambda stage: rates[stage]),
+            device.power(),
+        )
+
+
+def _share_in_top(scores: np.ndarray | None, labels: np.ndarray | None, count: int) -> float | None:
     """Share of labels among the `count` greatest scores, None without labels and where that is trivial."""
-    return None if labels is None or scores.shape[1] <= count else float(in_top(scores, labels, count).mean())
-
-
-def _device_runs(session: Session, frames: np.ndarray, batch: int) -> Iterator[DeviceRun]:
-    """The device's results batch by batch, always one batch ahead of the caller."""
-    batches = (frames[first : first + batch] for first in range(0, len(frames), batch))
-    runs = iter(session.fpga_runs(batches))
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="device") as thread:
-        ahead = thread.submit(next, runs, None)
-        while (run := ahead.result()) is not None:
-            ahead = thread.submit(next, runs, None)
-            yield run
+    if labels is None or scores is None or scores.shape[1] <= count:
+        return None
+    return float(in_top(scores, labels, count).mean())

@@ -4,42 +4,68 @@ from __future__ import annotations
 
 from lognet_fpga.bundle import Bundle
 from lognet_fpga.report import Report, Section, Table
-from lognet_fpga.runtime.frames import Frames
 from lognet_fpga.runtime.session import Session
 from lognet_fpga.runtime.stream import StreamResult
 
 SHOWN_PREDICTIONS = 10
+FIGURES = ("load_rate", "pl_rate", "pl_latency", "device_rate", "tail_rate", "wall_rate", "latency_p50", "latency_p99")
 
 
-def stream_report(session: Session, frames: Frames, result: StreamResult) -> Report:
+LIMITS = {
+    "load": "the frames: coming in, loading, preprocessing",
+    "fpga": "the FPGA",
+    "driver": "the transfers to and from the FPGA",
+    "simulation": "simulating the FPGA",
+    "tail": "the host's part of the model",
+}
+
+
+def stream_report(session: Session, result: StreamResult) -> Report:
     """What `lognet-stream` prints: figures, accuracy beside that of the float model, the first predictions."""
     bundle = session.bundle
     batches = f"batches of {min(result.batch, len(result)):,}"
     stages = (
+        ("frames: loading and preprocessing", "one by one", result.load_rate),
         ("FPGA: the convolution layers", batches, result.pl_rate),
         ("FPGA: latency of a frame", "one frame", result.pl_latency),
+        ("FPGA with the transfers to and from it", batches, result.device_rate),
         ("host: the rest of the model", batches, result.tail_rate),
-        ("end to end, both at a time", batches, result.wall_rate),
+        ("end to end, all at a time", batches, result.wall_rate),
+        ("end to end: latency, half of the frames", batches, result.latency_p50),
+        ("end to end: latency, 99% of the frames", batches, result.latency_p99),
     )
-    explained = ("PL: programmable logic, the part of the chip that is the FPGA; fps: frames per second",)
+    explained = (
+        "PL: programmable logic, the part of the chip that is the FPGA; fps: frames per second",
+        f"limited by {LIMITS[result.limited_by]}; end to end {100 * result.pl_share:.3g}% of the PL's own rate",
+    )
     pictures = f"pictures {bundle.preprocessing.spatial_words(bundle.input_shape)}"
+    dropped = f", {result.dropped:,} dropped" if result.policy == "drop" else ""
+    stopped = ", interrupted" if result.interrupted else ""
+    about = (
+        f"device  {session.device.description}",
+        f"frames  {len(result):,}{dropped}{stopped} ({result.source.description})",
+        f"input   {pictures}",
+    )
     sections = [
-        Section("", (f"device  {session.device.description}", f"frames  {len(result):,}", f"input   {pictures}")),
+        Section("", about),
         Section("Speed", explained, Table(("stage", "sent as", "figure"), stages)),
         Section("Power", (result.power,)),
         *_accuracy_section(bundle, result),
-        _prediction_section(bundle, frames, result),
+        _prediction_section(bundle, result),
     ]
     data = {
         "bundle": bundle.name,
         "digest": bundle.digest,
         "device": session.device.kind,
+        "source": result.source.description,
         "frames": len(result),
         "batch": result.batch,
-        "pl_rate": result.pl_rate.to_dict(),
-        "pl_latency": result.pl_latency.to_dict(),
-        "tail_rate": result.tail_rate.to_dict(),
-        "wall_rate": result.wall_rate.to_dict(),
+        "policy": result.policy,
+        "dropped": result.dropped,
+        "interrupted": result.interrupted,
+        **{name: getattr(result, name).to_dict() for name in FIGURES},
+        "limited_by": result.limited_by,
+        "pl_share": result.pl_share,
         "power": result.power,
         "top1": result.top1,
         "top5": result.top5,
@@ -71,17 +97,18 @@ def _percent(share: object) -> float | None:
     return 100.0 * share if isinstance(share, (int, float)) and not isinstance(share, bool) else None
 
 
-def _prediction_section(bundle: Bundle, frames: Frames, result: StreamResult) -> Section:
-    class_names = frames.class_names or bundle.class_names
+def _prediction_section(bundle: Bundle, result: StreamResult) -> Section:
+    class_names = result.source.class_names or bundle.class_names
+    names, labels = result.source.names, result.labels
 
     def named(number: int) -> str:
         return class_names[number] if class_names and 0 <= number < len(class_names) else str(number)
 
     rows = []
     for index, prediction in enumerate(result.predictions[:SHOWN_PREDICTIONS].tolist()):
-        frame = frames.names[index] if frames.names else str(index)
-        label = () if frames.labels is None else (named(int(frames.labels[index])),)
-        rows.append((frame, named(prediction), *label))
-    columns = ("frame", "class") if frames.labels is None else ("frame", "class", "label")
+        number = int(result.numbers[index])
+        label = () if labels is None else (named(int(labels[index])),)
+        rows.append((names[number] if names else str(number), named(prediction), *label))
+    columns = ("frame", "class") if labels is None else ("frame", "class", "label")
     more = len(result) - len(rows)
     return Section("Predictions" + (f", the first {len(rows)}" if more > 0 else ""), (), Table(columns, tuple(rows)))

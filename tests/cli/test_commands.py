@@ -113,6 +113,33 @@ def test_the_host_script_is_the_same_command(command, demo):
     assert json.loads(done.stdout)["frames"] == 9
 
 
+def test_stream_says_how_it_goes_and_ctrl_c_ends_it_with_its_figures(command, demo):
+    """Frames without end."""
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            *("-m", "lognet_fpga.cli.stream", demo[0], "--frames", "synthetic"),
+            *("--pace", "200", "--batch", "2", "--json"),
+        ],
+        cwd=ROOT,
+        env=command.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    line = ""
+    while not line.startswith("stream"):
+        line = process.stderr.readline()
+    assert re.match(r"stream: [\d,]+, \d+ fps, latency [\d.]+ ms \(p99 [\d.]+ ms\), \d+ dropped, 2 s \.\.\.", line)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=10)
+    data = json.loads(out)
+    assert process.returncode == 130 and "Traceback" not in err
+    assert data["interrupted"] and data["policy"] == "drop"
+    assert data["frames"] == len(data["predictions"]) > 100
+    assert data["wall_rate"]["value"] == pytest.approx(200, rel=0.3)
+
+
 @pytest.mark.parametrize(
     "arguments, code",
     [
@@ -137,6 +164,8 @@ def test_stream_errors_have_their_exit_codes(command, arguments, code):
 def test_stream_refuses_frames_and_damage(command, demo):
     assert_error(command("stream", demo[0], "--frames", "missing.npz"), 5)
     assert_error(command("stream", demo[0], "--frames", "LICENSE"), 5)
+    for wrong in (["--policy", "drop"], ["--pace", "0"], ["--bitstream", "x.bit"], ["--device", "gpu"]):
+        assert_error(command("stream", demo[0], "--frames", demo[1], *wrong), 2)
     (demo[0] / "tail.onnx").write_bytes(b"")
     done = command("stream", demo[0], "--frames", demo[1])
     assert_error(done, 8)

@@ -4,16 +4,18 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lognet_fpga.bundle import Bundle, make_bundle
-from lognet_fpga.errors import BundleError, InputError, MissingToolError
+from lognet_fpga.errors import BoardError, BundleError, InputError, MissingToolError, UsageError
 from lognet_fpga.runtime.frames import Frames
 from lognet_fpga.runtime.session import Session
 from lognet_fpga.runtime.simulated import SimulatedDevice
+from lognet_fpga.runtime.sources import FrameSource, in_memory, open_source, paced
 from lognet_fpga.runtime.stream import stream
 from lognet_fpga.runtime.summary import stream_report
 from lognet_fpga.runtime.values import Estimated, Measured, Simulated
@@ -50,10 +52,10 @@ def test_stream_equals_one_call_and_counts_cycles(session, count, batch):
     frames = small_bundle.frames(count)
     expected = small_bundle.expected_scores(frames)
     seen = []
-    result = stream(session, Frames(frames, expected.argmax(axis=1)), batch, lambda *args: seen.append(args))
+    result = stream(session, Frames(frames, expected.argmax(axis=1)), batch, on_update=seen.append)
     np.testing.assert_allclose(result.scores, expected, rtol=1e-4, atol=1e-2)
     assert result.predictions.tolist() == expected.argmax(axis=1).tolist() and result.top1 == 1.0
-    assert seen[-1] == (count, count) and len(seen) == -(-count // batch)
+    assert (seen[-1].done, seen[-1].total, seen[-1].dropped) == (count, count, 0)
     batches = -(-count // batch)
     cycles = batches * LATENCY_CYCLES + (count - batches) * CYCLES_PER_FRAME
     assert result.pl_rate.value == pytest.approx(count * CLK_MHZ * 1e6 / cycles)
@@ -101,6 +103,126 @@ def test_the_device_works_ahead_of_the_host(session):
     assert tails == [2, 2, 1]
 
 
+def test_the_next_frames_are_loaded_while_the_device_works(session):
+    """While the device runs the first batch, the third is asked for; two wait in between."""
+    asked = threading.Semaphore(0)
+    frames = small_bundle.frames(8)
+    original_run = session.device.run
+
+    def pieces():
+        for index in range(8):
+            asked.release()
+            yield frames[index : index + 1]
+
+    def run(batch):
+        if not runs:
+            assert all(asked.acquire(timeout=10) for _ in range(4))
+        runs.append(len(batch))
+        return original_run(batch)
+
+    runs: list[int] = []
+    session.device.run = run
+    result = stream(session, FrameSource(pieces, 8, "test"), 2)
+    assert runs == [1, 2, 2, 2, 2] and result.policy == "block" and result.dropped == 0
+
+
+def test_live_frames_that_come_too_fast_are_dropped(session, monkeypatch):
+    """A tail that takes 20 ms, frames every ms: what is classified is what was not dropped, in order."""
+    original_tail = session.tail
+    monkeypatch.setattr(session, "tail", lambda activations: (time.sleep(0.02), original_tail(activations))[1])
+    frames = small_bundle.frames(100)
+    expected = small_bundle.expected_scores(frames).argmax(axis=1)
+    source = paced(in_memory(Frames(frames, expected)), 1000)
+    result = stream(session, source, 1)
+    assert result.policy == "drop" and result.dropped > 50 and len(result) + result.dropped == 100
+    assert (np.diff(result.numbers) > 0).all() and result.numbers[-1] == 99
+    assert result.predictions.tolist() == expected[result.numbers].tolist() and result.top1 == 1.0
+    assert result.limited_by == "tail"
+    waiting = stream(session, source, 1, policy="block")
+    assert len(waiting) == 100 and waiting.dropped == 0
+
+
+def test_files_are_not_dropped(session):
+    with pytest.raises(UsageError, match="files can wait"):
+        stream(session, Frames(small_bundle.frames(2)), policy="drop")
+    with pytest.raises(UsageError, match="block or drop"):
+        stream(session, Frames(small_bundle.frames(2)), policy="queue")
+
+
+@pytest.mark.parametrize("slow, fps", [("load", 50), ("tail", 50), ("simulation", 50)])
+def test_the_stage_that_limits_is_named(session, monkeypatch, slow, fps):
+    """One stage takes 20 ms a frame, the others hardly any; the rate from end to end is its own."""
+    frames = small_bundle.frames(20)
+
+    def slowed(function):
+        return lambda argument: (time.sleep(len(argument) / fps), function(argument))[1]
+
+    if slow == "tail":
+        monkeypatch.setattr(session, "tail", slowed(session.tail))
+    if slow == "simulation":
+        session.device.run = slowed(session.device.run)
+    source = in_memory(Frames(frames))
+    result = stream(session, paced(source, fps) if slow == "load" else source, 2, policy="block")
+    assert result.limited_by == slow
+    rates = {"load": result.load_rate, "simulation": result.device_rate, "tail": result.tail_rate}
+    assert rates[slow].value == pytest.approx(fps, rel=0.15)
+    assert result.wall_rate.value == pytest.approx(fps, rel=0.2)
+    assert all(rate.value > 2 * fps for name, rate in rates.items() if name != slow)
+
+
+def test_latency_is_from_the_source_to_the_class(session, monkeypatch):
+    """Frames come one by one every 30 ms and the tail takes 10 ms, whatever may still come."""
+    original_tail = session.tail
+    monkeypatch.setattr(session, "tail", lambda activations: (time.sleep(0.01), original_tail(activations))[1])
+    result = stream(session, paced(in_memory(Frames(small_bundle.frames(10))), 33), 1)
+    assert 10 <= result.latency_p50.value < 25 and result.latency_p50.value <= result.latency_p99.value
+
+
+def test_ctrl_c_gives_the_figures_until_then(session):
+    def stop(update):
+        raise KeyboardInterrupt
+
+    threads = threading.active_count()
+    result = stream(session, open_source("synthetic", small_bundle.SHAPE), 4, on_update=stop)
+    assert result.interrupted and len(result) > 0 and result.scores is None
+    assert "interrupted" in stream_report(session, result).text()
+    assert threading.active_count() == threads
+
+
+def test_ctrl_c_before_the_first_result_is_passed_on(session, monkeypatch):
+    def tail(activations):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(session, "tail", tail)
+    with pytest.raises(KeyboardInterrupt):
+        stream(session, Frames(small_bundle.frames(4)))
+
+
+@pytest.mark.parametrize("good", [0, 3])
+def test_what_the_source_raises_reaches_the_caller(session, good):
+    def pieces():
+        yield from small_bundle.frames(good)[:, None] if good else ()
+        raise InputError("the camera is gone")
+
+    with pytest.raises(InputError, match="camera"):
+        stream(session, FrameSource(pieces, None, "test"), 1)
+
+
+def test_what_the_device_raises_reaches_the_caller(session):
+    def run(batch):
+        runs.append(batch)
+        if len(runs) > 2:
+            raise BoardError("it hangs")
+        return original_run(batch)
+
+    runs: list[np.ndarray] = []
+    original_run, session.device.run = session.device.run, run
+    threads = threading.active_count()
+    with pytest.raises(BoardError, match="it hangs"):
+        stream(session, open_source("synthetic", small_bundle.SHAPE), 4)
+    assert threading.active_count() == threads
+
+
 def test_unusable_frames_and_batches_are_refused(session):
     with pytest.raises(InputError, match="batch"):
         stream(session, Frames(small_bundle.frames(1)), 0)
@@ -132,7 +254,7 @@ def test_without_onnxruntime_it_says_what_to_install(bundle, monkeypatch):
 
 def test_the_report_tells_simulated_from_measured(session):
     frames = Frames(small_bundle.frames(12), np.zeros(12, np.int64), None, ("cat", "dog", "owl", "elk"))
-    report = stream_report(session, frames, stream(session, frames, 5))
+    report = stream_report(session, stream(session, frames, 5))
     text = report.text()
     assert "fps (simulated PL, cycle-true at 100 MHz)" in text
     assert "fps (measured on this host)" in text

@@ -53,7 +53,7 @@ class BoardDevice:
     def run(self, frames: np.ndarray) -> DeviceRun:
         return self._result(self.overlay.run(frames))
 
-    def runs(self, batches: Iterable[np.ndarray]) -> Iterator[DeviceRun]:
+    def runs(self, batches: Iterable[np.ndarray | None]) -> Iterator[DeviceRun]:
         for transfer in self.overlay.stream(batches):
             yield self._result(transfer)
 

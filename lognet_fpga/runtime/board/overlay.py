@@ -14,7 +14,7 @@ import hashlib
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import chain, cycle
 from pathlib import Path
 
 import numpy as np
@@ -110,12 +110,13 @@ class LogNetOverlay(pynq.Overlay):
         """Run frames, (n, channels, height, width) uint8, n > 0, in as few transfers as they need."""
         return next(self.stream([frames]))
 
-    def stream(self, batches: Iterable[np.ndarray]) -> Iterator[Transfer]:
+    def stream(self, batches: Iterable[np.ndarray | None]) -> Iterator[Transfer]:
         """Run batches of frames, as of run; what comes back of each, in order.
 
         While the overlay works, the next frames are taken from batches and put into memory, and those before are handed
-        out.  A batch of more than frames_per_transfer frames takes several transfers; its pl_cycles are their sum.
-        Raises TransferError, the overlay being ready for new work then.
+        out.  None among the batches: nothing more comes soon, so that what runs is waited for and handed out first.  A
+        batch of more than frames_per_transfer frames takes several transfers; its pl_cycles are their sum.  Raises
+        TransferError, the overlay being ready for new work then.
         """
         parts: list[Transfer] = []
         for part, is_last in self._transfers(self._pieces(batches)):
@@ -125,10 +126,13 @@ class LogNetOverlay(pynq.Overlay):
                 yield Transfer(whole, sum(p.pl_cycles for p in parts))
                 parts = []
 
-    def _pieces(self, batches: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, bool]]:
-        """What goes into one transfer each, and whether it is the last of its batch."""
+    def _pieces(self, batches: Iterable[np.ndarray | None]) -> Iterator[tuple[np.ndarray, bool] | None]:
+        """What goes into one transfer each, and whether it is the last of its batch; None as in batches."""
         shape, step = self.bundle.input_shape, self.frames_per_transfer
         for batch in batches:
+            if batch is None:
+                yield None
+                continue
             if batch.dtype != np.uint8 or batch.shape[1:] != shape or not len(batch):
                 raise InputError(
                     f"frames must be uint8 of shape (n, {', '.join(map(str, shape))}), "
@@ -137,20 +141,18 @@ class LogNetOverlay(pynq.Overlay):
             for first in range(0, len(batch), step):
                 yield batch[first : first + step], first + step >= len(batch)
 
-    def _transfers(self, pieces: Iterable[tuple[np.ndarray, bool]]) -> Iterator[tuple[Transfer, bool]]:
+    def _transfers(self, pieces: Iterable[tuple[np.ndarray, bool] | None]) -> Iterator[tuple[Transfer, bool]]:
         running: tuple[_Buffers, bool] | None = None
+        pairs = cycle((0, 1))
         try:
-            for index, (frames, is_last) in zip(cycle((0, 1)), pieces):
-                filled = self._fill(index, frames)
+            for piece in chain(pieces, [None]):
+                filled = piece and (self._fill(next(pairs), piece[0]), piece[1])
                 ended, cycles = running, self._finish(running[0]) if running else 0
-                running = filled, is_last
-                self._start(filled)
+                running = filled
+                if filled:
+                    self._start(filled[0])
                 if ended:
                     yield self._empty(ended[0], cycles), ended[1]
-            if running:
-                cycles = self._finish(running[0])
-                ended, running = running, None
-                yield self._empty(ended[0], cycles), ended[1]
         except BaseException as error:
             # A failed transfer was cleared away already; anything else (Ctrl-C, a caller that went away, an
             # exception from the source of the frames) leaves one running.
