@@ -18,6 +18,7 @@ examples:
   lognet-stream model.lognet.zip --frames photos/ --batch 1 --limit 100
   lognet-stream model.lognet --frames cat.png --json
   lognet-stream model.lognet --frames synthetic --pace 30 --batch 1
+  sudo lognet-stream model.lognet --frames camera --device pynq --batch 1
   sudo lognet-stream model.lognet --frames photos/ --device pynq
 """
 
@@ -36,7 +37,8 @@ def parser() -> entry.Parser:
         "--frames",
         required=True,
         metavar="SRC",
-        help=".npz, .npy, an image, a folder of images (subfolders are classes), or synthetic: random frames",
+        help=".npz, .npy, an image, a folder of images (subfolders are classes), a video file, camera, camera:N, "
+        "camera:ADDRESS, or synthetic: random frames",
     )
     this.add_argument(
         "--batch",
@@ -73,7 +75,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> int:
         source = open_source(
             arguments.frames, bundle.input_shape, bundle.preprocessing, limit=arguments.limit, pace_fps=arguments.pace
         )
-        count = "no end" if source.total is None else f"{source.total:,} frames"
+        count = "any number of frames" if source.total is None else f"{source.total:,} frames"
         stage.note(f"{source.description}: {count}{'' if source.labels is None else ' with labels'}")
     with reporter.stage("stream") as stage, Session(bundle, device_of(arguments, bundle, reporter)) as session:
         result = stream(

@@ -30,11 +30,8 @@ def read_images(files: list[Path], shape: tuple[int, int, int], preprocessing: P
     without pillow.
     """
     pillow, image_ops = _pillow("image files are read")
-    channels, height, width = shape
-    if channels not in (1, 3):
-        raise InputError(
-            f"image files have 1 or 3 channels, but the model takes {channels}", hint="give the frames as an .npz file"
-        )
+    check_channels("image files", shape)
+    channels = shape[0]
     frames = np.empty((len(files), *shape), np.uint8)
     for index, path in enumerate(files):
         try:
@@ -47,9 +44,32 @@ def read_images(files: list[Path], shape: tuple[int, int, int], preprocessing: P
                 f"{path} is not a whole PNG or JPEG image: {' '.join(str(error).split())}",
                 hint="write it again, or take it out of the folder",
             ) from error
-        pixels = np.asarray(_fit(picture, str(path), (height, width), preprocessing))
-        frames[index] = pixels.reshape(height, width, channels).transpose(2, 0, 1)
+        frames[index] = _frame(picture, str(path), shape, preprocessing)
     return frames
+
+
+def frame_of(pixels: np.ndarray, where: str, shape: tuple[int, int, int], preprocessing: Preprocessing) -> np.ndarray:
+    """pixels, (height, width, 3) uint8 in RGB, as a frame of that shape, as read_images makes it of a file.
+
+    where: names the picture in errors.  Raises as read_images.
+    """
+    pillow, _ = _pillow("pictures are resized")
+    check_channels("pictures", shape)
+    return _frame(pillow.fromarray(pixels).convert("L" if shape[0] == 1 else "RGB"), where, shape, preprocessing)
+
+
+def check_channels(what: str, shape: tuple[int, int, int]) -> None:
+    """Raise InputError where the model takes other than grey or colour pictures.  what: those that are given."""
+    if shape[0] not in (1, 3):
+        raise InputError(
+            f"{what} have 1 or 3 channels, but the model takes {shape[0]}", hint="give the frames as an .npz file"
+        )
+
+
+def _frame(picture: Image.Image, where: str, shape: tuple[int, int, int], preprocessing: Preprocessing) -> np.ndarray:
+    channels, height, width = shape
+    pixels = np.asarray(_fit(picture, where, (height, width), preprocessing))
+    return pixels.reshape(height, width, channels).transpose(2, 0, 1)
 
 
 def fit_arrays(where: str, frames: np.ndarray, shape: tuple[int, int, int], preprocessing: Preprocessing) -> np.ndarray:

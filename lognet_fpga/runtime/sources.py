@@ -4,35 +4,21 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from lognet_fpga.errors import InputError, UsageError
 from lognet_fpga.preprocessing import Preprocessing
+from lognet_fpga.runtime.frame_source import FrameSource
 from lognet_fpga.runtime.frames import Frames, list_images, load_frames
 from lognet_fpga.runtime.images import read_images
+from lognet_fpga.runtime.video import CAMERA, VIDEO_SUFFIXES, camera, video_file
 
 SYNTHETIC = "synthetic"
 SYNTHETIC_FRAMES = 64  # different ones, over and over: making them must not be what limits a stream
-
-
-@dataclass(frozen=True, eq=False)
-class FrameSource:
-    """pieces: gives an iterator of frames, (n, channels, height, width) uint8 with n > 0, as the FPGA takes them.
-    total: how many frames there are, None where nobody knows.  labels, names, class_names: of all of them, as of
-    Frames.  live: they come at a rate of their own, whether somebody takes them or not.  description: for the user.
-    """
-
-    pieces: Callable[[], Iterator[np.ndarray]]
-    total: int | None
-    description: str
-    labels: np.ndarray | None = None
-    names: tuple[str, ...] | None = None
-    class_names: tuple[str, ...] | None = None
-    live: bool = False
 
 
 def open_source(
@@ -45,15 +31,20 @@ def open_source(
 ) -> FrameSource:
     """The frames at `where`, the first `limit` of them where given.
 
-    where: as of load_frames, of which the images of a folder are read one by one while the stream runs; or "synthetic",
-    random frames without end.  shape, preprocessing: as of load_frames.  pace_fps: as of paced.  Raises what
-    load_frames raises; of a folder, what is wrong with an image shows when it is its turn.
+    where: as of load_frames, of which the images of a folder are read one by one while the stream runs; a video file;
+    "camera", or "camera:" and its number, device or address; or "synthetic", random frames without end.  shape,
+    preprocessing: as of load_frames.  pace_fps: as of paced.  Raises what load_frames, video_file and camera raise;
+    what is wrong with a single image shows when it is its turn.
     """
     if limit is not None and limit < 1:
         raise InputError(f"the number of frames must be 1 or more, not {limit}")
     preprocessing = preprocessing.for_model(shape)
     if str(where) == SYNTHETIC:
         source = _synthetic(shape, limit)
+    elif str(where).partition(":")[0] == CAMERA:
+        source = camera(str(where).partition(":")[2] or "0", shape, preprocessing, limit)
+    elif Path(where).suffix.lower() in VIDEO_SUFFIXES:
+        source = video_file(Path(where), shape, preprocessing, limit)
     elif Path(where).is_dir():
         source = _folder(Path(where), shape, preprocessing, limit)
     else:

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from lognet_fpga.runtime.device import DeviceRun
+from lognet_fpga.runtime.frame_source import FrameSource
 from lognet_fpga.runtime.handover import Handover
 from lognet_fpga.runtime.session import Session
-from lognet_fpga.runtime.sources import FrameSource, batches_of
+from lognet_fpga.runtime.sources import batches_of
 
 PLACES = 2  # batches that may wait between two stages: one would make a stage wait for the next to take it
 PATIENCE_S = 5.0  # for a source that gives nothing when the stream is to end

@@ -14,9 +14,10 @@ import numpy as np
 
 from lognet_fpga.errors import InputError, UsageError
 from lognet_fpga.numerics.ranking import in_top
+from lognet_fpga.runtime.frame_source import FrameSource
 from lognet_fpga.runtime.frames import Frames, require_classes
 from lognet_fpga.runtime.session import Session
-from lognet_fpga.runtime.sources import FrameSource, in_memory
+from lognet_fpga.runtime.sources import in_memory
 from lognet_fpga.runtime.stages import Batch, Finished, Stages
 from lognet_fpga.runtime.values import Measured, Value
 

@@ -12,10 +12,11 @@ import pytest
 
 from lognet_fpga.bundle import Bundle, make_bundle
 from lognet_fpga.errors import BoardError, BundleError, InputError, MissingToolError, UsageError
+from lognet_fpga.runtime.frame_source import FrameSource
 from lognet_fpga.runtime.frames import Frames
 from lognet_fpga.runtime.session import Session
 from lognet_fpga.runtime.simulated import SimulatedDevice
-from lognet_fpga.runtime.sources import FrameSource, in_memory, open_source, paced
+from lognet_fpga.runtime.sources import in_memory, open_source, paced
 from lognet_fpga.runtime.stream import stream
 from lognet_fpga.runtime.summary import stream_report
 from lognet_fpga.runtime.values import Estimated, Measured, Simulated
