@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 from lognet_fpga.cli import entry, options
 from lognet_fpga.cli.devices import add_device_options, check_device_options, device_of
 from lognet_fpga.cli.reporter import Reporter
-from lognet_fpga.errors import EXIT_INTERRUPTED, EXIT_OK
+from lognet_fpga.errors import EXIT_INTERRUPTED, EXIT_OK, UsageError
 
 PROGRAM = "lognet-stream"
+MAX_IDLE_S = 3600
 EXAMPLES = """\
 examples:
   lognet-stream model.lognet --frames test.npz
@@ -55,6 +57,20 @@ def parser() -> entry.Parser:
         help="for frames that come too fast: let them wait, or drop those that waited longest "
         "(default: block; drop where they come at a rate of their own)",
     )
+    this.add_argument(
+        "--power",
+        default="auto",
+        metavar="SENSOR",
+        help="auto, none, hwmon[:CHIP/CHANNEL], rail[:NAME], rapl, nvidia-smi[:INDEX], csv:FILE or serial:PORT[@BAUD] "
+        "(default: auto, the board's own)",
+    )
+    this.add_argument(
+        "--idle",
+        type=options.number,
+        default=2.0,
+        metavar="SECONDS",
+        help="watch the sensor that long before anything runs (default: %(default)g)",
+    )
     this.add_argument("--pace", type=options.number, metavar="FPS", help="give FPS frames a second, as a camera would")
     return this
 
@@ -62,6 +78,7 @@ def parser() -> entry.Parser:
 def command(arguments: argparse.Namespace, reporter: Reporter) -> int:
     # Imported here, so that --help and wrong options answer at once.
     from lognet_fpga.bundle import read_bundle
+    from lognet_fpga.runtime.power import open_meter
     from lognet_fpga.runtime.session import Session
     from lognet_fpga.runtime.sources import open_source
     from lognet_fpga.runtime.stream import stream
@@ -77,12 +94,23 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> int:
         )
         count = "any number of frames" if source.total is None else f"{source.total:,} frames"
         stage.note(f"{source.description}: {count}{'' if source.labels is None else ' with labels'}")
-    with reporter.stage("stream") as stage, Session(bundle, device_of(arguments, bundle, reporter)) as session:
+    if not 0 <= arguments.idle <= MAX_IDLE_S:
+        raise UsageError(f"--idle must be 0 to {MAX_IDLE_S} seconds, not {arguments.idle:g}")
+    meter = open_meter(arguments.power, on_board=arguments.device == "pynq")
+    with (
+        nullcontext() if meter is None else closing(meter),
+        reporter.stage("stream") as stage,
+        Session(bundle, device_of(arguments, bundle, reporter)) as session,
+    ):
+        if meter is not None:
+            stage.note(f"power by {meter.name}, idle first")
         result = stream(
             session,
             source,
             arguments.batch,
             policy=arguments.policy,
+            meter=meter,
+            idle_s=arguments.idle,
             on_update=lambda update: stage.update(update.done, update.total, str(update)),
         )
     reporter.result(stream_report(session, result))

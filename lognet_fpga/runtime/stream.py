@@ -16,6 +16,7 @@ from lognet_fpga.errors import InputError, UsageError
 from lognet_fpga.numerics.ranking import in_top
 from lognet_fpga.runtime.frame_source import FrameSource
 from lognet_fpga.runtime.frames import Frames, require_classes
+from lognet_fpga.runtime.power import Meter, Phase, PowerResult, Sampler
 from lognet_fpga.runtime.session import Session
 from lognet_fpga.runtime.sources import in_memory
 from lognet_fpga.runtime.stages import Batch, Finished, Stages
@@ -30,7 +31,8 @@ PL_SHARE = 0.9  # of the device's time: with more than that the programmable log
 @dataclass(frozen=True)
 class StreamUpdate:
     """How a stream is going.  done: frames classified; total: of how many, None where nobody knows; dropped: frames let
-    go of.  fps, latency_p50_ms, latency_p99_ms: of the last seconds."""
+    go of.  fps, latency_p50_ms, latency_p99_ms: of the last seconds.  watts: the power sensor's last sample, None
+    without."""
 
     done: int
     total: int | None
@@ -38,11 +40,13 @@ class StreamUpdate:
     fps: float
     latency_p50_ms: float
     latency_p99_ms: float
+    watts: float | None = None
 
     def __str__(self) -> str:
+        watts = "" if self.watts is None else f", {self.watts:.3g} W"
         return (
             f"{self.fps:,.0f} fps, latency {self.latency_p50_ms:,.1f} ms (p99 {self.latency_p99_ms:,.1f} ms), "
-            f"{self.dropped:,} dropped"
+            f"{self.dropped:,} dropped{watts}"
         )
 
 
@@ -59,7 +63,8 @@ class StreamResult:
     the time of simulating.  wall_rate: all stages as they overlapped on this machine.  latency_p50, latency_p99: from
     when the source gave a frame to when its class was known.  limited_by: "load", "fpga", "driver" (what is around the
     FPGA), "simulation" or "tail", whichever has the lowest rate.
-    dropped: frames that were let go of.  interrupted: it was ended by Ctrl-C.
+    dropped: frames that were let go of.  interrupted: it was ended by Ctrl-C.  power: what a sensor measured, None
+    without one; power_note: what is known without.
     """
 
     source: FrameSource
@@ -81,7 +86,8 @@ class StreamResult:
     latency_p50: Measured
     latency_p99: Measured
     limited_by: str
-    power: str
+    power: PowerResult | None
+    power_note: str
 
     def __len__(self) -> int:
         return len(self.predictions)
@@ -103,12 +109,15 @@ def stream(
     batch: int = 64,
     *,
     policy: str | None = None,
+    meter: Meter | None = None,
+    idle_s: float = 2.0,
     on_update: Callable[[StreamUpdate], None] = lambda update: None,
 ) -> StreamResult:
     """Classify all frames, `batch` at a time (the last batch may be smaller).
 
     policy: what happens to frames that come faster than they can be worked on: "block" lets the source wait, "drop"
-    lets go of the batches that have waited longest; None blocks, but drops for a source that is live.  on_update is
+    lets go of the batches that have waited longest; None blocks, but drops for a source that is live.  meter: a power
+    sensor, which is watched for idle_s seconds before anything runs, and while the stream does.  on_update is
     called after a batch, at most every UPDATE_S, and at the end.  Ctrl-C ends the stream; what was classified until
     then is the result.  Raises KeyboardInterrupt where that is nothing, InputError for a batch below 1, no frames or
     labels that are no classes, UsageError for a policy that cannot be, and whatever the source and the session raise.
@@ -125,13 +134,30 @@ def stream(
             else "files can wait: only frames that come at a rate of their own can be dropped",
             hint="" if policy not in POLICIES else "give the frames a pace (--pace), or leave the policy out",
         )
+    if meter is None:
+        return _run(session, source, batch, policy, None, None, on_update)
+    with Sampler(meter) as sampler:
+        begin = time.perf_counter()
+        time.sleep(idle_s)
+        return _run(session, source, batch, policy, sampler, sampler.phase(begin, time.perf_counter()), on_update)
+
+
+def _run(
+    session: Session,
+    source: FrameSource,
+    batch: int,
+    policy: str,
+    sampler: Sampler | None,
+    idle: Phase | None,
+    on_update: Callable[[StreamUpdate], None],
+) -> StreamResult:
     stages = Stages(session, source, batch, drop=policy == "drop")
     try:
         first = stages.first()
         if first is None:
             raise InputError("there are no frames to stream")
         alone = session.fpga(first.frames[:1])
-        tally = _Tally(session, source, stages, on_update)
+        tally = _Tally(session, source, stages, sampler, on_update)
         stages.begin(Batch(first.frames, first.numbers, np.full(len(first), time.perf_counter())))
         interrupted = False
         try:
@@ -143,7 +169,7 @@ def stream(
             interrupted = True
     finally:
         stages.stop()
-    return tally.result(batch, policy, alone.pl_cycles / alone.clk_mhz, interrupted)
+    return tally.result(batch, policy, alone.pl_cycles / alone.clk_mhz, interrupted, idle)
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,9 +190,15 @@ class _Tally:
     """Runs the tail of finished batches and keeps count."""
 
     def __init__(
-        self, session: Session, source: FrameSource, stages: Stages, on_update: Callable[[StreamUpdate], None]
+        self,
+        session: Session,
+        source: FrameSource,
+        stages: Stages,
+        sampler: Sampler | None,
+        on_update: Callable[[StreamUpdate], None],
     ) -> None:
         self._session, self._source, self._stages, self._on_update = session, source, stages, on_update
+        self._sampler = sampler
         self._batches: list[_Done] = []  # the only state that Ctrl-C may find half done, and append is one step
         self._recent: deque[_Done] = deque()
         self._begin = self._updated = time.perf_counter()
@@ -204,9 +236,10 @@ class _Tally:
         p50, p99 = np.percentile(latencies_s, (50, 99)) * 1e3
         fps = len(latencies_s) / max(min(WINDOW_S, now - self._begin), 1e-9)
         count = sum(len(done.numbers) for done in self._batches)
-        return StreamUpdate(count, self._source.total, self._stages.dropped, fps, float(p50), float(p99))
+        watts = self._sampler and self._sampler.watts
+        return StreamUpdate(count, self._source.total, self._stages.dropped, fps, float(p50), float(p99), watts)
 
-    def result(self, batch: int, policy: str, alone_us: float, interrupted: bool) -> StreamResult:
+    def result(self, batch: int, policy: str, alone_us: float, interrupted: bool, idle: Phase | None) -> StreamResult:
         batches, device, stages = self._batches, self._session.device, self._stages
         numbers = np.concatenate([done.numbers for done in batches])
         count = len(numbers)
@@ -219,6 +252,12 @@ class _Tally:
         # While results wait to be taken the programmable logic may be at work: it never takes less than its own time.
         device_s = stages.device_s if simulated else max(stages.device_s, pl_s)
         around = "fpga" if pl_s >= PL_SHARE * device_s else "simulation" if simulated else "driver"
+        begin, end = self._begin, batches[-1].end
+        wall_fps = count / (end - begin)
+        power = None
+        if self._sampler is not None:
+            running = self._sampler.phase(begin, end)
+            power = PowerResult(self._sampler.meter.name, idle, running, wall_fps, self._sampler.failure)
         rates = {
             "load": stages.loaded / max(stages.load_s, 1e-9),
             around: count / max(device_s, 1e-9),
@@ -240,10 +279,11 @@ class _Tally:
             Measured(rates["load"], "fps", "on this host"),
             Measured(rates[around], "fps", how),
             Measured(rates["tail"], "fps", "on this host"),
-            Measured(count / (batches[-1].end - self._begin), "fps", how),
+            Measured(wall_fps, "fps", how),
             Measured(float(p50), "ms", how),
             Measured(float(p99), "ms", how),
             min(rates, key=lambda stage: rates[stage]),
+            power,
             device.power(),
         )
 

@@ -49,7 +49,7 @@ def stream_report(session: Session, result: StreamResult) -> Report:
     sections = [
         Section("", about),
         Section("Speed", explained, Table(("stage", "sent as", "figure"), stages)),
-        Section("Power", (result.power,)),
+        Section("Power", result.power.lines() if result.power else (result.power_note,)),
         *_accuracy_section(bundle, result),
         _prediction_section(bundle, result),
     ]
@@ -66,7 +66,8 @@ def stream_report(session: Session, result: StreamResult) -> Report:
         **{name: getattr(result, name).to_dict() for name in FIGURES},
         "limited_by": result.limited_by,
         "pl_share": result.pl_share,
-        "power": result.power,
+        "power": result.power_note if result.power is None else "; ".join(result.power.lines()),
+        "power_measured": result.power and result.power.to_dict(),
         "top1": result.top1,
         "top5": result.top5,
         "accuracy_at_deploy": dict(bundle.accuracy) if bundle.accuracy else None,
