@@ -22,6 +22,7 @@ examples:
   lognet-stream model.lognet --frames synthetic --pace 30 --batch 1
   sudo lognet-stream model.lognet --frames camera --device pynq --batch 1
   sudo lognet-stream model.lognet --frames photos/ --device pynq
+  LOGNET_TOKEN=... lognet-stream model.lognet --frames photos/ --device http://pynq:8421
 """
 
 

@@ -177,10 +177,61 @@ def assert_error(done: subprocess.CompletedProcess, code: int) -> None:
     assert done.stdout == "" and ": error: " in done.stderr
 
 
+# --- lognet-serve -----------------------------------------------------------------------------------------------------
+
+
+def test_serve_stream_and_self_test_in_processes_of_their_own(command, demo, require_tool):
+    """Ctrl-C is the server's usual end."""
+    require_tool("aiohttp")
+    server = subprocess.Popen(
+        [sys.executable, "-m", "lognet_fpga.cli.serve", demo[0], "--port", "0", "--json"],
+        cwd=ROOT,
+        env=command.environment({"LOGNET_TOKEN": "a-token-for-the-test"}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    line = ""
+    while "listening at" not in line:
+        line = server.stderr.readline()
+        assert line
+    url = line.split()[-1]
+    token = {"LOGNET_TOKEN": "a-token-for-the-test"}
+    done = command("stream", demo[0], "--frames", demo[1], "--device", url, "--json", env=token)
+    data = json.loads(done.stdout)
+    assert data["top1"] == 1.0 and data["device"] == "simulated"
+    assert command("selftest", demo[0], "--device", url, env=token).returncode == 0
+    assert_error(command("stream", demo[0], "--frames", demo[1], "--device", url, env={"LOGNET_TOKEN": "x" * 20}), 13)
+    server.send_signal(signal.SIGINT)
+    out, err = server.communicate(timeout=10)
+    assert server.returncode == 0 and "Traceback" not in err
+    assert json.loads(out) == {"frames": 9 + 1 + 4, "requests": 6, "refused": 1}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--port", "70000"],
+        ["--port", "1.5"],
+        ["--certificate", "x.pem"],
+        ["--certificate", "LICENSE", "--key", "LICENSE"],
+        ["--token-file", "missing"],
+        ["--device", "http://x"],
+    ],
+)
+def test_serve_refuses_what_cannot_be(command, demo, arguments):
+    assert_error(command("serve", demo[0], *arguments), 2)
+
+
+def test_a_remote_device_needs_a_token(command, demo):
+    done = command("stream", demo[0], "--frames", demo[1], "--device", "http://127.0.0.1:1", env={"LOGNET_TOKEN": ""})
+    assert_error(done, 2)
+
+
 # --- lognet-deploy ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("module", ["cost", "deploy", "selftest", "stream"])
+@pytest.mark.parametrize("module", ["cost", "deploy", "selftest", "serve", "stream"])
 def test_help_has_examples_and_exit_codes(command, module):
     done = command(module, "--help")
     assert done.returncode == 0 and done.stderr == ""

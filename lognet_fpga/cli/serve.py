@@ -1,0 +1,140 @@
+"""lognet-serve: the device beside this program, for lognet-stream and lognet-selftest on another machine."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import secrets
+import signal
+from collections.abc import Sequence
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lognet_fpga.cli import entry, options
+from lognet_fpga.cli.devices import add_device_options, check_device_options, device_of
+from lognet_fpga.cli.reporter import Reporter
+from lognet_fpga.errors import UsageError
+from lognet_fpga.report import Report, Section
+
+if TYPE_CHECKING:
+    from lognet_fpga.progress import Stage
+    from lognet_fpga.runtime.remote.server import DeviceServer
+
+PROGRAM = "lognet-serve"
+MAX_PORT = 65535
+EXAMPLES = """\
+examples:
+  lognet-serve model.lognet --device pynq --host 0.0.0.0
+  lognet-serve model.lognet --token-file token.txt --certificate cert.pem --key key.pem
+then, on another machine:
+  LOGNET_TOKEN=... lognet-stream model.lognet --frames photos/ --device http://pynq:8421
+"""
+
+
+def parser() -> entry.Parser:
+    this = entry.Parser(
+        PROGRAM,
+        "Serve a device over the network: the FPGA runs here, the rest of the model where\n"
+        "lognet-stream runs, which needs the same bundle. Clients must know a token. Ends\n"
+        "with Ctrl-C.",
+        EXAMPLES,
+    )
+    this.add_argument("bundle", type=Path, metavar="BUNDLE", help="NAME.lognet or NAME.lognet.zip")
+    add_device_options(this, remote=False)
+    this.add_argument(
+        "--host", default="127.0.0.1", metavar="ADDRESS", help="to listen at; 0.0.0.0 is all (default: %(default)s)"
+    )
+    this.add_argument(
+        "--port", type=options.number, default=8421, metavar="N", help="0 takes a free one (default: %(default)d)"
+    )
+    this.add_argument(
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        help="the token that clients must know (default: that in LOGNET_TOKEN, else a new one, which is said)",
+    )
+    this.add_argument("--certificate", type=Path, metavar="FILE", help="PEM file: serve https with it")
+    this.add_argument("--key", type=Path, metavar="FILE", help="PEM file: the certificate's key")
+    this.add_argument(
+        "--max-megabytes",
+        type=options.positive,
+        default=16,
+        metavar="N",
+        help="most frames in one request (default: %(default)s)",
+    )
+    return this
+
+
+def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
+    # Imported here, so that --help and wrong options answer at once.
+    from lognet_fpga.bundle import read_bundle
+    from lognet_fpga.runtime.remote.protocol import read_token
+    from lognet_fpga.runtime.remote.server import DeviceServer, server_tls
+
+    check_device_options(arguments)
+    if (arguments.certificate is None) != (arguments.key is None):
+        raise UsageError("--certificate and --key go together", hint="give both, or none for http")
+    if not (0 <= arguments.port <= MAX_PORT and arguments.port == int(arguments.port)):
+        raise UsageError(f"--port must be 0 to {MAX_PORT}, not {arguments.port:g}")
+    token = read_token(arguments.token_file)
+    tls = server_tls(arguments.certificate, arguments.key) if arguments.certificate else None
+    if tls is None and not _is_loopback(arguments.host):
+        reporter.warning("token and frames go over the network in the clear; --certificate and --key encrypt them")
+    with reporter.stage("read bundle") as stage:
+        bundle = read_bundle(arguments.bundle)
+        stage.note(f"{bundle.name} for {bundle.board_title}, SHA-256 {bundle.digest[:12]}")
+    device = device_of(arguments, bundle, reporter)
+    with reporter.stage("serve") as stage:
+        device.open()
+        try:
+            stage.note(device.description)
+            if token is None:
+                token = secrets.token_urlsafe(24)
+                stage.note(f"token {token}")
+            server = DeviceServer(
+                bundle,
+                device,
+                token,
+                max_body_bytes=arguments.max_megabytes << 20,
+                on_request=lambda counts: stage.update(
+                    counts.frames, None, f"{counts.requests:,} requests, {counts.refused:,} refused"
+                ),
+            )
+            asyncio.run(_serve(server, arguments, tls, stage))
+        finally:
+            device.close()
+    counts = server.counts
+    line = f"{counts.frames:,} frames in {counts.requests:,} requests, {counts.refused:,} of them refused"
+    data = {"frames": counts.frames, "requests": counts.requests, "refused": counts.refused}
+    reporter.result(Report(f"{bundle.name} was served", (Section("", (line,)),), data))
+
+
+async def _serve(server: DeviceServer, arguments: argparse.Namespace, tls: object, stage: Stage) -> None:
+    """Until Ctrl-C or SIGTERM, which are the usual end here."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    scheme = "http" if tls is None else "https"
+    await server.serve(
+        arguments.host,
+        int(arguments.port),
+        stop,
+        tls=tls,
+        on_ready=lambda host, port: stage.note(f"listening at {scheme}://{host}:{port}"),
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    return entry.run(parser(), command, arguments)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

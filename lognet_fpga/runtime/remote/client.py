@@ -1,0 +1,199 @@
+"""A device behind lognet-serve, as a Device; Python's own HTTP client is all it needs."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from queue import Empty, LifoQueue
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from lognet_fpga.bundle import Bundle
+from lognet_fpga.errors import BoardError, UsageError
+from lognet_fpga.runtime.device import DeviceRun
+from lognet_fpga.runtime.remote.protocol import (
+    CLOCK_MHZ,
+    CYCLES,
+    DEFAULT_PORT,
+    DEVICE_PATH,
+    RUN_PATH,
+    VERSION,
+    DeviceInfo,
+)
+from lognet_fpga.runtime.values import Measured, Simulated, Value
+
+TIMEOUT_S = 60.0
+BUSY_S, AGAIN_S = 5.0, 0.05
+AHEAD = 2  # requests on their way at a time: while one is on the device, the next one's frames travel
+MAX_ANSWER_BYTES = 1 << 16  # of one that holds no activations
+
+
+class RemoteDevice:
+    """The device at url, http://HOST[:PORT] or https://HOST[:PORT], where lognet-serve runs with the same bundle.
+
+    token: the server's.  certificate: a PEM file to trust instead of the system's authorities.  Raises UsageError for
+    an address that is none; everything else shows in open and run, as BoardError.
+    """
+
+    def __init__(
+        self, bundle: Bundle, url: str, token: str, *, certificate: Path | None = None, timeout_s: float = TIMEOUT_S
+    ) -> None:
+        self._bundle, self._token, self._timeout_s = bundle, token, timeout_s
+        self._host, self._port, self._tls = _address(url, certificate)
+        self._url = url
+        self._connections: LifoQueue[http.client.HTTPConnection] = LifoQueue()
+        self._info: DeviceInfo | None = None
+        self.kind = "remote"
+        self.description = f"the device behind {url}"
+
+    def open(self) -> None:
+        """Ask what is there.  Raises BoardError where nothing answers, or it has another bundle."""
+        _, body = self._request("GET", DEVICE_PATH, None, MAX_ANSWER_BYTES)
+        info = DeviceInfo.from_json(body)
+        if info.version != VERSION:
+            raise BoardError(f"{self._url} speaks version {info.version} of the protocol, and this program {VERSION}")
+        if info.digest != self._bundle.digest:
+            raise BoardError(
+                f"{self._url} serves another bundle",
+                context=(f"there: SHA-256 {info.digest[:64]}", f"here:  SHA-256 {self._bundle.digest}"),
+                hint="use the bundle that lognet-serve was started with",
+            )
+        self._info, self.kind = info, info.kind
+        self.description = f"{info.description}; over the network at {self._url}"
+
+    def run(self, frames: np.ndarray) -> DeviceRun:
+        parts = [
+            self._run(frames[first : first + self._opened.max_frames])
+            for first in range(0, len(frames), self._opened.max_frames)
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        activations = np.concatenate([part.activations for part in parts])
+        return DeviceRun(activations, sum(part.pl_cycles for part in parts), parts[0].clk_mhz)
+
+    def runs(self, batches: Iterable[np.ndarray | None]) -> Iterator[DeviceRun]:
+        pending: deque[Future[DeviceRun]] = deque()
+        with ThreadPoolExecutor(max_workers=AHEAD, thread_name_prefix="network") as threads:
+            for batch in batches:
+                if batch is not None:
+                    pending.append(threads.submit(self.run, batch))
+                while pending and (batch is None or len(pending) >= AHEAD):
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+
+    def figure(self, value: float, unit: str) -> Value:
+        kind = Measured if self._opened.source == Measured.source else Simulated
+        return kind(value, unit, self._opened.how)
+
+    def power(self) -> str:
+        return self._opened.power
+
+    def close(self) -> None:
+        self._info = None
+        while not self._connections.empty():
+            self._connections.get().close()
+
+    @property
+    def _opened(self) -> DeviceInfo:
+        if self._info is None:
+            self.open()
+        return self._info
+
+    def _run(self, frames: np.ndarray) -> DeviceRun:
+        channels, height, width = self._bundle.output_shape
+        expected = len(frames) * channels * height * width
+        headers, body = self._request("POST", RUN_PATH, np.ascontiguousarray(frames).tobytes(), expected)
+        try:
+            activations = np.frombuffer(body, np.uint8).reshape(len(frames), height, width, channels)
+            return DeviceRun(activations, int(headers[CYCLES]), float(headers[CLOCK_MHZ]))
+        except (ValueError, TypeError) as error:
+            raise BoardError(f"{self._url} gave an answer that is none: {len(body):,} bytes") from error
+
+    def _request(self, method: str, path: str, body: bytes | None, most: int) -> tuple[http.client.HTTPMessage, bytes]:
+        """Headers and body of the answer, of which more than `most` bytes are not read.  A server that has too much to
+        do is asked again for BUSY_S."""
+        deadline = time.monotonic() + BUSY_S
+        while True:
+            status, headers, content = self._ask(method, path, body, most)
+            if status == 200:
+                return headers, content
+            if status != 503 or time.monotonic() > deadline:
+                raise BoardError(
+                    f"{self._url} refused: {_message(content)} (status {status})",
+                    hint="give the server's token (LOGNET_TOKEN or --token-file)" if status == 401 else "",
+                )
+            time.sleep(AGAIN_S)
+
+    def _ask(self, method: str, path: str, body: bytes | None, most: int) -> tuple[int, http.client.HTTPMessage, bytes]:
+        """Status, headers and body of one answer.
+
+        A connection that was kept may have been closed meanwhile: then it is tried once more with a new one.
+        """
+        try:
+            connection, kept = self._connections.get_nowait(), True
+        except Empty:
+            connection, kept = self._connect(), False
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/octet-stream"}
+        try:
+            try:
+                connection.request(method, path, body, headers)
+                response = connection.getresponse()
+            except (ConnectionError, http.client.BadStatusLine):
+                if not kept:
+                    raise
+                connection.close()
+                connection = self._connect()
+                connection.request(method, path, body, headers)
+                response = connection.getresponse()
+            content = response.read(most if response.status == 200 else MAX_ANSWER_BYTES)
+            whole = response.isclosed() or not response.read(1)
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise BoardError(
+                f"{self._url} does not answer: {type(error).__name__}: {' '.join(str(error).split())[:200]}",
+                hint="check that lognet-serve runs there, the address, and for https the certificate (--certificate)",
+            ) from error
+        if response.status == 200 and whole:
+            self._connections.put(connection)
+            return 200, response.headers, content
+        connection.close()
+        if response.status == 200:
+            raise BoardError(f"{self._url} gave an answer that is none: more than {most:,} bytes")
+        return response.status, response.headers, content
+
+    def _connect(self) -> http.client.HTTPConnection:
+        if self._tls is None:
+            return http.client.HTTPConnection(self._host, self._port, timeout=self._timeout_s)
+        return http.client.HTTPSConnection(self._host, self._port, timeout=self._timeout_s, context=self._tls)
+
+
+def _address(url: str, certificate: Path | None) -> tuple[str, int, ssl.SSLContext | None]:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        parts, host, port = urlsplit(""), None, None
+    if parts.scheme not in ("http", "https") or not host or parts.path.strip("/") or parts.query or parts.username:
+        raise UsageError(f"{url} is no address of a server", hint="give http://HOST[:PORT] or https://HOST[:PORT]")
+    if parts.scheme == "http":
+        return host, port or DEFAULT_PORT, None
+    try:
+        return host, port or DEFAULT_PORT, ssl.create_default_context(cafile=certificate)
+    except OSError as error:
+        raise UsageError(f"{certificate} is no certificate: {' '.join(str(error).split())}") from error
+
+
+def _message(content: bytes) -> str:
+    """The error in an answer, of which nothing is taken for granted."""
+    try:
+        return " ".join(str(json.loads(content)["error"]).split())[:500]
+    except (ValueError, TypeError, KeyError):
+        return "no reason given"
