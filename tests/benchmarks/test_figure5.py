@@ -1,0 +1,54 @@
+"""benchmarks/figure5.py, small."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import onnx
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def rows(require_tool, tmp_path) -> list[dict]:
+    require_tool("onnxruntime")
+    options = ("--size", "32", "--filters", "4", "--seconds", "0.3", "--board", "pynq-z2", "--json")
+    done = subprocess.run(
+        [sys.executable, ROOT / "benchmarks/figure5.py", *options],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "LOGNET_CACHE": str(tmp_path)},
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)["rows"]
+
+
+def test_rates_are_measured_or_estimated_and_say_so(rows):
+    by_machine = {(row["network"], row["machine"]): row for row in rows}
+    assert len(by_machine) == len(rows) == 6
+    for network in ("conv-ReLU-maxpool x3", "conv-ReLU x3"):
+        cpu, overlay = by_machine[network, "CPUExecutionProvider"], by_machine[network, "pynq-z2"]
+        assert cpu["fps"]["source"] == "measured" and cpu["fps"]["value"] > 0
+        assert cpu["power"] or "watts not measured" in cpu["note"]
+        assert overlay["fps"]["source"] == "estimated" and overlay["power"] is None
+        assert 1000 < overlay["fps"]["value"] < 150e6 / (32 * 32) * 4
+        gpu = by_machine[network, "CUDAExecutionProvider"]
+        assert gpu["fps"] or "no CUDAExecutionProvider" in gpu["note"]
+
+
+@pytest.mark.parametrize("pools, size", [(True, 4), (False, 32)])
+def test_the_networks_are_the_paper_s(pools, size):
+    from benchmarks.paper_network import model
+
+    network = model(32, 4, pools)
+    onnx.checker.check_model(network)
+    kinds = [node.op_type for node in network.graph.node]
+    assert kinds == ["Conv", "Relu", *(["MaxPool"] if pools else [])] * 3
+    inferred = onnx.shape_inference.infer_shapes(network).graph.output[0].type.tensor_type.shape
+    assert [dimension.dim_value for dimension in inferred.dim][1:] == [4, size, size]
