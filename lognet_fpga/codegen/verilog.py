@@ -92,7 +92,7 @@ def verilog_files(top: Module) -> tuple[tuple[str, str], ...]:
     for module in modules(top):
         if isinstance(module, Rom):
             files |= rom_files(module)
-        else:
+        elif module.name not in CONTROL_MODULES:
             files[f"{module.name}.v"] = _leaf(module) if isinstance(module, Leaf) else _composite(module)
     written = tuple(files.values())
     for name, text in CONTROL_MODULES.items():

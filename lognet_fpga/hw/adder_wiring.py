@@ -85,7 +85,7 @@ class Wiring:
         for digits in sorted({digits for digits, _, _ in groups}):
             firsts[digits] = vector(self.plan.last_begin + 2)
             chain = partial(first_digits, digits=digits)
-            self.add(chain, f"first{digits}", clk=self.clk, strobe=self.strobe, soon=firsts[digits])
+            self.add(chain, f"first{digits}", clk=self.clk, start=self.start, strobe=self.strobe, soon=firsts[digits])
         made = []
         for digits, begin, kind in sorted(groups, key=lambda group: (*group[:2], group[2].__name__)):
             alike = groups[digits, begin, kind]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from myhdl import always, always_comb, block, concat
 
-from lognet_fpga.hw.wiring import flag, vector
+from lognet_fpga.hw.wiring import flag, join, vector
 from lognet_fpga.plan.timing import TAP_LATENCY
+
+RECENT_BITS = 5  # of a strobe, which a LUT looks at beside what was recent before
 
 
 @block
@@ -152,15 +154,18 @@ def tie_high(wires, like):
 
 
 @block
-def first_digits(clk, strobe, soon, *, digits):
-    """Bit s of soon: in two cycles, wires of a leg that begins in cycle s show one of its first `digits` digits."""
-    low, high = TAP_LATENCY - 3, TAP_LATENCY - 3 + digits
-    now, later = flag(), vector(len(soon) - 1)
+def first_digits(clk, start, strobe, soon, *, digits):
+    """Bit s of soon: in two cycles, wires of a leg that begins in cycle s show one of its first `digits` digits.
+
+    start: the strobe's bit of one cycle before bit 0.
+    """
+    now, later, recent = flag(), vector(len(soon) - 1), vector(1)
+    seen = recently(clk, [start] + [strobe(bit) for bit in range(digits)], recent, first=TAP_LATENCY - 2, count=digits)
     later_end = len(later) - 1
 
     @always_comb
     def begin():
-        now.next = strobe[high:low] != 0
+        now.next = recent[0]
 
     if len(later) == 1:
 
@@ -177,22 +182,50 @@ def first_digits(clk, strobe, soon, *, digits):
     def gather():
         soon.next = concat(later, now)
 
-    return begin, chain, gather
+    return seen, begin, chain, gather
+
+
+@block
+def recently(clk, late, result, *, first, count):
+    """result: a register of whether one of late[first], late[first + 1], ... is on, `count` of them, where late[k + 1]
+    is late[k] a cycle later: out of a cycle before, and so on for as many as do not fit a LUT."""
+    here = min(count, RECENT_BITS if count > RECENT_BITS + 1 else RECENT_BITS + 1)
+    wires, parts = [late[first - 1 + bit] for bit in range(here)], []
+    if count > here:
+        before = vector(1)
+        part = recently(clk, late, before, first=first - 1 + here, count=count - here)
+        part.name = "before"
+        parts.append(part)
+        wires.append(before(0))
+    gathered = join(wires)
+
+    @always(clk.posedge)
+    def remember():
+        result.next = gathered != 0
+
+    return parts, remember
 
 
 @block
 def digit_counter(clk, preset, count, *, digits):
-    """Counts to the last of so many digits, and stays there; a table, for synthesis makes a carry chain of a sum."""
-    following = tuple(min(digit + 1, digits - 1) for digit in range(digits))
+    """Counts to the last of so many digits, and stays there: bit by bit, for of a sum synthesis makes a carry chain and
+    of a table a state machine."""
+    last, width = digits - 1, len(count)
+    turns = vector(width)
+
+    @always_comb
+    def look():
+        for place in range(width):
+            turns.next[place] = (count & ((1 << place) - 1)) == ((1 << place) - 1)
 
     @always(clk.posedge)
     def step():
         if preset:
             count.next = 0
-        else:
-            count.next = following[int(count)]
+        elif count != last:
+            count.next = count ^ turns
 
-    return step
+    return look, step
 
 
 @block

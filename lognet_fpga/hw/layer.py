@@ -8,7 +8,7 @@ from lognet_fpga.hw.bram.engine import bram_engine
 from lognet_fpga.hw.fifo import fifo
 from lognet_fpga.hw.pool import PoolShape, pool
 from lognet_fpga.hw.serial_engine import serial_engine
-from lognet_fpga.hw.structure import Composite, Instance, Leaf, inputs, outputs, same
+from lognet_fpga.hw.structure import Composite, Instance, Leaf, inputs, outputs, same, with_reset_leaves
 from lognet_fpga.ir.graph import AveragePool
 from lognet_fpga.ir.quant import QuantLayer
 from lognet_fpga.plan.adder_graph import AdderGraph
@@ -77,4 +77,4 @@ def layer_module(layer: QuantLayer, plan: ClbPlan | BramPlan, graph: AdderGraph 
         f"Layer {layer.name}: {layer.in_shape} to {layer.out_shape}, {plan.folding}, "
         f"{plan.ii_cycles} cycles a position."
     )
-    return Composite(name, ports, nets + inputs(room=None), instances, text)
+    return with_reset_leaves(Composite(name, ports, nets + inputs(room=None), instances, text), "rst")

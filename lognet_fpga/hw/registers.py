@@ -72,7 +72,7 @@ def axil_registers(
     frames_begun, frames_finished, cycles, stalls, idles = (Signal(modbv(0)[32:]) for _ in range(5))
     was_short, was_long, resetting, write_now, read_now = flag(), flag(), flag(), flag(), flag()
     clear = vector(2)
-    write_waits, read_waits, read_chosen = flag(), flag(), flag()
+    write_waits, write_acts, read_waits, read_chosen = flag(), flag(), flag(), flag()
     read_index, read_event, read_model = vector(4), flag(), flag()
     event_word = vector(32)
     reset_left = counter(reset_cycles + 1)
@@ -98,7 +98,7 @@ def axil_registers(
 
     @always_comb
     def handshake():
-        write_now.next = s_axil_awvalid and s_axil_wvalid and (not write_waits)
+        write_now.next = s_axil_awvalid and s_axil_wvalid and not (write_waits or write_acts)
         read_now.next = s_axil_arvalid and not (read_waits or read_chosen)
 
     @always_comb
@@ -122,7 +122,8 @@ def axil_registers(
     def write():
         resetting.next = reset_soon
         counting.next = True
-        # What is written takes effect in the cycle after, out of registers.
+        # What is written takes effect in the cycle after, out of registers, and then is answered.
+        write_acts.next = write_now
         written.next = s_axil_wdata[16:]
         writes_control.next = write_now and s_axil_wstrb[0] and s_axil_awaddr[12:2] == 2
         writes_status.next = write_now and s_axil_wstrb[0] and s_axil_awaddr[12:2] == 3
@@ -131,12 +132,13 @@ def axil_registers(
             writes_control.next = False
             writes_status.next = False
             writes_packet.next = False
+            write_acts.next = False
             write_waits.next = False
             reset_left.next = reset_cycles
             core_rst.next = True
         else:
             core_rst.next = resetting
-            if write_now:
+            if write_acts:
                 write_waits.next = True
             elif s_axil_bready:
                 write_waits.next = False

@@ -7,10 +7,11 @@ each MyHDL block converted on its own so that the hierarchy survives into synthe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from myhdl import ConcatSignal, block
 
+from lognet_fpga.hw.control import LEAF_MODULE, control_leaf
 from lognet_fpga.hw.rom import read_only_memory
 from lognet_fpga.hw.wiring import flag, vector
 
@@ -94,6 +95,24 @@ class Composite:
 
 
 Module = Leaf | Rom | Composite
+
+RESET_LEAF = Leaf(
+    LEAF_MODULE, (Port("clk", "input"), Port("d", "input"), Port("q", "output")), control_leaf
+)  # a module of its own in Verilog
+
+
+def with_reset_leaves(module: Composite, reset: str) -> Composite:
+    """The module with a leaf of its net `reset` in front of each MyHDL block that this resets, which delays it by one
+    cycle: to be done for all blocks that it resets, or for none."""
+    instances, nets = [], []
+    for instance in module.instances:
+        if isinstance(instance.module, Leaf) and instance.wires.get("rst") == reset:
+            net = f"{instance.name}_rst"
+            nets.append(Port(net, "input"))
+            instances.append(Instance(f"{net}_leaf", RESET_LEAF, {"clk": "clk", "d": reset, "q": net}))
+            instance = replace(instance, wires={**instance.wires, "rst": net})
+        instances.append(instance)
+    return replace(module, nets=module.nets + tuple(nets), instances=tuple(instances))
 
 
 def inputs(**widths: int | None) -> tuple[Port, ...]:

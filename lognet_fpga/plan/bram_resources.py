@@ -12,6 +12,7 @@ from lognet_fpga.plan.bram import LARGEST_SHIFT, BramShape, OutputConstants, sta
 from lognet_fpga.plan.memory import BLOCK_RAM_DEPTH, BLOCK_ROM_DEPTH, block_rams, row_choice_luts
 from lognet_fpga.plan.model import BramPlan, Resources
 from lognet_fpga.plan.resources import memory_resources
+from lognet_fpga.plan.serial import SRL_CYCLES
 from lognet_fpga.plan.sites import carry_sites
 
 # What steers a block, whatever its width.
@@ -64,14 +65,18 @@ def element_resources(simd: int, in_bits: int, sum_bits: int) -> Resources:
     """A processing element without the way that its result leaves; the sign bits of products take no LUT."""
     # A lane's shift by four, zero and sign, two bits in a site where x and x << 4 do not overlap; the shift by 0..3.
     lane = in_bits + 4 - (in_bits if in_bits <= 4 else 0) + in_bits + LARGEST_SHIFT + 2.5
-    lut, ff = simd * lane, simd * (in_bits + 4)
-    width, count = in_bits + LARGEST_SHIFT + 1, simd
+    width, count, alone = in_bits + LARGEST_SHIFT, simd, 1
+    lut, ff, srl = simd * lane, simd * width, 0
     for _ in range(max(1, (simd - 1).bit_length())):
-        width += 1
+        # The last operand of an odd number waits; waiting for long, it does so in a shift register.
+        waits, width = count % 2, width + 1
+        if not waits and alone >= SRL_CYCLES:
+            lut, ff, srl = lut + width, ff - alone * width, srl + width
+        alone = alone + 1 if waits else 1
         lut += count // 2 * carry_sites(width)
         count = -(-count // 2)
         ff += count * width
-    return ELEMENT_CONTROL + Resources(lut + carry_sites(sum_bits) + sum_bits, ff + 2 * sum_bits, 0)
+    return ELEMENT_CONTROL + Resources(lut + carry_sites(sum_bits), ff + 2 * sum_bits, 0, srl)
 
 
 def lane_resources(layer: QuantLayer, constants: OutputConstants) -> Resources:

@@ -33,6 +33,8 @@ class Contract:
         self.first_taken: list[int] = []
         self.last_given: list[int] = []
         self._status, self._listened, self._more_frames = 0, False, 0
+        self._written: tuple[int, int, int] | None = None
+        self._read: int | None = None
         self._begin_again()
 
     @property
@@ -52,8 +54,8 @@ class Contract:
         self.edge += 1
         self.since_reset += 1
         self._check_streams(entry, exit)
-        if read is not None:
-            self.answers.append(self._value(read & ~3))
+        if self._read is not None:  # an access acts in the cycle after
+            self.answers.append(self._value(self._read & ~3))
         if self.in_reset:
             self._begin_again()
             if self.since_reset == SETTLING_CYCLES:
@@ -65,10 +67,12 @@ class Contract:
         errors = self._take(*taken) if taken and not self.in_reset else 0
         if given and not self.in_reset:
             self._give(given[1])
-        self._write(errors, write)
+        self._write(errors, self._written)
+        self._written, self._read = write, read
         if rst:
             self.since_reset, self._status, self._more_frames = 0, 0, 0
             self.answers.clear()
+            self._written = self._read = None
 
     def _value(self, address: int) -> int:
         """What a register shows."""

@@ -27,7 +27,7 @@ reg [2:0] f_told;             // it was written one, two, three cycles ago
 reg [31:0] f_packet, f_packed;
 reg [31:0] f_begun, f_finished, f_cycles, f_stalls, f_idles, f_wanted;
 wire f_counting = f_since > RESET_CYCLES;
-reg f_reading, f_known;
+reg f_reading, f_known, f_acting;
 reg [4:0] f_word;
 wire [255:0] f_model = MODEL;
 always @(posedge clk) begin
@@ -47,6 +47,7 @@ always @(posedge clk) begin
     f_packet <= rst || !f_counting ? 0 : packet_begin ? f_cycles : f_packet;
     f_packed <= rst || !f_counting ? 0 : frame_end ? f_cycles : f_packed;
     f_reading <= rst ? 0 : f_ar;
+    f_acting <= rst ? 0 : f_w;
     if (f_ar) begin
         f_known <= s_axil_araddr[11:7] == 0;
         f_word <= s_axil_araddr[6:2];
@@ -73,11 +74,11 @@ end
 
 always @(posedge clk) if (f_started && !rst) begin
     address_with_data: assert (f_aws == f_ws && f_aws <= 1 && f_ars <= 1);
-    each_write_answered_once: assert (s_axil_bvalid == (f_aws != 0));
+    each_write_answered_once: assert ({s_axil_bvalid, f_acting} == (f_aws == 0 ? 0 : f_acting ? 1 : 2));
     each_read_answered_once: assert ({s_axil_rvalid, f_reading} == (f_ars == 0 ? 0 : f_reading ? 1 : 2));
     if (s_axil_bvalid) write_okay: assert (s_axil_bresp == 0);
     if (s_axil_rvalid) read_okay: assert (s_axil_rresp == 0 && s_axil_rdata == f_wanted);
-    if (s_axil_awvalid && s_axil_wvalid && !s_axil_bvalid) write_taken: assert (f_aw && f_w);
+    if (s_axil_awvalid && s_axil_wvalid && f_aws == 0) write_taken: assert (f_aw && f_w);
     if (s_axil_arvalid && f_ars == 0) read_taken: assert (f_ar);
     if ($past(!rst && s_axil_bvalid && !s_axil_bready)) write_answer_stays: assert (s_axil_bvalid);
     if ($past(!rst && s_axil_rvalid && !s_axil_rready))
@@ -104,7 +105,7 @@ always @(posedge clk) if (f_started && !rst) begin
     assert (event_stamp1_held == (f_since <= RESET_CYCLES));
     assert (reset_left == (f_since > RESET_CYCLES ? 0 : RESET_CYCLES + 1 - f_since));
     assert ({was_long, was_short} == f_errors);
-    assert (write_waits == (f_aws != 0) && read_waits + read_chosen == (f_ars != 0) && read_chosen == f_reading);
+    assert (write_waits + write_acts == (f_aws != 0) && write_acts == f_acting && read_waits + read_chosen == (f_ars != 0) && read_chosen == f_reading);
     if (f_reading) assert (read_event == (f_known && !f_word[4]) && read_model == (f_known && f_word[4:3] == 2) && read_index == f_word[3:0]);
     assert (frames_begun == f_begun && frames_finished == f_finished);
     assert (per_packet == f_more && packet_begun == f_packet && packet_finished == f_packed);
