@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from myhdl import always, always_comb, block, concat
 
+from lognet_fpga.hw.control import control_leaf
 from lognet_fpga.hw.wiring import flag, join, vector
 from lognet_fpga.plan.timing import TAP_LATENCY
 
@@ -161,6 +162,7 @@ def first_digits(clk, start, strobe, soon, *, digits):
     """
     now, later, recent = flag(), vector(len(soon) - 1), vector(1)
     seen = recently(clk, [start] + [strobe(bit) for bit in range(digits)], recent, first=TAP_LATENCY - 2, count=digits)
+    seen.name = "seen"
     later_end = len(later) - 1
 
     @always_comb
@@ -208,24 +210,32 @@ def recently(clk, late, result, *, first, count):
 
 @block
 def digit_counter(clk, preset, count, *, digits):
-    """Counts to the last of so many digits, and stays there: bit by bit, for of a sum synthesis makes a carry chain and
-    of a table a state machine."""
-    last, width = digits - 1, len(count)
-    turns = vector(width)
+    """Counts to the last of so many digits, and stays there.
+
+    Each bit is a LUT of the count and preset in front of a leaf: of a register that it looks into, synthesis makes
+    enables and resets, which take levels.
+    """
+    following = tuple(min(digit + 1, digits - 1) for digit in range(digits))
+    coming, wires, leaves = vector(len(count)), [], []
+    for bit in range(len(count)):
+        wires.append(flag())
+        leaf = control_leaf(clk, coming(bit), wires[-1])
+        leaf.name = f"bit{bit}"
+        leaves.append(leaf)
+    counted = join(wires)
 
     @always_comb
     def look():
-        for place in range(width):
-            turns.next[place] = (count & ((1 << place) - 1)) == ((1 << place) - 1)
-
-    @always(clk.posedge)
-    def step():
         if preset:
-            count.next = 0
-        elif count != last:
-            count.next = count ^ turns
+            coming.next = 0
+        else:
+            coming.next = following[int(count)]
 
-    return look, step
+    @always_comb
+    def show():
+        count.next = counted
+
+    return leaves, look, show
 
 
 @block

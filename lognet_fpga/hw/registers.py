@@ -176,16 +176,21 @@ def axil_registers(
         elif writes_packet:
             per_packet.next = written
 
-    events = (
-        (counting, cycles),
-        (frame_begin, frames_begun),
-        (frame_end, frames_finished),
-        (sink_stalled, stalls),
-        (source_idle, idles),
-    )
-    stamps = ((packet_begin, packet_begun), (frame_end, packet_finished))
-    counters = [event_counter(clk, rst, reset_soon, event, total) for event, total in events]
-    keepers = [event_stamp(clk, rst, reset_soon, event, cycles, stamp) for event, stamp in stamps]
+    counters = []
+    for name, event, total in (
+        ("cycles", counting, cycles),
+        ("begun", frame_begin, frames_begun),
+        ("finished", frame_end, frames_finished),
+        ("stalls", sink_stalled, stalls),
+        ("idles", source_idle, idles),
+    ):
+        part = event_counter(clk, rst, reset_soon, event, total)
+        part.name = f"count_{name}"
+        counters.append(part)
+    for name, event, stamp in (("begun", packet_begin, packet_begun), ("finished", frame_end, packet_finished)):
+        part = event_stamp(clk, rst, reset_soon, event, cycles, stamp)
+        part.name = f"stamp_{name}"
+        counters.append(part)
 
     @always(clk.posedge)
     def read():
@@ -240,7 +245,7 @@ def axil_registers(
             event_word.next = 0
 
     parts = (high_table, low_table, handshake, ports, model, write, acknowledge, status, packets, read, choose)
-    return parts, counters, keepers
+    return parts, counters
 
 
 @block
@@ -248,6 +253,7 @@ def event_counter(clk, rst, reset_soon, event, total):
     """Cycles with event, since rst or a reset of the stream part; reset_soon: that one, a cycle early."""
     held = flag()
     leaf = control_leaf(clk, reset_soon, held)
+    leaf.name = "leaf"
 
     @always(clk.posedge)
     def count():
@@ -264,6 +270,7 @@ def event_stamp(clk, rst, reset_soon, event, now, stamp):
     """What `now` was at the latest event, likewise."""
     held = flag()
     leaf = control_leaf(clk, reset_soon, held)
+    leaf.name = "leaf"
 
     @always(clk.posedge)
     def keep():
