@@ -252,7 +252,11 @@ def excess_digits(clk, top, above, upper, lower, over):
     """
     any_upper, any_lower = vector(len(over)), vector(len(over))
     look_upper = any_of(upper, any_upper)
-    look_lower = any_of(lower, any_lower) if lower else ()
+    look_upper.name = "upper"
+    look_lower = ()
+    if lower:
+        look_lower = any_of(lower, any_lower)
+        look_lower.name = "lower"
     late_upper, late_lower = vector(len(over)), vector(len(over))
 
     @always(clk.posedge)
@@ -275,6 +279,7 @@ def excess_legs(clk, first, wires, over):
     """Whether any bit of the legs above is set; first: the digits a cycle ago were their first."""
     anything, late = vector(len(over)), vector(len(over))
     look = any_of(wires, anything)
+    look.name = "look"
 
     @always(clk.posedge)
     def arrive():
@@ -303,6 +308,7 @@ def any_of(wires, result):
         return either
     rest, one = vector(len(result)), wires[0]
     others = any_of(wires[1:], rest)
+    others.name = "others"
 
     @always_comb
     def either():
