@@ -25,7 +25,8 @@ class DeployConfig:
     frames, as lognet_fpga.runtime.frames reads them; None draws random ones.  eval_frames: frames to judge the
     accuracy on; None: those of frames that calibration leaves.  eval_limit: the most frames to judge; None: all.
     fpga_layers: number of convolution layers on the FPGA, 1 or more; None: as many of the first three as can go;
-    AUTO_LAYERS: the number with the best predicted rate.  act_bits: bits of the activations between layers, 4 or 8.
+    AUTO_LAYERS: the number with the best predicted rate.  act_bits: bits of the activations between layers, 4 or
+    8; None: 8, or what a retrained model has.
     weights: where they go: "clb", into the fabric; "bram", into memories; "auto", layer by layer what is cheaper.
     prune: share of the weights set to zero before quantizing, 0 <= prune < 1.  clk_mhz: clock of the overlay, the
     board's own when None.  synth: synthesize for resource figures.  verify: simulate the Verilog.  input_shape:
@@ -42,7 +43,7 @@ class DeployConfig:
     eval_frames: Path | None = None
     eval_limit: int | None = EVAL_FRAMES
     fpga_layers: int | Literal["auto"] | None = None
-    act_bits: int = 8
+    act_bits: int | None = None
     weights: Literal["auto", "clb", "bram"] = "auto"
     prune: float = 0.0
     clk_mhz: float | None = None
@@ -66,7 +67,7 @@ class DeployConfig:
             raise UsageError(f"the frame rate must be greater than 0, not {self.fps}")
         if self.fpga_layers not in (None, AUTO_LAYERS) and self.fpga_layers < 1:
             raise UsageError(f"the number of FPGA layers must be 1 or more, not {self.fpga_layers}")
-        if self.act_bits not in ACT_BITS:
+        if self.act_bits not in (None, *ACT_BITS):
             raise UsageError(f"the activation bits must be {' or '.join(map(str, ACT_BITS))}, not {self.act_bits}")
         if not 0 <= self.prune < 1:
             raise UsageError(f"the share of weights to prune must be at least 0 and below 1, not {self.prune}")

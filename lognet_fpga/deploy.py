@@ -24,7 +24,7 @@ from lognet_fpga.deploy_inputs import (
 )
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.golden import golden_onnx
-from lognet_fpga.layer_choice import choose_layers
+from lognet_fpga.layer_choice import choose_layers, settle_act_bits
 from lognet_fpga.partition import make_tail
 from lognet_fpga.plan.adder_graph import solve_layers
 from lognet_fpga.plan.boards import load_board
@@ -49,7 +49,7 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
     check_surroundings(config)
     with progress.stage(f"read {config.model.name}"):
         graph = load(config.model, input_shape=config.input_shape)
-        config = settle_preprocessing(config, graph)
+        config = settle_act_bits(settle_preprocessing(config, graph), graph)
         choice = choose_layers(config, graph, board)
         parts = choice.parts
         frames = read_frames(config, graph)

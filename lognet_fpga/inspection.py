@@ -9,7 +9,7 @@ from lognet_fpga.errors import DoesNotFitError, LogNetError, UnsupportedModelErr
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.graph import Graph
 from lognet_fpga.ir.quant import QuantGraph
-from lognet_fpga.layer_choice import host_macs, sketch_reach
+from lognet_fpga.layer_choice import host_macs, settle_act_bits, sketch_reach
 from lognet_fpga.partition import FloatLayer, Partition, partition
 from lognet_fpga.partition.reach import Reach, reach
 from lognet_fpga.partition.work import Work, node_work
@@ -66,6 +66,7 @@ def inspect(config: DeployConfig, board: str | None = None, progress: Progress =
     boards = [load_board(name) for name in ([board] if board else board_names())]
     with progress.stage(f"read {config.model.name}"):
         graph = load(config.model, input_shape=config.input_shape)
+        config = settle_act_bits(config, graph)
         far, work = reach(graph), node_work(graph)
     sketch, fits = None, ()
     if far.possible:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lognet_fpga.config import AUTO_LAYERS, DeployConfig
 from lognet_fpga.ir.graph import Graph
@@ -17,6 +17,7 @@ from lognet_fpga.plan.model import Board
 from lognet_fpga.plan.sketch import SketchedEngine
 from lognet_fpga.plan.survey import Candidate, best, survey
 from lognet_fpga.quantize.calibrate import IN_BITS
+from lognet_fpga.quantize.grid import act_bits_of
 from lognet_fpga.quantize.sketch import sketch_graph, sketch_layer
 
 
@@ -26,6 +27,11 @@ class LayerChoice:
 
     parts: Partition
     candidates: tuple[Candidate, ...] = ()
+
+
+def settle_act_bits(config: DeployConfig, graph: Graph) -> DeployConfig:
+    """config with the bits of the activations that the model has, where none are asked for."""
+    return config if config.act_bits else replace(config, act_bits=act_bits_of(graph))
 
 
 def choose_layers(config: DeployConfig, graph: Graph, board: Board) -> LayerChoice:

@@ -52,6 +52,7 @@ _PACKAGES = {
     "myhdl": "myhdl==0.11.52",
     "google": "protobuf",
     "da4ml": "da4ml",
+    "torch": "torch",
 }
 
 

@@ -71,8 +71,7 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
         "--act-bits",
         type=int,
         choices=(4, 8),
-        default=8,
-        help="bits of the activations between layers (default: %(default)s)",
+        help="bits of the activations between layers (default: 8, or what a retrained model has)",
     )
     parser.add_argument(
         "--weights",

@@ -1,5 +1,7 @@
 """Post-training quantization of the FPGA layers, layer by layer, each on what the layers before really put out.
 
+A layer whose weights are log2 codes already is left as it is (`quantize.grid`).
+
 Every output channel has a real alpha of its own: ReLU and max-pool pass a positive factor on, so the next layer's
 weights absorb it per input channel before they are quantized, and the host graph absorbs the last one.
 """
@@ -18,6 +20,7 @@ from lognet_fpga.partition import FloatLayer, Partition
 from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.progress import NoProgress, Progress
 from lognet_fpga.quantize import scales, weights
+from lognet_fpga.quantize.grid import GivenCodes, bias_shift, given_codes
 
 IN_BITS = 8
 _WINDOWS = 20_000  # windows that the input correlation is taken over
@@ -77,7 +80,9 @@ def _quantize_layer(
     padded = reference.pad(x_float, layer.pads, layer.pad_value)
     target = reference.conv(padded, layer.weight.astype(np.float32), layer.stride) + layer.bias.reshape(1, -1, 1, 1)
     scaled = weights.magnitude_prune(layer.weight, prune) * in_scale.reshape(1, -1, 1, 1)
-    scaled[_steady(target, act_bits)] = 0
+    given = given_codes(scaled.reshape(len(scaled), -1), layer.bound / (2**act_bits - 1))
+    if given is None:
+        scaled[_steady(target, act_bits)] = 0
     rows = scaled.reshape(len(scaled), -1)
     pad_value = np.clip(np.rint((layer.pad_value - in_offset) / in_scale), 0, 2**in_bits - 1).astype(np.int64)
     columns = _sample_windows(reference.pad(x, layer.pads, pad_value), layer, rng)
@@ -92,7 +97,8 @@ def _quantize_layer(
         target=target,
         sample=rng.choice(positions, _SAMPLES, replace=False) if positions > _SAMPLES else np.arange(positions),
     )
-    rounded, drop, shift = _round_layer(data, 2**act_bits - 1)
+    top = 2**act_bits - 1
+    rounded, drop, shift = _round_layer(data, top) if given is None else _as_given(data, given, top)
     lsb = rounded.alpha * 2.0**drop
     unit = lsb / 2.0**shift  # real value of one LSB of the accumulator
     half = 2 ** (shift - 1) if shift else 0
@@ -212,6 +218,17 @@ def _round(data: _Data, alpha: np.ndarray, *, fit: bool) -> _Rounded:
     correction = (data.target - sums - bias).mean(axis=(0, 2, 3), dtype=np.float64)
     bias = data.bias + np.where(data.passing, 0, correction)
     return _Rounded(alpha, codes, bias, data.sampled(sums) + bias[:, None])
+
+
+def _as_given(data: _Data, given: GivenCodes, top: int) -> tuple[_Rounded, np.ndarray, int]:
+    """(codes, drop, shift) of a layer whose weights are codes: nothing of it is changed, not its bias either."""
+    lsb = data.layer.bound / top
+    shift = bias_shift(data.bias / lsb, max(0, int(np.max(given.drop, initial=0, where=~given.empty))))
+    drop = np.where(given.empty, shift, given.drop)
+    alpha = lsb / 2.0**drop
+    sums = _sums(data.x, given.codes.reshape(data.layer.weight.shape), data.layer, data.pad_value)
+    sums = data.sampled(sums * alpha.reshape(1, -1, 1, 1)) + data.bias[:, None]
+    return _Rounded(alpha, given.codes, data.bias, sums), drop, shift
 
 
 def _steady(target: np.ndarray, act_bits: int) -> np.ndarray:

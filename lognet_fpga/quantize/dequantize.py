@@ -1,4 +1,4 @@
-"""Float layers with the weights and biases that the quantized ones really have."""
+"""Between float layers and quantized ones: the real weights in units of codes, and the codes as real weights."""
 
 from __future__ import annotations
 
@@ -22,6 +22,16 @@ def with_quantized_weights(partition: Partition, quant: QuantGraph, preprocessin
         layers.append(_dequantized(layer, quantized, scale, offset))
         scale, offset = quantized.out_scale, np.zeros_like(quantized.out_scale)
     return dataclasses.replace(partition, layers=tuple(layers))
+
+
+def real_rows(partition: Partition, quant: QuantGraph, preprocessing: Preprocessing) -> list[np.ndarray]:
+    """What each layer's codes were rounded from: its float weights, (out, in, kh, kw) float64, in units of codes."""
+    scale, _ = preprocessing.affine(quant.input_shape[0])
+    rows = []
+    for layer, quantized in zip(partition.layers, quant.layers):
+        rows.append(layer.weight * scale.reshape(1, -1, 1, 1) / quantized.alpha.reshape(-1, 1, 1, 1))
+        scale = quantized.out_scale
+    return rows
 
 
 def _dequantized(layer: FloatLayer, quantized: QuantLayer, in_scale: np.ndarray, in_offset: np.ndarray) -> FloatLayer:

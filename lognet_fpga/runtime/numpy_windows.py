@@ -35,22 +35,26 @@ def max_pool(node: OnnxNode, x: np.ndarray) -> np.ndarray:
 def average_pool(node: OnnxNode, x: np.ndarray) -> np.ndarray:
     kernel = tuple(node.attributes["kernel_shape"])
     inside = tuple(range(-len(kernel), 0))
-    sums = _windows(node, x, kernel, 0.0).sum(axis=inside)
-    if node.attributes.get("count_include_pad", 0):
-        # Explicit padding counts; what ceil_mode adds behind it does not.
-        before, after, _ = _padding(node, x.shape[2:], kernel)
-        explicit = _explicit(node, x.shape[2:], kernel)
-        ones = np.ones((1, 1, *(size + sum(pads) for size, pads in zip(x.shape[2:], explicit))), x.dtype)
-        extra = [(0, 0), (0, 0)] + [(0, max(0, behind - pads[1])) for behind, pads in zip(after, explicit)]
-        counts = _strided(node, np.pad(ones, extra), kernel).sum(axis=inside)
-    else:
-        counts = _windows(node, np.ones((1, 1, *x.shape[2:]), x.dtype), kernel, 0.0).sum(axis=inside)
-    return sums / counts
+    return _windows(node, x, kernel, 0.0).sum(axis=inside) / counted(node, x.shape[2:]).astype(x.dtype)
+
+
+def counted(node: OnnxNode, sizes: tuple[int, ...]) -> np.ndarray:
+    """By how many elements each window's average divides, (1, 1, *places) float64; sizes: of the input's axes."""
+    kernel = tuple(node.attributes["kernel_shape"])
+    inside = tuple(range(-len(kernel), 0))
+    if not node.attributes.get("count_include_pad", 0):
+        return _windows(node, np.ones((1, 1, *sizes)), kernel, 0.0).sum(axis=inside)
+    # Explicit padding counts; what ceil_mode adds behind it does not.
+    _, after, _ = padding(node, sizes, kernel)
+    explicit = _explicit(node, sizes, kernel)
+    ones = np.ones((1, 1, *(size + sum(pads) for size, pads in zip(sizes, explicit))))
+    extra = [(0, 0), (0, 0)] + [(0, max(0, behind - pads[1])) for behind, pads in zip(after, explicit)]
+    return _strided(node, np.pad(ones, extra), kernel).sum(axis=inside)
 
 
 def _windows(node: OnnxNode, x: np.ndarray, kernel: tuple[int, ...], outside: float) -> np.ndarray:
     """Every window of x, (n, channels, *places, *kernel), a view of the padded x."""
-    before, after, _ = _padding(node, x.shape[2:], kernel)
+    before, after, _ = padding(node, x.shape[2:], kernel)
     widths = [(0, 0), (0, 0), *zip(before, after)]
     return _strided(node, np.pad(x, widths, constant_values=outside), kernel)
 
@@ -85,7 +89,7 @@ def _explicit(node: OnnxNode, sizes: tuple[int, ...], kernel: tuple[int, ...]) -
     return found
 
 
-def _padding(node: OnnxNode, sizes: tuple[int, ...], kernel: tuple[int, ...]) -> tuple[list[int], list[int], list[int]]:
+def padding(node: OnnxNode, sizes: tuple[int, ...], kernel: tuple[int, ...]) -> tuple[list[int], list[int], list[int]]:
     """Padding before and behind, and the number of places, of each axis."""
     dims = len(kernel)
     strides, dilations = _per_axis(node, "strides", dims), _per_axis(node, "dilations", dims)

@@ -1,0 +1,175 @@
+"""lognet-retrain: from a float ONNX model to one whose weights are log2 codes."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from lognet_fpga.cli import entry, options
+from lognet_fpga.cli.files import make_folder
+from lognet_fpga.cli.input_options import add_input, preprocessing_of
+from lognet_fpga.cli.reporter import Reporter
+
+PROGRAM = "lognet-retrain"
+EXAMPLES = """\
+examples:
+  lognet-retrain model.onnx --data train.npz --eval test.npz
+  lognet-retrain model.onnx --data photos/ --input-preset imagenet --flip --epochs 3
+  lognet-retrain model.onnx --data train.npz --sparsity 0.67 --shift 4 --flip
+  lognet-retrain model.onnx --data unlabelled/ --act-bits 8
+  lognet-retrain model.onnx --data train.npz --method paper --last-epochs 1 --last-bits 4
+
+The result is a plain float ONNX model. lognet-deploy takes its codes over as they are: give it the same input options.
+A run that was stopped goes on from the checkpoint beside --out when it is started again in the same way.
+"""
+
+
+def parser() -> entry.Parser:
+    this = entry.Parser(
+        PROGRAM,
+        "Train a float ONNX CNN on, with the weights of its FPGA layers as log2 4-bit codes and\n"
+        "their activations as integers, and write it as an ONNX model that deploys to just that.",
+        EXAMPLES,
+    )
+    this.add_argument("model", type=Path, metavar="MODEL", help="the ONNX file")
+    this.add_argument(
+        "--data",
+        type=Path,
+        metavar="SRC",
+        required=True,
+        help="frames to train on: .npz or a folder of images; without labels the float model's answers are learned",
+    )
+    this.add_argument(
+        "--eval", type=Path, metavar="SRC", help="frames to judge on (default: a tenth of --data, kept from training)"
+    )
+    this.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="the ONNX file to write; FILE's name with .checkpoint.pt is the checkpoint (default: MODEL_log2.onnx)",
+    )
+    this.add_argument("--epochs", type=options.positive, default=10, metavar="N", help="(default: %(default)s)")
+    this.add_argument("--batch", type=options.positive, default=128, metavar="N", help="(default: %(default)s)")
+    this.add_argument(
+        "--rate", type=options.number, metavar="R", help="learning rate (default: 0.01; 0.003 for --method paper)"
+    )
+    this.add_argument("--limit", type=options.positive, metavar="N", help="use the first N frames of --data")
+    this.add_argument("--seed", type=int, default=1, metavar="N", help="(default: %(default)s)")
+    this.add_argument(
+        "--act-bits",
+        type=int,
+        choices=(4, 8),
+        default=4,
+        help="bits of the activations between layers (default: %(default)s)",
+    )
+    this.add_argument(
+        "--fpga-layers",
+        type=options.positive,
+        metavar="N",
+        help="number of convolution layers on the FPGA (default: as many of the first 3 as can go)",
+    )
+    this.add_argument(
+        "--sparsity",
+        type=options.number,
+        default=0.0,
+        metavar="X",
+        help="prune each layer step by step to this share of zeros; zeros that it has stay (default: no pruning)",
+    )
+    this.add_argument(
+        "--gamma",
+        type=options.number,
+        default=0.0,
+        metavar="G",
+        help="prune all weights below G times the root mean square of their layer's, instead",
+    )
+    this.add_argument(
+        "--method",
+        choices=("ste", "paper"),
+        default="ste",
+        help="ste: straight-through gradients that end where activations clip, momentum, a falling learning rate; "
+        "paper: Algorithm 1 of the LogNet paper, plain SGD (default: %(default)s)",
+    )
+    this.add_argument(
+        "--distill",
+        type=options.number,
+        metavar="W",
+        help="share of the loss, 0..1, that is the distance from the float model's answers (default: 0; 1 without "
+        "labels)",
+    )
+    this.add_argument("--flip", action="store_true", help="mirror frames at random")
+    this.add_argument(
+        "--shift", type=int, default=0, metavar="P", help="move frames at random by up to P pixels (default: 0)"
+    )
+    this.add_argument(
+        "--last-epochs",
+        type=int,
+        default=0,
+        metavar="N",
+        help="then so many epochs of the model's last layer alone, all others frozen (default: 0)",
+    )
+    this.add_argument(
+        "--last-bits",
+        type=int,
+        default=0,
+        metavar="B",
+        help="then round the last layer to log2 codes of B bits; it runs on the host (default: stays float)",
+    )
+    this.add_argument(
+        "--precision",
+        choices=("float32", "bfloat16"),
+        default="float32",
+        help="of sums while training; bfloat16 is faster where the processor has it, and enough for 4-bit activations "
+        "(default: %(default)s)",
+    )
+    add_input(this)
+    return this
+
+
+def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
+    from lognet_fpga.train.config import RetrainConfig
+
+    preprocessing, _ = preprocessing_of(arguments)
+    out = arguments.out or arguments.model.with_name(f"{arguments.model.stem}_log2.onnx")
+    config = RetrainConfig(
+        model=arguments.model,
+        data=arguments.data,
+        out=out,
+        eval_frames=arguments.eval,
+        method=arguments.method,
+        epochs=arguments.epochs,
+        last_epochs=arguments.last_epochs,
+        last_bits=arguments.last_bits,
+        batch=arguments.batch,
+        rate=arguments.rate,
+        act_bits=arguments.act_bits,
+        sparsity=arguments.sparsity,
+        gamma=arguments.gamma,
+        distill=arguments.distill,
+        flip=arguments.flip,
+        shift=arguments.shift,
+        fpga_layers=arguments.fpga_layers,
+        limit=arguments.limit,
+        seed=arguments.seed,
+        precision=arguments.precision,
+        preprocessing=preprocessing,
+        input_shape=arguments.input_shape,
+    )
+    from lognet_fpga.train.report import build
+    from lognet_fpga.train.retrain import retrain
+
+    make_folder(out.parent)
+    done = retrain(config, reporter)
+    reporter.result(build(config, done))
+    reporter.after(
+        f"written: {out}\nnext:    lognet-deploy {shlex.quote(str(out))} --frames {shlex.quote(str(config.data))}"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    return entry.run(parser(), command, arguments)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

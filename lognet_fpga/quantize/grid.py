@@ -1,0 +1,69 @@
+"""Layers whose weights are log2 codes already, as lognet-retrain writes them: they are taken over, not rounded anew.
+
+Such a model needs no other mark than its numbers.  Its activations are in units of an LSB: a Clip from 0 to
+2**bits - 1 behind each convolution says how many bits they have, and with that what an LSB is.  A channel's weights,
+in LSB of its result an LSB of its input, are powers of two with exponents that span no more than a code can.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lognet_fpga.ir.graph import Graph, Relu
+from lognet_fpga.numerics.log2 import largest_code
+
+DEFAULT_ACT_BITS = 8
+_MORE_BITS = 6  # more than codes can lack: those of the largest code
+_ON_STEP = 0.1  # of a step: what float32 leaves of whole ones
+_TOLERANCE = 1e-4  # of an exponent: what scales in float32 leave of it
+
+
+@dataclass(frozen=True, eq=False)
+class GivenCodes:
+    """codes: (out, inputs) int8.  drop: (out,) int64; a result's LSB is 2**drop weights of 1.  empty: (out,) bool,
+    channels without weights, whose drop is free."""
+
+    codes: np.ndarray
+    drop: np.ndarray
+    empty: np.ndarray
+
+
+def given_codes(rows: np.ndarray, lsb: np.ndarray) -> GivenCodes | None:
+    """The codes that the weights are, or None where they are not.
+
+    rows: (out, inputs), real weights an LSB of the input; lsb: (out,), the real value of an LSB of the result, inf
+    where nothing bounds it.
+    """
+    if not np.all(np.isfinite(lsb)):
+        return None
+    steps = rows / lsb[:, None]
+    used = steps != 0
+    logarithm = np.log2(np.abs(steps), out=np.zeros_like(steps), where=used)
+    exponent = np.rint(logarithm).astype(np.int64)
+    if np.any(np.abs(logarithm - exponent)[used] > _TOLERANCE):
+        return None
+    empty = ~used.any(axis=1)
+    least = np.where(empty, 0, np.min(exponent, axis=1, initial=np.iinfo(np.int16).max, where=used))
+    field = np.where(used, exponent - least[:, None], 0)
+    if field.max(initial=0) > np.log2(largest_code()):
+        return None
+    codes = np.where(used, np.sign(steps) * 2.0**field, 0).astype(np.int8)
+    return GivenCodes(codes, -least, empty)
+
+
+def bias_shift(bias: np.ndarray, shift: int) -> int:
+    """The bits behind the point that a layer's sums need for its weights, `shift`, and for its bias, where a few more
+    make that exact too.  bias: (out,) in LSB of the result."""
+    for more in range(_MORE_BITS + 1):
+        steps = bias * 2.0 ** (shift + more)
+        if np.all(np.abs(steps - np.rint(steps)) < _ON_STEP):
+            return shift + more
+    return shift
+
+
+def act_bits_of(graph: Graph) -> int:
+    """Bits of the activations that a model with log2 codes says it has: 4 where its first ReLU ends at 15, else 8."""
+    bounds = (node.op.bound for node in graph.nodes if isinstance(node.op, Relu))
+    return 4 if next(bounds, 0.0) == 2.0**4 - 1 else DEFAULT_ACT_BITS

@@ -1,0 +1,154 @@
+"""The quantized FPGA layers and the host's part of a model as one PyTorch module, and back again to ONNX."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, compose, helper, numpy_helper
+from torch import nn
+
+from lognet_fpga.ir.graph import MaxPool
+from lognet_fpga.ir.quant import QuantGraph, QuantLayer
+from lognet_fpga.partition import Partition, make_float_tail
+from lognet_fpga.partition.tail import INPUT as TAIL_INPUT
+from lognet_fpga.preprocessing import Preprocessing
+from lognet_fpga.quantize import real_rows
+from lognet_fpga.train.graph_module import GraphModule
+from lognet_fpga.train.log_layer import LogConv, Method
+
+_PREFIX = "host_"  # of the names of the host's part in the file that is written
+
+
+class LogNetwork(nn.Module):
+    """Frames, (batch, channels, h, w) of integers 0..255 as floats, to (batch, scores)."""
+
+    def __init__(
+        self, parts: Partition, quant: QuantGraph, frames: np.ndarray, preprocessing: Preprocessing, method: Method
+    ) -> None:
+        """frames: (n, channels, h, w) uint8, that quant was calibrated with."""
+        super().__init__()
+        self._tail_onnx = make_float_tail(parts)
+        inputs = [frames, *quant.run_layers(frames)]
+        rows = real_rows(parts, quant, preprocessing)
+        self.layers = nn.ModuleList(
+            LogConv(layer, real, x, method, source.exact)
+            for layer, real, x, source in zip(quant.layers, rows, inputs, parts.layers)
+        )
+        self.tail = GraphModule(self._tail_onnx, f"the host's part of {parts.graph.name}")
+        out_scale = torch.tensor(quant.layers[-1].out_scale, dtype=torch.float32)
+        self.register_buffer("out_scale", out_scale.view(1, -1, 1, 1))
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        return self.tail(self.integers(frames) * self.out_scale)
+
+    def integers(self, frames: torch.Tensor) -> torch.Tensor:
+        """What the FPGA puts out, (batch, channels, h, w)."""
+        for layer in self.layers:
+            frames = layer(frames)
+        return frames
+
+    @property
+    def weight_zeros(self) -> float:
+        """Share of zeros among the codes, 0..1."""
+        with torch.no_grad():
+            codes = [layer.codes() for layer in self.layers]
+        return float(sum((code == 0).sum() for code in codes) / sum(code.numel() for code in codes))
+
+
+@dataclass(frozen=True, eq=False)
+class _Layer:
+    """weight: (out, in, kh, kw) and bias: (out,) in LSB of the result an LSB of the input, both exact."""
+
+    quant: QuantLayer
+    weight: np.ndarray
+    bias: np.ndarray
+
+
+@torch.no_grad()
+def write_model(network: LogNetwork, parts: Partition, quant: QuantGraph, preprocessing: Preprocessing) -> bytes:
+    """The trained network as a float ONNX model: it takes what parts.graph takes, and lognet-deploy changes no code.
+
+    Activations between the layers are in LSB and end at 2**bits - 1, which `quantize.grid` knows it by.
+    """
+    layers = []
+    for module, layer in zip(network.layers, quant.layers):
+        codes = module.codes()
+        weight, bias = (codes * module.scale).cpu().numpy(), module.bias(codes).cpu().numpy()
+        layers.append(_Layer(layer, weight.astype(np.float64), bias.astype(np.float64)))
+    tail = onnx.ModelProto.FromString(network._tail_onnx)
+    for tensor in tail.graph.initializer:
+        if (value := network.tail.trained_constants().get(tensor.name)) is not None:
+            tensor.CopyFrom(numpy_helper.from_array(value.astype(np.float32), tensor.name))
+    front = _front(parts, layers, network.out_scale.cpu().numpy(), preprocessing, tail)
+    tail = compose.add_prefix(tail, _PREFIX)
+    output = tail.graph.output[0].name
+    model = compose.merge_models(front, tail, [("cut", _PREFIX + TAIL_INPUT)], name=parts.graph.name)
+    wanted = parts.graph.output
+    for node in model.graph.node:  # the model's own name for its scores
+        node.input[:] = [wanted if name == output else name for name in node.input]
+        node.output[:] = [wanted if name == output else name for name in node.output]
+    model.graph.output[0].name = wanted
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+def _front(
+    parts: Partition, layers: list[_Layer], out_scale: np.ndarray, preprocessing: Preprocessing, tail: onnx.ModelProto
+) -> onnx.ModelProto:
+    """The FPGA's layers in float, from the model's own input to the tensor "cut"."""
+    nodes: list[onnx.NodeProto] = []
+    tensors: list[onnx.TensorProto] = []
+
+    def constant(name: str, value: np.ndarray) -> str:
+        tensors.append(numpy_helper.from_array(np.asarray(value, np.float32), name))
+        return name
+
+    factor, offset = preprocessing.affine(parts.graph.input_shape[0])
+    value = parts.graph.input
+    low = constant("least", np.array(0.0))
+    for index, layer in enumerate(layers, 1):
+        quant = layer.quant
+        name, weight, bias = f"conv{index}", layer.weight, layer.bias
+        if index == 1:
+            # From the model's input to its distance from what padding is, in the model's units.
+            outside = offset + factor * quant.pad_value
+            bias = bias + (weight.sum(axis=(2, 3)) * quant.pad_value).sum(axis=1)
+            weight = weight / factor.reshape(1, -1, 1, 1)
+            if np.any(outside):
+                shift = constant("outside", outside.reshape(1, -1, 1, 1))
+                nodes.append(helper.make_node("Sub", [value, shift], ["centred"], name="centre"))
+                value = "centred"
+        inputs = [value, constant(f"{name}.weight", weight), constant(f"{name}.bias", bias)]
+        nodes.append(
+            helper.make_node(
+                "Conv", inputs, [name], name=name, kernel_shape=quant.kernel, strides=quant.stride, pads=quant.pads
+            )
+        )
+        high = constant(f"{name}.top", np.array(2.0**quant.out_bits - 1))
+        nodes.append(helper.make_node("Clip", [name, low, high], [f"{name}.relu"], name=f"{name}.relu"))
+        value = f"{name}.relu"
+        if quant.pool is not None:
+            pool = quant.pool
+            sizes = {"kernel_shape": pool.kernel, "strides": pool.stride, "pads": pool.pads}
+            kind, more = ("MaxPool", {}) if isinstance(pool, MaxPool) else ("AveragePool", {"count_include_pad": 1})
+            nodes.append(helper.make_node(kind, [value], [f"{name}.pool"], name=f"{name}.pool", **sizes, **more))
+            value = f"{name}.pool"
+            if not isinstance(pool, MaxPool):
+                # The FPGA divides by a power of two; whoever reads the mean multiplies by what is missing.
+                factors = constant(f"{name}.count", np.array(pool.count / 2**pool.shift))
+                nodes.append(helper.make_node("Mul", [value, factors], [f"{name}.share"], name=f"{name}.share"))
+                value = f"{name}.share"
+    nodes.append(helper.make_node("Mul", [value, constant("scale", out_scale)], ["cut"], name="scale"))
+    batch = tail.graph.input[0].type.tensor_type.shape.dim[0]
+    first = batch.dim_value or "batch"
+    graph = helper.make_graph(
+        nodes,
+        "front",
+        [helper.make_tensor_value_info(parts.graph.input, TensorProto.FLOAT, [first, *parts.graph.input_shape])],
+        [helper.make_tensor_value_info("cut", TensorProto.FLOAT, [first, *parts.cut_shape])],
+        tensors,
+    )
+    return helper.make_model(graph, opset_imports=list(tail.opset_import), ir_version=tail.ir_version)

@@ -1,0 +1,79 @@
+"""What a retraining did, as a report."""
+
+from __future__ import annotations
+
+from lognet_fpga.report import Report, Section, Table
+from lognet_fpga.train.config import RetrainConfig
+from lognet_fpga.train.retrain import Retrained
+
+_NAMES = ("float", "deployed as it is", "retrained")
+
+
+def build(config: RetrainConfig, done: Retrained) -> Report:
+    top1, data = done.top1(), []
+    for which, name in enumerate(_NAMES):
+        lost, error = done.lost(which) if which else (0.0, 0.0)
+        data.append(
+            {
+                "model": name,
+                "top1": top1 and top1[which],
+                "points_lost": lost,
+                "standard_error": error if which else None,
+            }
+        )
+    judge = "top-1" if top1 else "agrees with the float model"
+    shown = [
+        (
+            row["model"],
+            f"{row['top1'] if top1 else 1 - row['points_lost'] / 100:.2%}",
+            f"{row['points_lost']:+.2f} +- {row['standard_error']:.2f}" if row["standard_error"] is not None else "",
+        )
+        for row in data
+    ]
+    layers = [
+        {"layer": index, "zeros_before": before, "zeros": after, "codes_changed": changed}
+        for index, (before, after, changed) in enumerate(
+            zip(done.zeros_before, done.zeros_after, done.codes_changed), start=1
+        )
+    ]
+    by = "Algorithm 1" if config.method == "paper" else "straight-through gradients"
+    return Report(
+        f"{config.model.name} retrained",
+        (
+            Section(
+                "",
+                (
+                    f"log2 4-bit weights, {config.act_bits}-bit activations; {by}, {len(done.history)} epochs of "
+                    f"{done.frames:,} frames, learning rate {config.learning_rate:g}, seed {config.seed}",
+                    f"judged on {done.judged:,} frames" + ("" if config.eval_frames else " kept from training"),
+                ),
+            ),
+            Section("Accuracy", (), Table(("model", judge, "points lost"), tuple(shown))),
+            Section(
+                "FPGA layers",
+                (),
+                Table(
+                    ("layer", "zeros before", "zeros", "codes changed"),
+                    tuple(
+                        (row["layer"], *(f"{row[name]:.1%}" for name in ("zeros_before", "zeros", "codes_changed")))
+                        for row in layers
+                    ),
+                ),
+            ),
+        ),
+        {
+            "model": str(config.model),
+            "out": str(done.path),
+            "method": config.method,
+            "act_bits": config.act_bits,
+            "learning_rate": config.learning_rate,
+            "seed": config.seed,
+            "frames": done.frames,
+            "judged": done.judged,
+            "accuracy": data,
+            "layers": layers,
+            "history": [
+                {"epoch": e.number, "loss": e.loss, "top1": e.accuracy, "zeros": e.zeros} for e in done.history
+            ],
+        },
+    )

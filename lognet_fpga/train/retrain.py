@@ -1,0 +1,195 @@
+"""The whole way from a float ONNX model to one whose weights are log2 codes."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lognet_fpga.errors import InputError, ModelError, OutputError, VerificationError
+from lognet_fpga.frontend import load
+from lognet_fpga.ir.golden import golden_onnx
+from lognet_fpga.ir.graph import Graph
+from lognet_fpga.ir.quant import QuantGraph
+from lognet_fpga.numerics.ranking import points_lost
+from lognet_fpga.partition import Partition, make_tail, partition
+from lognet_fpga.progress import NoProgress, Progress
+from lognet_fpga.quantize import quantize
+from lognet_fpga.runtime.frames import Frames, load_frames
+from lognet_fpga.train.config import RetrainConfig
+from lognet_fpga.train.graph_module import GraphModule
+from lognet_fpga.train.last_layer import quantize_last
+from lognet_fpga.train.loop import Epoch, Lesson, train
+from lognet_fpga.train.network import LogNetwork, write_model
+from lognet_fpga.verify.onnx_session import OnnxSession
+
+_CALIBRATION_FRAMES = 256
+_HELD_OUT = 10  # one frame in so many, where no frames to judge on are given
+_BATCH = 100
+_CHECKED_FRAMES = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Retrained:
+    """frames, judged: how many were trained on and judged.  zeros_*, codes_changed: a share a layer, 0..1.  classes:
+    (judged,) the best class of each judged frame, of the float model, of the one deployed without retraining, and of
+    the one deployed with it; labels: (judged,) or None, and then agreement with the float model counts."""
+
+    path: Path
+    frames: int
+    judged: int
+    history: tuple[Epoch, ...]
+    zeros_before: tuple[float, ...]
+    zeros_after: tuple[float, ...]
+    codes_changed: tuple[float, ...]
+    classes: tuple[np.ndarray, np.ndarray, np.ndarray]
+    labels: np.ndarray | None
+
+    def top1(self) -> tuple[float, ...] | None:
+        """Of float, deployed before and after, 0..1."""
+        return None if self.labels is None else tuple(float(np.mean(c == self.labels)) for c in self.classes)
+
+    def lost(self, which: int) -> tuple[float, float]:
+        """(points, standard error) that classes[which] lose against the float model."""
+        if self.labels is None:
+            same = np.ones(len(self.classes[0]), bool)
+            return points_lost(same, self.classes[which] == self.classes[0])
+        return points_lost(self.classes[0] == self.labels, self.classes[which] == self.labels)
+
+
+def retrain(config: RetrainConfig, progress: Progress = NoProgress()) -> Retrained:
+    """Train, write config.out, and read it again as lognet-deploy would: what is judged is what deploys.
+
+    Raises ModelError, UnsupportedModelError, InputError, UsageError, OutputError; VerificationError where the file
+    written does not give the codes that were trained.
+    """
+    if not config.model.exists():
+        raise ModelError(f"no such file: {config.model}", hint="give the path of the .onnx file")
+    torch.manual_seed(config.seed)
+    with progress.stage(f"read {config.model.name}"):
+        graph = load(config.model, input_shape=config.input_shape)
+        config = replace(config, preprocessing=config.preprocessing.for_model(graph.input_shape))
+        parts = partition(graph, config.fpga_layers)
+        frames, judged = _frames(config, graph)
+    preprocessing, calibration = config.preprocessing, frames.frames[:_CALIBRATION_FRAMES]
+    quant = quantize(parts, calibration, preprocessing, act_bits=config.act_bits, progress=progress)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network = LogNetwork(parts, quant, calibration, preprocessing, config.method).to(device)
+    lesson = _lesson(config, graph, frames, judged, device)
+    history = train(network, lesson, config, config.out.with_suffix(".checkpoint.pt"), progress)
+    if config.last_bits:
+        quantize_last(network.tail, config.last_bits)
+    network = network.cpu().eval()
+    content = write_model(network, parts, quant, preprocessing)
+    _write(config.out, content)
+    with progress.stage("judge") as stage:
+        again = partition(load(config.out), len(parts.layers))
+        deployed = quantize(again, calibration, preprocessing, act_bits=config.act_bits)
+        _check(network, deployed, calibration[:_CHECKED_FRAMES], config.out)
+        runs = [
+            _float_classes(graph, config, judged),
+            _deployed_classes(parts, quant, judged),
+            _deployed_classes(again, deployed, judged),
+        ]
+        stage.update(len(judged), len(judged))
+    return Retrained(
+        config.out,
+        len(frames),
+        len(judged),
+        tuple(history),
+        tuple(layer.sparsity for layer in quant.layers),
+        tuple(layer.sparsity for layer in deployed.layers),
+        tuple(float(np.mean(_weights(a) != _weights(b))) for a, b in zip(quant.layers, deployed.layers)),
+        tuple(runs),
+        judged.labels,
+    )
+
+
+def _weights(layer) -> np.ndarray:
+    """The weights in LSB of the result an LSB of the input, whatever alpha and shift they are written with."""
+    return layer.weights / 2.0**layer.shift
+
+
+def _frames(config: RetrainConfig, graph: Graph) -> tuple[Frames, Frames]:
+    """(to train on, to judge on)."""
+    frames = load_frames(config.data, graph.input_shape, config.preprocessing, limit=config.limit)
+    if config.eval_frames is not None:
+        judged = load_frames(config.eval_frames, graph.input_shape, config.preprocessing)
+    else:
+        last = np.arange(len(frames)) % _HELD_OUT == _HELD_OUT - 1
+        frames, judged = _part(frames, ~last), _part(frames, last)
+    if len(frames) < config.batch or not len(judged):
+        raise InputError(
+            f"{config.data} leaves {len(frames)} frames to train on and {len(judged)} to judge on, with batches of "
+            f"{config.batch}",
+            hint="give more frames, or a smaller --batch",
+        )
+    return frames, judged
+
+
+def _part(frames: Frames, which: np.ndarray) -> Frames:
+    return Frames(np.ascontiguousarray(frames.frames[which]), None if frames.labels is None else frames.labels[which])
+
+
+def _lesson(config: RetrainConfig, graph: Graph, frames: Frames, judged: Frames, device: str) -> Lesson:
+    teacher = None
+    if config.distill or frames.labels is None:
+        factor, offset = (
+            torch.tensor(part, dtype=torch.float32, device=device).view(1, -1, 1, 1)
+            for part in config.preprocessing.affine(graph.input_shape[0])
+        )
+        module = GraphModule(graph.onnx_model, config.model.name).to(device)
+
+        def teacher(batch: torch.Tensor) -> torch.Tensor:
+            return module(batch * factor + offset)
+
+    def labels(of: Frames) -> torch.Tensor | None:
+        return None if of.labels is None else torch.from_numpy(of.labels.astype(np.int64))
+
+    return Lesson(
+        torch.from_numpy(frames.frames), labels(frames), teacher, torch.from_numpy(judged.frames), labels(judged)
+    )
+
+
+def _write(path: Path, content: bytes) -> None:
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        scratch.write_bytes(content)
+        os.replace(scratch, path)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}", hint="choose another --out") from error
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def _check(network: LogNetwork, deployed: QuantGraph, frames: np.ndarray, path: Path) -> None:
+    """The integers of the network that was trained and of the file, deployed, are the same."""
+    with torch.no_grad():
+        trained = network.integers(torch.from_numpy(frames).float()).numpy()
+    got = deployed.run(frames)
+    if not np.array_equal(trained, got):
+        raise VerificationError(
+            f"{path} deploys to other activations than were trained: {np.mean(trained != got):.3%} of them differ",
+            hint="please report this, with the model",
+        )
+
+
+def _float_classes(graph: Graph, config: RetrainConfig, judged: Frames) -> np.ndarray:
+    run = OnnxSession(graph.onnx_model, config.model.name)
+    return _classes(judged, lambda batch: run(config.preprocessing.apply(batch))[0])
+
+
+def _deployed_classes(parts: Partition, quant: QuantGraph, judged: Frames) -> np.ndarray:
+    golden, tail = OnnxSession(golden_onnx(quant), "golden.onnx"), OnnxSession(make_tail(parts, quant), "tail.onnx")
+    return _classes(judged, lambda batch: tail(golden(batch)[-1].transpose(0, 2, 3, 1))[0])
+
+
+def _classes(judged: Frames, scores) -> np.ndarray:
+    parts = []
+    for start in range(0, len(judged), _BATCH):
+        batch = np.ascontiguousarray(judged.frames[start : start + _BATCH])
+        parts.append(scores(batch).reshape(len(batch), -1).argmax(axis=1))
+    return np.concatenate(parts)
