@@ -98,7 +98,8 @@ def run(parser: Parser, command: Command, arguments: Sequence[str] | None = None
             return _say_defect(parser.prog, reporter, error)
         missing = MissingToolError(
             f"the Python package {package} is not installed",
-            hint=f"pip install {_PACKAGES[package]}, or all that this command needs: pip install 'lognet-fpga[deploy]'",
+            hint=f"pip install {_PACKAGES[package]}, or all that this command needs: "
+            f"pip install 'lognet-fpga[{'train' if package == 'torch' else 'deploy'}]'",
         )
         return _say(reporter, missing, missing.exit_code)
     except OSError as error:
