@@ -13,17 +13,26 @@ import pytest
 from onnx import numpy_helper
 
 from lognet_fpga.cli import study as command
+from lognet_fpga.frontend import load
+from lognet_fpga.ir.golden import golden_onnx
 from lognet_fpga.numerics.quantizers import linear_quantizer
+from lognet_fpga.partition import make_tail, partition
+from lognet_fpga.preprocessing import Preprocessing
+from lognet_fpga.quantize import quantize
 from lognet_fpga.study.experiments import zero_smallest
+from lognet_fpga.verify.evaluate import host_scores
+from lognet_fpga.verify.onnx_session import OnnxSession
 
 MODEL = Path(__file__).parents[2] / "models" / "cifar10_64x3"
-LIMIT = 100
+LIMIT = 50
+ADDED = 8
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     place = tmp_path_factory.mktemp("study")
-    arguments = [MODEL / "model.onnx", "--data", MODEL / "test_frames.npz", "--limit", LIMIT, "--out", place]
+    arguments = [MODEL / "model.onnx", "--data", MODEL / "test_frames.npz", "--limit", LIMIT]
+    arguments += ["--log-add", ADDED, "--out", place]
     assert command.main([str(value) for value in arguments]) == 0
     return place
 
@@ -37,7 +46,8 @@ def _scores(model: onnx.ModelProto) -> tuple[np.ndarray, np.ndarray]:
 
 def test_files_hold_the_same_figures(folder):
     assert {path.name for path in folder.iterdir()} >= {
-        "report.html", "nmse.csv", "boundaries.csv", "accuracy.csv", "layers.csv", "study.json",
+        "report.html", "nmse.csv", "boundaries.csv", "accuracy.csv", "layers.csv", "log_add.csv", "log_add_layers.csv",
+        "study.json",
     }  # fmt: skip
     data = json.loads((folder / "study.json").read_text())
     rows = list(csv.DictReader((folder / "nmse.csv").open()))
@@ -62,6 +72,22 @@ def test_accuracy_of_linear_weights_is_what_onnxruntime_says_by_hand(folder):
     scores, labels = _scores(model)
     row = next(r for r in data["all_layers"] if (r["quantizer"], r["bits"], r["fsr_by"]) == ("linear", 4, "max"))
     assert row["top1"] == np.mean(scores.argmax(1) == labels)
+
+
+def test_sums_in_the_log_domain(folder):
+    """The first row is the deployed model; errors fall with the bits of the logarithms."""
+    found = json.loads((folder / "study.json").read_text())["log_addition"]
+    assert found["frames"] == ADDED and found["rows"][0]["agreement"] == 1
+    graph = load(MODEL / "model.onnx")
+    parts = partition(graph)
+    with np.load(MODEL / "test_frames.npz") as data:
+        frames, labels = np.ascontiguousarray(data["frames"][:LIMIT].transpose(0, 3, 1, 2)), data["labels"][:ADDED]
+    quant = quantize(parts, frames, Preprocessing())
+    activations = OnnxSession(golden_onnx(quant), "golden")(frames[:ADDED])[-1]
+    scores = host_scores(make_tail(parts, quant), activations)
+    assert found["rows"][0]["top1"] == np.mean(scores.argmax(1) == labels)
+    errors = {(e["layer"], e["mode"]): e["difference"] for e in found["errors"]}
+    assert errors["conv2", "powers of two"] < errors["conv2", "powers of two, 4 bits"] / 2
 
 
 def test_equal_sparsity_takes_the_smallest_first():
@@ -90,6 +116,7 @@ def test_weights_alone(tmp_path):
         (["{broken}"], 3, "not readable as .npz"),
         (["{weights}", "--base", "1"], 2, "--base"),
         (["{weights}", "--fsr", "output"], 2, "--fsr output needs"),
+        (["{weights}", "--log-add", "5"], 2, "--log-add needs"),
     ),
 )
 def test_senseless_input(arguments, code, words, tmp_path, capsys):
