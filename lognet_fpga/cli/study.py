@@ -18,6 +18,7 @@ EXAMPLES = """\
 examples:
   lognet-study model.onnx --data test.npz --input-scale 1/255 --out study
   lognet-study model.onnx --data photos/ --input-preset imagenet --limit 400
+  lognet-study model.onnx --data test.npz --log-add 200
   lognet-study weights.npz
   lognet-study model.onnx --bits 3..5 --base 1.4142 --json
 """
@@ -73,6 +74,14 @@ def parser() -> entry.Parser:
         help="what becomes of weights below the smallest power (default: %(default)s)",
     )
     this.add_argument(
+        "--log-add",
+        type=options.positive,
+        default=0,
+        metavar="N",
+        help="also deploy the first layers, 4-bit log2 weights and 8-bit activations, and add in the log domain, on N "
+        "frames; up to seconds a frame (default: no)",
+    )
+    this.add_argument(
         "--out",
         type=Path,
         default=Path("study"),
@@ -100,6 +109,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
         template=Scheme("log", 4, base=arguments.base, rounding=arguments.rounding, small=arguments.small),
         preprocessing=preprocessing,
         input_shape=arguments.input_shape,
+        log_add=arguments.log_add,
     )
     make_folder(arguments.out)
     study = run_study(config, reporter)

@@ -13,6 +13,7 @@ codes are log2 codes: 0 or a sign times a power of two up to 64.  bias carries t
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,10 +89,15 @@ class QuantLayer:
         sums = reference.conv(padded, self.weights.astype(np.float64), self.stride)
         return np.rint(sums).astype(np.int64) + self.bias.reshape(1, -1, 1, 1)
 
-    def run(self, x: np.ndarray) -> np.ndarray:
-        """Output activations, (batch, *out_shape) uint8."""
-        y = np.clip(self.accumulate(x) >> self.shift, 0, 2**self.out_bits - 1).astype(np.uint8)
+    def run(self, x: np.ndarray, sums: Sums | None = None) -> np.ndarray:
+        """Output activations, (batch, *out_shape) uint8.  sums: taken in the place of `accumulate`."""
+        acc = self.accumulate(x) if sums is None else sums(self, x)
+        y = np.clip(acc >> self.shift, 0, 2**self.out_bits - 1).astype(np.uint8)
         return reference.run_pool(y, self.pool)
+
+
+Sums = Callable[[QuantLayer, np.ndarray], np.ndarray]
+"""(layer, x) -> acc, as QuantLayer.accumulate: another way to add, such as `ir.log_sums`."""
 
 
 @dataclass(frozen=True)
@@ -106,11 +112,14 @@ class QuantGraph:
     def out_shape(self) -> tuple[int, int, int]:
         return self.layers[-1].out_shape
 
-    def run_layers(self, frames: np.ndarray) -> list[np.ndarray]:
-        """Activations of every layer for frames, (batch, channels, h, w) uint8; each (batch, *out_shape) uint8."""
+    def run_layers(self, frames: np.ndarray, sums: Sequence[Sums | None] | None = None) -> list[np.ndarray]:
+        """Activations of every layer for frames, (batch, channels, h, w) uint8; each (batch, *out_shape) uint8.
+
+        sums: one a layer, how it adds; None: exactly.
+        """
         out = []
-        for layer in self.layers:
-            frames = layer.run(frames)
+        for layer, its_sums in zip(self.layers, sums or [None] * len(self.layers)):
+            frames = layer.run(frames, its_sums)
             out.append(frames)
         return out
 

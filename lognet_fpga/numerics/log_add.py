@@ -30,11 +30,11 @@ def log_sum(terms: np.ndarray, fraction_bits: int) -> np.ndarray:
 
 
 def log_add(total: np.ndarray, term: np.ndarray, fraction_bits: int) -> np.ndarray:
-    """One step of log_sum: stored sum, stored term (a whole number) -> stored sum."""
+    """One step of log_sum: stored sum, stored term (a whole number) -> stored sum, of the same type of integers."""
     whole = total >> fraction_bits
     distance = np.minimum(np.abs(whole - term), fraction_bits + 1)
     base = np.where(term > whole, term << fraction_bits, total)
-    step = np.where(total == 0, 0, np.int64(1) << fraction_bits >> distance)
+    step = np.where(total == 0, 0, total.dtype.type(1) << fraction_bits >> distance)
     return np.where(term == 0, total, base + step)
 
 
@@ -42,6 +42,13 @@ def log_value(stored: np.ndarray, fraction_bits: int) -> np.ndarray:
     """The number that a stored logarithm stands for, in float64."""
     stored = np.asarray(stored, np.float64)
     return np.where(stored == 0, 0.0, 2.0 ** (stored / 2.0**fraction_bits - 1))
+
+
+def shifted_value(stored: np.ndarray, fraction_bits: int) -> np.ndarray:
+    """log_value by a shifter, float64: 2^floor(s) * (1 + s - floor(s)), for 2^y is close to 1 + y as well."""
+    stored = np.asarray(stored, np.int64)
+    whole = stored >> fraction_bits
+    return np.where(stored == 0, 0.0, 2.0 ** (whole - 1.0) * (1 + stored / 2.0**fraction_bits - whole))
 
 
 def largest_log_sum(largest_term: int, n_terms: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,23 +53,41 @@ class Judge:
     def __len__(self) -> int:
         return len(self._frames)
 
+    def part(self, start: int, stop: int) -> Judge:
+        """A judge of the frames from `start` up to `stop`."""
+        labels = None if self._labels is None else self._labels[start:stop]
+        return Judge(self._frames[start:stop], labels, self._preprocessing)
+
+    def frames(self, count: int) -> np.ndarray:
+        """The first `count` frames, uint8."""
+        return np.ascontiguousarray(self._frames[:count])
+
     def inputs(self, count: int) -> np.ndarray:
         """The first `count` frames as the model takes them, float32."""
-        return self._preprocessing.apply(np.ascontiguousarray(self._frames[:count]))
+        return self._preprocessing.apply(self.frames(count))
 
     def answers(self, model: bytes) -> Answers:
         """Of an ONNX model with one input; from the cache where the same model judged the same frames before."""
+        sessions: list[OnnxSession] = []  # made when it is asked for
+
+        def scores(frames: np.ndarray) -> np.ndarray:
+            if not sessions:
+                sessions.append(OnnxSession(model, "the model with other numbers in it"))
+            return sessions[0](self._preprocessing.apply(frames))[0]
+
+        return self.answers_of(digest(model), scores)
+
+    def answers_of(self, key: str, scores: Callable[[np.ndarray], np.ndarray]) -> Answers:
+        """Of a function from uint8 frames to scores, (n, classes); key: of whatever its results depend on."""
 
         def make(folder: Path) -> None:
-            run = OnnxSession(model, "the model with other numbers in it")
             parts = []
             for start in range(0, len(self), _BATCH):
-                part = self._preprocessing.apply(np.ascontiguousarray(self._frames[start : start + _BATCH]))
-                scores = run(part)[0].reshape(len(part), -1)
-                parts.append(self._mark(scores, start))
+                part = np.ascontiguousarray(self._frames[start : start + _BATCH])
+                parts.append(self._mark(scores(part).reshape(len(part), -1), start))
             np.savez(folder / "answers.npz", **{name: np.concatenate([p[name] for p in parts]) for name in parts[0]})
 
-        folder, _ = cached("study", digest(model, self._key), make)
+        folder, _ = cached("study", digest(key, self._key), make)
         with np.load(folder / "answers.npz") as kept:
             return Answers(kept["classes"], *(kept[name] if name in kept.files else None for name in ("top1", "top5")))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lognet_fpga.errors import ModelError, UsageError
@@ -15,6 +15,7 @@ from lognet_fpga.progress import NoProgress, Progress
 from lognet_fpga.runtime.frames import load_frames
 from lognet_fpga.study.experiments import Experiments, LayerRow, Row
 from lognet_fpga.study.judge import Judge
+from lognet_fpga.study.log_addition import LogAddition, log_addition
 from lognet_fpga.study.nmse import ErrorPoint, LayerBoundaries, boundaries, weight_errors
 from lognet_fpga.study.schemes import Choice, Scheme
 from lognet_fpga.study.weights import WeightLayer, layers_of_arrays, layers_of_model
@@ -27,7 +28,8 @@ MAX_BASE = 16.0  # beyond, the smallest powers of 8 bits are no numbers
 class StudyConfig:
     """model: .onnx, or .npz with weights alone.  data: frames with labels to count the accuracy on, at most `limit` of
     them; None: only the weights' errors.  choice: of the full scale range, where a table does not compare them.
-    template: what the log schemes have besides kind, bits and choice."""
+    template: what the log schemes have besides kind, bits and choice.  log_add: frames on which the deployed layers
+    also add in the log domain; 0: none."""
 
     model: Path
     data: Path | None = None
@@ -37,6 +39,7 @@ class StudyConfig:
     template: Scheme = Scheme("log", 4)
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     input_shape: tuple[int, int, int] | None = None
+    log_add: int = 0
 
     def __post_init__(self) -> None:
         if not self.bits or not all(1 <= bits <= MAX_BITS for bits in self.bits):
@@ -46,12 +49,14 @@ class StudyConfig:
             raise UsageError(f"--base must lie above 1 and not above {MAX_BASE:g}, not {self.template.base:g}")
         if self.choice == "output" and self.data is None:
             raise UsageError("--fsr output needs frames to see a layer's sums on", hint="give --data")
+        if self.log_add and self.data is None:
+            raise UsageError("--log-add needs frames to calibrate and count on", hint="give --data")
 
 
 @dataclass(frozen=True, eq=False)
 class Study:
     """errors: Fig. 2.  boundaries: Fig. 1a, of the layer with most weights.  frames: judged; 0 where none were given,
-    and then the rest is empty: float_model; table1; layers: Fig. 3; activations."""
+    and then the rest is empty: float_model; table1; layers: Fig. 3; activations; log_addition, where asked for."""
 
     name: str
     sha256: str
@@ -64,6 +69,7 @@ class Study:
     table1: tuple[Row, ...] = ()
     layers: tuple[LayerRow, ...] = ()
     activations: tuple[Row, ...] = ()
+    log_addition: LogAddition | None = None
 
 
 def run_study(config: StudyConfig, progress: Progress = NoProgress()) -> Study:
@@ -89,20 +95,17 @@ def run_study(config: StudyConfig, progress: Progress = NoProgress()) -> Study:
         return study
     preprocessing = config.preprocessing.for_model(graph.input_shape)
     frames = load_frames(config.data, graph.input_shape, preprocessing, limit=config.limit)
+    judge = Judge(frames.frames, frames.labels, preprocessing)
     with progress.stage("the float model"):
-        experiments = Experiments(graph, layers, Judge(frames.frames, frames.labels, preprocessing), config.template)
-    return Study(
-        study.name,
-        study.sha256,
-        study.choice,
-        study.weights,
-        study.errors,
-        study.boundaries,
-        len(frames),
-        experiments.float_row(),
-        experiments.table1(progress),
-        experiments.layer_rows(progress, config.choice),
-        experiments.activation_rows(progress, "nmse" if config.choice == "output" else config.choice),
+        experiments = Experiments(graph, layers, judge, config.template)
+    return replace(
+        study,
+        frames=len(frames),
+        float_model=experiments.float_row(),
+        table1=experiments.table1(progress),
+        layers=experiments.layer_rows(progress, config.choice),
+        activations=experiments.activation_rows(progress, "nmse" if config.choice == "output" else config.choice),
+        log_addition=log_addition(graph, judge, config.log_add, preprocessing, progress) if config.log_add else None,
     )
 
 

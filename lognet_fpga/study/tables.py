@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable
+from dataclasses import asdict, astuple, fields
 
 from lognet_fpga.report import Report, Section, Table
 from lognet_fpga.study.experiments import LAYER_BITS, Row
+from lognet_fpga.study.log_addition import LogAddition
 from lognet_fpga.study.nmse import heat_map
 from lognet_fpga.study.schemes import CHOICES
 from lognet_fpga.study.study import Study
@@ -51,6 +53,9 @@ def csv_files(study: Study) -> dict[str, str]:
                 for r in study.layers
             ),
         )
+    if study.log_addition is not None:
+        for name, rows in (("log_add.csv", study.log_addition.rows), ("log_add_layers.csv", study.log_addition.errors)):
+            files[name] = _csv((field.name for field in fields(rows[0])), map(astuple, rows))
     return files
 
 
@@ -100,6 +105,8 @@ def study_report(study: Study) -> Report:
                 _accuracy_table((study.float_model, *study.activations)),
             ),
         ]
+    if study.log_addition is not None:
+        sections += _log_addition_sections(study.log_addition)
     data = {
         "model": study.name,
         "sha256": study.sha256,
@@ -127,6 +134,7 @@ def study_report(study: Study) -> Report:
             for r in study.layers
         ],
         "activations": [_row_data(row) for row in study.activations],
+        "log_addition": None if study.log_addition is None else asdict(study.log_addition),
     }
     return Report(f"Quantization of {study.name}", tuple(sections), data)
 
@@ -171,6 +179,33 @@ def _accuracy_table(rows: Iterable[Row]) -> Table:
                 100 * row.zeros,
             )
             for row in rows
+        ),
+    )
+
+
+def _log_addition_sections(found: LogAddition) -> tuple[Section, Section]:
+    errors = Table(
+        ("layer", "terms", "activations", "one sign, bias %", "difference, error %", "without its means %"),
+        tuple(
+            (e.layer, e.terms, e.mode, 100 * e.one_sided, 100 * e.difference, 100 * e.remaining) for e in found.errors
+        ),
+    )
+    rows = Table(
+        ("sums of the deployed layers", "top-1 %", "lost", "error", "as exact %"),
+        tuple(
+            (r.mode, None if r.top1 is None else 100 * r.top1, r.lost, r.error, 100 * r.agreement) for r in found.rows
+        ),
+    )
+    return (
+        Section(
+            "Sums in the log domain, layer by layer",
+            ("relative to the exact sums of the same terms; without its means: what a bias could not make up for",),
+            errors,
+        ),
+        Section(
+            "Sums in the log domain, accuracy",
+            (f"on {found.frames:,} frames, log2 weights of 4 bits; points lost against the first row",),
+            rows,
         ),
     )
 

@@ -13,11 +13,19 @@ import pytest
 from onnx import numpy_helper
 
 from lognet_fpga.cli import study as command
+from lognet_fpga.frontend import load
+from lognet_fpga.ir.golden import golden_onnx
 from lognet_fpga.numerics.quantizers import linear_quantizer
+from lognet_fpga.partition import make_tail, partition
+from lognet_fpga.preprocessing import Preprocessing
+from lognet_fpga.quantize import quantize
 from lognet_fpga.study.experiments import zero_smallest
+from lognet_fpga.verify.evaluate import host_scores
+from lognet_fpga.verify.onnx_session import OnnxSession
+from tests.models import run_onnx, save, small_cnn
 
 MODEL = Path(__file__).parents[2] / "models" / "cifar10_64x3"
-LIMIT = 100
+LIMIT = 50
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +72,30 @@ def test_accuracy_of_linear_weights_is_what_onnxruntime_says_by_hand(folder):
     assert row["top1"] == np.mean(scores.argmax(1) == labels)
 
 
+def test_sums_in_the_log_domain(tmp_path):
+    """The first row is the deployed model."""
+    model = small_cnn(3)
+    place = save(model, tmp_path)
+    frames = np.random.default_rng(3).integers(0, 256, (30, 3, 16, 16), dtype=np.uint8)
+    labels = run_onnx(model, frames.astype(np.float32))[0].argmax(1)
+    labels[::2] = (labels[::2] + 1) % 4  # so that half of the answers are right
+    np.savez(tmp_path / "data.npz", frames=frames, labels=labels)
+    arguments = [place, "--data", tmp_path / "data.npz", "--log-add", 8, "--out", tmp_path / "out"]
+    assert command.main([str(value) for value in arguments]) == 0
+    assert (tmp_path / "out" / "log_add.csv").read_text().startswith("mode,top1,lost,error,agreement\n")
+    found = json.loads((tmp_path / "out" / "study.json").read_text())["log_addition"]
+    assert found["frames"] == 8 and found["rows"][0]["agreement"] == 1
+    parts = partition(load(place))
+    quant = quantize(parts, frames, Preprocessing())
+    activations = OnnxSession(golden_onnx(quant), "golden")(frames[:8])[-1]
+    scores = host_scores(make_tail(parts, quant), activations)
+    assert found["rows"][0]["top1"] == np.mean(scores.argmax(1) == labels[:8]) > 0
+    assert [error["layer"] for error in found["errors"]] == [
+        parts.layers[place].name for place in (0, *[1] * 4, *[2] * 4)
+    ]
+    assert all(0 < error["difference"] < 1 for error in found["errors"])
+
+
 def test_equal_sparsity_takes_the_smallest_first():
     weight = np.array([0.0, 1, -1, 1, -1, 2, 2, -4])
     made = zero_smallest(weight, 6 / 8, np.random.default_rng(1))
@@ -90,6 +122,7 @@ def test_weights_alone(tmp_path):
         (["{broken}"], 3, "not readable as .npz"),
         (["{weights}", "--base", "1"], 2, "--base"),
         (["{weights}", "--fsr", "output"], 2, "--fsr output needs"),
+        (["{weights}", "--log-add", "5"], 2, "--log-add needs"),
     ),
 )
 def test_senseless_input(arguments, code, words, tmp_path, capsys):
