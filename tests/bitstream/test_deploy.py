@@ -22,20 +22,20 @@ def place(tmp_path_factory, require_tool) -> Workplace:
 
 
 def test_the_report_ends_with_the_bitstream(place, tmp_path):
-    done = place.deploy(*QUICK, "--json", env=fake_vivado(tmp_path))
+    done = place.deploy(place.model, *QUICK, "--json", env=fake_vivado(tmp_path))
     assert done.returncode == 0, done.stderr
     data = json.loads(done.stdout)
     bundle = read_bundle(place.folder / data["bundle"])
     assert bundle.manifest["bitstream"] == data["bitstream"] and data["bitstream"]["timing_met"]
     assert json.loads(bundle.file("report.json")) == {key: value for key, value in data.items() if key != "bundle"}
-    text = place.deploy(*QUICK, env=fake_vivado(tmp_path)).stdout
+    text = place.deploy(place.model, *QUICK, env=fake_vivado(tmp_path)).stdout
     assert bundle.file("report.txt").decode() in text and "slack 0.412 ns" in text
 
 
 @pytest.mark.parametrize("options,error", [({"slack": -1}, TimingError), (None, MissingToolError)])
 def test_where_it_fails_the_bundle_is_there_without(place, tmp_path, options, error):
     env = {"LOGNET_VIVADO": "no-such-program"} if options is None else fake_vivado(tmp_path, **options)
-    done = place.deploy(*QUICK, "--json", env=env)
+    done = place.deploy(place.model, *QUICK, "--json", env=env)
     assert done.returncode == error.exit_code and ": error: " in done.stderr
     data = json.loads(done.stdout)
     assert data["error"]["kind"] == error.__name__ and data["bitstream"] is None
@@ -44,5 +44,5 @@ def test_where_it_fails_the_bundle_is_there_without(place, tmp_path, options, er
 
 
 def test_a_board_without_a_processor_is_refused_at_once(place):
-    done = place.deploy(*QUICK, "--board", "vc707")
+    done = place.deploy(place.model, *QUICK, "--board", "vc707")
     refused(done, UsageError.exit_code, "has no processor")
