@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,6 +15,30 @@ ACT_BITS = (4, 8)
 AUTO_LAYERS = "auto"  # for fpga_layers: the number with the best predicted rate
 MAX_CLK_MHZ = 1000.0
 EVAL_FRAMES = 1000
+_HOST = re.compile(r"(?:[A-Za-z0-9_.][A-Za-z0-9_.-]*@)?[A-Za-z0-9][A-Za-z0-9.-]*")
+
+
+@dataclass(frozen=True)
+class BitstreamRequest:
+    """How to make a bitstream.  Raises UsageError for what cannot be meant.
+
+    flow: by which tools.  remote: user@host, for ssh, where Vivado is; None: this machine.  results: a folder with what
+    Vivado has made of the bundle's project elsewhere, instead of making it.  allow_timing_violation: take a design that
+    misses its clock, and mark the bundle.
+    """
+
+    flow: Literal["vivado", "open"] = "vivado"
+    remote: str | None = None
+    results: Path | None = None
+    allow_timing_violation: bool = False
+
+    def __post_init__(self) -> None:
+        if self.flow != "vivado" and (self.remote is not None or self.results):
+            raise UsageError("--remote and --results are for Vivado", hint="leave them out, or take Vivado")
+        if self.remote is not None and self.results:
+            raise UsageError("--remote and --results do not go together", hint="take one of them")
+        if self.remote is not None and not _HOST.fullmatch(self.remote):
+            raise UsageError(f"{self.remote!r} is not a machine for ssh", hint="for example --remote me@server")
 
 
 @dataclass(frozen=True)
@@ -33,6 +58,7 @@ class DeployConfig:
     (channels, height, width), for a model that leaves one of them open.  preprocessing: from a picture to the model's
     input.  mean_image: where preprocessing.mean comes from a mean image.
     max_drop: points of top-1 accuracy, 0..100, that the deployed model may lose against the float one; None: any.
+    bitstream: how to make one of the written bundle; None: not at all.
     """
 
     model: Path
@@ -53,6 +79,7 @@ class DeployConfig:
     mean_image: MeanImage | None = None
     input_shape: tuple[int, int, int] | None = None
     max_drop: float | None = None
+    bitstream: BitstreamRequest | None = None
 
     def __post_init__(self) -> None:
         if self.input_shape is not None and not (

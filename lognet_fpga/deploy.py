@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lognet_fpga import deploy_report
+from lognet_fpga.bitstream.make import make_bitstream, require_board
 from lognet_fpga.build.synthesis import SynthesisReport
 from lognet_fpga.build.yosys import synthesize
 from lognet_fpga.bundle import safe_name, write_bundle
@@ -22,6 +23,7 @@ from lognet_fpga.deploy_inputs import (
     settle_preprocessing,
     verified,
 )
+from lognet_fpga.errors import LogNetError
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.golden import golden_onnx
 from lognet_fpga.layer_choice import choose_layers, settle_act_bits
@@ -39,13 +41,19 @@ from lognet_fpga.verify.evaluate import host_scores, measure_accuracy
 
 @dataclass(frozen=True)
 class DeployResult:
+    """problem: why the bundle, which is written, has no bitstream although one was asked for."""
+
     report: Report
     bundle_path: Path
+    problem: LogNetError | None = None
 
 
 def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployResult:
-    """Run every stage and write the bundle; raises a LogNetError when one cannot do its part."""
+    """Run every stage and write the bundle; raises a LogNetError when one cannot do its part.  The bitstream is made
+    of the written bundle, which stays as it is where that fails."""
     board = load_board(config.board)
+    if config.bitstream is not None:
+        require_board(config.bitstream, board)
     check_surroundings(config)
     with progress.stage(f"read {config.model.name}"):
         graph = load(config.model, input_shape=config.input_shape)
@@ -115,4 +123,11 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
     )
     with progress.stage("write the bundle"):
         paths = write_bundle(files, manifest, config.out_folder)
-    return DeployResult(report, paths.folder)
+    if config.bitstream is None:
+        return DeployResult(report, paths.folder)
+    try:
+        made = make_bitstream(paths.folder, config.bitstream, progress)
+    except LogNetError as problem:
+        return DeployResult(report, paths.folder, problem)
+    report = replace(report, sections=(*report.sections, made.section), data={**report.data, "bitstream": made.data})
+    return DeployResult(report, made.bundle_path)

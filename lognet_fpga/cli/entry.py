@@ -36,7 +36,7 @@ exit codes:
   4  the FPGA cannot take the model  10  the result cannot be written
   5  unusable frames                 11  an external program failed
  12  more accuracy lost than allowed  13  the board or a transfer failed
-130  interrupted
+ 14  the routed design is too slow   130  interrupted
 """
 
 Command = Callable[[argparse.Namespace, Reporter], int | None]  # the exit code where it is not EXIT_OK

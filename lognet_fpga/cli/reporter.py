@@ -66,10 +66,10 @@ class Reporter:
         else:
             self._stdout(report.text())
 
-    def verdict(self, report: Report, error: LogNetError | None) -> int:
+    def verdict(self, report: Report, error: LogNetError | None, extra: Mapping[str, object] | None = None) -> int:
         """The result, and error with it: on stderr, and as JSON in a field of the object.  Returns the exit code."""
         data = error and {"kind": type(error).__name__, "message": str(error), "exit_code": error.exit_code}
-        self.result(report, {"error": data})
+        self.result(report, {**(extra or {}), "error": data})
         if error is None:
             return EXIT_OK
         self._line(f"{self._program}: error: {error}")

@@ -5,6 +5,7 @@ It holds what pynq 3.1 and 4.0 read, in Vivado's spelling, and nothing of the wi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
@@ -38,7 +39,7 @@ def write_hwh(system: BoardSystem) -> bytes:
     return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
 
 
-def _module(parent: Element, name: str, kind: str, vlnv: str, parameters: dict[str, object]) -> Element:
+def _module(parent: Element, name: str, kind: str, vlnv: str, parameters: Mapping[str, object]) -> Element:
     module = SubElement(
         parent, "MODULE", FULLNAME=f"/{name}", INSTANCE=name, IPTYPE="PERIPHERAL", IS_PL="TRUE", MODTYPE=kind, VLNV=vlnv
     )
@@ -107,24 +108,7 @@ def _clock_parameters(system: BoardSystem) -> dict[str, object]:
 
 
 def _dma(modules: Element, system: BoardSystem) -> None:
-    width = 64  # of the port into memory
-    parameters = {
-        "c_include_sg": 0,
-        "c_micro_dma": 0,
-        "c_sg_length_width": system.length_bits,
-        "c_addr_width": system.processor.address_bits,
-        "c_include_mm2s": 1,
-        "c_include_mm2s_dre": 0,
-        "c_m_axi_mm2s_data_width": max(width, system.source_bits),
-        "c_m_axis_mm2s_tdata_width": system.source_bits,
-        "c_mm2s_burst_size": 16,
-        "c_include_s2mm": 1,
-        "c_include_s2mm_dre": 0,
-        "c_m_axi_s2mm_data_width": max(width, system.sink_bits),
-        "c_s_axis_s2mm_tdata_width": system.sink_bits,
-        "c_s2mm_burst_size": 16,
-    }
-    module = _module(modules, DMA_NAME, "axi_dma", DMA_VLNV, parameters)
+    module = _module(modules, DMA_NAME, "axi_dma", DMA_VLNV, system.dma_parameters)
     _interface(SubElement(module, "BUSINTERFACES"), _DMA_PORT, "SLAVE")
 
 

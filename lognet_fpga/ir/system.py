@@ -20,6 +20,8 @@ IDENTIFICATION = 0x4C4F474E  # "LOGN"
 REGISTER_MAP_VERSION = 1
 MODEL_SHA256 = 0x40  # the first of eight words
 MAX_FRAMES_PER_PACKET = 0x10000
+MEMORY_BITS = 64  # of the port into memory
+BURST_BEATS = 16  # the most that AXI3, the Zynq-7000's, knows
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,26 @@ class BoardSystem:
     source_bits: int
     sink_bits: int
     length_bits: int = 26
+
+    @property
+    def dma_parameters(self) -> Mapping[str, int]:
+        """Of the AXI DMA, by the names that Xilinx's has for them: direct register mode, both channels."""
+        return {
+            "c_include_sg": 0,
+            "c_micro_dma": 0,
+            "c_sg_length_width": self.length_bits,
+            "c_addr_width": self.processor.address_bits,
+            "c_include_mm2s": 1,
+            "c_include_mm2s_dre": 0,
+            "c_m_axi_mm2s_data_width": max(MEMORY_BITS, self.source_bits),
+            "c_m_axis_mm2s_tdata_width": self.source_bits,
+            "c_mm2s_burst_size": BURST_BEATS,
+            "c_include_s2mm": 1,
+            "c_include_s2mm_dre": 0,
+            "c_m_axi_s2mm_data_width": max(MEMORY_BITS, self.sink_bits),
+            "c_s_axis_s2mm_tdata_width": self.sink_bits,
+            "c_s2mm_burst_size": BURST_BEATS,
+        }
 
     @property
     def divisors(self) -> tuple[int, int]:

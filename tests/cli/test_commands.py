@@ -72,7 +72,7 @@ def fake_source(body: str) -> str:
         "from lognet_fpga.report import Report, Section, Table\n"
         f"def deploy(config, progress):\n{lines}\n"
         "    report = Report('title', (Section('heading', ('a line',)),), {'fps': 5})\n"
-        "    return types.SimpleNamespace(report=report, bundle_path=Path('out/model.lognet'))\n"
+        "    return types.SimpleNamespace(report=report, bundle_path=Path('out/model.lognet'), problem=None)\n"
         "fake = types.ModuleType('lognet_fpga.deploy'); fake.deploy = deploy\n"
         "sys.modules['lognet_fpga.deploy'] = fake\n"
         "from lognet_fpga.cli.deploy import main\n"
@@ -231,7 +231,7 @@ def test_a_remote_device_needs_a_token(command, demo):
 # --- lognet-deploy ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("module", ["cost", "deploy", "selftest", "serve", "stream"])
+@pytest.mark.parametrize("module", ["bitstream", "cost", "deploy", "selftest", "serve", "stream"])
 def test_help_has_examples_and_exit_codes(command, module):
     done = command(module, "--help")
     assert done.returncode == 0 and done.stderr == ""
@@ -242,7 +242,8 @@ def test_deploy_passes_every_option_on(command):
     options = (
         "--board zcu104 --out o --fps 250 --frames f.npz --fpga-layers 2 --act-bits 4 --prune 0.5 --clk-mhz 150 "
         "--synth --no-verify --eval e.npz --limit 50 --input-scale 1/4 --input-mean 1,2,3 --input-std 2 "
-        "--channel-order bgr --resize 9,8 --crop --interpolation bicubic"
+        "--channel-order bgr --resize 9,8 --crop --interpolation bicubic "
+        "--bitstream vivado --remote me@server --allow-timing-violation"
     )
     done = fake_deploy(command, "print(config)", "m.onnx", *options.split())
     assert done.returncode == 0, done.stderr
@@ -262,6 +263,7 @@ def test_deploy_passes_every_option_on(command):
         "verify=False",
         "Preprocessing(scale=0.25, mean=(1.0, 2.0, 3.0), std=(2.0,), channel_order='bgr', resize=(9, 8), crop=True, "
         "interpolation='bicubic')",
+        "BitstreamRequest(flow='vivado', remote='me@server', results=None, allow_timing_violation=True)",
     ):
         assert part in done.stdout
     assert "title\n=====\n\nheading\n  a line\n" in done.stdout

@@ -27,7 +27,7 @@ def bitstream_of(bundle: Bundle, place: Path | None = None) -> Path:
     if not names:
         raise BoardError(
             f"the bundle {bundle.name} has no bitstream: no {FOLDER}/NAME.bit is in it",
-            hint="make one from the bundle's verilog/ with Vivado (docs/board.md) and give its path, "
+            hint="make one with lognet-bitstream (docs/bitstream.md), or give the path of one, "
             "or use the simulated device",
         )
     if len(names) > 1:

@@ -1,0 +1,94 @@
+"""What place and route says of a design, by whatever tool."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+from lognet_fpga.errors import TimingError
+
+NOT_RUN = "not run on hardware"
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Used of a chip.  lut: LUT6 sites.  None: not said."""
+
+    lut: int
+    ff: int
+    bram36: float
+    dsp: int | None
+    m_lut: int | None = None
+
+
+@dataclass(frozen=True)
+class Timing:
+    """period_ns: of the clock that was asked for.  slack_ns: the worst of setup, hold_slack_ns: of hold; None where the
+    tool does not say.  failing: endpoints that miss their time."""
+
+    period_ns: float
+    slack_ns: float
+    hold_slack_ns: float | None = None
+    failing: int | None = None
+
+    @property
+    def fmax_mhz(self) -> float:
+        """The fastest clock of the longest path."""
+        return 1000.0 / (self.period_ns - self.slack_ns)
+
+    @property
+    def met(self) -> bool:
+        return self.slack_ns >= 0 and not self.failing and (self.hold_slack_ns is None or self.hold_slack_ns >= 0)
+
+
+@dataclass(frozen=True)
+class Power:
+    """An estimate by the tool, in watts, of the whole chip with its processor.  static_w: included in total_w."""
+
+    total_w: float
+    static_w: float
+
+
+@dataclass(frozen=True)
+class PlacedFigures:
+    """total: of the programmable logic.  overlay: of the overlay alone; None where the tool cannot tell it apart."""
+
+    total: Counts
+    overlay: Counts | None
+    timing: Timing
+    power: Power | None
+
+    def to_json(self) -> dict[str, object]:
+        return asdict(self) | {"fmax_mhz": round(self.timing.fmax_mhz, 2), "timing_met": self.timing.met}
+
+    def require(self, allowed: bool, reports: str) -> None:
+        """Raise TimingError unless timing is met or allowed not to be.  reports: where the details are."""
+        timing = self.timing
+        if timing.met or allowed:
+            return
+        hold = timing.hold_slack_ns is not None and timing.hold_slack_ns < 0
+        raise TimingError(
+            f"the routed design misses its clock of {1000 / timing.period_ns:g} MHz",
+            context=[
+                f"worst setup slack {timing.slack_ns:.3f} ns: it would run at {timing.fmax_mhz:.1f} MHz",
+                *([f"worst hold slack {timing.hold_slack_ns:.3f} ns: no clock helps against that"] if hold else []),
+                f"details: {reports}",
+            ],
+            hint="deploy with a lower --clk-mhz, or take it as it is with --allow-timing-violation, "
+            "which marks the bundle",
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Bitstream:
+    """flow: "vivado" or "open".  versions: tool to version.  experimental: no board has run a bitstream of this flow.
+    reports: file name to content.  made_from: identifies the project."""
+
+    bit: bytes
+    hwh: bytes
+    flow: str
+    versions: Mapping[str, str]
+    figures: PlacedFigures
+    made_from: str
+    experimental: bool = False
+    reports: Mapping[str, bytes] = field(default_factory=dict)

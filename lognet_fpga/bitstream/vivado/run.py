@@ -1,0 +1,89 @@
+"""Run a project's build.tcl, by a Vivado on this machine or on one that ssh reaches."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from lognet_fpga.bitstream.vivado.project import RESULTS
+from lognet_fpga.errors import MissingToolError, ToolError
+from lognet_fpga.progress import Stage
+from lognet_fpga.tools import Tool, first_line, run_tool
+
+OLDEST, NEWEST = (2020, 1), (2025, 2)
+COMMAND = ("-mode", "batch", "-notrace", "-nojournal", "-log", "vivado.log", "-source", "build.tcl")
+VARIABLE = "LOGNET_VIVADO"
+
+
+def find_vivado(configured: str | None) -> Tool | None:
+    """The program that `configured` (LOGNET_VIVADO) names, else vivado on PATH; None where there is none.
+
+    Raises MissingToolError where `configured` names none.
+    """
+    program = shutil.which(configured or "vivado")
+    if program is None:
+        if configured:
+            raise MissingToolError(f"{VARIABLE} is {configured}, which is no program", hint="give Vivado's bin/vivado")
+        return None
+    return Tool("Vivado", (program,), first_line([program, "-version"]) or "not said")
+
+
+def note_version(version: str, stage: Stage) -> None:
+    """Say it where a version is none of those that the project is written for."""
+    number = re.search(r"(\d{4})\.(\d)", version)
+    if number is None or not OLDEST <= (int(number[1]), int(number[2])) <= NEWEST:
+        stage.note(f"{version}: the project is written for 2020.1 to 2025.2; it may work all the same")
+
+
+def run_here(vivado: Tool, folder: Path) -> None:
+    """Run build.tcl in folder.  Raises ToolError with the end of what Vivado said."""
+    run_tool(vivado, COMMAND, folder, "Vivado")
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A machine with Vivado that ssh reaches without asking.  place: user@host, or host."""
+
+    place: str
+
+    def run(self, folder: Path) -> None:
+        """Copy folder there, run build.tcl, fetch out/ and vivado.log back into folder, remove the copy.
+
+        Raises MissingToolError without ssh and scp, ToolError where a step fails.
+        """
+        ssh, scp = (_program(name) for name in ("ssh", "scp"))
+        there = self._ssh(ssh, "mktemp -d /tmp/lognet-XXXXXXXX").strip().splitlines()[-1:]
+        if not there or not re.fullmatch(r"/tmp/lognet-\w+", there[0]):
+            raise ToolError(f"{self.place} made no folder for the project: it said {' '.join(there)!r}")
+        project = f"{there[0]}/{folder.name}"
+        try:
+            run_tool(scp, ["-q", "-r", str(folder), f"{self.place}:{there[0]}/"], folder, f"copy to {self.place}")
+            try:
+                # A login shell, for that is where Vivado's settings are usually read.
+                command = f"cd {shlex.quote(project)} && vivado {shlex.join(COMMAND)}"
+                self._ssh(ssh, f"bash -lc {shlex.quote(command)}")
+            except ToolError as error:
+                raise ToolError(
+                    f"Vivado on {self.place} failed",
+                    context=error.context,
+                    hint=f"if it was not found: `ssh {self.place} bash -lc vivado` must start it",
+                ) from error
+            back = [f"{self.place}:{project}/{name}" for name in (RESULTS, "vivado.log")]
+            run_tool(scp, ["-q", "-r", *back, "."], folder, f"copy from {self.place}")
+        finally:
+            with suppress(ToolError):  # what went wrong before is what counts
+                self._ssh(ssh, f"rm -rf {shlex.quote(there[0])}")
+
+    def _ssh(self, ssh: Tool, command: str) -> str:
+        return run_tool(ssh, ["-o", "BatchMode=yes", self.place, command], Path.cwd(), f"ssh {self.place}")
+
+
+def _program(name: str) -> Tool:
+    path = shutil.which(name)
+    if path is None:
+        raise MissingToolError(f"{name} was not found, which --remote needs", hint="install OpenSSH's client")
+    return Tool(name, (path,), "not said")

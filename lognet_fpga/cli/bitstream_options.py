@@ -1,0 +1,29 @@
+"""The options on bitstreams that lognet-deploy and lognet-bitstream have in common."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from lognet_fpga.config import BitstreamRequest
+from lognet_fpga.errors import UsageError
+
+
+def add_bitstream_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--remote", metavar="USER@HOST", help="run Vivado there, by ssh; without it Vivado on this machine is used"
+    )
+    parser.add_argument(
+        "--allow-timing-violation",
+        action="store_true",
+        help="take a routed design that misses its clock, and mark the bundle",
+    )
+
+
+def request_of(arguments: argparse.Namespace, flow: str, results: Path | None = None) -> BitstreamRequest | None:
+    """What is asked for; None where flow is "none".  Raises UsageError for options that do not go together."""
+    if flow != "none":
+        return BitstreamRequest(flow, arguments.remote, results, arguments.allow_timing_violation)
+    if arguments.remote or arguments.allow_timing_violation:
+        raise UsageError("--remote and --allow-timing-violation are about a bitstream", hint="add --bitstream vivado")
+    return None

@@ -1,0 +1,216 @@
+"""A bitstream by Vivado, with a program in its place that knows the commands of the project's Tcl."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from lognet_fpga.bitstream.make import make_bitstream
+from lognet_fpga.bitstream.overlay_system import system_of
+from lognet_fpga.bitstream.vivado.project import archive, project_files
+from lognet_fpga.bundle import read_bundle
+from lognet_fpga.cli import bitstream as command
+from lognet_fpga.config import BitstreamRequest
+from lognet_fpga.errors import InputError, MissingToolError, OutputError, TimingError, ToolError, UsageError
+from lognet_fpga.ir.hwh import write_hwh
+from lognet_fpga.plan.boards import board_names
+from lognet_fpga.runtime.board.bitstream import bitstream_of
+from tests.bitstream.bundles import ESTIMATE, fake_ssh, fake_vivado, generated_bundle, written_bundle
+
+GOLDEN = Path(__file__).parent / "golden"
+PYNQ_BOARDS = [name for name in board_names() if name != "vc707"]
+
+
+@pytest.fixture(autouse=True)
+def tools(require_tool, tmp_path, monkeypatch):
+    require_tool("tclsh")
+    monkeypatch.setenv("LOGNET_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def vivado(tmp_path, monkeypatch):
+    """vivado(**options): from now on that is Vivado on PATH; the file of its record."""
+
+    def put(board: str = "pynq-z2", **options: object) -> Path:
+        for name, value in fake_vivado(tmp_path / "bin", board, **options).items():
+            monkeypatch.setenv(name, value)
+        return tmp_path / "bin" / "record.txt"
+
+    return put
+
+
+@pytest.mark.parametrize("board", PYNQ_BOARDS)
+def test_what_vivado_is_told(board, tmp_path, vivado):
+    """Every command with its arguments, without the board's files; golden/BOARD.txt."""
+    record = vivado(board)
+    make_bitstream(written_bundle(tmp_path, board), BitstreamRequest())
+    told = record.read_text()
+    golden = GOLDEN / f"{board}.txt"
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.write_text(told)
+    assert told == golden.read_text(), "if that is meant: UPDATE_GOLDEN=1, and read the difference"
+
+
+def test_the_system_is_the_one_that_the_hwh_describes(tmp_path, vivado):
+    """By the words of the .hwh that is written of the same system."""
+    record = vivado()
+    bundle = written_bundle(tmp_path)
+    make_bitstream(bundle, BitstreamRequest())
+    told, hwh = record.read_text(), write_hwh(system_of(read_bundle(bundle)).system).decode()
+    assert "set_property -dict" in told
+    for name, value in (("c_sg_length_width", 26), ("c_include_sg", 0), ("c_m_axis_mm2s_tdata_width", 32)):
+        assert f"CONFIG.{name} {value}" in told and f'NAME="{name}" VALUE="{value}"' in hwh
+    for base in ("0x40400000", "0x43C00000"):
+        assert f"assign_bd_address -offset {base}" in told and f'BASEVALUE="{base}"' in hwh
+    assert told.count("ipx::add_register") == hwh.count("<REGISTER ")
+
+
+def test_board_files_are_used_where_they_are(tmp_path, vivado):
+    record = vivado(boards="tul.com.tw:pynq-z2:part0:1.0")
+    result = make_bitstream(written_bundle(tmp_path), BitstreamRequest())
+    told = record.read_text()
+    assert "set_property board_part tul.com.tw:pynq-z2:part0:1.0" in told
+    assert "apply_board_preset 1" in told and "make_bd_intf_pins_external" not in told
+    assert result.data["versions"]["board files"] == "tul.com.tw:pynq-z2:part0:1.0"
+
+
+def test_the_bundle_says_how_its_bitstream_was_made(tmp_path, vivado):
+    vivado()
+    path = written_bundle(tmp_path)
+    result = make_bitstream(path, BitstreamRequest())
+    bundle = read_bundle(result.bundle_path)
+    assert bundle.file("bitstream/small.bit") == b"the bits of small"
+    assert bitstream_of(bundle).read_bytes() == b"the bits of small"
+    said = bundle.manifest["bitstream"]
+    assert said == json.loads(json.dumps(result.data))
+    assert said["hardware"] == "not run on hardware" and said["versions"]["Vivado"] == "2023.1"
+    assert said["timing_met"] and not said["timing_violation_allowed"] and not said["experimental"]
+    figures = said["figures"]
+    assert figures["total"] == {"lut": 5821, "ff": 8214, "bram36": 3.5, "dsp": 0, "m_lut": 611}
+    assert figures["overlay"] == {"lut": 2890, "ff": 4020, "bram36": 1.0, "dsp": 0, "m_lut": 189}
+    assert figures["fmax_mhz"] == pytest.approx(1000 / (10 - 0.412), abs=0.01)
+    assert figures["power"] == {"total_w": 1.733, "static_w": 0.139}
+    text = bundle.file("report.txt").decode()
+    assert text.startswith("small on a board\n")
+    lut = next(line for line in text.splitlines() if line.strip().startswith("LUT "))
+    assert lut.split() == ["LUT", f"{round(ESTIMATE['lut']):,}", "-", "2,890", "5,821", "53,200"]
+    assert "not run on hardware" in text and "slack 0.412 ns" in text
+
+
+def test_the_same_input_gives_the_same_bytes(tmp_path, vivado):
+    """The project, the bundle, and the bundle again after a second run, in which nothing is said twice."""
+    vivado()
+    first, second = (written_bundle(tmp_path / name) for name in ("one", "two"))
+    assert archive(system_of(read_bundle(first))) == archive(system_of(read_bundle(second)))
+    digests = {
+        read_bundle(make_bitstream(path, BitstreamRequest()).bundle_path).digest for path in (first, second, first)
+    }
+    assert len(digests) == 1
+    assert first.with_suffix(".lognet.zip").read_bytes() == second.with_suffix(".lognet.zip").read_bytes()
+
+
+def test_a_design_that_is_too_slow_is_refused(tmp_path, vivado):
+    vivado(slack=-0.25)
+    path = written_bundle(tmp_path)
+    before = read_bundle(path).digest
+    with pytest.raises(TimingError, match="(?s)misses its clock of 100 MHz.*97.6 MHz.*--allow-timing-violation"):
+        make_bitstream(path, BitstreamRequest())
+    assert read_bundle(path).digest == before
+    # What Vivado made of it is still there, and can be taken.
+    results = tmp_path / "small.vivado" / "out"
+    make_bitstream(path, BitstreamRequest(results=results, allow_timing_violation=True))
+    said = read_bundle(path).manifest["bitstream"]
+    assert not said["timing_met"] and said["timing_violation_allowed"]
+    assert "NOT MET" in read_bundle(path).file("report.txt").decode()
+
+
+def test_without_vivado_the_project_is_written(tmp_path, monkeypatch, vivado, in_process, capsys):
+    """And what the message says to run brings the bitstream into the bundle."""
+    path = written_bundle(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert in_process(command.main, path) == MissingToolError.exit_code
+    said = capsys.readouterr().err
+    assert "small.vivado.zip" in said and "vivado -mode batch" in said and "--results small.vivado/out" in said
+    there = tmp_path / "there"
+    with zipfile.ZipFile(tmp_path / "small.vivado.zip") as made:
+        made.extractall(there)
+    monkeypatch.undo()
+    vivado()
+    from lognet_fpga.bitstream.vivado.run import find_vivado, run_here
+
+    run_here(find_vivado(None), there / "small.vivado")
+    assert in_process(command.main, path, "--results", there / "small.vivado" / "out", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["bitstream"]["timing_met"]
+    assert read_bundle(path).file("bitstream/small.bit")
+
+
+def test_results_of_another_bundle_are_refused(tmp_path, vivado):
+    vivado()
+    make_bitstream(written_bundle(tmp_path), BitstreamRequest())
+    other = written_bundle(tmp_path / "other", clk_mhz=125.0)
+    with pytest.raises(InputError, match="another project"):
+        make_bitstream(other, BitstreamRequest(results=tmp_path / "small.vivado" / "out"))
+    with pytest.raises(InputError, match="small.bit"):
+        make_bitstream(other, BitstreamRequest(results=tmp_path))
+
+
+def test_on_another_machine(tmp_path, vivado):
+    record = vivado()
+    fake_ssh(tmp_path / "bin")
+    make_bitstream(written_bundle(tmp_path), BitstreamRequest(remote="me@server"))
+    assert read_bundle(tmp_path / "small.lognet").file("bitstream/small.bit")
+    assert "launch_runs impl_1" in record.read_text()
+    said = (tmp_path / "bin" / "ssh.txt").read_text().splitlines()
+    assert [line.split()[0] for line in said] == ["ssh", "scp", "ssh", "scp", "ssh"]
+    assert all("me@server" in line for line in said) and "rm -rf /tmp/lognet-" in said[-1]
+    assert not Path(said[-1].split()[-1]).exists()
+
+
+@pytest.mark.parametrize("place", ["-oProxyCommand=x", "me@", "a b", "host;rm", ""])
+def test_no_machine_for_ssh(place):
+    with pytest.raises(UsageError):
+        BitstreamRequest(remote=place)
+
+
+def test_a_run_that_fails_is_said_in_vivado_s_words(tmp_path, vivado):
+    vivado(fail="synth_1")
+    path = written_bundle(tmp_path)
+    with pytest.raises(ToolError, match="synth_1 ended with: synth_design ERROR"):
+        make_bitstream(path, BitstreamRequest())
+    vivado(width=64)
+    with pytest.raises(ToolError, match="c_s_axis_s2mm_tdata_width = 64, not 16"):
+        make_bitstream(path, BitstreamRequest())
+
+
+def test_what_is_in_the_way_stays(tmp_path, vivado):
+    vivado()
+    path = written_bundle(tmp_path)
+    (tmp_path / "small.vivado").mkdir()
+    (tmp_path / "small.vivado" / "mine").write_text("keep")
+    with pytest.raises(OutputError, match="in the way"):
+        make_bitstream(path, BitstreamRequest())
+    assert (tmp_path / "small.vivado" / "mine").read_text() == "keep"
+
+
+def test_a_board_without_a_processor_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="has no processor"):
+        make_bitstream(written_bundle(tmp_path, "vc707"), BitstreamRequest())
+
+
+def test_the_wrapper_is_verilog_around_the_overlay(tmp_path, require_tool):
+    """Yosys elaborates it with the overlay of a bundle that was generated."""
+    require_tool("pyosys")
+    from lognet_fpga.tools import find_yosys, run_tool
+
+    files = project_files(system_of(generated_bundle()))
+    verilog = [(name.partition("/")[2], data.decode()) for name, data in files.items() if name.startswith("verilog/")]
+    script = "".join(f"read_verilog {name}; " for name, _ in verilog)
+    script += "hierarchy -check -top lognet_overlay_core\nselect -assert-count 1 lognet_overlay_core/t:lognet_overlay\n"
+    (tmp_path / "script.ys").write_text(script)
+    for name, text in verilog:
+        (tmp_path / name).write_text(text)
+    run_tool(find_yosys(), ["script.ys"], tmp_path, "elaborate")  # raises where it does not hold
