@@ -18,7 +18,7 @@ shifted by other than whole legs takes the first digits of a leg from the leg be
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Union
 
@@ -90,8 +90,8 @@ class SerialSchedule:
 
     @cached_property
     def legs(self) -> tuple[int, ...]:
-        """Of every node.  The last digit of a signed node is all sign, for it may be kept."""
-        spare, leg_bits = self.digit_bits - 1, self.digit_bits * self.leg_cycles
+        """Of every node.  The last digit of a signed node is all sign where it may be kept, in legs of several."""
+        spare, leg_bits = self.digit_bits - 1 if self.leg_cycles > 1 else 0, self.digit_bits * self.leg_cycles
         needed = (bits + (spare if signed else 0) for bits, signed in zip(self.bits, self.signed))
         return tuple(min(self.acc_legs, max(1, -(-bits // leg_bits))) for bits in needed)
 
@@ -199,8 +199,12 @@ def count_schedule(graph: AdderGraph, plan: SerialSchedule) -> SerialCounts:
     """Count the parts of the engine, the bias adders included."""
     taps: dict[tuple[int, int, int], set[int]] = {}
     registers: set[Spliced | Kept] = set()
+    passed = passed_digits(graph, plan)
 
     def read(wire: Wire) -> None:
+        while isinstance(wire, Tap) and (wire.node, wire.leg, wire.bit) in passed:
+            source = passed[wire.node, wire.leg, wire.bit]
+            wire = source and replace(source, delay=source.delay + wire.delay + 1)
         if isinstance(wire, Tap):
             taps.setdefault((wire.node, wire.leg, wire.bit), set()).add(wire.delay)
         elif wire is not None and wire not in registers:
@@ -221,7 +225,7 @@ def count_schedule(graph: AdderGraph, plan: SerialSchedule) -> SerialCounts:
             else:
                 delay_ffs += delay - reached
             reached = delay
-    return serial_counts(
+    counts = serial_counts(
         len(graph.adders),
         sum(plan.legs[graph.inputs :]),
         len(graph.outputs),
@@ -233,6 +237,38 @@ def count_schedule(graph: AdderGraph, plan: SerialSchedule) -> SerialCounts:
         shift_registers,
         sum(isinstance(wire, Spliced) and None not in (wire.first, wire.then) for wire in registers),
     )
+    carries = sum(1 for node, leg, bit in passed if bit == plan.digit_bits - 1)
+    return replace(
+        counts,
+        adder_sites=counts.adder_sites - len(passed),
+        adder_ffs=counts.adder_ffs - len(passed) - carries,
+    )
+
+
+def passed_digits(graph: AdderGraph, plan: SerialSchedule) -> dict[tuple[int, int, int], Tap | None]:
+    """The sums, (node, leg, bit), that are no more than a register behind a wire, or zero: in front of the first digit
+    of the one operand those of the other.  Where a leg is one digit they need no LUT and have no carry, and their
+    registers are those of the wire's own delays.
+    """
+    passed: dict[tuple[int, int, int], Tap | None] = {}
+    if plan.leg_cycles > 1:
+        return passed
+    for index, (adder, start) in enumerate(zip(graph.adders, plan.start)):
+        node = graph.inputs + index
+        digits = (
+            (leg, bit, a, b)
+            for leg in range(plan.legs[node])
+            for bit, (a, b) in enumerate(
+                zip(
+                    plan.operand(adder.a, adder.shift_a, start, leg), plan.operand(adder.b, adder.shift_b, start, leg)
+                )
+            )
+        )
+        for leg, bit, a, b in digits:
+            if (a is not None and (b is not None or adder.negate_a)) or (b is not None and adder.negate_b):
+                break
+            passed[node, leg, bit] = a if b is None else b
+    return passed
 
 
 def serial_counts(
@@ -250,11 +286,12 @@ def serial_counts(
     """The parts of an engine; adder_legs: of the adders of its graph, without the bias adders."""
     legs, whole = adder_legs + outputs * acc_legs, leg_cycles == 1
     last_legs = adders + outputs if whole else 0  # whose carry nobody needs
+    paired = last_legs if digit_bits % 2 == 0 else 0  # the upper two of whose sums share a site
     bias_luts = 0 if whole else acc_legs * min(outputs * digit_bits, 2**leg_cycles)  # lanes of the same digits share
     return SerialCounts(
         adders=adders + outputs,
         adder_legs=legs,
-        adder_sites=legs * digit_bits,
+        adder_sites=legs * digit_bits - paired,
         adder_ffs=legs * (digit_bits + 1) - last_legs,
         delay_ffs=delay_ffs,
         shift_registers=shift_registers,
