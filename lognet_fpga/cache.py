@@ -42,12 +42,17 @@ def digest(*parts: str | bytes) -> str:
     return total.hexdigest()
 
 
+def held(kind: str, key: str) -> bool:
+    """Whether entry (kind, key) is there."""
+    return _place(kind, key).is_dir()
+
+
 def cached(kind: str, key: str, make: Callable[[Path], None]) -> tuple[Path, bool]:
     """The folder of entry (kind, key), and whether it was there already.
 
     make(folder) fills a new, empty folder; when it raises, nothing is kept.
     """
-    place = cache_root() / kind / key[:40]
+    place = _place(kind, key)
     if place.is_dir():
         return place, True
     try:
@@ -74,6 +79,10 @@ def cached(kind: str, key: str, make: Callable[[Path], None]) -> tuple[Path, boo
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return place, False
+
+
+def _place(kind: str, key: str) -> Path:
+    return cache_root() / kind / key[:40]
 
 
 def _remove_abandoned(folder: Path) -> None:

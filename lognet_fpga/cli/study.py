@@ -57,8 +57,8 @@ def parser() -> entry.Parser:
         "--fsr",
         choices=("max", "nmse", "output"),
         default="max",
-        help="full scale range by the greatest magnitude, by least NMSE or by least error of the layer's sums, where a "
-        "table does not compare them (default: %(default)s)",
+        help="full scale range of single layers by the greatest magnitude, by least NMSE or by least error of the "
+        "layer's sums; other tables compare them (default: %(default)s)",
     )
     this.add_argument("--base", type=options.number, default=2.0, metavar="B", help="of the logarithm (default: 2)")
     this.add_argument(
@@ -80,6 +80,11 @@ def parser() -> entry.Parser:
         metavar="N",
         help="also deploy the first layers, 4-bit log2 weights and 8-bit activations, and add in the log domain, on N "
         "frames; up to seconds a frame (default: no)",
+    )
+    this.add_argument(
+        "--dask",
+        metavar="ADDRESS",
+        help="count the accuracies on the workers of this Dask scheduler, such as tcp://host:8786 (default: here)",
     )
     this.add_argument(
         "--out",
@@ -110,6 +115,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
         preprocessing=preprocessing,
         input_shape=arguments.input_shape,
         log_add=arguments.log_add,
+        dask=arguments.dask,
     )
     make_folder(arguments.out)
     study = run_study(config, reporter)

@@ -7,9 +7,12 @@ the full scale range (FSR) of Lee et al., ICASSP 2017, section 2.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 WEIGHT_BITS = 4
+Boundaries = Literal["arithmetic", "geometric"]
 
 
 def largest_code(bits: int = WEIGHT_BITS) -> int:
@@ -17,14 +20,16 @@ def largest_code(bits: int = WEIGHT_BITS) -> int:
     return 2 ** (2 ** (bits - 1) - 2)
 
 
-def log2_codes(x: np.ndarray, bits: int = WEIGHT_BITS) -> np.ndarray:
+def log2_codes(x: np.ndarray, bits: int = WEIGHT_BITS, boundaries: Boundaries = "arithmetic") -> np.ndarray:
     """The nearest codes of x, same shape, int8 up to 4 bits and int64 above; x in units of the LSB.
 
-    Boundaries lie midway between neighbouring values (0.5, 1.5, 3, 6, ...), which makes the squared error least;
-    values beyond the largest code are clipped to it.
+    Boundaries lie midway between neighbouring values (0.5, 1.5, 3, 6, ...), which makes the squared error least, or
+    midway between their logarithms ("geometric": 0.71, 1.41, 2.83, ...); values beyond the largest code are clipped
+    to it.
     """
     x = np.asarray(x, np.float64)
     magnitude = np.abs(x)
-    exponent = np.floor(np.log2(np.maximum(magnitude, 0.5) * (4.0 / 3.0)))
-    values = np.where(magnitude < 0.5, 0.0, 2.0 ** np.clip(exponent, 0, np.log2(largest_code(bits))))
+    least, above = (0.5, 4.0 / 3.0) if boundaries == "arithmetic" else (0.5**0.5, 2.0**0.5)
+    exponent = np.floor(np.log2(np.maximum(magnitude, least) * above))
+    values = np.where(magnitude < least, 0.0, 2.0 ** np.clip(exponent, 0, np.log2(largest_code(bits))))
     return (np.sign(x) * values).astype(np.int8 if bits <= WEIGHT_BITS else np.int64)

@@ -16,11 +16,13 @@ from lognet_fpga.errors import InputError
 from lognet_fpga.ir import reference
 from lognet_fpga.ir.graph import AveragePool, Pool
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
+from lognet_fpga.numerics.log2 import log2_codes
 from lognet_fpga.partition import FloatLayer, Partition
 from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.progress import NoProgress, Progress
 from lognet_fpga.quantize import scales, weights
 from lognet_fpga.quantize.grid import GivenCodes, bias_shift, given_codes
+from lognet_fpga.quantize.methods import Methods
 
 IN_BITS = 8
 _WINDOWS = 20_000  # windows that the input correlation is taken over
@@ -36,12 +38,14 @@ def quantize(
     *,
     act_bits: int = 8,
     prune: float = 0.0,
+    methods: Methods = Methods(),
     progress: Progress = NoProgress(),
 ) -> QuantGraph:
     """The integer graph of the partition's FPGA layers.
 
     frames: (n, channels, h, w) uint8, for calibration.  act_bits: bits of the activations between and behind the
     layers; the frames have 8.  prune: share of zeros that each layer's weights get at least.
+    methods: for comparisons.
     Raises InputError for frames of another shape or type.
     """
     first = partition.layers[0]
@@ -57,7 +61,7 @@ def quantize(
     layers = []
     with progress.stage("quantize") as stage:
         for index, layer in enumerate(partition.layers):
-            quantized = _quantize_layer(layer, x, in_scale, in_offset, in_bits, x_float, act_bits, prune, rng)
+            quantized = _quantize_layer(layer, x, in_scale, in_offset, in_bits, x_float, act_bits, prune, methods, rng)
             layers.append(quantized)
             x_float, x = layer.run(x_float), quantized.run(x)
             in_scale, in_offset, in_bits = quantized.out_scale, np.zeros(len(quantized.codes)), act_bits
@@ -74,6 +78,7 @@ def _quantize_layer(
     x_float: np.ndarray,
     act_bits: int,
     prune: float,
+    methods: Methods,
     rng: np.random.Generator,
 ) -> QuantLayer:
     """x: what the layers before put out, integers that stand for x * in_scale + in_offset, channel by channel."""
@@ -93,8 +98,9 @@ def _quantize_layer(
         pad_value=pad_value,
         rows=rows,
         bias=layer.bias + (layer.weight * in_offset.reshape(1, -1, 1, 1)).sum(axis=(1, 2, 3)),
-        correlation=columns.T @ columns / len(columns),
+        correlation=_correlation(columns, methods),
         target=target,
+        methods=methods,
         sample=rng.choice(positions, _SAMPLES, replace=False) if positions > _SAMPLES else np.arange(positions),
     )
     top = 2**act_bits - 1
@@ -121,6 +127,13 @@ def _quantize_layer(
     )
 
 
+def _correlation(columns: np.ndarray, methods: Methods) -> np.ndarray:
+    """Mean of the products of two inputs; of their deviations from the mean where only these count."""
+    if methods.centred:
+        columns = columns - columns.mean(axis=0)
+    return columns.T @ columns / len(columns)
+
+
 def _pool_factor(pool: Pool | None) -> float:
     """By what the FPGA's integer pool falls short of the real one: its averages divide by a power of two."""
     return 2.0**pool.shift / pool.count if isinstance(pool, AveragePool) else 1.0
@@ -142,6 +155,7 @@ class _Data:
     correlation: np.ndarray
     target: np.ndarray
     sample: np.ndarray
+    methods: Methods
 
     @property
     def exact(self) -> np.ndarray:
@@ -152,6 +166,12 @@ class _Data:
     def passing(self) -> np.ndarray:
         """(out,) bool: channels that only pass an input on, and stay what it is."""
         return (self.exact >= 0) & (np.count_nonzero(self.rows, axis=1) == 1)
+
+    def search_alpha(self, unit: np.ndarray | None = None) -> np.ndarray:
+        """(out,) as weights.search_alpha finds it."""
+        power = np.diag(self.correlation)
+        measure = {"nmse": np.ones_like(power), "output": self.correlation}.get(self.methods.alpha, power)
+        return weights.search_alpha(self.rows, measure, unit, self.methods)
 
     def sampled(self, sums: np.ndarray) -> np.ndarray:
         """(out, samples) of sums, (batch, out, h, w)."""
@@ -179,9 +199,9 @@ class _Rounded:
 
 def _round_layer(data: _Data, top: int) -> tuple[_Rounded, np.ndarray, int]:
     """(codes, drop, shift) of a layer with activations 0..top."""
-    importance, bound = np.diag(data.correlation), data.layer.bound
+    bound = data.layer.bound
     target = np.clip(data.sampled(data.target), 0, bound[:, None])
-    rounded = _round(data, weights.search_alpha(data.rows, importance), fit=True)
+    rounded = _round(data, data.search_alpha(), fit=data.methods.fit)
     limit = scales.greatest_drop(rounded.alpha, bound, top)
     drop, error = scales.search_drop(rounded.sums, target, rounded.alpha, limit, top)
     same = np.log2(np.maximum(1, np.abs(rounded.codes).max(axis=1))).astype(np.int64)  # the LSB of the input
@@ -190,7 +210,7 @@ def _round_layer(data: _Data, top: int) -> tuple[_Rounded, np.ndarray, int]:
     if np.any(bounded):
         # Where activations reach the bound, the top code had better be the bound itself.
         ends = np.where(bounded, bound, rounded.alpha * top)
-        alpha, tied_drop = scales.tied_alpha(weights.search_alpha(data.rows, importance, ends / top), ends, top)
+        alpha, tied_drop = scales.tied_alpha(data.search_alpha(ends / top), ends, top)
         tied = _round(data, alpha, fit=False)
         tied_error = scales.squared_error(tied.sums, target, ends / top, top)
         better = bounded & ((tied_error < error) | (limit < -scales.MAX_CHANNEL_SHIFT)) & (tied.alpha == alpha)
@@ -208,16 +228,26 @@ def _round(data: _Data, alpha: np.ndarray, *, fit: bool) -> _Rounded:
     """Codes for alpha, which is then fitted to them or kept, and the bias that keeps each channel's mean."""
     layer = data.layer
     alpha = weights.keep_exact(alpha, data.rows, data.exact)
-    codes = weights.round_by_output(data.rows, alpha, data.correlation, data.exact)
+    codes = _codes(data, alpha)
     if fit:
-        fitted = weights.fit_alpha(data.rows, codes, data.correlation, alpha)
+        fitted = weights.fit_alpha(data.rows, codes, data.correlation, alpha, per_channel=data.methods.per_channel)
         alpha = np.where(data.exact < 0, fitted, alpha)
     sums = _sums(data.x, codes.reshape(layer.weight.shape), layer, data.pad_value) * alpha.reshape(1, -1, 1, 1)
     # Bias correction: the mean of each channel's sum is what it is in the float model.
     bias = data.bias.reshape(1, -1, 1, 1)
     correction = (data.target - sums - bias).mean(axis=(0, 2, 3), dtype=np.float64)
-    bias = data.bias + np.where(data.passing, 0, correction)
+    bias = data.bias + np.where(data.passing | (not data.methods.correct_bias), 0, correction)
     return _Rounded(alpha, codes, bias, data.sampled(sums) + bias[:, None])
+
+
+def _codes(data: _Data, alpha: np.ndarray) -> np.ndarray:
+    methods = data.methods
+    if methods.rounding == "nearest":
+        return log2_codes(data.rows / alpha[:, None], boundaries=methods.boundaries)
+    codes = weights.round_by_output(data.rows, alpha, data.correlation, data.exact, methods.boundaries)
+    if methods.rounding == "greedy":
+        return codes
+    return weights.descend(data.rows, codes, alpha, data.correlation, data.exact)
 
 
 def _as_given(data: _Data, given: GivenCodes, top: int) -> tuple[_Rounded, np.ndarray, int]:

@@ -35,11 +35,32 @@ def sampled(values: np.ndarray) -> np.ndarray:
     return flat.astype(np.float64)
 
 
-def output_error(model: bytes, layer: WeightLayer, source: np.ndarray) -> Callable[[Quantizer], float]:
+def weight_error(model: bytes, layer: WeightLayer, source: np.ndarray) -> Callable[[Quantizer], float]:
     """The mean square error of the layer's sums when its weights pass a quantizer.
 
     source: what the layer is applied to, (frames, ...).  The layer is linear, so it is run on the differences.
     """
+    sums = _sums_of(model, layer)
+    return lambda quantizer: _mean_square(sums(source, quantizer(layer.weight) - layer.weight))
+
+
+def activation_error(model: bytes, readers: Sequence[WeightLayer], source: np.ndarray) -> Callable[[Quantizer], float]:
+    """The mean square error of the sums of all layers that read `source` when that passes a quantizer, added up."""
+    several = [(_sums_of(model, layer), layer.weight) for layer in readers]
+
+    def error(quantizer: Quantizer) -> float:
+        difference = quantizer(source) - source
+        return sum(_mean_square(sums(difference, weight)) for sums, weight in several)
+
+    return error
+
+
+def _mean_square(values: np.ndarray) -> float:
+    return float(np.mean(np.square(values, dtype=np.float64)))
+
+
+def _sums_of(model: bytes, layer: WeightLayer) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """The layer's node alone, without its bias, as a function of what it reads and of its weight."""
     proto = onnx.ModelProto.FromString(model)
     node = next(node for node in proto.graph.node if layer.tensor in node.input)
     alone = onnx.NodeProto()
@@ -63,9 +84,8 @@ def output_error(model: bytes, layer: WeightLayer, source: np.ndarray) -> Callab
     one = helper.make_model(graph, opset_imports=proto.opset_import, ir_version=proto.ir_version).SerializeToString()
     session = onnxruntime.InferenceSession(one, options, providers=["CPUExecutionProvider"])
 
-    def error(quantizer: Quantizer) -> float:
-        difference = (quantizer(layer.weight) - layer.weight).astype(np.float32)
-        sums = session.run(None, {layer.source: source, layer.tensor: difference})[0]
-        return float(np.mean(np.square(sums, dtype=np.float64)))
+    def sums(source: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        given = {layer.source: source.astype(np.float32), layer.tensor: weight.astype(np.float32)}
+        return session.run(None, given)[0]
 
-    return error
+    return sums

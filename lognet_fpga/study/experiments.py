@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,8 +11,8 @@ import numpy as np
 from lognet_fpga.ir.graph import Graph
 from lognet_fpga.numerics.quantizers import Quantizer
 from lognet_fpga.numerics.samples import Samples
-from lognet_fpga.progress import Progress
-from lognet_fpga.study.activations import CALIBRATION_FRAMES, output_error, sampled, values_of
+from lognet_fpga.progress import Progress, Stage
+from lognet_fpga.study.activations import CALIBRATION_FRAMES, activation_error, sampled, values_of, weight_error
 from lognet_fpga.study.judge import Answers, Judge
 from lognet_fpga.study.schemes import Choice, Scheme
 from lognet_fpga.study.substitute import with_activations, with_weights
@@ -21,6 +22,7 @@ TABLE_BITS = (4, 5)
 ACTIVATION_BITS = (3, 4, 5)
 LAYER_BITS = 4
 CHOICES: tuple[Choice, ...] = ("max", "nmse", "output")
+ERROR_FRAMES = 4  # of those, that the sums behind quantized activations are compared on
 _SEED = 1
 
 
@@ -51,6 +53,16 @@ class LayerRow:
     equal: Row
 
 
+@dataclass(frozen=True, eq=False)
+class _Variant:
+    """A model with other numbers, and what its row says about it."""
+
+    what: str
+    scheme: Scheme
+    zeros: float
+    model: bytes
+
+
 class Experiments:
     """template: what the log schemes have besides kind, bits and choice."""
 
@@ -59,92 +71,108 @@ class Experiments:
         self._samples = {layer.tensor: Samples(layer.weight) for layer in layers}
         names = [layer.source for layer in layers]
         self._values = values_of(self._model, names, judge.inputs(CALIBRATION_FRAMES))
-        self._input = graph.input
+        self._activations = tuple(name for name in dict.fromkeys(names) if name != graph.input)
         self._float = judge.answers(self._model)
 
     def float_row(self) -> Row:
+        """The float model; zeros: of its weights."""
         weights = np.concatenate([layer.weight.reshape(-1) for layer in self._layers])
-        return Row("float model", None, self._float.top1, self._float.top5, 0.0, 0.0, float(np.mean(weights == 0)))
+        return self._judged("float model", None, self._float, float(np.mean(weights == 0)))
 
     def table1(self, progress: Progress) -> tuple[Row, ...]:
         """All layers' weights at once, linear and log, 4 and 5 bits, every choice of the full scale range."""
-        schemes = [
-            replace(self._template, kind=kind, bits=bits, choice=choice)
-            for bits in TABLE_BITS
-            for choice in CHOICES
-            for kind in ("linear", "log")
-        ]
+        schemes = _schemes(self._template, TABLE_BITS)
+
+        def quantized(scheme: Scheme) -> _Variant:
+            weights = {layer.tensor: self._fit(layer, scheme)(layer.weight) for layer in self._layers}
+            return self._with_weights("all weights", scheme, weights)
+
         with progress.stage("all layers quantized") as stage:
-            rows = []
-            for done, scheme in enumerate(schemes):
-                weights = {layer.tensor: self._fit(layer, scheme)(layer.weight) for layer in self._layers}
-                rows.append(self._row("all weights", scheme, weights))
-                stage.update(done + 1, len(schemes))
-        return tuple(rows)
+            return tuple(self._rows(map(quantized, schemes), len(schemes), stage))
 
     def layer_rows(self, progress: Progress, choice: Choice) -> tuple[LayerRow, ...]:
         """Figure 3."""
-        rows = []
-        with progress.stage("layer by layer") as stage:
-            for done, layer in enumerate(self._layers):
-                rows.append(self._layer_row(layer, choice))
-                stage.update(done + 1, len(self._layers))
-        return tuple(rows)
+        schemes = [replace(self._template, kind=kind, bits=LAYER_BITS, choice=choice) for kind in ("linear", "log")]
+        errors: list[list[float]] = []
 
-    def activation_rows(self, progress: Progress, choice: Choice) -> tuple[Row, ...]:
-        """Activations into all layers but the first, linear and log; weights in float."""
-        tensors = [name for name in dict.fromkeys(layer.source for layer in self._layers) if name != self._input]
-        schemes = [
-            replace(self._template, kind=kind, bits=bits, choice=choice, rounding="geometric", small="zero")
-            for bits in ACTIVATION_BITS
-            for kind in ("linear", "log")
-        ]
-        rows = []
+        def variants() -> Iterator[_Variant]:
+            for layer in self._layers:
+                quantizers = [self._fit(layer, scheme) for scheme in schemes]
+                errors.append([self._samples[layer.tensor].nmse(quantizer) for quantizer in quantizers])
+                linear, log = (quantizer(layer.weight) for quantizer in quantizers)
+                equal = zero_smallest(log, float(np.mean(linear == 0)), np.random.default_rng(_SEED))
+                for scheme, weight in ((schemes[0], linear), (schemes[1], log), (schemes[1], equal)):
+                    yield self._with_weights(layer.name, scheme, {layer.tensor: weight})
+
+        with progress.stage("layer by layer") as stage:
+            rows = list(self._rows(variants(), 3 * len(self._layers), stage))
+        return tuple(
+            LayerRow(layer.name, *error, *rows[3 * place : 3 * place + 3])
+            for place, (layer, error) in enumerate(zip(self._layers, errors))
+        )
+
+    def activation_rows(self, progress: Progress) -> tuple[Row, ...]:
+        """Activations into all layers but the first: in float, then linear and log, every choice of the range.
+
+        Weights stay in float.  zeros: of the activations.
+        """
+        schemes = _schemes(replace(self._template, rounding="geometric", small="zero"), ACTIVATION_BITS)
+        zero = sum(int(np.sum(self._values[name] == 0)) for name in self._activations)
+        count = sum(self._values[name].size for name in self._activations)
+        unquantized = self._judged("float activations", None, self._float, zero / max(1, count))
         with progress.stage("activations quantized") as stage:
-            for done, scheme in enumerate(schemes):
-                scales, zero, count = {}, 0.0, 0
-                for name in tensors:
-                    values = sampled(self._values[name])
-                    samples, signed = Samples(values), bool(values.min(initial=0) < 0)
-                    quantizer = scheme.fit(samples, signed=signed)
-                    scales[name] = (scheme, _full_scale(scheme, quantizer, signed), signed)
-                    zero, count = (
-                        zero + samples.zeros(quantizer) * self._values[name].size,
-                        count + self._values[name].size,
-                    )
-                answers = self._judge.answers(with_activations(self._model, scales))
-                rows.append(self._judged("activations", scheme, answers, zero / max(1, count)))
-                stage.update(done + 1, len(schemes))
-        return tuple(rows)
+            return (unquantized, *self._rows(map(self._with_activations, schemes), len(schemes), stage))
+
+    def _with_activations(self, scheme: Scheme) -> _Variant:
+        scales, zero, count = {}, 0.0, 0
+        for name in self._activations:
+            values = self._values[name]
+            samples, signed = Samples(sampled(values)), bool(values.min(initial=0) < 0)
+            error = None
+            if scheme.choice == "output":
+                readers = [layer for layer in self._layers if layer.source == name]
+                error = activation_error(self._model, readers, values[:ERROR_FRAMES])
+            quantizer = scheme.fit(samples, signed=signed, error=error)
+            scales[name] = (scheme, _full_scale(scheme, quantizer, signed), signed)
+            zero, count = zero + samples.zeros(quantizer) * values.size, count + values.size
+        return _Variant("activations", scheme, zero / max(1, count), with_activations(self._model, scales))
+
+    def _with_weights(self, what: str, scheme: Scheme, weights: Mapping[str, np.ndarray]) -> _Variant:
+        zeros = sum(int(np.sum(weight == 0)) for weight in weights.values())
+        share = zeros / sum(weight.size for weight in weights.values())
+        return _Variant(what, scheme, share, with_weights(self._model, weights))
+
+    def _rows(self, variants: Iterable[_Variant], count: int, stage: Stage) -> Iterator[Row]:
+        """A row of each.  Models are made as the judge asks for them, for all of them would fill the memory."""
+        made: deque[tuple[str, Scheme, float]] = deque()
+
+        def models() -> Iterator[bytes]:
+            for variant in variants:
+                made.append((variant.what, variant.scheme, variant.zeros))
+                yield variant.model
+
+        for done, answers in enumerate(self._judge.answers_each(models())):
+            what, scheme, zeros = made.popleft()
+            yield self._judged(what, scheme, answers, zeros)
+            stage.update(done + 1, count)
 
     def _fit(self, layer: WeightLayer, scheme: Scheme) -> Quantizer:
         error = None
         if scheme.choice == "output":
-            error = output_error(self._model, layer, self._values[layer.source])
+            error = weight_error(self._model, layer, self._values[layer.source])
         return scheme.fit(self._samples[layer.tensor], error=error)
 
-    def _layer_row(self, layer: WeightLayer, choice: Choice) -> LayerRow:
-        schemes = [replace(self._template, kind=kind, bits=LAYER_BITS, choice=choice) for kind in ("linear", "log")]
-        quantizers = [self._fit(layer, scheme) for scheme in schemes]
-        linear, log = (quantizer(layer.weight) for quantizer in quantizers)
-        equal = zero_smallest(log, float(np.mean(linear == 0)), np.random.default_rng(_SEED))
-        samples = self._samples[layer.tensor]
-        return LayerRow(
-            layer.name,
-            *(samples.nmse(quantizer) for quantizer in quantizers),
-            *(
-                self._row(layer.name, scheme, {layer.tensor: weight})
-                for scheme, weight in ((schemes[0], linear), (schemes[1], log), (schemes[1], equal))
-            ),
-        )
-
-    def _row(self, what: str, scheme: Scheme, weights: Mapping[str, np.ndarray]) -> Row:
-        answers = self._judge.answers(with_weights(self._model, weights))
-        zeros = sum(int(np.sum(weight == 0)) for weight in weights.values())
-        return self._judged(what, scheme, answers, zeros / sum(weight.size for weight in weights.values()))
-
-    def _judged(self, what: str, scheme: Scheme, answers: Answers, zeros: float) -> Row:
+    def _judged(self, what: str, scheme: Scheme | None, answers: Answers, zeros: float) -> Row:
         return Row(what, scheme, answers.top1, answers.top5, *answers.lost_from(self._float), zeros)
+
+
+def _schemes(template: Scheme, resolutions: Sequence[int]) -> list[Scheme]:
+    return [
+        replace(template, kind=kind, bits=bits, choice=choice)
+        for bits in resolutions
+        for choice in CHOICES
+        for kind in ("linear", "log")
+    ]
 
 
 def zero_smallest(weight: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:

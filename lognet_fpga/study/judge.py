@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lognet_fpga.cache import cached, digest
+from lognet_fpga.cache import cached, digest, held
+from lognet_fpga.errors import OutputError
 from lognet_fpga.numerics.ranking import in_top, points_lost
 from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.verify.onnx_session import OnnxSession
 
-_BATCH = 50  # frames at a time, which bounds the memory
+if TYPE_CHECKING:
+    from lognet_fpga.study.workers import WorkerPool
+
+_BATCH = 50  # frames at a time in a thread, which bounds the memory; fewer large ones
+_BATCH_POSITIONS = 2**18
 _FORMAT = "1"
 
 
@@ -42,11 +51,27 @@ class Answers:
         return points_lost(before.right1, self.right1)
 
 
-class Judge:
-    """frames: (n, channels, height, width) uint8; labels: (n,) class numbers or None."""
+Scores = Callable[[np.ndarray], np.ndarray]
+"""uint8 frames, (n, channels, h, w) -> scores, n rows; may be called by several threads at a time."""
 
-    def __init__(self, frames: np.ndarray, labels: np.ndarray | None, preprocessing: Preprocessing) -> None:
-        self._frames, self._labels, self._preprocessing = frames, labels, preprocessing
+
+Marks = dict[str, np.ndarray]
+"""classes, and with labels top1, and of more than five scores top5: the fields of Answers."""
+
+
+class Judge:
+    """frames: (n, channels, height, width) uint8; labels: (n,) class numbers or None.  pool: machines that judge
+    models; None: this one."""
+
+    def __init__(
+        self,
+        frames: np.ndarray,
+        labels: np.ndarray | None,
+        preprocessing: Preprocessing,
+        pool: WorkerPool | None = None,
+    ) -> None:
+        self._frames, self._labels, self._preprocessing, self._pool = frames, labels, preprocessing, pool
+        self._shared = pool.share((frames, labels, preprocessing)) if pool else None
         known = b"" if labels is None else np.ascontiguousarray(labels, np.int64).tobytes()
         self._key = digest(np.ascontiguousarray(frames).tobytes(), known, repr(preprocessing), _FORMAT)
 
@@ -54,7 +79,7 @@ class Judge:
         return len(self._frames)
 
     def part(self, start: int, stop: int) -> Judge:
-        """A judge of the frames from `start` up to `stop`."""
+        """A judge of the frames from `start` up to `stop`, on this machine."""
         labels = None if self._labels is None else self._labels[start:stop]
         return Judge(self._frames[start:stop], labels, self._preprocessing)
 
@@ -68,34 +93,78 @@ class Judge:
 
     def answers(self, model: bytes) -> Answers:
         """Of an ONNX model with one input; from the cache where the same model judged the same frames before."""
-        sessions: list[OnnxSession] = []  # made when it is asked for
+        return next(self.answers_each([model]))
 
-        def scores(frames: np.ndarray) -> np.ndarray:
-            if not sessions:
-                sessions.append(OnnxSession(model, "the model with other numbers in it"))
-            return sessions[0](self._preprocessing.apply(frames))[0]
+    def answers_each(self, models: Iterable[bytes]) -> Iterator[Answers]:
+        """As `answers`, of one model after the other; many at a time where there is a pool."""
+        keyed = ((digest(digest(model), self._key), model) for model in models)
+        if self._pool is None:
+            for key, model in keyed:
+                yield self._kept(key, partial(judge_model, model, self._frames, self._labels, self._preprocessing))
+            return
+        waiting: deque[tuple[str, Callable[[], Marks]]] = deque()
+        for key, model in keyed:
+            waiting.append(
+                (key, _forgotten if held("study", key) else self._pool.submit(_judge_shared, model, self._shared))
+            )
+            if len(waiting) > self._pool.window:
+                yield self._kept(*waiting.popleft())
+        while waiting:
+            yield self._kept(*waiting.popleft())
 
-        return self.answers_of(digest(model), scores)
+    def answers_of(self, key: str, scores: Callable[[], Scores]) -> Answers:
+        """Of the function that scores() makes; key: of whatever its results depend on."""
+        return self._kept(digest(key, self._key), lambda: judge_scores(scores(), self._frames, self._labels))
 
-    def answers_of(self, key: str, scores: Callable[[np.ndarray], np.ndarray]) -> Answers:
-        """Of a function from uint8 frames to scores, (n, classes); key: of whatever its results depend on."""
-
-        def make(folder: Path) -> None:
-            parts = []
-            for start in range(0, len(self), _BATCH):
-                part = np.ascontiguousarray(self._frames[start : start + _BATCH])
-                parts.append(self._mark(scores(part).reshape(len(part), -1), start))
-            np.savez(folder / "answers.npz", **{name: np.concatenate([p[name] for p in parts]) for name in parts[0]})
-
-        folder, _ = cached("study", digest(key, self._key), make)
+    def _kept(self, key: str, marks: Callable[[], Marks]) -> Answers:
+        folder, _ = cached("study", key, lambda folder: np.savez(folder / "answers.npz", **marks()))
         with np.load(folder / "answers.npz") as kept:
             return Answers(kept["classes"], *(kept[name] if name in kept.files else None for name in ("top1", "top5")))
 
-    def _mark(self, scores: np.ndarray, start: int) -> dict[str, np.ndarray]:
-        marks = {"classes": scores.argmax(axis=1)}
-        if self._labels is not None:
-            labels = self._labels[start : start + len(scores)]
-            marks["top1"] = in_top(scores, labels, 1)
-            if scores.shape[1] > 5:
-                marks["top5"] = in_top(scores, labels, 5)
-        return marks
+
+def judge_model(
+    model: bytes,
+    frames: np.ndarray,
+    labels: np.ndarray | None,
+    preprocessing: Preprocessing,
+    threads: int | None = None,
+) -> Marks:
+    """The answers of an ONNX model; threads: at a time, None: one for each core."""
+    session = OnnxSession(model, "the model with other numbers in it", threads=1)
+    return judge_scores(lambda part: session(preprocessing.apply(part))[0], frames, labels, threads)
+
+
+def judge_scores(scores: Scores, frames: np.ndarray, labels: np.ndarray | None, threads: int | None = None) -> Marks:
+    """The answers of a function, some frames at a time in each thread."""
+    height, width = frames.shape[2:]
+    batch = max(1, min(_BATCH, _BATCH_POSITIONS // (height * width)))
+
+    def judge(start: int) -> Marks:
+        part = np.ascontiguousarray(frames[start : start + batch])
+        known = None if labels is None else labels[start : start + batch]
+        return _marks(scores(part).reshape(len(part), -1), known)
+
+    with ThreadPoolExecutor(threads or _cores()) as pool:
+        parts = list(pool.map(judge, range(0, len(frames), batch)))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _judge_shared(model: bytes, shared: tuple[np.ndarray, np.ndarray | None, Preprocessing]) -> Marks:
+    return judge_model(model, *shared, threads=1)  # a worker has tasks for all its cores
+
+
+def _forgotten() -> Marks:
+    raise OutputError("an entry of the cache has gone while it was wanted", hint="start the study again")
+
+
+def _marks(scores: np.ndarray, labels: np.ndarray | None) -> Marks:
+    marks = {"classes": scores.argmax(axis=1)}
+    if labels is not None:
+        marks["top1"] = in_top(scores, labels, 1)
+        if scores.shape[1] > 5:
+            marks["top5"] = in_top(scores, labels, 5)
+    return marks
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

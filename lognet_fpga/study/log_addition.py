@@ -21,7 +21,7 @@ from lognet_fpga.partition import Partition, make_tail, partition
 from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.progress import Progress
 from lognet_fpga.quantize import quantize
-from lognet_fpga.study.judge import Judge
+from lognet_fpga.study.judge import Judge, Scores
 from lognet_fpga.verify.evaluate import host_scores
 
 CALIBRATION_FRAMES = 256  # at most, for codes and scales; labels are not used
@@ -140,20 +140,16 @@ def correct_biases(quant: QuantGraph, sums: Sequence[Sums | None], frames: np.nd
     return dataclasses.replace(quant, layers=tuple(layers))
 
 
-def _deployed(
-    parts: Partition, quant: QuantGraph, mode: Mode, frames: np.ndarray
-) -> tuple[str, Callable[[np.ndarray], np.ndarray]]:
-    """(key, function from uint8 frames to scores) of the deployed model that adds in this mode."""
+def _deployed(parts: Partition, quant: QuantGraph, mode: Mode, frames: np.ndarray) -> tuple[str, Callable[[], Scores]]:
+    """(key, what makes the scores) of the deployed model that adds in this mode; see Judge.answers_of."""
     tail, sums = make_tail(parts, quant), mode.of(quant)
     key = digest(golden_onnx(quant), tail, repr(mode), _FORMAT)
-    made: list[QuantGraph] = []
 
-    def scores(batch: np.ndarray) -> np.ndarray:
-        if not made:
-            made.append(correct_biases(quant, sums, frames) if mode.corrected else quant)
-        return host_scores(tail, made[0].run_layers(batch, sums)[-1])
+    def made() -> Scores:
+        used = correct_biases(quant, sums, frames) if mode.corrected else quant
+        return lambda batch: host_scores(tail, used.run_layers(batch, sums)[-1])
 
-    return key, scores
+    return key, made
 
 
 def _errors(quant: QuantGraph, frames: np.ndarray) -> list[AddError]:

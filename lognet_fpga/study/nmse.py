@@ -26,12 +26,19 @@ class ErrorPoint:
 
 
 @dataclass(frozen=True, eq=False)
-class LayerBoundaries:
-    """counts: (bins,) weights in each bin between edges, (bins + 1,).  rows: each scheme's levels and boundaries."""
+class Distribution:
+    """Of a layer's weights.  counts: (bins,) weights in each bin between edges, (bins + 1,)."""
 
     layer: str
     edges: np.ndarray
     counts: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class LayerBoundaries:
+    """rows: each scheme's levels and boundaries."""
+
+    weights: Distribution
     rows: tuple[tuple[Scheme, np.ndarray, np.ndarray], ...]
 
 
@@ -68,13 +75,18 @@ def heat_map(points: Sequence[ErrorPoint], choice: Choice) -> tuple[tuple[str, .
     return layers, bits, table("linear") - table("log")
 
 
+def distribution(layer: WeightLayer) -> Distribution:
+    greatest = float(np.abs(layer.weight).max(initial=0)) or 1.0
+    counts, edges = np.histogram(layer.weight, bins=_BINS, range=(-greatest, greatest))
+    return Distribution(layer.name, edges, counts)
+
+
 def boundaries(layer: WeightLayer, bits: int, template: Scheme) -> LayerBoundaries:
     """Levels and decision boundaries of the three kinds over the distribution of a layer's weights."""
     samples = Samples(layer.weight)
-    counts, edges = np.histogram(layer.weight, bins=_BINS, range=(-samples.greatest, samples.greatest))
     rows = []
     for kind in KINDS:
         scheme = replace(template, kind=kind, bits=bits, choice="nmse")
         quantizer = scheme.fit(samples)
         rows.append((scheme, quantizer.levels, quantizer.boundaries))
-    return LayerBoundaries(layer.name, edges, counts, tuple(rows))
+    return LayerBoundaries(distribution(layer), tuple(rows))

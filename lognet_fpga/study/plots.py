@@ -31,13 +31,13 @@ def plots(study: Study) -> dict[str, str]:
             "matplotlib is not installed, which the plots need",
             hint="pip install 'lognet-fpga[plot]'; the figures are in the CSV files all the same",
         )
+    largest = study.boundaries.weights.layer
     drawn = {
         "Error by resolution (Fig. 2)": _svg(study, _heat_maps),
-        f"Levels and boundaries at {LAYER_BITS} bits over the weights of {study.boundaries.layer} (Fig. 1a)": _svg(
-            study, _boundaries
-        ),
+        f"Levels and boundaries at {LAYER_BITS} bits over the weights of {largest} (Fig. 1a)": _svg(study, _boundaries),
     }
     if study.layers:
+        drawn["Distribution of each layer's weights (Fig. 3)"] = _svg(study, _distributions)
         drawn[f"One layer at {LAYER_BITS} bits (Fig. 3)"] = _svg(study, _layers)
         drawn["Accuracy lost"] = _svg(study, _accuracy)
     return drawn
@@ -77,7 +77,7 @@ def _heat_maps(figure: Figure, study: Study) -> None:
 def _boundaries(figure: Figure, study: Study) -> None:
     shown = study.boundaries
     axes = figure.subplots(4, 1, sharex=True, height_ratios=(3, 1, 1, 1))
-    axes[0].stairs(shown.counts, shown.edges, fill=True, color="#d5d8dc")
+    axes[0].stairs(shown.weights.counts, shown.weights.edges, fill=True, color="#d5d8dc")
     axes[0].set_yscale("log")
     axes[0].set_ylabel("weights")
     for place, (scheme, levels, edges) in zip(axes[1:], shown.rows):
@@ -86,6 +86,20 @@ def _boundaries(figure: Figure, study: Study) -> None:
         place.set_yticks([])
         place.set_ylabel(_NAMES[scheme.kind], rotation=0, ha="right", va="center")
     axes[-1].set_xlabel("weight; lines: boundaries, dots: levels")
+
+
+def _distributions(figure: Figure, study: Study) -> None:
+    columns = 5
+    rows = -(-len(study.distributions) // columns)
+    figure.set_size_inches(9, 0.4 + 1.1 * rows)
+    places = figure.subplots(rows, columns, squeeze=False).reshape(-1)
+    for axes, shown in zip(places, study.distributions):
+        axes.stairs(shown.counts, shown.edges, fill=True, color="#85929e")
+        axes.set_yscale("log")
+        axes.set_title(_short(shown.layer), fontsize=6, pad=2)
+        axes.tick_params(labelsize=5)
+    for axes in places[len(study.distributions) :]:
+        axes.set_axis_off()
 
 
 def _layers(figure: Figure, study: Study) -> None:
@@ -114,9 +128,9 @@ def _layers(figure: Figure, study: Study) -> None:
 
 
 def _accuracy(figure: Figure, study: Study) -> None:
-    for axes, (title, rows) in zip(
-        figure.subplots(1, 2), (("all layers' weights", study.table1), ("activations", study.activations))
-    ):
+    several = (("all layers' weights", study.table1), ("activations", study.activations[1:]))
+    for axes, (title, rows) in zip(figure.subplots(1, 2), several):
+        figure.set_size_inches(9, max(3.4, 0.8 + 0.19 * len(rows)))
         names = [f"{row.scheme}, {row.scheme.choice}" for row in rows]
         places = np.arange(len(rows))
         colours = [_COLOURS[row.scheme.kind] for row in rows]

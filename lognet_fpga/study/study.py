@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,9 +17,10 @@ from lognet_fpga.runtime.frames import load_frames
 from lognet_fpga.study.experiments import Experiments, LayerRow, Row
 from lognet_fpga.study.judge import Judge
 from lognet_fpga.study.log_addition import LogAddition, log_addition
-from lognet_fpga.study.nmse import ErrorPoint, LayerBoundaries, boundaries, weight_errors
+from lognet_fpga.study.nmse import Distribution, ErrorPoint, LayerBoundaries, boundaries, distribution, weight_errors
 from lognet_fpga.study.schemes import Choice, Scheme
 from lognet_fpga.study.weights import WeightLayer, layers_of_arrays, layers_of_model
+from lognet_fpga.study.workers import WorkerPool
 
 BOUNDARY_BITS = 4
 MAX_BASE = 16.0  # beyond, the smallest powers of 8 bits are no numbers
@@ -27,9 +29,9 @@ MAX_BASE = 16.0  # beyond, the smallest powers of 8 bits are no numbers
 @dataclass(frozen=True)
 class StudyConfig:
     """model: .onnx, or .npz with weights alone.  data: frames with labels to count the accuracy on, at most `limit` of
-    them; None: only the weights' errors.  choice: of the full scale range, where a table does not compare them.
+    them; None: only the weights' errors.  choice: of the full scale range in Fig. 3; the tables compare them all.
     template: what the log schemes have besides kind, bits and choice.  log_add: frames on which the deployed layers
-    also add in the log domain; 0: none."""
+    also add in the log domain; 0: none.  dask: address of a scheduler whose workers judge the models."""
 
     model: Path
     data: Path | None = None
@@ -40,6 +42,7 @@ class StudyConfig:
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     input_shape: tuple[int, int, int] | None = None
     log_add: int = 0
+    dask: str | None = None
 
     def __post_init__(self) -> None:
         if not self.bits or not all(1 <= bits <= MAX_BITS for bits in self.bits):
@@ -55,8 +58,11 @@ class StudyConfig:
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """errors: Fig. 2.  boundaries: Fig. 1a, of the layer with most weights.  frames: judged; 0 where none were given,
-    and then the rest is empty: float_model; table1; layers: Fig. 3; activations; log_addition, where asked for."""
+    """errors: Fig. 2.  boundaries: Fig. 1a, of the layer with most weights.  distributions: of Fig. 3.
+
+    frames: judged; 0 where none were given, and then the rest is empty: float_model; table1; layers: Fig. 3;
+    activations; log_addition, where asked for.
+    """
 
     name: str
     sha256: str
@@ -64,6 +70,7 @@ class Study:
     weights: tuple[tuple[str, tuple[int, ...]], ...]
     errors: tuple[ErrorPoint, ...]
     boundaries: LayerBoundaries
+    distributions: tuple[Distribution, ...]
     frames: int = 0
     float_model: Row | None = None
     table1: tuple[Row, ...] = ()
@@ -75,7 +82,7 @@ class Study:
 def run_study(config: StudyConfig, progress: Progress = NoProgress()) -> Study:
     """Every simulation that model and data allow.  Finished parts are cached, so a study that was stopped goes on.
 
-    Raises ModelError, InputError, UsageError.
+    Raises ModelError, InputError, UsageError, MissingToolError, ToolError.
     """
     if not config.model.exists():
         raise ModelError(f"no such file: {config.model}", hint="give an .onnx file, or an .npz file of weights")
@@ -95,18 +102,21 @@ def run_study(config: StudyConfig, progress: Progress = NoProgress()) -> Study:
         return study
     preprocessing = config.preprocessing.for_model(graph.input_shape)
     frames = load_frames(config.data, graph.input_shape, preprocessing, limit=config.limit)
-    judge = Judge(frames.frames, frames.labels, preprocessing)
-    with progress.stage("the float model"):
-        experiments = Experiments(graph, layers, judge, config.template)
-    return replace(
-        study,
-        frames=len(frames),
-        float_model=experiments.float_row(),
-        table1=experiments.table1(progress),
-        layers=experiments.layer_rows(progress, config.choice),
-        activations=experiments.activation_rows(progress, "nmse" if config.choice == "output" else config.choice),
-        log_addition=log_addition(graph, judge, config.log_add, preprocessing, progress) if config.log_add else None,
-    )
+    with WorkerPool(config.dask) if config.dask else nullcontext() as pool:
+        judge = Judge(frames.frames, frames.labels, preprocessing, pool)
+        with progress.stage("the float model"):
+            experiments = Experiments(graph, layers, judge, config.template)
+        return replace(
+            study,
+            frames=len(frames),
+            float_model=experiments.float_row(),
+            table1=experiments.table1(progress),
+            layers=experiments.layer_rows(progress, config.choice),
+            activations=experiments.activation_rows(progress),
+            log_addition=log_addition(graph, judge, config.log_add, preprocessing, progress)
+            if config.log_add
+            else None,
+        )
 
 
 def _of_weights(config: StudyConfig, layers: Sequence[WeightLayer], sha256: str, progress: Progress) -> Study:
@@ -115,4 +125,4 @@ def _of_weights(config: StudyConfig, layers: Sequence[WeightLayer], sha256: str,
         largest = max(layers, key=lambda layer: layer.weight.size)
         shown = boundaries(largest, BOUNDARY_BITS, config.template)
     shapes = tuple((layer.name, layer.weight.shape) for layer in layers)
-    return Study(config.model.stem, sha256, config.choice, shapes, errors, shown)
+    return Study(config.model.stem, sha256, config.choice, shapes, errors, shown, tuple(map(distribution, layers)))

@@ -31,7 +31,7 @@ def csv_files(study: Study) -> dict[str, str]:
             ("layer", "quantizer", "bits", "level", "upper_boundary"),
             (
                 (
-                    study.boundaries.layer,
+                    study.boundaries.weights.layer,
                     scheme.kind,
                     scheme.bits,
                     f"{level:.6g}",
@@ -42,6 +42,14 @@ def csv_files(study: Study) -> dict[str, str]:
             ),
         ),
     }
+    files["distribution.csv"] = _csv(
+        ("layer", "from", "to", "weights"),
+        (
+            (shown.layer, f"{low:.6g}", f"{high:.6g}", count)
+            for shown in study.distributions
+            for low, high, count in zip(shown.edges, shown.edges[1:], shown.counts)
+        ),
+    )
     if study.float_model is not None:
         rows = (study.float_model, *study.table1, *study.activations)
         files["accuracy.csv"] = _csv(_ROW_NAMES, map(_row_cells, rows))
@@ -102,7 +110,7 @@ def study_report(study: Study) -> Report:
             Section(
                 "Activations only, weights in float",
                 ("zeros: of the activations into all layers but the first (Table 2)",),
-                _accuracy_table((study.float_model, *study.activations)),
+                _accuracy_table(study.activations),
             ),
         ]
     if study.log_addition is not None:

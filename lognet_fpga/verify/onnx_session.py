@@ -8,9 +8,12 @@ from lognet_fpga.errors import MissingToolError, ModelError
 
 
 class OnnxSession:
-    """An ONNX graph with one input, run by onnxruntime on any number of frames."""
+    """An ONNX graph with one input, run by onnxruntime on any number of frames; several threads may call it at a time.
 
-    def __init__(self, model: bytes, what: str) -> None:
+    threads: that share the work of one call; None: one a core.
+    """
+
+    def __init__(self, model: bytes, what: str, threads: int | None = None) -> None:
         try:
             import onnxruntime
         except ImportError as error:
@@ -19,6 +22,7 @@ class OnnxSession:
             ) from error
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors only: its warnings are about graphs, not for the user
+        options.intra_op_num_threads = threads or 0
         self._what = what
         try:
             self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
