@@ -9,6 +9,7 @@ from pathlib import Path
 from lognet_fpga.ir.design import VerilogDesign
 from lognet_fpga.verify.simulator import Bench, compile_simulator
 from tests.conformance.case import CASE_FILE, Case
+from tests.dma.case import DmaCase
 
 CASES = "tests.conformance.cases"
 TOP = "lognet_overlay"
@@ -42,18 +43,20 @@ class Outcome:
     log: str
 
 
-def simulate(executable: Path, case: Case, tests: str, folder: Path) -> Outcome:
-    """Run the cocotb tests of CASES whose names match the regular expression, in one simulation, in an empty folder."""
+def simulate(
+    executable: Path, case: Case | DmaCase, tests: str, folder: Path, module: str = CASES, top: str = TOP
+) -> Outcome:
+    """Run the cocotb tests of module whose names match the expression, in one simulation, in an empty folder."""
     from cocotb_tools.runner import get_runner
 
     for path in executable.parent.iterdir():
-        (folder / (TOP if path == executable else path.name)).symlink_to(path)
+        (folder / (top if path == executable else path.name)).symlink_to(path)
     case.save(folder / "case.pickle")
     log, results = folder / "log.txt", folder / "results.xml"
     try:
         get_runner("verilator").test(
-            CASES,
-            TOP,
+            module,
+            top,
             hdl_toplevel_lang="verilog",
             build_dir=folder,
             test_dir=folder,
