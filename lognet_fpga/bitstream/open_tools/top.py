@@ -6,8 +6,7 @@ lognet_fabric   everything behind the processor's ports: registers' bridge, DMA,
 
 from __future__ import annotations
 
-import functools
-from functools import partial
+from functools import lru_cache, partial
 
 from lognet_fpga.bitstream.overlay_system import CORE_TOP, OverlaySystem
 from lognet_fpga.codegen.verilog import verilog_files
@@ -20,12 +19,12 @@ SYSTEM, FABRIC = "lognet_system", "lognet_fabric"
 _PAGE_BITS = 12  # the overlay's registers; those of the DMA begin a page of their own
 # The processor's port for registers, as this side sees it.
 _CONTROL_PORTS = (
-    inputs(s_axi_awid=ID_BITS, s_axi_awaddr=32, s_axi_awlen=4, s_axi_awsize=3, s_axi_awburst=2, s_axi_awvalid=None)
+    inputs(s_axi_awid=ID_BITS, s_axi_awaddr=32, s_axi_awlen=8, s_axi_awsize=3, s_axi_awburst=2, s_axi_awvalid=None)
     + outputs(s_axi_awready=None)
     + inputs(s_axi_wdata=32, s_axi_wstrb=4, s_axi_wlast=None, s_axi_wvalid=None)
     + outputs(s_axi_wready=None, s_axi_bid=ID_BITS, s_axi_bresp=2, s_axi_bvalid=None)
     + inputs(s_axi_bready=None)
-    + inputs(s_axi_arid=ID_BITS, s_axi_araddr=32, s_axi_arlen=4, s_axi_arsize=3, s_axi_arburst=2, s_axi_arvalid=None)
+    + inputs(s_axi_arid=ID_BITS, s_axi_araddr=32, s_axi_arlen=8, s_axi_arsize=3, s_axi_arburst=2, s_axi_arvalid=None)
     + outputs(s_axi_arready=None, s_axi_rid=ID_BITS, s_axi_rdata=32, s_axi_rresp=2, s_axi_rlast=None)
     + outputs(s_axi_rvalid=None)
     + inputs(s_axi_rready=None)
@@ -43,7 +42,7 @@ def system_files(overlay: OverlaySystem) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(files.items()))
 
 
-@functools.lru_cache(maxsize=8)
+@lru_cache(maxsize=8)
 def _own_files(source_bits: int, sink_bits: int, processor: Processor) -> tuple[tuple[str, str], ...]:
     """The Verilog of DMA and bridge.  Kept, for it takes seconds to convert."""
     return verilog_files(axi_dma(source_bits, sink_bits)) + verilog_files(_bridge(processor))
@@ -151,11 +150,11 @@ def _system() -> str:
     control, memory = [], []
     for port in _CONTROL_PORTS:
         name = port.name.removeprefix("s_axi_")
-        narrow = "[1:0]" if name.endswith("size") else ""
+        narrow = _NARROW.get(name[2:], "")
         control.append((f"MAXIGP0{name.upper()}", f"gp0_{name}{narrow}"))
     for port in READ_PORTS + WRITE_PORTS:
         name = port.name.removeprefix("m_axi_")
-        narrow = "[1:0]" if name.endswith("size") else "[3:0]" if name.endswith("len") else ""
+        narrow = _NARROW.get(name[2:], "")
         memory.append((f"SAXIHP0{name.upper()}", f"hp0_{name}{narrow}"))
     fixed = {f"SAXIHP0A{way}{name}": value for way in "RW" for name, value in _FIXED.items()}
     fixed |= {"SAXIHP0WID": "6'b000000", "SAXIHP0RDISSUECAP1EN": "1'b0", "SAXIHP0WRISSUECAP1EN": "1'b0"}
@@ -177,9 +176,9 @@ def _system() -> str:
             "wire clk;",
             *(f"wire {_range(width)}{name};" for name, width in nets),
             "",
-            "// The processor gives sizes in 2 bits.",
-            "assign gp0_awsize[2] = 1'b0;",
-            "assign gp0_arsize[2] = 1'b0;",
+            "// The processor's lengths and sizes are those of AXI3.",
+            *(f"assign gp0_{way}len[7:4] = 4'b0000;" for way in ("aw", "ar")),
+            *(f"assign gp0_{way}size[2] = 1'b0;" for way in ("aw", "ar")),
             "",
             "// Its reset comes at any time and leaves with the clock.",
             "reg [2:0] resets = 3'b111;",
@@ -196,6 +195,7 @@ def _system() -> str:
     )
 
 
+_NARROW = {"size": "[1:0]", "len": "[3:0]"}  # in AXI3, and in the processor's cell
 _FIXED = {"CACHE": "4'b0011", "LOCK": "2'b00", "PROT": "3'b000", "QOS": "4'b0000"}  # ordinary accesses to memory
 
 

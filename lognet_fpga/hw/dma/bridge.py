@@ -198,7 +198,7 @@ def register_bridge(
         if read_idle:
             s_axi_rid.next = s_axi_arid
             m_araddr.next = s_axi_araddr[12:]
-            left.next = s_axi_arlen
+            left.next = s_axi_arlen[4:]
             from_first.next = s_axi_araddr[32:page_bits] == first_page
             from_second.next = s_axi_araddr[32:page_bits] == second_page
             read_wrong.next = (s_axi_araddr[32:page_bits] != first_page) and (s_axi_araddr[32:page_bits] != second_page)
