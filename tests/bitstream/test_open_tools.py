@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import zipfile
+from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -22,6 +24,7 @@ from lognet_fpga.cli import bitstream as command
 from lognet_fpga.config import BitstreamRequest
 from lognet_fpga.errors import MissingToolError, TimingError, ToolError, UsageError
 from lognet_fpga.ir.system import OWN_DMA_VLNV
+from lognet_fpga.tools import find_yosys, run_tool
 from tests.bitstream.bundles import FAKES, generated_bundle, written_bundle
 from tests.bitstream.open_programs import BIT_BYTES, PART, open_tools
 
@@ -132,6 +135,23 @@ def test_a_log_of_something_else(tmp_path):
         read_log("Info: hello\n")
 
 
+@pytest.mark.slow
+def test_yosys_takes_the_script(tmp_path, require_tool):
+    """The whole system of a small overlay as one module of the chip's own cells."""
+    require_tool("pyosys")
+    for name, data in project_files(OPEN, system_of(generated_bundle())).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    (tmp_path / "work").mkdir()
+    run_tool(find_yosys(), ["system.ys"], tmp_path / "verilog", "synthesis")
+    modules = json.loads((tmp_path / "work" / "system.json").read_text())["modules"]
+    ours = {name for name, module in modules.items() if not {"blackbox", "whitebox"} & module["attributes"].keys()}
+    assert ours == {SYSTEM}
+    types = Counter(cell["type"] for cell in modules[SYSTEM]["cells"].values())
+    assert types["PS7"] == types["BUFG"] == 1 and types["FDRE"] > 1000
+    assert all(re.fullmatch("[A-Z][A-Z0-9_]+", kind) for kind in types), types
+
+
 def test_other_chips_are_refused(tmp_path, in_process, capsys):
     path = written_bundle(tmp_path, "zcu104")
     assert in_process(command.main, path, "--tool", "open") == UsageError.exit_code
@@ -141,8 +161,6 @@ def test_other_chips_are_refused(tmp_path, in_process, capsys):
 def test_the_top_level_is_whole(tmp_path, require_tool):
     """Yosys finds every module and port of it, the processor's cell among its own, and elaborates it."""
     require_tool("pyosys")
-    from lognet_fpga.tools import find_yosys, run_tool
-
     overlay = system_of(generated_bundle())
     files = system_files(overlay)
     for name, text in files:

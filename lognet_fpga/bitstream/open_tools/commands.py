@@ -37,9 +37,10 @@ def yosys_script(verilog: tuple[str, ...], top: str) -> str:
     lines = [f"read_verilog {name}" for name in verilog]
     lines += [
         f"synth_xilinx -family xc7 -flatten -top {top}",
-        "setattr -mod -unset keep_hierarchy */t:* */w:* *",
+        "setattr -mod -unset keep_hierarchy *",
         "flatten",
         "clean",
+        "delete t:$scopeinfo",
         f"write_json ../{WORK}/system.json",
     ]
     return "\n".join(lines) + "\n"
