@@ -32,6 +32,13 @@ HALTED, IDLE, INTERNAL, SLAVE, DECODE, DONE, ERROR = (1 << bit for bit in (0, 1,
 LIMIT_CYCLES = 20_000
 
 
+def patient_driver() -> None:
+    """The driver's limits are seconds of a board; a simulator needs more."""
+    from lognet_fpga.runtime.board import core, dma
+
+    core.RESET_TIMEOUT_S = dma.RESET_TIMEOUT_S = 120.0
+
+
 class Bench:
     """bad: addresses at which the memory answers with error."""
 

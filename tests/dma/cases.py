@@ -23,6 +23,7 @@ from tests.dma.bench import (
     SLAVE,
     STATUS,
     Bench,
+    patient_driver,
 )
 
 GUARD = 64  # bytes on either side of a buffer that must not change
@@ -228,6 +229,7 @@ async def by_the_driver(dut):
     from lognet_fpga.runtime.board.dma import S2MM as RECEIVE
     from lognet_fpga.runtime.board.dma import AxiDma
 
+    patient_driver()
     bench = await started(dut, "by_the_driver")
     n_bytes, received = 100 * bench.source_bytes, 90 * bench.sink_bytes
     sent, packet = bench.random_bytes(n_bytes), bench.random_bytes(received)

@@ -17,6 +17,7 @@ from lognet_fpga.ir.system import ZYNQ_7000
 from lognet_fpga.runtime.board.core import CoreRegisters
 from lognet_fpga.runtime.board.dma import MM2S, S2MM, AxiDma
 from tests.conformance.bench import pauses
+from tests.dma.bench import patient_driver
 from tests.dma.case import load_case
 
 MEMORY_BYTES = 1 << 20
@@ -63,6 +64,7 @@ class Fabric:
 @cocotb.test()
 async def frames_through_it(dut):
     """By the driver's own classes, as on a board: reset, packets of several frames, results, counters."""
+    patient_driver()
     fabric = Fabric(dut)
     case = fabric.case
     await fabric.start(percent=40)

@@ -9,7 +9,7 @@ from lognet_fpga.hw.dma.registers import LENGTH_BITS, dma_registers
 from lognet_fpga.hw.dma.store import dma_store
 from lognet_fpga.hw.dma.widths import WORD_BITS, dma_pack, dma_unpack
 from lognet_fpga.hw.fifo import fifo
-from lognet_fpga.hw.structure import Composite, Instance, Leaf, Port, inputs, outputs, same
+from lognet_fpga.hw.structure import Composite, Instance, Leaf, Port, inputs, outputs, same, with_reset_leaves
 
 READ_DEPTH = 128  # words: 8 bursts on their way
 WRITE_DEPTH = 64
@@ -175,7 +175,8 @@ def axi_dma(source_bits: int, sink_bits: int) -> Composite:
         + outputs(s_axis_tready=None)
         + inputs(s_axis_tlast=None)
     )
-    return Composite("axi_dma", ports, _nets(ports, instances), instances, "AXI DMA in direct register mode.")
+    whole = Composite("axi_dma", ports, _nets(ports, instances), instances, "AXI DMA in direct register mode.")
+    return with_reset_leaves(whole, "core_rst")
 
 
 def _nets(ports: tuple[Port, ...], instances: tuple[Instance, ...]) -> tuple[Port, ...]:

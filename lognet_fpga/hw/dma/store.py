@@ -8,6 +8,7 @@ from lognet_fpga.hw.dma.fetch import DECERR, SLVERR
 from lognet_fpga.hw.wiring import flag, join, vector
 
 MAX_OUTSTANDING = 8  # of the HP ports of a Zynq-7000
+LAST = MAX_OUTSTANDING - 1
 OPEN_BITS = 5  # of the number of bursts from the FIFO to the answer
 
 
@@ -94,6 +95,7 @@ def dma_store(
 
     @always(clk.posedge)
     def account():
+        """sends: owed is not 0; may_ask: unanswered is below MAX_OUTSTANDING."""
         if rst:
             owed.next = 0
             sends.next = False
@@ -102,10 +104,16 @@ def dma_store(
             open_bursts.next = 0
             quiet.next = True
         else:
-            owed.next = owed + gives_address - gives_last
-            sends.next = owed + gives_address - gives_last > 0
-            unanswered.next = unanswered + gives_address - answered
-            may_ask.next = unanswered + gives_address - answered < MAX_OUTSTANDING
+            sends.next = gives_address or owed > 1 or (sends and not gives_last)
+            if gives_address and not gives_last:
+                owed.next = owed + 1
+            elif gives_last and not gives_address:
+                owed.next = owed - 1
+            may_ask.next = answered or unanswered < LAST or (unanswered == LAST and not gives_address)
+            if gives_address and not answered:
+                unanswered.next = unanswered + 1
+            elif answered and not gives_address:
+                unanswered.next = unanswered - 1
             open_bursts.next = open_bursts + burst_pushed - answered
             quiet.next = open_bursts == 0 and not burst_pushed
 

@@ -156,7 +156,7 @@ def dma_pack(
     lanes = max(1, WORD_BITS // width)
     active, accept, at_limit, taken, is_final = flag(), flag(), flag(), flag(), flag()
     left, received = vector(27 - shift), vector(27 - shift)
-    ready, ends, over = flag(), flag(), flag()
+    ready, ends, over, closed = flag(), flag(), flag(), flag()
     place, first = vector(29), vector(29)
     full, full_last, closes = flag(), flag(), flag()  # a word is whole; the packet's last one; a burst's last one
     data, filled = vector(WORD_BITS), vector(lanes)
@@ -172,7 +172,11 @@ def dma_pack(
 
     @always_comb
     def listen():
-        ready.next = active and room and free_hand and not (stop or slave_error or decode_error)
+        ready.next = active and free_hand and not closed
+
+    @always(clk.posedge)
+    def close_entry():
+        closed.next = stop or slave_error or decode_error or not room
 
     @always(clk.posedge)
     def take():
@@ -187,12 +191,17 @@ def dma_pack(
             too_long.next = False
             left.next = n_bytes >> shift
             at_limit.next = (n_bytes >> shift) == 1
-            received.next = 0
         elif accept:
             active.next = not ends
             too_long.next = over
             left.next = left - 1
             at_limit.next = left == 2
+
+    @always(clk.posedge)
+    def count():
+        if start:
+            received.next = 0
+        elif taken:
             received.next = received + 1
 
     @always_comb
@@ -236,7 +245,7 @@ def dma_pack(
 
     else:
         beat, more, is_last = vector(width), counter(width // WORD_BITS + 1), flag()
-        count = width // WORD_BITS
+        words = width // WORD_BITS
 
         @always(clk.posedge)
         def keep():
@@ -245,7 +254,7 @@ def dma_pack(
                 more.next = 0
             elif accept:
                 beat.next = s_axis_tdata
-                more.next = count
+                more.next = words
             elif more != 0:
                 beat.next = beat >> WORD_BITS
                 more.next = more - 1
@@ -307,7 +316,7 @@ def dma_pack(
         elif behind:
             ended.next = True
 
-    return handshake, listen, take, tell, keep, parts, fill, gather, close, mark, push, finish
+    return handshake, listen, close_entry, take, count, tell, keep, parts, fill, gather, close, mark, push, finish
 
 
 @block
