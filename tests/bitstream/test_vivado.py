@@ -13,10 +13,18 @@ from lognet_fpga.bitstream.make import make_bitstream
 from lognet_fpga.bitstream.overlay_system import system_of
 from lognet_fpga.bitstream.project import archive, project_files
 from lognet_fpga.bitstream.vivado.flow import VIVADO
-from lognet_fpga.bundle import read_bundle
+from lognet_fpga.bundle import read_bundle, write_bundle
 from lognet_fpga.cli import bitstream as command
 from lognet_fpga.config import BitstreamRequest
-from lognet_fpga.errors import InputError, MissingToolError, OutputError, TimingError, ToolError, UsageError
+from lognet_fpga.errors import (
+    DoesNotFitError,
+    InputError,
+    MissingToolError,
+    OutputError,
+    TimingError,
+    ToolError,
+    UsageError,
+)
 from lognet_fpga.ir.hwh import write_hwh
 from lognet_fpga.plan.boards import board_names
 from lognet_fpga.progress import NoProgress
@@ -194,6 +202,14 @@ def test_what_is_in_the_way_stays(tmp_path, vivado):
     with pytest.raises(OutputError, match="in the way"):
         make_bitstream(path, BitstreamRequest())
     assert (tmp_path / "small.vivado" / "mine").read_text() == "keep"
+
+
+def test_a_stream_too_wide_for_a_dma_is_refused(tmp_path):
+    bundle = read_bundle(written_bundle(tmp_path))
+    manifest = {**bundle.manifest, "sink": {**bundle.manifest["sink"], "tdata_bits": 2048}}
+    path = write_bundle(bundle.files, manifest, tmp_path).folder
+    with pytest.raises(DoesNotFitError, match="2048 bits wide"):
+        make_bitstream(path, BitstreamRequest())
 
 
 def test_a_board_without_a_processor_is_refused(tmp_path):
