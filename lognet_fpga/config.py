@@ -33,8 +33,8 @@ class BitstreamRequest:
     allow_timing_violation: bool = False
 
     def __post_init__(self) -> None:
-        if self.flow != "vivado" and (self.remote is not None or self.results):
-            raise UsageError("--remote and --results are for Vivado", hint="leave them out, or take Vivado")
+        if self.flow != "vivado" and self.remote is not None:
+            raise UsageError("--remote is for Vivado", hint="leave it out, or take Vivado")
         if self.remote is not None and self.results:
             raise UsageError("--remote and --results do not go together", hint="take one of them")
         if self.remote is not None and not _HOST.fullmatch(self.remote):

@@ -9,11 +9,12 @@ from importlib import resources
 
 from lognet_fpga.bundle import Bundle
 from lognet_fpga.cache import digest
-from lognet_fpga.errors import BundleError, UsageError
+from lognet_fpga.errors import BundleError, DoesNotFitError, UsageError
 from lognet_fpga.ir.system import BoardSystem, processor_of
 from lognet_fpga.plan.boards import load_board
 
 CORE_TOP = "lognet_overlay"
+MAX_STREAM_BITS = 1024
 _VERILOG = "verilog/"
 
 
@@ -47,12 +48,19 @@ class OverlaySystem:
 
 
 def system_of(bundle: Bundle) -> OverlaySystem:
-    """Raises UsageError for a board without a processor that runs PYNQ, BundleError for a bundle without Verilog."""
+    """Raises UsageError for a board without a processor that runs PYNQ, BundleError for a bundle without
+    Verilog, DoesNotFitError for streams wider than a DMA's."""
     files = tuple(
         (name.removeprefix(_VERILOG), data.decode()) for name, data in bundle.files.items() if name.startswith(_VERILOG)
     )
     if f"{CORE_TOP}.v" not in dict(files):
         raise BundleError(f"the bundle {bundle.name} has no {_VERILOG}{CORE_TOP}.v; deploy the model again")
+    widest = max(bundle.source.tdata_bits, bundle.sink.tdata_bits)
+    if widest > MAX_STREAM_BITS:
+        raise DoesNotFitError(
+            f"a stream of the overlay is {widest} bits wide, and an AXI DMA takes {MAX_STREAM_BITS} at most",
+            hint="deploy with fewer frames a second (--fps), so that fewer channels go side by side",
+        )
     system = BoardSystem(processor_of(bundle.part), bundle.clk_mhz, bundle.source.tdata_bits, bundle.sink.tdata_bits)
     return OverlaySystem(bundle.name, bundle.board_name, bundle.board_title, bundle.part, system, files)
 

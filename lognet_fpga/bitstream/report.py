@@ -22,7 +22,7 @@ def bitstream_section(made: Bitstream, report: Mapping[str, object], board: Mapp
     rows = [
         (
             label,
-            _rounded(estimate.get(key)),
+            _estimated(key, estimate.get(key)),
             counted.get(yosys),
             _of(placed, key),
             _of(figures.total, key),
@@ -66,11 +66,9 @@ def _of(counts: Counts | None, key: str) -> float | None:
     return None if counts is None else getattr(counts, key)
 
 
-def _rounded(value: object) -> object:
+def _estimated(key: str, value: object) -> object:
     """Estimates are no whole numbers; block RAMs come in halves."""
-    if not isinstance(value, float):
-        return value
-    return value if value % 1 == 0.5 else round(value)
+    return round(value) if isinstance(value, float) and key != "bram36" else value
 
 
 def _mapping(data: Mapping[str, object], *path: str) -> Mapping[str, object]:

@@ -32,6 +32,12 @@ def parser() -> entry.Parser:
     )
     this.add_argument("bundle", type=Path, metavar="BUNDLE", help="NAME.lognet or NAME.lognet.zip")
     this.add_argument(
+        "--tool",
+        choices=("vivado", "open"),
+        default="vivado",
+        help="Vivado, or open tools, for xc7z020 and experimental (default: %(default)s)",
+    )
+    this.add_argument(
         "--results", type=Path, metavar="DIR", help="put in what the project has given elsewhere: its folder out/"
     )
     add_bitstream_options(this)
@@ -42,7 +48,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
     # Imported here, so that --help and wrong options answer at once.
     from lognet_fpga.bitstream.make import make_bitstream
 
-    request = request_of(arguments, "vivado", arguments.results)
+    request = request_of(arguments, arguments.tool, arguments.results)
     result = make_bitstream(arguments.bundle, request, reporter)
     report = Report(f"Bitstream of {arguments.bundle.name}", (result.section,), {"bitstream": result.data})
     reporter.result(report, {"bundle": str(result.bundle_path)})

@@ -76,9 +76,10 @@ def parser() -> entry.Parser:
     )
     this.add_argument(
         "--bitstream",
-        choices=("vivado", "none"),
+        choices=("vivado", "open", "none"),
         default="none",
-        help="make a bitstream of the bundle (default: %(default)s)",
+        help="make a bitstream of the bundle: with Vivado, or with open tools, for xc7z020 and experimental "
+        "(default: %(default)s)",
     )
     add_bitstream_options(this)
     this.add_argument(

@@ -9,16 +9,7 @@ from collections.abc import Mapping
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from lognet_fpga.ir.system import (
-    CORE_NAME,
-    CORE_REGISTERS,
-    CORE_VLNV,
-    DMA_NAME,
-    DMA_VLNV,
-    ZYNQ_7000,
-    AddressRange,
-    BoardSystem,
-)
+from lognet_fpga.ir.system import CORE_NAME, CORE_REGISTERS, CORE_VLNV, DMA_NAME, ZYNQ_7000, AddressRange, BoardSystem
 
 _PL_CLOCKS = 4
 _CORE_PORT = "s_axil"
@@ -108,7 +99,7 @@ def _clock_parameters(system: BoardSystem) -> dict[str, object]:
 
 
 def _dma(modules: Element, system: BoardSystem) -> None:
-    module = _module(modules, DMA_NAME, "axi_dma", DMA_VLNV, system.dma_parameters)
+    module = _module(modules, DMA_NAME, "axi_dma", system.dma_vlnv, system.dma_parameters)
     _interface(SubElement(module, "BUSINTERFACES"), _DMA_PORT, "SLAVE")
 
 

@@ -15,6 +15,8 @@ CORE_NAME = "lognet_overlay_0"
 CORE_VLNV = "lognet-fpga:lognet:lognet_overlay:1.0"
 DMA_NAME = "axi_dma_0"
 DMA_VLNV = "xilinx.com:ip:axi_dma:7.1"
+OWN_DMA_VLNV = "lognet-fpga:lognet:axi_dma:1.0"  # lognet_fpga.hw.dma, with the registers of the other
+DMA_VLNVS = (DMA_VLNV, OWN_DMA_VLNV)
 
 IDENTIFICATION = 0x4C4F474E  # "LOGN"
 REGISTER_MAP_VERSION = 1
@@ -111,13 +113,15 @@ ZYNQ_ULTRASCALE = Processor(
 
 @dataclass(frozen=True)
 class BoardSystem:
-    """clk_mhz: asked for; source_bits, sink_bits: TDATA of the overlay's streams; length_bits: of the DMA's lengths."""
+    """clk_mhz: asked for; source_bits, sink_bits: TDATA of the overlay's streams; length_bits: of the DMA's lengths;
+    dma_vlnv: which DMA, one of DMA_VLNVS."""
 
     processor: Processor
     clk_mhz: float
     source_bits: int
     sink_bits: int
     length_bits: int = 26
+    dma_vlnv: str = DMA_VLNV
 
     @property
     def dma_parameters(self) -> Mapping[str, int]:

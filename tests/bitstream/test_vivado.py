@@ -11,13 +11,23 @@ import pytest
 
 from lognet_fpga.bitstream.make import make_bitstream
 from lognet_fpga.bitstream.overlay_system import system_of
-from lognet_fpga.bitstream.vivado.project import archive, project_files
-from lognet_fpga.bundle import read_bundle
+from lognet_fpga.bitstream.project import archive, project_files
+from lognet_fpga.bitstream.vivado.flow import VIVADO
+from lognet_fpga.bundle import read_bundle, write_bundle
 from lognet_fpga.cli import bitstream as command
 from lognet_fpga.config import BitstreamRequest
-from lognet_fpga.errors import InputError, MissingToolError, OutputError, TimingError, ToolError, UsageError
+from lognet_fpga.errors import (
+    DoesNotFitError,
+    InputError,
+    MissingToolError,
+    OutputError,
+    TimingError,
+    ToolError,
+    UsageError,
+)
 from lognet_fpga.ir.hwh import write_hwh
 from lognet_fpga.plan.boards import board_names
+from lognet_fpga.progress import NoProgress
 from lognet_fpga.runtime.board.bitstream import bitstream_of
 from tests.bitstream.bundles import ESTIMATE, fake_ssh, fake_vivado, generated_bundle, written_bundle
 
@@ -105,7 +115,7 @@ def test_the_same_input_gives_the_same_bytes(tmp_path, vivado):
     """The project, the bundle, and the bundle again after a second run, in which nothing is said twice."""
     vivado()
     first, second = (written_bundle(tmp_path / name) for name in ("one", "two"))
-    assert archive(system_of(read_bundle(first))) == archive(system_of(read_bundle(second)))
+    assert archive(VIVADO, system_of(read_bundle(first))) == archive(VIVADO, system_of(read_bundle(second)))
     digests = {
         read_bundle(make_bitstream(path, BitstreamRequest()).bundle_path).digest for path in (first, second, first)
     }
@@ -140,9 +150,7 @@ def test_without_vivado_the_project_is_written(tmp_path, monkeypatch, vivado, in
         made.extractall(there)
     monkeypatch.undo()
     vivado()
-    from lognet_fpga.bitstream.vivado.run import find_vivado, run_here
-
-    run_here(find_vivado(None), there / "small.vivado")
+    VIVADO.find(None).run(system_of(read_bundle(path)), there / "small.vivado", NoProgress().stage("").__enter__())
     assert in_process(command.main, path, "--results", there / "small.vivado" / "out", "--json") == 0
     assert json.loads(capsys.readouterr().out)["bitstream"]["timing_met"]
     assert read_bundle(path).file("bitstream/small.bit")
@@ -154,7 +162,7 @@ def test_results_of_another_bundle_are_refused(tmp_path, vivado):
     other = written_bundle(tmp_path / "other", clk_mhz=125.0)
     with pytest.raises(InputError, match="another project"):
         make_bitstream(other, BitstreamRequest(results=tmp_path / "small.vivado" / "out"))
-    with pytest.raises(InputError, match="small.bit"):
+    with pytest.raises(InputError, match="result.txt"):
         make_bitstream(other, BitstreamRequest(results=tmp_path))
 
 
@@ -196,6 +204,14 @@ def test_what_is_in_the_way_stays(tmp_path, vivado):
     assert (tmp_path / "small.vivado" / "mine").read_text() == "keep"
 
 
+def test_a_stream_too_wide_for_a_dma_is_refused(tmp_path):
+    bundle = read_bundle(written_bundle(tmp_path))
+    manifest = {**bundle.manifest, "sink": {**bundle.manifest["sink"], "tdata_bits": 2048}}
+    path = write_bundle(bundle.files, manifest, tmp_path).folder
+    with pytest.raises(DoesNotFitError, match="2048 bits wide"):
+        make_bitstream(path, BitstreamRequest())
+
+
 def test_a_board_without_a_processor_is_refused(tmp_path):
     with pytest.raises(UsageError, match="has no processor"):
         make_bitstream(written_bundle(tmp_path, "vc707"), BitstreamRequest())
@@ -206,7 +222,7 @@ def test_the_wrapper_is_verilog_around_the_overlay(tmp_path, require_tool):
     require_tool("pyosys")
     from lognet_fpga.tools import find_yosys, run_tool
 
-    files = project_files(system_of(generated_bundle()))
+    files = project_files(VIVADO, system_of(generated_bundle()))
     verilog = [(name.partition("/")[2], data.decode()) for name, data in files.items() if name.startswith("verilog/")]
     script = "".join(f"read_verilog {name}; " for name, _ in verilog)
     script += "hierarchy -check -top lognet_overlay_core\nselect -assert-count 1 lognet_overlay_core/t:lognet_overlay\n"

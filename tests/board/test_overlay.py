@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pynq
@@ -11,7 +12,7 @@ import pytest
 from lognet_fpga.bundle import make_bundle, write_bundle
 from lognet_fpga.errors import BoardError, InputError
 from lognet_fpga.ir.hwh import write_hwh
-from lognet_fpga.ir.system import CORE_VLNV, DMA_VLNV
+from lognet_fpga.ir.system import CORE_VLNV, DMA_VLNV, OWN_DMA_VLNV
 from lognet_fpga.runtime.board import overlay as driver
 from lognet_fpga.runtime.board.overlay import LogNetCore, LogNetOverlay
 from lognet_fpga.runtime.simboard.faults import Fault
@@ -145,7 +146,7 @@ def test_a_bundle_without_a_bitstream_says_so(make_board, bundle):
     make_board()
     with pytest.raises(BoardError, match="has no bitstream") as caught:
         LogNetOverlay(bundle)
-    assert "docs/board.md" in str(caught.value)
+    assert "docs/bitstream.md" in str(caught.value)
 
 
 def test_the_bitstream_in_the_bundle_is_loaded_under_a_name_with_its_hash(make_board, bundle, tmp_path, monkeypatch):
@@ -160,6 +161,16 @@ def test_the_bitstream_in_the_bundle_is_loaded_under_a_name_with_its_hash(make_b
     assert np.array_equal(overlay.run(frames).activations, expected(frames))
     other = make_bundle({**files, "bitstream/small.bit": b"other bits"}, small_bundle.manifest())
     assert LogNetOverlay(other).bitfile_name != name
+
+
+def test_the_dma_of_this_project_is_taken_for_the_other(make_board, bundle):
+    """What the open tools' .hwh says."""
+    board = make_board()
+    board.bitstream.with_suffix(".hwh").write_bytes(write_hwh(replace(board.system, dma_vlnv=OWN_DMA_VLNV)))
+    overlay = LogNetOverlay(bundle, bitstream=board.bitstream)
+    frames = small_bundle.frames(3)
+    assert overlay.ip_dict["axi_dma_0"]["type"] == OWN_DMA_VLNV
+    assert np.array_equal(overlay.run(frames).activations, expected(frames))
 
 
 @pytest.mark.parametrize(

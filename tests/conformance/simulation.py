@@ -5,10 +5,11 @@ from __future__ import annotations
 import xml.etree.ElementTree
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from lognet_fpga.ir.design import VerilogDesign
 from lognet_fpga.verify.simulator import Bench, compile_simulator
-from tests.conformance.case import CASE_FILE, Case
+from tests.conformance.case import CASE_FILE
 
 CASES = "tests.conformance.cases"
 TOP = "lognet_overlay"
@@ -32,6 +33,15 @@ def cocotb_bench(design: VerilogDesign) -> Bench:
     return Bench(files, ("--vpi",), link_flags=(f"-L{libs_dir}", f"-Wl,-rpath,{libs_dir}", "-lcocotbvpi_verilator"))
 
 
+class SavedCase(Protocol):
+    """What a test in the simulator reads back.  seed: of everything random."""
+
+    @property
+    def seed(self) -> int: ...
+
+    def save(self, path: Path) -> None: ...
+
+
 @dataclass(frozen=True)
 class Outcome:
     """failures: test -> what cocotb says of it, for those that failed; passed: those that did not.  log: the end of
@@ -42,18 +52,20 @@ class Outcome:
     log: str
 
 
-def simulate(executable: Path, case: Case, tests: str, folder: Path) -> Outcome:
-    """Run the cocotb tests of CASES whose names match the regular expression, in one simulation, in an empty folder."""
+def simulate(
+    executable: Path, case: SavedCase, tests: str, folder: Path, module: str = CASES, top: str = TOP
+) -> Outcome:
+    """Run the cocotb tests of module whose names match the expression, in one simulation, in an empty folder."""
     from cocotb_tools.runner import get_runner
 
     for path in executable.parent.iterdir():
-        (folder / (TOP if path == executable else path.name)).symlink_to(path)
+        (folder / (top if path == executable else path.name)).symlink_to(path)
     case.save(folder / "case.pickle")
     log, results = folder / "log.txt", folder / "results.xml"
     try:
         get_runner("verilator").test(
-            CASES,
-            TOP,
+            module,
+            top,
             hdl_toplevel_lang="verilog",
             build_dir=folder,
             test_dir=folder,

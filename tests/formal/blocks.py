@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from lognet_fpga.hw.collector import collector, quick_collector
+from lognet_fpga.hw.dma.dma import READ_DEPTH, axi_dma
 from lognet_fpga.hw.fifo import fifo
 from lognet_fpga.hw.overlay import _AXIL_PORTS as AXIL_PORTS
 from lognet_fpga.hw.registers import axil_registers
@@ -72,7 +73,21 @@ def registers_proof(reset_cycles: int) -> Proof:
     return Proof("registers", (leaf,), "axil_registers.sv", constants)
 
 
+def dma_part(name: str) -> Leaf:
+    return next(instance.module for instance in axi_dma(64, 64).instances if instance.name == name)
+
+
+def fetch_proof() -> Proof:
+    return Proof("DMA, bursts of reads", (dma_part("fetch"),), "dma_fetch.sv", {"DEPTH": READ_DEPTH}, cover_depth=24)
+
+
+def pack_proof() -> Proof:
+    return Proof("DMA, words and bursts of a packet", (dma_part("pack"),), "dma_pack.sv", {}, cover_depth=24)
+
+
 BLOCKS = (
+    fetch_proof(),
+    pack_proof(),
     fifo_proof(8, 3, 4),
     fifo_proof(128, 30, 2),
     source_proof(5),

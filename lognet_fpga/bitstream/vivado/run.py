@@ -6,10 +6,9 @@ import re
 import shlex
 import shutil
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
-from lognet_fpga.bitstream.vivado.project import RESULTS
+from lognet_fpga.bitstream.flow import RESULTS
 from lognet_fpga.errors import MissingToolError, ToolError
 from lognet_fpga.progress import Stage
 from lognet_fpga.tools import Tool, first_line, run_tool
@@ -32,54 +31,46 @@ def find_vivado(configured: str | None) -> Tool | None:
     return Tool("Vivado", (program,), first_line([program, "-version"]) or "not said")
 
 
-def note_version(version: str, stage: Stage) -> None:
-    """Say it where a version is none of those that the project is written for."""
-    number = re.search(r"(\d{4})\.(\d)", version)
-    if number is None or not OLDEST <= (int(number[1]), int(number[2])) <= NEWEST:
-        stage.note(f"{version}: the project is written for 2020.1 to 2025.2; it may work all the same")
-
-
-def run_here(vivado: Tool, folder: Path) -> None:
+def run_here(vivado: Tool, folder: Path, stage: Stage) -> None:
     """Run build.tcl in folder.  Raises ToolError with the end of what Vivado said."""
+    number = re.search(r"(\d{4})\.(\d)", vivado.version)
+    if number is None or not OLDEST <= (int(number[1]), int(number[2])) <= NEWEST:
+        stage.note(f"{vivado.version}: the project is written for 2020.1 to 2025.2; it may work all the same")
     run_tool(vivado, COMMAND, folder, "Vivado")
 
 
-@dataclass(frozen=True)
-class Remote:
-    """A machine with Vivado that ssh reaches without asking.  place: user@host, or host."""
+def run_there(place: str, folder: Path) -> None:
+    """Copy folder to place (user@host, or host), run build.tcl there, fetch out/ and vivado.log back into folder, and
+    remove the copy.  ssh must not ask for anything.
 
-    place: str
+    Raises MissingToolError without ssh and scp, ToolError where a step fails.
+    """
+    ssh, scp = (_program(name) for name in ("ssh", "scp"))
 
-    def run(self, folder: Path) -> None:
-        """Copy folder there, run build.tcl, fetch out/ and vivado.log back into folder, remove the copy.
+    def on_it(command: str) -> str:
+        return run_tool(ssh, ["-o", "BatchMode=yes", place, command], folder, f"ssh {place}")
 
-        Raises MissingToolError without ssh and scp, ToolError where a step fails.
-        """
-        ssh, scp = (_program(name) for name in ("ssh", "scp"))
-        there = self._ssh(ssh, "mktemp -d /tmp/lognet-XXXXXXXX").strip().splitlines()[-1:]
-        if not there or not re.fullmatch(r"/tmp/lognet-\w+", there[0]):
-            raise ToolError(f"{self.place} made no folder for the project: it said {' '.join(there)!r}")
-        project = f"{there[0]}/{folder.name}"
+    there = on_it("mktemp -d /tmp/lognet-XXXXXXXX").strip().splitlines()[-1:]
+    if not there or not re.fullmatch(r"/tmp/lognet-\w+", there[0]):
+        raise ToolError(f"{place} made no folder for the project: it said {' '.join(there)!r}")
+    project = f"{there[0]}/{folder.name}"
+    try:
+        run_tool(scp, ["-q", "-r", str(folder), f"{place}:{there[0]}/"], folder, f"copy to {place}")
         try:
-            run_tool(scp, ["-q", "-r", str(folder), f"{self.place}:{there[0]}/"], folder, f"copy to {self.place}")
-            try:
-                # A login shell, for that is where Vivado's settings are usually read.
-                command = f"cd {shlex.quote(project)} && vivado {shlex.join(COMMAND)}"
-                self._ssh(ssh, f"bash -lc {shlex.quote(command)}")
-            except ToolError as error:
-                raise ToolError(
-                    f"Vivado on {self.place} failed",
-                    context=error.context,
-                    hint=f"if it was not found: `ssh {self.place} bash -lc vivado` must start it",
-                ) from error
-            back = [f"{self.place}:{project}/{name}" for name in (RESULTS, "vivado.log")]
-            run_tool(scp, ["-q", "-r", *back, "."], folder, f"copy from {self.place}")
-        finally:
-            with suppress(ToolError):  # what went wrong before is what counts
-                self._ssh(ssh, f"rm -rf {shlex.quote(there[0])}")
-
-    def _ssh(self, ssh: Tool, command: str) -> str:
-        return run_tool(ssh, ["-o", "BatchMode=yes", self.place, command], Path.cwd(), f"ssh {self.place}")
+            # A login shell, for that is where Vivado's settings are usually read.
+            command = f"cd {shlex.quote(project)} && vivado {shlex.join(COMMAND)}"
+            on_it(f"bash -lc {shlex.quote(command)}")
+        except ToolError as error:
+            raise ToolError(
+                f"Vivado on {place} failed",
+                context=error.context,
+                hint=f"if it was not found: `ssh {place} bash -lc vivado` must start it",
+            ) from error
+        back = [f"{place}:{project}/{name}" for name in (RESULTS, "vivado.log")]
+        run_tool(scp, ["-q", "-r", *back, "."], folder, f"copy from {place}")
+    finally:
+        with suppress(ToolError):  # what went wrong before is what counts
+            on_it(f"rm -rf {shlex.quote(there[0])}")
 
 
 def _program(name: str) -> Tool:

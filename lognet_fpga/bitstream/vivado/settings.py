@@ -61,15 +61,14 @@ _PORTS: Mapping[Processor, _Ports] = {
 }
 
 
-def settings_tcl(overlay: OverlaySystem, board: VivadoBoard, project: str) -> str:
-    """The text of settings.tcl.  project: identifies the project, for its results to say."""
+def settings_tcl(overlay: OverlaySystem, board: VivadoBoard) -> str:
+    """The text of settings.tcl."""
     system = overlay.system
     processor = system.processor
     ports = _PORTS[processor]
     dma = system.dma_parameters
     settings: dict[str, str | Sequence[str]] = {
         "name": overlay.name,
-        "project": project,
         "part": board.part,
         "board_files": board.board_files,
         "board_connections": board.connections,

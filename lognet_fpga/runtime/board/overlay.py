@@ -23,7 +23,7 @@ import pynq
 from lognet_fpga.bundle import Bundle, read_bundle
 from lognet_fpga.errors import BoardError, InputError
 from lognet_fpga.ir.stream_format import StreamFormat
-from lognet_fpga.ir.system import CORE_VLNV, DMA_VLNV, MAX_FRAMES_PER_PACKET
+from lognet_fpga.ir.system import CORE_VLNV, DMA_VLNVS, MAX_FRAMES_PER_PACKET
 from lognet_fpga.runtime.board.bitstream import bitstream_of
 from lognet_fpga.runtime.board.core import CoreRegisters, Counters
 from lognet_fpga.runtime.board.diagnosis import TransferError, TransferState
@@ -94,7 +94,7 @@ class LogNetOverlay(pynq.Overlay):
                 f"PYNQ could not load {path.name}: {type(error).__name__}: {' '.join(str(error).split())[:300]}",
                 hint="run on the board, as root (sudo -i), with the pynq of the board's image; docs/board.md",
             ) from error
-        self.core: CoreRegisters = getattr(self, self._name_of(CORE_VLNV, "LogNet overlay")).registers
+        self.core: CoreRegisters = getattr(self, self._name_of((CORE_VLNV,), "LogNet overlay")).registers
         self.clk_mhz = self._set_clock()
         self.core.require(hashlib.sha256(self.bundle.file("golden.onnx")).hexdigest())
         self._dma = self._open_dma()
@@ -268,17 +268,18 @@ class LogNetOverlay(pynq.Overlay):
             )
         return reached
 
-    def _name_of(self, vlnv: str, what: str) -> str:
-        names = [name for name, entry in self.ip_dict.items() if entry.get("type") == vlnv]
+    def _name_of(self, vlnvs: tuple[str, ...], what: str) -> str:
+        names = [name for name, entry in self.ip_dict.items() if entry.get("type") in vlnvs]
         if len(names) != 1:
             raise BoardError(
-                f"the bitstream has {len(names) or 'no'} {what}{'s' if len(names) > 1 else ''} ({vlnv}), not one",
+                f"the bitstream has {len(names) or 'no'} {what}{'s' if len(names) > 1 else ''} "
+                f"({' or '.join(vlnvs)}), not one",
                 hint="use the bitstream and the .hwh that were made for this bundle",
             )
         return names[0]
 
     def _open_dma(self) -> AxiDma:
-        entry = self.ip_dict[self._name_of(DMA_VLNV, "AXI DMA")]
+        entry = self.ip_dict[self._name_of(DMA_VLNVS, "AXI DMA")]
         parameters: Mapping[str, object] = entry["parameters"]
         for key, wanted in {
             "c_include_sg": 0,

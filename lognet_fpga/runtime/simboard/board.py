@@ -17,7 +17,7 @@ from pynqmetadata.frontends import Metadata
 
 from lognet_fpga.bundle import Bundle
 from lognet_fpga.ir.hwh import write_hwh
-from lognet_fpga.ir.system import CORE_VLNV, DMA_VLNV, BoardSystem, processor_of
+from lognet_fpga.ir.system import CORE_VLNV, DMA_VLNVS, BoardSystem, processor_of
 from lognet_fpga.runtime.simboard.clocks import clock_registers
 from lognet_fpga.runtime.simboard.core import Engine, SimulatedCore, golden_engine
 from lognet_fpga.runtime.simboard.dma import SimulatedDma
@@ -160,7 +160,7 @@ class SimulatedBoard:
         for entry in parser.ip_dict.values():
             if entry["type"] == CORE_VLNV:
                 block: SimulatedCore | SimulatedDma = self.core
-            elif entry["type"] == DMA_VLNV:
+            elif entry["type"] in DMA_VLNVS:
                 bits = int(entry["parameters"]["c_sg_length_width"])
                 block = self.dma = SimulatedDma(self.core, self.memory, bits, self._bundle.clk_mhz, self._real_time)
                 self.dma.next_faults = self._faults

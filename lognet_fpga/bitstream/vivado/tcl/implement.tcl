@@ -42,8 +42,10 @@ foreach {pattern name_there} [list lognet_wrapper.bit $name.bit lognet.hwh $name
 }
 
 set result [open [file join $out result.txt] w]
-puts $result "project $project"
-puts $result "tool Vivado [version -short]"
+set mark [open [file join $here project.txt]]
+puts $result "project [gets $mark]"
+close $mark
+puts $result "tool Vivado=[version -short]"
 puts $result "part [get_property PART [current_project]]"
-puts $result "board_files [expr {$board eq "" ? "none" : $board}]"
+puts $result "tool board files=[expr {$board eq "" ? "none" : $board}]"
 close $result

@@ -1,0 +1,63 @@
+"""A flow's project of a bundle, as files, as a folder and as an archive."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import zipfile
+from pathlib import Path
+
+from lognet_fpga.bitstream.flow import RESULTS, WORK, Flow
+from lognet_fpga.bitstream.overlay_system import OverlaySystem
+from lognet_fpga.bundle.writer import ZIP_DATE
+from lognet_fpga.cache import digest
+from lognet_fpga.errors import OutputError
+
+MARK = "project.txt"  # holds what identifies the project
+
+
+def folder_name(flow: Flow, overlay: OverlaySystem) -> str:
+    return f"{overlay.name}.{flow.name}"
+
+
+def project_files(flow: Flow, overlay: OverlaySystem) -> dict[str, bytes]:
+    """All files, name below the project's folder to content."""
+    files = dict(flow.files(overlay))
+    return dict(sorted({**files, MARK: f"{_identity(files)}\n".encode()}.items()))
+
+
+def project_id(flow: Flow, overlay: OverlaySystem) -> str:
+    """Tells the results of this project from another's."""
+    return _identity(dict(flow.files(overlay)))
+
+
+def archive(flow: Flow, overlay: OverlaySystem) -> bytes:
+    """The project as a .zip with one folder in it, the same bytes for the same project."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as made:
+        for name, data in project_files(flow, overlay).items():
+            member = zipfile.ZipInfo(f"{folder_name(flow, overlay)}/{name}", ZIP_DATE)
+            member.compress_type, member.create_system = zipfile.ZIP_DEFLATED, 3
+            member.external_attr = (0o755 if name.endswith(".sh") else 0o644) << 16
+            made.writestr(member, data)
+    return buffer.getvalue()
+
+
+def write_project(flow: Flow, overlay: OverlaySystem, folder: Path) -> None:
+    """Write the files below folder, where nothing but an earlier project may be, whose results are removed.  Raises
+    OutputError."""
+    if folder.exists() and not (folder / MARK).is_file():
+        raise OutputError(f"{folder} is in the way of the project", hint="move it, or give the bundle another place")
+    try:
+        for earlier in (WORK, RESULTS):
+            shutil.rmtree(folder / earlier, ignore_errors=True)
+        for name, data in project_files(flow, overlay).items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+    except OSError as error:
+        raise OutputError(f"the project cannot be written to {folder}: {error.strerror}") from error
+
+
+def _identity(files: dict[str, bytes]) -> str:
+    return digest(*(part for name, data in sorted(files.items()) for part in (name, data)))[:16]

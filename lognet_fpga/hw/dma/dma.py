@@ -1,0 +1,191 @@
+"""The DMA out of its blocks: registers, memory to stream (MM2S), stream to memory (S2MM)."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from lognet_fpga.hw.dma.fetch import dma_fetch
+from lognet_fpga.hw.dma.registers import LENGTH_BITS, dma_registers
+from lognet_fpga.hw.dma.store import dma_store
+from lognet_fpga.hw.dma.widths import WORD_BITS, dma_pack, dma_unpack
+from lognet_fpga.hw.fifo import fifo
+from lognet_fpga.hw.structure import Composite, Instance, Leaf, Port, inputs, outputs, same, with_reset_leaves
+
+READ_DEPTH = 128  # words: 8 bursts on their way
+WRITE_DEPTH = 64
+BURSTS = 8  # closed and not yet given: all their words are in a FIFO of WRITE_DEPTH
+_ON_THE_WAY = 8  # words between the entry and its FIFO, and what the FIFO's level lags behind
+_PLACE_BITS, _BEATS_BITS = 29, 4
+_CLOCK = inputs(clk=None, rst=None)
+
+AXIL_PORTS = (
+    inputs(s_axil_awaddr=12, s_axil_awprot=3, s_axil_awvalid=None)
+    + outputs(s_axil_awready=None)
+    + inputs(s_axil_wdata=32, s_axil_wstrb=4, s_axil_wvalid=None)
+    + outputs(s_axil_wready=None, s_axil_bresp=2, s_axil_bvalid=None)
+    + inputs(s_axil_bready=None, s_axil_araddr=12, s_axil_arprot=3, s_axil_arvalid=None)
+    + outputs(s_axil_arready=None, s_axil_rdata=32, s_axil_rresp=2, s_axil_rvalid=None)
+    + inputs(s_axil_rready=None)
+)
+READ_PORTS = (
+    outputs(m_axi_arid=6, m_axi_araddr=32, m_axi_arlen=8, m_axi_arsize=3, m_axi_arburst=2, m_axi_arvalid=None)
+    + inputs(m_axi_arready=None, m_axi_rid=6, m_axi_rdata=64, m_axi_rresp=2, m_axi_rlast=None, m_axi_rvalid=None)
+    + outputs(m_axi_rready=None)
+)
+WRITE_PORTS = (
+    outputs(m_axi_awid=6, m_axi_awaddr=32, m_axi_awlen=8, m_axi_awsize=3, m_axi_awburst=2, m_axi_awvalid=None)
+    + inputs(m_axi_awready=None)
+    + outputs(m_axi_wdata=64, m_axi_wstrb=8, m_axi_wlast=None, m_axi_wvalid=None)
+    + inputs(m_axi_wready=None, m_axi_bid=6, m_axi_bresp=2, m_axi_bvalid=None)
+    + outputs(m_axi_bready=None)
+)
+
+
+def axi_dma(source_bits: int, sink_bits: int) -> Composite:
+    """Module axi_dma.  source_bits, sink_bits: of the overlay's streams, powers of two from 8 to 1024.
+
+    Ports: s_axil_*: registers; m_axi_*: a 64-bit AXI4 master whose bursts have 16 beats at most, which AXI3 takes too;
+    m_axis_*: to the overlay, s_axis_*: from it.  Registers and reset: lognet_fpga.hw.dma.registers.
+    Throughput: a word of memory a cycle each way.
+    """
+    lanes = max(1, WORD_BITS // sink_bits)
+    word_bits = WORD_BITS + 1 + lanes - 1
+    burst_bits = _PLACE_BITS + _BEATS_BITS
+    reserve = _ON_THE_WAY + 2 * max(1, sink_bits // WORD_BITS)
+    transfer = inputs(start=None, address=32, n_bytes=LENGTH_BITS)
+    errors = outputs(quiet=None, slave_error=None, decode_error=None)
+    fifo_ports = inputs(in_valid=None) + outputs(out_valid=None) + inputs(out_ready=None) + outputs(room=None)
+
+    registers = Leaf(
+        "dma_registers",
+        _CLOCK
+        + AXIL_PORTS
+        + outputs(core_rst=None, stop=None, mm2s_start=None, mm2s_address=32, mm2s_length=LENGTH_BITS)
+        + inputs(mm2s_ended=None, mm2s_quiet=None, mm2s_slave_error=None, mm2s_decode_error=None)
+        + outputs(s2mm_start=None, s2mm_address=32, s2mm_length=LENGTH_BITS)
+        + inputs(s2mm_received=LENGTH_BITS + 1, s2mm_ended=None, s2mm_too_long=None)
+        + inputs(s2mm_quiet=None, s2mm_slave_error=None, s2mm_decode_error=None),
+        partial(dma_registers, mm2s_step=source_bits // 8, s2mm_step=sink_bits // 8),
+    )
+    fetch = Leaf(
+        "dma_fetch",
+        _CLOCK + transfer + inputs(stop=None, pop=None) + outputs(push=None, push_data=WORD_BITS) + errors + READ_PORTS,
+        partial(dma_fetch, depth=READ_DEPTH),
+    )
+    unpack = Leaf(
+        "dma_unpack",
+        _CLOCK
+        + inputs(start=None, n_bytes=LENGTH_BITS, word=WORD_BITS, word_valid=None)
+        + outputs(word_ready=None, m_axis_tdata=source_bits, m_axis_tvalid=None)
+        + inputs(m_axis_tready=None)
+        + outputs(m_axis_tlast=None, ended=None, pop=None),
+        dma_unpack,
+    )
+    pack = Leaf(
+        "dma_pack",
+        _CLOCK
+        + transfer
+        + inputs(stop=None, slave_error=None, decode_error=None, room=None, s_axis_tdata=sink_bits, s_axis_tvalid=None)
+        + outputs(s_axis_tready=None)
+        + inputs(s_axis_tlast=None)
+        + outputs(word_push=None, word=word_bits, burst_push=None, burst=burst_bits)
+        + outputs(n_received=LENGTH_BITS + 1, ended=None, too_long=None),
+        dma_pack,
+    )
+    store = Leaf(
+        "dma_store",
+        _CLOCK
+        + inputs(burst_pushed=None, burst_valid=None, burst=burst_bits)
+        + outputs(burst_ready=None)
+        + inputs(word_valid=None, word=word_bits)
+        + outputs(word_ready=None)
+        + errors
+        + WRITE_PORTS,
+        partial(dma_store, lanes=lanes),
+    )
+
+    def memory(name: str, width: int, depth: int, kept: int) -> Leaf:
+        ports = _CLOCK + inputs(in_data=width) + outputs(out_data=width) + fifo_ports
+        return Leaf(name, ports, partial(fifo, depth=depth, reserve=kept))
+
+    def wires(*leaves: Leaf, **others: str) -> dict[str, str]:
+        """Ports to nets of their names, but for others; core_rst resets."""
+        named = same(*(port.name for leaf in leaves for port in leaf.ports))
+        return named | {"rst": "core_rst"} | others
+
+    def channel(prefix: str, *names: str) -> dict[str, str]:
+        return {name: f"{prefix}_{name}" for name in names}
+
+    def fifo_wires(prefix: str, push: str, data: str) -> dict[str, str]:
+        return {"in_valid": push, "in_data": data} | {
+            port: f"{prefix}_{net}"
+            for port, net in (("out_valid", "valid"), ("out_data", "data"), ("out_ready", "ready"), ("room", "room"))
+        }
+
+    started = ("start", "address")
+    told = ("quiet", "slave_error", "decode_error")
+    words_in, words_out, bursts_out = (
+        memory("dma_read_fifo", WORD_BITS, READ_DEPTH, 1),
+        memory("dma_write_fifo", word_bits, WRITE_DEPTH, reserve),
+        memory("dma_burst_fifo", burst_bits, BURSTS, 1),
+    )
+    instances = (
+        Instance("registers", registers, wires(registers, rst="rst")),
+        Instance(
+            "fetch",
+            fetch,
+            wires(fetch, n_bytes="mm2s_length", pop="read_pop", push="read_push", push_data="read_push_data")
+            | channel("mm2s", *started, *told),
+        ),
+        Instance("read_fifo", words_in, wires(words_in) | fifo_wires("read", "read_push", "read_push_data")),
+        Instance(
+            "unpack",
+            unpack,
+            wires(unpack, n_bytes="mm2s_length", word="read_data", word_valid="read_valid", word_ready="read_ready")
+            | {"pop": "read_pop"}
+            | channel("mm2s", "start", "ended"),
+        ),
+        Instance(
+            "pack",
+            pack,
+            wires(pack, n_bytes="s2mm_length", n_received="s2mm_received", room="write_room", stop="stop")
+            | channel("s2mm", *started, "ended", "too_long", "slave_error", "decode_error")
+            | {"word_push": "write_push", "word": "write_push_data"}
+            | {"burst_push": "burst_push", "burst": "burst_push_data"},
+        ),
+        Instance("write_fifo", words_out, wires(words_out) | fifo_wires("write", "write_push", "write_push_data")),
+        Instance("burst_fifo", bursts_out, wires(bursts_out) | fifo_wires("burst", "burst_push", "burst_push_data")),
+        Instance(
+            "store",
+            store,
+            wires(store, burst_pushed="burst_push", burst="burst_data", word="write_data")
+            | {"word_valid": "write_valid", "word_ready": "write_ready"}
+            | channel("s2mm", *told),
+        ),
+    )
+    ports = (
+        _CLOCK
+        + AXIL_PORTS
+        + READ_PORTS
+        + WRITE_PORTS
+        + outputs(m_axis_tdata=source_bits, m_axis_tvalid=None)
+        + inputs(m_axis_tready=None)
+        + outputs(m_axis_tlast=None)
+        + inputs(s_axis_tdata=sink_bits, s_axis_tvalid=None)
+        + outputs(s_axis_tready=None)
+        + inputs(s_axis_tlast=None)
+    )
+    whole = Composite("axi_dma", ports, _nets(ports, instances), instances, "AXI DMA in direct register mode.")
+    return with_reset_leaves(whole, "core_rst")
+
+
+def _nets(ports: tuple[Port, ...], instances: tuple[Instance, ...]) -> tuple[Port, ...]:
+    """The nets between the instances, each with the width of the output that drives it."""
+    outside = {port.name for port in ports}
+    driven = {
+        instance.wires[port.name]: port.width
+        for instance in instances
+        for port in instance.module.ports
+        if port.direction == "output" and instance.wires.get(port.name) not in outside
+    }
+    return tuple(Port(net, "input", width) for net, width in driven.items())

@@ -1,0 +1,1 @@
+from tests.conformance.conftest import own_cache  # noqa: F401

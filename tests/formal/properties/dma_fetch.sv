@@ -1,0 +1,54 @@
+// Bursts of reads: as AXI3 takes them, none across 4 KB, and none that the FIFO behind has no room for.
+reg f_started = 0;
+always @(posedge clk) f_started <= 1;
+always @* if (!f_started) assume (rst);
+
+wire f_asks = m_axi_arvalid && m_axi_arready;
+reg [9:0] f_pending, f_level; // words asked for that have not come; words in the FIFO
+always @(posedge clk) begin
+    f_pending <= rst ? 0 : f_pending + (f_asks ? m_axi_arlen + 1 : 0) - m_axi_rvalid;
+    f_level <= rst ? 0 : f_level + push - pop;
+end
+always @* begin
+    if (m_axi_rvalid) assume (f_pending != 0);
+    if (pop) assume (f_level != 0);
+    if (start) assume (left == 0);
+end
+
+// Where the next burst has to begin, and what is left to ask for.
+reg [28:0] f_place;
+reg [23:0] f_left;
+always @(posedge clk)
+    if (rst) f_left <= 0;
+    else if (start) begin
+        f_place <= address[31:3];
+        f_left <= (n_bytes + 7) / 8;
+    end else if (f_asks) begin
+        f_place <= f_place + m_axi_arlen + 1;
+        f_left <= f_left - m_axi_arlen - 1;
+    end
+
+always @(posedge clk) if (f_started && !rst) begin
+    if (m_axi_arvalid) begin
+        as_axi3_has_them: assert (m_axi_arlen < 16 && m_axi_arsize == 3 && m_axi_arburst == 1);
+        within_16_words: assert (m_axi_araddr[2:0] == 0 && m_axi_araddr[6:3] + m_axi_arlen[4:0] < 16);
+        one_behind_the_other: assert (m_axi_araddr[31:3] == f_place && m_axi_arlen < f_left);
+    end
+    if ($past(!rst && m_axi_arvalid && !m_axi_arready))
+        stable: assert (m_axi_arvalid && $stable(m_axi_araddr) && $stable(m_axi_arlen));
+    room_for_all: assert (f_level + push + f_pending <= DEPTH);
+    if (quiet && !$past(rst)) nothing_on_its_way: assert (f_pending == 0 || $past(m_axi_arvalid) || f_asks);
+    always_taken: assert (m_axi_rready);
+    two_on_their_way: cover (f_pending > 16);
+    the_last: cover ($past(f_asks) && f_left == 0 && f_place[3:0] == 5);
+end
+
+// How the registers stand to each other, which makes the above inductive.
+always @(posedge clk) if (f_started && !rst) begin
+    if (left != 0) assert (place == f_place);
+    assert (pending == f_pending && left == f_left);
+    assert (free + f_pending + push + f_level <= DEPTH);
+    assert (!offered || chosen);
+    if (chosen) assert (beats != 0 && beats <= 16 && beats <= left && place[3:0] + beats <= 16);
+    if (offered) assert (free >= 16 && m_axi_araddr == {place, 3'b000} && m_axi_arlen == beats - 1);
+end

@@ -1,0 +1,51 @@
+// Words and bursts of a packet: every burst lies within 16 words, begins where the one before ended, and is told with
+// the last of exactly its words.
+reg f_started = 0;
+always @(posedge clk) f_started <= 1;
+always @* if (!f_started) assume (rst);
+always @* if (start) assume (!active && !f_busy);
+
+// A packet is at work from its start until it has ended.
+reg f_busy;
+always @(posedge clk) f_busy <= !rst && (start || (f_busy && !ended));
+
+reg [28:0] f_place; // of the next burst
+reg [4:0] f_words;  // of it that were pushed before
+always @(posedge clk)
+    if (start) begin
+        f_place <= address[31:3];
+        f_words <= 0;
+    end else if (word_push) begin
+        f_words <= burst_push ? 0 : f_words + 1;
+        if (burst_push) f_place <= f_place + f_words + 1;
+    end
+
+reg f_known = 0; // a transfer has been started since the reset
+always @(posedge clk) f_known <= !rst && (f_known || start);
+always @(posedge clk) if (f_started && !rst && f_known) begin
+    if (burst_push) begin
+        with_a_word: assert (word_push);
+        all_its_words: assert (burst[3:0] == f_words);
+        in_its_place: assert (burst[32:4] == f_place);
+        within_16_words: assert (burst[7:4] + burst[3:0] < 16);
+    end
+    if (word_push) marked: assert (word[64] == burst_push);
+    a_full_burst: cover (burst_push && burst[3:0] == 15);
+end
+
+// How the registers stand to each other, which makes the above inductive.
+wire [28:0] f_pushed = f_place + f_words + word_push; // place behind the last word pushed
+wire [4:0] f_end = f_place[3:0] + f_words;
+always @(posedge clk) if (f_started && !rst) begin
+    if (!f_known) assert (!active && !taken && !full && !word_push && !burst_push && !behind && !f_busy);
+    if (!f_busy || ended) assert (!active && !taken && !full && !word_push && !behind);
+    if (behind) assert (!active && !taken && !full);
+    if (full && full_last) assert (!active && !taken);
+    if (taken && is_final) assert (!active);
+    if (f_known) begin
+        assert (place == f_pushed && first == (burst_push ? f_pushed : f_place));
+        assert (f_end < 16 && (!word_push || burst_push || f_end < 15));
+        assert (!burst_push || (word_push && burst == {f_place, f_words[3:0]} && f_words < 16));
+        assert (f_words < 16);
+    end
+end
