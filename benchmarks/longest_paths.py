@@ -1,6 +1,6 @@
 """The longest path of every block of a bundle's Verilog, each synthesized by itself with Yosys.
 
-    python benchmarks/longest_paths.py build/demo/model.lognet/verilog [--only 'layer1_.*'] [--most 3]
+    python benchmarks/longest_paths.py build/demo/model_log2.lognet/verilog [--only 'layer1_.*'] [--most 3]
 
 A block, as layer2_fifo, takes half a minute; the adders of a large layer take minutes.  Nothing is placed: nets are
 guessed (lognet_fpga/build/delays.py).

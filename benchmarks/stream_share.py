@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Which share of the programmable logic's own rate a stream reaches from end to end, batch size by batch size.
 
-    .venv-pynq40/bin/python benchmarks/stream_share.py build/demo/model.lognet
+    .venv-pynq40/bin/python benchmarks/stream_share.py build/demo/model_log2.lognet
 
 The driver, the real pynq and the tail run on the simulated board in real time: a transfer takes as long as the plan
 says.  The overlay's activations are made beforehand, so that this machine's time goes into what a board's processor

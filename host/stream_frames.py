@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Stream frames through a bundle from the host; the same as lognet-stream, from a checkout without an install.
 
-python host/stream_frames.py build/demo/model.lognet --frames models/cifar10_64x3/test_frames.npz
+python host/stream_frames.py build/demo/model_log2.lognet --frames models/cifar10_64x3/test_frames.npz
 """
 
 from __future__ import annotations

