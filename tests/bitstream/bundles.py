@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shlex
 import shutil
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -38,7 +40,7 @@ def generated_bundle() -> Bundle:
 def fake_vivado(folder: Path, board: str = "pynq-z2", **options: object) -> dict[str, str]:
     """A program vivado in folder, and the environment in which it is found.  options: see fakes/vivado.tcl."""
     reports = FAKES / ("zynq" if load_board(board).part.startswith("xc7z") else "ultrascale")
-    program(folder, "vivado", f'exec {shlex.quote(tclsh())} {shlex.quote(str(FAKES / "vivado.tcl"))} "$@"')
+    program(folder, "vivado", f'exec {shlex.join(tcl_shell() or [])} {shlex.quote(str(FAKES / "vivado.tcl"))} "$@"')
     told = {"record": folder / "record.txt", "reports": reports, **options}
     return {
         "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
@@ -62,5 +64,10 @@ def program(folder: Path, name: str, script: str) -> None:
     path.chmod(0o755)
 
 
-def tclsh() -> str:
-    return shutil.which("tclsh") or "tclsh"
+def tcl_shell() -> list[str] | None:
+    """What runs a Tcl script: tclsh, else Python's tkinter; None without either."""
+    if shutil.which("tclsh"):
+        return ["tclsh"]
+    if importlib.util.find_spec("_tkinter"):
+        return [sys.executable, str(Path(__file__).with_name("tcl_shell.py"))]
+    return None

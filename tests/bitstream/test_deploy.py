@@ -8,7 +8,7 @@ import pytest
 
 from lognet_fpga.bundle import read_bundle
 from lognet_fpga.errors import MissingToolError, TimingError, UsageError
-from tests.bitstream.bundles import fake_vivado
+from tests.bitstream.bundles import fake_vivado, tcl_shell
 from tests.deploy.workplace import Workplace, refused
 
 QUICK = ("--no-verify", "--bitstream", "vivado")
@@ -16,8 +16,9 @@ QUICK = ("--no-verify", "--bitstream", "vivado")
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory, require_tool) -> Workplace:
-    for name in ("onnx", "onnxruntime", "myhdl", "tclsh"):
+    for name in ("onnx", "onnxruntime", "myhdl"):
         require_tool(name)
+    require_tool("tclsh, or Python's tkinter,", tcl_shell() is not None)
     return Workplace(tmp_path_factory.mktemp("place"))
 
 

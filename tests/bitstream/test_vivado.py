@@ -29,7 +29,7 @@ from lognet_fpga.ir.hwh import write_hwh
 from lognet_fpga.plan.boards import board_names
 from lognet_fpga.progress import NoProgress
 from lognet_fpga.runtime.board.bitstream import bitstream_of
-from tests.bitstream.bundles import ESTIMATE, fake_ssh, fake_vivado, generated_bundle, written_bundle
+from tests.bitstream.bundles import ESTIMATE, fake_ssh, fake_vivado, generated_bundle, tcl_shell, written_bundle
 
 GOLDEN = Path(__file__).parent / "golden"
 PYNQ_BOARDS = [name for name in board_names() if name != "vc707"]
@@ -37,7 +37,7 @@ PYNQ_BOARDS = [name for name in board_names() if name != "vc707"]
 
 @pytest.fixture(autouse=True)
 def tools(require_tool, tmp_path, monkeypatch):
-    require_tool("tclsh")
+    require_tool("tclsh, or Python's tkinter,", tcl_shell() is not None)
     monkeypatch.setenv("LOGNET_CACHE", str(tmp_path / "cache"))
 
 
