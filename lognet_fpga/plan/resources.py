@@ -54,9 +54,12 @@ def serial_blocks(layer: QuantLayer, plan: ClbPlan, adders: Resources) -> dict[s
     waiting = Resources(0, 0, 0)  # the lower legs of the sums wait for the last one
     for leg in range(layer.shift // leg_bits, plan.legs):
         waiting += delay_resources(layer.codes.shape[0] * plan.digit_bits, (plan.legs - 1 - leg) * plan.leg_cycles)
+    # Legs of dropped bits only: no sums leave them, just carries.
+    dropped = layer.codes.shape[0] * (layer.shift // leg_bits)
+    unread = Resources(-dropped * (plan.digit_bits - 1), -dropped * plan.digit_bits, 0)
     return {
         "window": window_resources(layer, plan),
-        "adders": adders + waiting,
+        "adders": adders + waiting + unread,
         "requantize": requantize_resources(layer, plan),
     }
 

@@ -238,10 +238,13 @@ def count_schedule(graph: AdderGraph, plan: SerialSchedule) -> SerialCounts:
         sum(isinstance(wire, Spliced) and None not in (wire.first, wire.then) for wire in registers),
     )
     carries = sum(1 for node, leg, bit in passed if bit == plan.digit_bits - 1)
+    # Wires of a last digit above the range of its number, which nobody reads.
+    wires = sum(plan.legs[graph.inputs :]) * plan.digit_bits
+    unread = wires - len(passed) - sum(node >= graph.inputs for node, *_ in taps)
     return replace(
         counts,
-        adder_sites=counts.adder_sites - len(passed),
-        adder_ffs=counts.adder_ffs - len(passed) - carries,
+        adder_sites=counts.adder_sites - len(passed) - unread,
+        adder_ffs=counts.adder_ffs - len(passed) - carries - unread,
     )
 
 
@@ -287,11 +290,13 @@ def serial_counts(
     legs, whole = adder_legs + outputs * acc_legs, leg_cycles == 1
     last_legs = adders + outputs if whole else 0  # whose carry nobody needs
     paired = last_legs if digit_bits % 2 == 0 else 0  # the upper two of whose sums share a site
+    # The carry of a leg behind the first has two sources, one input too many for two bits in a site.
+    handed = legs - adders - outputs if digit_bits > 1 and not whole else 0
     bias_luts = 0 if whole else acc_legs * min(outputs * digit_bits, 2**leg_cycles)  # lanes of the same digits share
     return SerialCounts(
         adders=adders + outputs,
         adder_legs=legs,
-        adder_sites=legs * digit_bits - paired,
+        adder_sites=legs * digit_bits - paired + handed,
         adder_ffs=legs * (digit_bits + 1) - last_legs,
         delay_ffs=delay_ffs,
         shift_registers=shift_registers,
