@@ -262,9 +262,7 @@ def passed_digits(graph: AdderGraph, plan: SerialSchedule) -> dict[tuple[int, in
             (leg, bit, a, b)
             for leg in range(plan.legs[node])
             for bit, (a, b) in enumerate(
-                zip(
-                    plan.operand(adder.a, adder.shift_a, start, leg), plan.operand(adder.b, adder.shift_b, start, leg)
-                )
+                zip(plan.operand(adder.a, adder.shift_a, start, leg), plan.operand(adder.b, adder.shift_b, start, leg))
             )
         )
         for leg, bit, a, b in digits:
