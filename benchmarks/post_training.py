@@ -33,6 +33,7 @@ CALIBRATION_FRAMES = 256
 ERROR_FRAMES = 64
 BATCH = 50
 PLAIN = Methods("max", per_channel=False, fit=False, boundaries="geometric", rounding="nearest", correct_bias=False)
+PLAIN = replace(PLAIN, centred=False, follow=0)
 STEPS: tuple[tuple[str, dict[str, object]], ...] = (
     ("plain: alpha of the layer by maximum, geometric boundaries, to the nearest", {}),
     ("+ arithmetic boundaries", {"boundaries": "arithmetic"}),
@@ -42,13 +43,14 @@ STEPS: tuple[tuple[str, dict[str, object]], ...] = (
     ("+ alpha fitted to the codes", {"fit": True}),
     ("+ bias correction", {"correct_bias": True}),
     ("+ greedy rounding by output error", {"rounding": "greedy"}),
+    ("+ errors that the bias corrects left out", {"centred": True}),
     ("+ descent from there", {"rounding": "descent"}),
+    ("+ half of the earlier layers' errors: the default", {"follow": 0.5}),
 )
 EXCHANGES: tuple[tuple[str, dict[str, object]], ...] = (
     ("default", {}),
     ("alpha by maximum", {"alpha": "max"}),
     ("alpha by NMSE", {"alpha": "nmse"}),
-    ("alpha by NMSE with the inputs' power", {"alpha": "inputs"}),
     ("alpha by output error", {"alpha": "output"}),
     ("alpha of the layer", {"per_channel": False}),
     ("alpha not fitted", {"fit": False}),
@@ -56,7 +58,9 @@ EXCHANGES: tuple[tuple[str, dict[str, object]], ...] = (
     ("no bias correction", {"correct_bias": False}),
     ("to the nearest", {"rounding": "nearest"}),
     ("greedy rounding", {"rounding": "greedy"}),
-    ("descent", {"rounding": "descent"}),
+    ("all errors count", {"centred": False}),
+    ("no errors of earlier layers", {"follow": 0.0}),
+    ("all errors of earlier layers", {"follow": 1.0}),
 )
 
 

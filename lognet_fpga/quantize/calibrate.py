@@ -21,11 +21,11 @@ from lognet_fpga.partition import FloatLayer, Partition
 from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.progress import NoProgress, Progress
 from lognet_fpga.quantize import scales, weights
+from lognet_fpga.quantize.correlation import correlations
 from lognet_fpga.quantize.grid import GivenCodes, bias_shift, given_codes
 from lognet_fpga.quantize.methods import Methods
 
 IN_BITS = 8
-_WINDOWS = 20_000  # windows that the input correlation is taken over
 _SAMPLES = 20_000  # results of a channel that its scale is chosen on
 _STEADY = 0.25  # of an activation's LSB; rounding has a deviation of 0.29
 _SEED = 1
@@ -90,7 +90,7 @@ def _quantize_layer(
         scaled[_steady(target, act_bits)] = 0
     rows = scaled.reshape(len(scaled), -1)
     pad_value = np.clip(np.rint((layer.pad_value - in_offset) / in_scale), 0, 2**in_bits - 1).astype(np.int64)
-    columns = _sample_windows(reference.pad(x, layer.pads, pad_value), layer, rng)
+    correlation, wanted = correlations(layer, x, pad_value, x_float, in_scale, in_offset, methods, rng)
     positions = target.size // len(rows)
     data = _Data(
         layer=layer,
@@ -98,7 +98,8 @@ def _quantize_layer(
         pad_value=pad_value,
         rows=rows,
         bias=layer.bias + (layer.weight * in_offset.reshape(1, -1, 1, 1)).sum(axis=(1, 2, 3)),
-        correlation=_correlation(columns, methods),
+        correlation=correlation,
+        wanted=wanted,
         target=target,
         methods=methods,
         sample=rng.choice(positions, _SAMPLES, replace=False) if positions > _SAMPLES else np.arange(positions),
@@ -127,13 +128,6 @@ def _quantize_layer(
     )
 
 
-def _correlation(columns: np.ndarray, methods: Methods) -> np.ndarray:
-    """Mean of the products of two inputs; of their deviations from the mean where only these count."""
-    if methods.centred:
-        columns = columns - columns.mean(axis=0)
-    return columns.T @ columns / len(columns)
-
-
 def _pool_factor(pool: Pool | None) -> float:
     """By what the FPGA's integer pool falls short of the real one: its averages divide by a power of two."""
     return 2.0**pool.shift / pool.count if isinstance(pool, AveragePool) else 1.0
@@ -143,8 +137,8 @@ def _pool_factor(pool: Pool | None) -> float:
 class _Data:
     """What one layer is quantized on.
 
-    rows: (out, inputs), the weights in units of x; bias: (out,); correlation: (inputs, inputs), mean of the products
-    of two inputs; target: (batch, out, h, w), the float model's sums; sample: positions that scales are chosen on.
+    rows: (out, inputs), the weights in units of x; bias: (out,); correlation and wanted: as of `correlations`; target:
+    (batch, out, h, w), the float model's sums; sample: positions that scales are chosen on.
     """
 
     layer: FloatLayer
@@ -153,6 +147,7 @@ class _Data:
     rows: np.ndarray
     bias: np.ndarray
     correlation: np.ndarray
+    wanted: np.ndarray
     target: np.ndarray
     sample: np.ndarray
     methods: Methods
@@ -230,7 +225,9 @@ def _round(data: _Data, alpha: np.ndarray, *, fit: bool) -> _Rounded:
     alpha = weights.keep_exact(alpha, data.rows, data.exact)
     codes = _codes(data, alpha)
     if fit:
-        fitted = weights.fit_alpha(data.rows, codes, data.correlation, alpha, per_channel=data.methods.per_channel)
+        fitted = weights.fit_alpha(
+            data.rows, codes, data.correlation, data.wanted, alpha, per_channel=data.methods.per_channel
+        )
         alpha = np.where(data.exact < 0, fitted, alpha)
     sums = _sums(data.x, codes.reshape(layer.weight.shape), layer, data.pad_value) * alpha.reshape(1, -1, 1, 1)
     # Bias correction: the mean of each channel's sum is what it is in the float model.
@@ -247,7 +244,7 @@ def _codes(data: _Data, alpha: np.ndarray) -> np.ndarray:
     codes = weights.round_by_output(data.rows, alpha, data.correlation, data.exact, methods.boundaries)
     if methods.rounding == "greedy":
         return codes
-    return weights.descend(data.rows, codes, alpha, data.correlation, data.exact)
+    return weights.descend(data.rows, codes, alpha, data.correlation, data.wanted, data.exact)
 
 
 def _as_given(data: _Data, given: GivenCodes, top: int) -> tuple[_Rounded, np.ndarray, int]:
@@ -276,14 +273,3 @@ def _sums(x: np.ndarray, codes: np.ndarray, layer: FloatLayer, pad_value: np.nda
     return reference.conv(
         reference.pad(x.astype(np.float32), layer.pads, pad_value), codes.astype(np.float32), layer.stride
     )
-
-
-def _sample_windows(padded: np.ndarray, layer: FloatLayer, rng: np.random.Generator) -> np.ndarray:
-    """Up to _WINDOWS windows of the padded activations, (windows, in * kernel_h * kernel_w) float64."""
-    view = reference.windows(padded, layer.weight.shape[2:], layer.stride)
-    batch, channels, rows, cols = view.shape[:4]
-    count = batch * rows * cols
-    pick = rng.choice(count, size=min(count, _WINDOWS), replace=False)
-    frame, position = np.divmod(pick, rows * cols)
-    row, col = np.divmod(position, cols)
-    return view[frame, :, row, col].reshape(len(pick), -1).astype(np.float64)

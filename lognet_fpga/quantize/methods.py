@@ -26,13 +26,15 @@ class Methods:
     per_channel: an alpha for each channel, not one for the layer.  fit: alpha is fitted to the codes in the end.
     boundaries: between the codes.  rounding: "nearest"; "greedy", by `weights.round_by_output`; "descent", from there
     on by `weights.descend`.  correct_bias: every channel's mean is what it is in the float model.  centred: what the
-    bias corrects does not count as an error of the sums.
+    bias corrects does not count as an error of the sums.  follow: 0..1, the share of the earlier layers' errors that
+    descent and fit make up for; with all of them the calibration frames are fitted too well.
     """
 
     alpha: Alpha = "inputs"
     per_channel: bool = True
     fit: bool = True
     boundaries: Boundaries = "arithmetic"
-    rounding: RoundingMethod = "greedy"
+    rounding: RoundingMethod = "descent"
     correct_bias: bool = True
-    centred: bool = False
+    centred: bool = True
+    follow: float = 0.5

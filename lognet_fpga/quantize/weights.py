@@ -9,7 +9,7 @@ from lognet_fpga.quantize.methods import Methods
 
 _ALPHA_STEPS = 16  # candidates an octave
 _DAMPING = 0.01  # of the mean diagonal of the input correlation
-_SWEEPS = 10
+_SWEEPS = 10  # over the weights of a channel, at most
 
 
 def magnitude_prune(weight: np.ndarray, share: float) -> np.ndarray:
@@ -96,37 +96,54 @@ def round_by_output(
 
 
 def descend(
-    rows: np.ndarray, codes: np.ndarray, alpha: np.ndarray, correlation: np.ndarray, exact: np.ndarray | None = None
+    rows: np.ndarray,
+    codes: np.ndarray,
+    alpha: np.ndarray,
+    correlation: np.ndarray,
+    wanted: np.ndarray,
+    exact: np.ndarray | None = None,
 ) -> np.ndarray:
     """Better codes, as of round_by_output: one weight of each channel after the other gets the code that is best beside
-    the channel's other codes, until nothing changes.  The error of the layer's sums never grows."""
+    the channel's other codes, until nothing changes.
+
+    wanted: (inputs, inputs), mean of y x^T, y being the inputs whose sums with rows are wanted, such as those without
+    the errors of earlier layers; correlation, where they are x.  The squared error of the sums never grows.
+    """
     damped = _damped(correlation)
     work, codes = rows / alpha[:, None], codes.astype(np.float64)
     fixed = rows == 0
     if exact is not None:
         fixed[exact >= 0, exact[exact >= 0]] = True
-    pull = (work - codes) @ damped
+    pull = (work - codes) @ damped + work @ (wanted - correlation)
     for _ in range(_SWEEPS):
         changes = 0
         for j in np.argsort(-np.diag(damped)):
-            wanted = log2_codes(codes[:, j] + pull[:, j] / damped[j, j])
-            change = np.where(fixed[:, j], 0, wanted - codes[:, j])
+            best = log2_codes(codes[:, j] + pull[:, j] / damped[j, j])
+            change = np.where(fixed[:, j], 0, best - codes[:, j])
             moved = np.flatnonzero(change)
-            if len(moved):
-                codes[moved, j] += change[moved]
-                pull[moved] -= change[moved, None] * damped[j]
-                changes += len(moved)
+            codes[moved, j] += change[moved]
+            pull[moved] -= change[moved, None] * damped[j]
+            changes += len(moved)
         if not changes:
             break
     return codes.astype(np.int8)
 
 
 def fit_alpha(
-    rows: np.ndarray, codes: np.ndarray, correlation: np.ndarray, fallback: np.ndarray, *, per_channel: bool = True
+    rows: np.ndarray,
+    codes: np.ndarray,
+    correlation: np.ndarray,
+    wanted: np.ndarray,
+    fallback: np.ndarray,
+    *,
+    per_channel: bool = True,
 ) -> np.ndarray:
-    """The LSB of each channel with the least output error for given codes, (out,); or of all channels together."""
-    weighted = codes.astype(np.float64) @ correlation
-    overlap, power = (weighted * rows).sum(axis=1), (weighted * codes).sum(axis=1)
+    """The LSB of each channel with the least output error for given codes, (out,); or of all channels together.
+
+    wanted: as of descend.
+    """
+    floats = codes.astype(np.float64)
+    overlap, power = ((rows @ wanted) * floats).sum(axis=1), ((floats @ correlation) * floats).sum(axis=1)
     if not per_channel:
         overlap, power = (np.full(len(rows), part.sum()) for part in (overlap, power))
     usable = (power > 0) & (overlap > 0)

@@ -163,7 +163,8 @@ class Experiments:
         return scheme.fit(self._samples[layer.tensor], error=error)
 
     def _judged(self, what: str, scheme: Scheme | None, answers: Answers, zeros: float) -> Row:
-        return Row(what, scheme, answers.top1, answers.top5, *answers.lost_from(self._float), zeros)
+        lost = (0.0, 0.0) if scheme is None else answers.lost_from(self._float)
+        return Row(what, scheme, answers.top1, answers.top5, *lost, zeros)
 
 
 def _schemes(template: Scheme, resolutions: Sequence[int]) -> list[Scheme]:

@@ -36,6 +36,49 @@ def test_rounding_by_output_beats_rounding_to_the_nearest(seed):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("share", (0.0, 0.5))
+def test_descent_lowers_the_error_and_ends_where_no_single_code_helps(seed, share):
+    rows, x = correlated_data(seed)
+    rows = weights.magnitude_prune(rows, share)
+    correlation = x.T @ x / len(x)
+    alpha = weights.search_alpha(rows, np.diag(correlation))
+    start = weights.round_by_output(rows, alpha, correlation)
+    codes = weights.descend(rows, start, alpha, correlation, correlation)
+    assert codes.dtype == np.int8 and not codes[rows == 0].any()
+    # What is made least: the error of the outputs, and a hundredth of the mean power of an input for each weight's.
+    damping = 0.01 * np.mean(np.diag(correlation)) * alpha**2
+
+    def cost(some):
+        off = rows / alpha[:, None] - some
+        return output_error(rows, some * alpha[:, None], x) + damping * (off**2).sum(axis=1)
+
+    least = cost(codes)
+    assert np.all(least <= cost(start) * (1 + 1e-9)) and np.any(least < 0.95 * cost(start))
+    values = np.unique(log2_codes(np.linspace(-64, 64, 1001)))
+    for place in range(rows.shape[1]):
+        for value in values:
+            other = codes.copy()
+            other[:, place] = np.where(rows[:, place] == 0, 0, value)
+            assert np.all(cost(other) >= least * (1 - 1e-9))
+
+
+def test_descent_makes_up_for_inputs_that_are_wrong():
+    """Inputs that earlier layers have made half as large want codes for twice the weights."""
+    rows, x = correlated_data(4)
+    half = x / 2
+    correlation, wanted = half.T @ half / len(x), x.T @ half / len(x)
+    alpha = weights.search_alpha(2 * rows, np.diag(correlation))
+    start = weights.round_by_output(rows, alpha, correlation)
+    codes = weights.descend(rows, start, alpha, correlation, wanted)
+    error = ((x @ rows.T - half @ (codes * alpha[:, None]).T) ** 2).mean(axis=0)
+    # Half the sums are a quarter of the power.
+    assert np.all(error < 0.12 * ((x @ rows.T) ** 2).mean(axis=0))
+    whole = x.T @ x / len(x)
+    fitted = weights.fit_alpha(rows, codes, whole, whole, alpha)
+    assert weights.fit_alpha(rows, codes, correlation, wanted, alpha) == pytest.approx(2 * fitted)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_without_correlation_nearest_is_best(seed):
     rows, x = correlated_data(seed)
     alpha = weights.search_alpha(rows, np.ones(rows.shape[1]))
@@ -66,7 +109,7 @@ def test_a_layer_of_zeros():
     alpha = weights.search_alpha(rows, np.ones(5))
     codes = weights.round_by_output(rows, alpha, np.eye(5))
     assert np.all(alpha > 0) and not codes.any()
-    assert np.array_equal(weights.fit_alpha(rows, codes, np.eye(5), alpha), alpha)
+    assert np.array_equal(weights.fit_alpha(rows, codes, np.eye(5), np.eye(5), alpha), alpha)
     assert weights.nmse(rows, codes * alpha[:, None]) == 0
 
 
@@ -107,7 +150,7 @@ def test_fitted_alpha_is_least_squares(seed):
     correlation = x.T @ x / len(x)
     alpha = weights.search_alpha(rows, np.diag(correlation))
     codes = weights.round_by_output(rows, alpha, correlation)
-    fitted = weights.fit_alpha(rows, codes, correlation, alpha)
+    fitted = weights.fit_alpha(rows, codes, correlation, correlation, alpha)
     for row, code, value in zip(rows, codes, fitted):
         (expected,), *_ = np.linalg.lstsq((x @ code)[:, None], x @ row, rcond=None)
         assert value == pytest.approx(expected)
