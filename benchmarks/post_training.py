@@ -69,6 +69,7 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("--data", type=Path, required=True, help="frames with labels, as for lognet-deploy --eval")
     parser.add_argument("--limit", type=int, default=1000, help="frames to count on")
+    parser.add_argument("--skip", type=int, default=0, help="frames between the calibration's and those to count on")
     parser.add_argument("--prune", type=float, default=0.0)
     parser.add_argument("--act-bits", type=int, nargs="+", choices=(4, 8), default=(8, 4))
     add_input(parser)
@@ -76,7 +77,9 @@ def main() -> None:
 
     graph = load(args.model, input_shape=args.input_shape)
     preprocessing = preprocessing_of(args)[0].for_model(graph.input_shape)
-    frames = load_frames(args.data, graph.input_shape, preprocessing, limit=CALIBRATION_FRAMES + args.limit)
+    frames = load_frames(args.data, graph.input_shape, preprocessing, limit=CALIBRATION_FRAMES + args.skip + args.limit)
+    kept = np.r_[:CALIBRATION_FRAMES, CALIBRATION_FRAMES + args.skip : len(frames)]
+    frames = Frames(frames.frames[kept], frames.labels[kept])
     bench = Bench(partition(graph), frames, preprocessing, args.prune)
     print(f"{args.model.name}: {len(bench.judged)} frames, float {bench.float_right.mean():.2%}")
     for act_bits in args.act_bits:
