@@ -106,6 +106,10 @@ def chain_of(name: str):
     if name == "joined":
         chain.conv(6).relu().parallel(lambda c: c.conv(4, 1).relu(), lambda c: c.conv(6, 3).relu())
         return chain.pool().conv(8, group=2).relu().conv(8).add("LeakyRelu", alpha=0.1).flatten().gemm(8 * 64).model()
+    if name == "residual":
+        chain.conv(6).relu().pool()
+        chain.residual(lambda c: c.conv(6).batch_norm().relu().conv(6).batch_norm()).relu()
+        return chain.flatten().gemm(6 * 64).model()
     assert name == "padded"
     chain.add("Sub", chain.constant(np.full((1, 3, 1, 1), 0.5, np.float32)))
     chain.add("Div", chain.constant(np.array([0.2, 0.3, 0.25], np.float32).reshape(1, 3, 1, 1)))
@@ -113,7 +117,7 @@ def chain_of(name: str):
     return chain.flatten().matmul_add(8 * 8 * 8).add("Softmax").model()
 
 
-@pytest.mark.parametrize("name", ["averages", "joined", "padded"])
+@pytest.mark.parametrize("name", ["averages", "joined", "padded", "residual"])
 @pytest.mark.parametrize("bits", [4, 8])
 def test_any_model_that_the_front_end_takes(name: str, bits: int, tmp_path: Path, in_process, capsys, torch) -> None:
     """The command itself compares what was trained with what its file deploys to, and fails where a bit differs."""
