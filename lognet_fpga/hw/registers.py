@@ -72,15 +72,17 @@ def axil_registers(
     frames_begun, frames_finished, cycles, stalls, idles = (Signal(modbv(0)[32:]) for _ in range(5))
     was_short, was_long, resetting, write_now, read_now = flag(), flag(), flag(), flag(), flag()
     clear = vector(2)
-    write_waits, write_acts, read_waits, read_chosen = flag(), flag(), flag(), flag()
-    read_index, read_event, read_model = vector(4), flag(), flag()
-    event_word = vector(32)
+    write_waits, write_acts, write_strobed, write_below = flag(), flag(), flag(), flag()
+    read_waits, read_chosen = flag(), flag()
+    read_index, read_event, read_model, read_found = vector(4), flag(), flag(), flag()
+    chosen0, chosen1, chosen2, event_word, event_found = (vector(32) for _ in range(5))
+    read_low, read_high = read_index(2, 0), read_index(4, 2)
     reset_left = counter(reset_cycles + 1)
     packet_begun, packet_finished = vector(32), vector(32)
     per_packet = vector(len(more_frames))
     writes_control, writes_status, writes_packet, packet_written = flag(), flag(), flag(), flag()
     written = vector(16)
-    told_to_reset, reset_soon, counting = flag(), flag(), flag()
+    told_to_reset, reset_lasts, reset_soon, counting = (flag() for _ in range(4))
     model_word = vector(32)
     model_half = vector(16)
     low_half = vector(16)
@@ -99,7 +101,9 @@ def axil_registers(
     @always_comb
     def handshake():
         write_now.next = s_axil_awvalid and s_axil_wvalid and not (write_waits or write_acts)
-        read_now.next = s_axil_arvalid and not (read_waits or read_chosen)
+        write_strobed.next = s_axil_awvalid and s_axil_wvalid and s_axil_wstrb[0] and not (write_waits or write_acts)
+        write_below.next = s_axil_awaddr[12:6] == 0
+        read_now.next = s_axil_arvalid and not (read_waits or read_chosen or read_found)
 
     @always_comb
     def ports():
@@ -110,7 +114,7 @@ def axil_registers(
         s_axil_rvalid.next = read_waits
         s_axil_bresp.next = 0
         s_axil_rresp.next = 0
-        reset_soon.next = rst or told_to_reset or reset_left > 1
+        reset_soon.next = told_to_reset or reset_lasts
         told_to_reset.next = writes_control and written[0]
         more_frames.next = per_packet
 
@@ -125,9 +129,9 @@ def axil_registers(
         # What is written takes effect in the cycle after, out of registers, and then is answered.
         write_acts.next = write_now
         written.next = s_axil_wdata[16:]
-        writes_control.next = write_now and s_axil_wstrb[0] and s_axil_awaddr[12:2] == 2
-        writes_status.next = write_now and s_axil_wstrb[0] and s_axil_awaddr[12:2] == 3
-        writes_packet.next = write_now and s_axil_wstrb[0] and s_axil_awaddr[12:2] == 9
+        writes_control.next = write_strobed and write_below and s_axil_awaddr[6:2] == 2
+        writes_status.next = write_strobed and write_below and s_axil_awaddr[6:2] == 3
+        writes_packet.next = write_strobed and write_below and s_axil_awaddr[6:2] == 9
         if rst:
             writes_control.next = False
             writes_status.next = False
@@ -135,6 +139,8 @@ def axil_registers(
             write_acts.next = False
             write_waits.next = False
             reset_left.next = reset_cycles
+            reset_lasts.next = True
+            resetting.next = True
             core_rst.next = True
         else:
             core_rst.next = resetting
@@ -144,8 +150,10 @@ def axil_registers(
                 write_waits.next = False
             if resetting:
                 reset_left.next = reset_left - 1
+                reset_lasts.next = reset_left > 2
             if told_to_reset:
                 reset_left.next = reset_cycles
+                reset_lasts.next = True
                 core_rst.next = True
 
     @always_comb
@@ -184,22 +192,24 @@ def axil_registers(
         ("stalls", sink_stalled, stalls),
         ("idles", source_idle, idles),
     ):
-        part = event_counter(clk, rst, reset_soon, event, total)
+        part = event_counter(clk, reset_soon, event, total)
         part.name = f"count_{name}"
         counters.append(part)
     for name, event, stamp in (("begun", packet_begin, packet_begun), ("finished", frame_end, packet_finished)):
-        part = event_stamp(clk, rst, reset_soon, event, cycles, stamp)
+        part = event_stamp(clk, reset_soon, event, cycles, stamp)
         part.name = f"stamp_{name}"
         counters.append(part)
 
     @always(clk.posedge)
     def read():
-        """The address first: what it chooses from is read a cycle later."""
+        """The address first, then the counters that it chooses from, then the word out of them and the model's."""
         read_chosen.next = read_now
+        read_found.next = read_chosen
         if rst:
             read_chosen.next = False
+            read_found.next = False
             read_waits.next = False
-        elif read_chosen:
+        elif read_found:
             read_waits.next = True
         elif s_axil_rready:
             read_waits.next = False
@@ -207,57 +217,60 @@ def axil_registers(
             read_index.next = s_axil_araddr[6:2]
             read_event.next = s_axil_araddr[12:6] == 0
             read_model.next = s_axil_araddr[12:5] == 2
-        if read_chosen:
-            if read_event:
-                s_axil_rdata.next = event_word
-            elif read_model:
+        event_found.next = event_word
+        if read_found:
+            if read_model:
                 s_axil_rdata.next = model_word
             else:
-                s_axil_rdata.next = 0
+                s_axil_rdata.next = event_found
 
     @always_comb
     def choose():
-        if read_index == 0:
-            event_word.next = 0x4C4F474E
-        elif read_index == 1:
-            event_word.next = 1
-        elif read_index == 2:
-            event_word.next = resetting
-        elif read_index == 3:
-            event_word.next = (was_long << 1) | was_short
-        elif read_index == 4:
-            event_word.next = frames_begun
-        elif read_index == 5:
-            event_word.next = frames_finished
-        elif read_index == 6:
-            event_word.next = cycles
-        elif read_index == 7:
-            event_word.next = stalls
-        elif read_index == 8:
-            event_word.next = idles
-        elif read_index == 9:
-            event_word.next = per_packet
-        elif read_index == 10:
-            event_word.next = packet_begun
-        elif read_index == 11:
-            event_word.next = packet_finished
+        """Four words at a time, so that a bit is two LUTs deep."""
+        if read_low == 0:
+            chosen0.next = 0x4C4F474E
+            chosen1.next = frames_begun
+            chosen2.next = idles
+        elif read_low == 1:
+            chosen0.next = 1
+            chosen1.next = frames_finished
+            chosen2.next = per_packet
+        elif read_low == 2:
+            chosen0.next = resetting
+            chosen1.next = cycles
+            chosen2.next = packet_begun
+        else:
+            chosen0.next = (was_long << 1) | was_short
+            chosen1.next = stalls
+            chosen2.next = packet_finished
+
+    @always_comb
+    def choose_event():
+        if not read_event:
+            event_word.next = 0
+        elif read_high == 0:
+            event_word.next = chosen0
+        elif read_high == 1:
+            event_word.next = chosen1
+        elif read_high == 2:
+            event_word.next = chosen2
         else:
             event_word.next = 0
 
-    parts = (high_table, low_table, handshake, ports, model, write, acknowledge, status, packets, read, choose)
-    return parts, counters
+    parts = (high_table, low_table, handshake, ports, model, write, acknowledge, status, packets, read)
+    return parts, choose, choose_event, counters
 
 
 @block
-def event_counter(clk, rst, reset_soon, event, total):
-    """Cycles with event, since rst or a reset of the stream part; reset_soon: that one, a cycle early."""
+def event_counter(clk, reset_soon, event, total):
+    """Cycles with event since the last reset; reset_soon: it comes a cycle later."""
     held = flag()
     leaf = control_leaf(clk, reset_soon, held)
     leaf.name = "leaf"
 
     @always(clk.posedge)
     def count():
-        if rst or held:
+        if held:
             total.next = 0
         elif event:
             total.next = total + 1
@@ -266,7 +279,7 @@ def event_counter(clk, rst, reset_soon, event, total):
 
 
 @block
-def event_stamp(clk, rst, reset_soon, event, now, stamp):
+def event_stamp(clk, reset_soon, event, now, stamp):
     """What `now` was at the latest event, likewise."""
     held = flag()
     leaf = control_leaf(clk, reset_soon, held)
@@ -274,7 +287,7 @@ def event_stamp(clk, rst, reset_soon, event, now, stamp):
 
     @always(clk.posedge)
     def keep():
-        if rst or held:
+        if held:
             stamp.next = 0
         elif event:
             stamp.next = now

@@ -39,7 +39,7 @@ def axis_source(
     width = len(out_data)
     skid, skid_used, held, held_valid = vector(width), flag(), vector(width), flag()
     beat, accept, ready, at_end, moves = counter(beats_per_frame), flag(), flag(), flag(), flag()
-    keep, short, filling, fill, dropping = flag(), flag(), flag(), flag(), flag()
+    keep, short, was_short, filling, fill, dropping = (flag() for _ in range(6))
     step, at_begin, keeping, ready_next, dropping_next = (flag() for _ in range(5))
     counting = wrapping_counter(clk, rst, step, beat, at_end, count=beats_per_frame)
     counting.name = "count"
@@ -86,7 +86,7 @@ def axis_source(
 
     @always_comb
     def goes_on():
-        if short:
+        if short or was_short:
             ready_next.next = False
         elif filling:
             ready_next.next = fill and at_end
@@ -111,13 +111,16 @@ def axis_source(
 
     @always(clk.posedge)
     def frames():
+        """filling begins two cycles after the early TLAST, so that nothing follows from that but a register."""
         if rst:
             at_begin.next = True
+            was_short.next = False
             filling.next = False
         else:
+            was_short.next = short
             if step:
                 at_begin.next = at_end
-            if short:
+            if was_short:
                 filling.next = True
             elif fill and at_end:
                 filling.next = False

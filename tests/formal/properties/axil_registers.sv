@@ -2,6 +2,9 @@
 reg f_started = 0;
 always @(posedge clk) f_started <= 1;
 always @* if (!f_started) assume (rst);
+reg [1:0] f_rst = 0; // docs/stream.md: a reset lasts three cycles and more
+always @(posedge clk) f_rst <= rst ? f_rst + (f_rst != 3) : 0;
+always @* if (f_rst != 0 && f_rst != 3) assume (rst);
 
 // The master keeps to the rules of AXI: an offer stays until it is taken.
 always @(posedge clk) if (f_started && !$past(rst)) begin
@@ -27,9 +30,10 @@ reg [2:0] f_told;             // it was written one, two, three cycles ago
 reg [31:0] f_packet, f_packed;
 reg [31:0] f_begun, f_finished, f_cycles, f_stalls, f_idles, f_wanted;
 wire f_counting = f_since > RESET_CYCLES;
-reg f_reading, f_known, f_acting;
+reg f_reading, f_finding, f_known, f_acting;
 reg [4:0] f_word;
 wire [255:0] f_model = MODEL;
+wire [31:0] f_model_word = f_model >> f_word[2:0] * 32;
 always @(posedge clk) begin
     f_aws <= rst ? 0 : f_aws + f_aw - f_b;
     f_ws <= rst ? 0 : f_ws + f_w - f_b;
@@ -47,6 +51,7 @@ always @(posedge clk) begin
     f_packet <= rst || !f_counting ? 0 : packet_begin ? f_cycles : f_packet;
     f_packed <= rst || !f_counting ? 0 : frame_end ? f_cycles : f_packed;
     f_reading <= rst ? 0 : f_ar;
+    f_finding <= rst ? 0 : f_reading;
     f_acting <= rst ? 0 : f_w;
     if (f_ar) begin
         f_known <= s_axil_araddr[11:7] == 0;
@@ -67,7 +72,7 @@ always @(posedge clk) begin
             9: f_wanted <= f_more;
             10: f_wanted <= f_packet;
             11: f_wanted <= f_packed;
-            default: if (f_word[4:3] == 2) f_wanted <= f_model >> f_word[2:0] * 32;
+            default: if (f_word[4:3] == 2) f_wanted <= f_model_word;
         endcase
     end
 end
@@ -75,7 +80,7 @@ end
 always @(posedge clk) if (f_started && !rst) begin
     address_with_data: assert (f_aws == f_ws && f_aws <= 1 && f_ars <= 1);
     each_write_answered_once: assert ({s_axil_bvalid, f_acting} == (f_aws == 0 ? 0 : f_acting ? 1 : 2));
-    each_read_answered_once: assert ({s_axil_rvalid, f_reading} == (f_ars == 0 ? 0 : f_reading ? 1 : 2));
+    each_read_answered_once: assert ({s_axil_rvalid, f_finding, f_reading} == (f_ars == 0 ? 0 : f_reading ? 1 : f_finding ? 2 : 4));
     if (s_axil_bvalid) write_okay: assert (s_axil_bresp == 0);
     if (s_axil_rvalid) read_okay: assert (s_axil_rresp == 0 && s_axil_rdata == f_wanted);
     if (s_axil_awvalid && s_axil_wvalid && f_aws == 0) write_taken: assert (f_aw && f_w);
@@ -105,9 +110,23 @@ always @(posedge clk) if (f_started && !rst) begin
     assert (stamp_finished_held == (f_since <= RESET_CYCLES));
     assert (reset_left == (f_since > RESET_CYCLES ? 0 : RESET_CYCLES + 1 - f_since));
     assert ({was_long, was_short} == f_errors);
-    assert (write_waits + write_acts == (f_aws != 0) && write_acts == f_acting && read_waits + read_chosen == (f_ars != 0) && read_chosen == f_reading);
-    if (f_reading) assert (read_event == (f_known && !f_word[4]) && read_model == (f_known && f_word[4:3] == 2) && read_index == f_word[3:0]);
+    assert (write_waits + write_acts == (f_aws != 0) && write_acts == f_acting && read_waits + read_chosen + read_found == (f_ars != 0));
+    assert (read_chosen == f_reading && read_found == f_finding && reset_lasts == (reset_left > 1));
+    if (f_finding) assert (f_known && f_word[4:3] == 2 ? f_wanted == f_model_word : event_found == f_wanted);
+    if (f_reading || f_finding) assert (read_event == (f_known && !f_word[4]) && read_model == (f_known && f_word[4:3] == 2) && read_index == f_word[3:0]);
     assert (frames_begun == f_begun && frames_finished == f_finished);
     assert (per_packet == f_more && packet_begun == f_packet && packet_finished == f_packed);
     assert (cycles == f_cycles && stalls == f_stalls && idles == f_idles);
+end
+
+always @(posedge clk) begin // while a reset lasts
+    if (f_rst != 0) assert (reset_lasts && f_since == 1);
+    if (f_rst > 1) begin
+        assert (count_cycles_held && count_begun_held && count_finished_held && count_stalls_held && count_idles_held);
+        assert (stamp_begun_held && stamp_finished_held);
+    end
+    if (f_rst == 3) begin
+        assert (cycles == 0 && frames_begun == 0 && frames_finished == 0 && stalls == 0 && idles == 0);
+        assert (packet_begun == 0 && packet_finished == 0);
+    end
 end

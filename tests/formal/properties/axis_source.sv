@@ -18,7 +18,9 @@ wire f_kept = f_push && !f_too_long;
 wire f_short = f_kept && s_axis_tlast && f_index != LAST, f_long = f_kept && !s_axis_tlast && f_index == LAST;
 wire [3:0] f_zeros = f_short ? LAST - f_index : 0;
 reg [3:0] f_owed;
+reg f_was_short, f_pause; // the zeros begin a cycle late
 always @(posedge clk) begin
+    {f_pause, f_was_short} <= rst ? 0 : {f_was_short, f_short};
     f_owed <= rst ? 0 : f_owed + f_kept + f_zeros - f_pop;
     f_too_long <= !rst && (f_long || (f_too_long && !(f_push && s_axis_tlast)));
     if (rst) f_index <= 0;
@@ -45,14 +47,14 @@ always @(posedge clk)
 always @(posedge clk) if (f_started) begin
     if ($past(rst)) closed_in_reset: assert (!s_axis_tready);
     if (!rst) begin
-        none_lost_none_doubled: assert (f_owed <= BEATS + 1 && out_valid == (f_owed != 0));
+        none_lost_none_doubled: assert (f_owed <= BEATS + 1 && (out_valid == (f_owed != 0) || (f_pause && !out_valid)));
         if (f_tracked && f_ahead == 0 && out_valid) in_order_unchanged: assert (out_data == f_beat);
         if ($past(!rst && out_valid && !out_ready)) stable: assert (out_valid && $stable(out_data));
-        if ($past(!rst && out_ready) && f_owed <= 1) full_rate: assert (s_axis_tready);
+        if ($past(!rst && out_ready) && f_owed <= 1 && !f_pause) full_rate: assert (s_axis_tready);
         errors_told: assert (frame_begin == (f_kept && f_index == 0) && frame_short == f_short && frame_long == f_long);
         both_places_used: cover (f_owed == 2 && !f_zeros);
         dropped: cover (f_push && f_too_long && s_axis_tlast);
         in_and_out_again: cover (f_tracked && f_ahead == 1 && f_pop && f_beat != 0);
-        if (BEATS > 1) zero_made: cover (f_tracked && f_ahead == 0 && f_pop && $past(f_short, 3) && f_index != 0);
+        if (BEATS > 1) zero_made: cover (f_tracked && f_ahead == 0 && f_pop && $past(f_short, 4) && f_index != 0);
     end
 end
