@@ -19,6 +19,7 @@ from lognet_fpga.plan.sites import carry_sites
 WINDOW_CONTROL = Resources(65, 60, 0, 2)
 ELEMENT_CONTROL = Resources(0, 5, 0)
 ACTIVATIONS_CONTROL = Resources(14, 15, 0, 1)
+ALL_SHIFTS = 2 ** (LARGEST_SHIFT + 1) - 1
 ROM_COLUMN_BITS = 36  # of the memories that a wide one is made of
 # Sites of a bit of a memory in LUTs, by its greatest depth: two functions of five address bits share one; those of two
 # are partly set and reset pins.
@@ -33,13 +34,15 @@ def bram_blocks(
     ones = plan.nonzero_weights / layer.codes.size / 2  # of a code's four bits two, for a weight other than zero
     drops = len(np.unique(constants.drop))
     constant_bits = lanes * (constants.total_bits + (drops - 1).bit_length())
+    shifts = lane_shifts(layer, shape)
     element = element_resources(shape.simd, layer.in_bits, constants.sum_bits)
+    spared = sum(lane_luts(layer.in_bits) - lane_luts(layer.in_bits, mask) for mask in shifts.ravel())
     # Results leave as a shift register; the last ones have nothing behind them to take in.
     leaving = Resources((shape.pe - lanes) * constants.sum_bits, 0, 0)
     return {
         "window": window_resources(layer, plan, shape),
         "weights": rom_resources(shape.pe * shape.simd * WEIGHT_BITS, shape.ii_cycles, ones),
-        "pe": element * shape.pe + leaving,
+        "pe": element * shape.pe + leaving + Resources(-spared, 0, 0),
         "constants": rom_resources(constant_bits, shape.groups * (shape.pe // lanes)),
         "activations": ACTIVATIONS_CONTROL + lane_resources(layer, constants) * lanes,
     }
@@ -61,12 +64,34 @@ def window_resources(layer: QuantLayer, plan: BramPlan, shape: BramShape) -> Res
     return WINDOW_CONTROL + addresses + staging + choice + memory_resources(word, shape.memory_words) + registered
 
 
+def lane_shifts(layer: QuantLayer, shape: BramShape) -> np.ndarray:
+    """Which shifts the weights of each lane ask for, (pe, simd), bit n for a shift by n; all of them where synthesis
+    cannot know, the weights being in block RAM."""
+    if shape.ii_cycles >= BLOCK_ROM_DEPTH:
+        return np.full((shape.pe, shape.simd), ALL_SHIFTS)
+    masks = np.bitwise_or.reduce(np.abs(layer.codes).astype(np.int64), axis=(2, 3))  # a code is a power of two or 0
+    outputs, inputs = (-(-channels // lanes) for channels, lanes in zip(masks.shape, (shape.pe, shape.simd)))
+    padded = np.zeros((outputs * shape.pe, inputs * shape.simd), np.int64)
+    padded[: masks.shape[0], : masks.shape[1]] = masks
+    return np.bitwise_or.reduce(padded.reshape(outputs, shape.pe, inputs, shape.simd), axis=(0, 2))
+
+
+def lane_luts(in_bits: int, shifts: int = ALL_SHIFTS) -> float:
+    """A lane's shift by four, zero and sign, two bits in a site where x and x << 4 do not overlap; then the shift by
+    0..3.  shifts: bit n for one by n.  Of three shifts and more nothing is spared that was seen to count."""
+    wanted = [shift for shift in range(LARGEST_SHIFT + 1) if shifts >> shift & 1]
+    if not wanted:
+        return 0.0
+    if len(wanted) > 2:
+        return in_bits + 4 * (in_bits > 4) + in_bits + LARGEST_SHIFT + 2.5
+    span = max(wanted) - min(wanted)
+    return in_bits + (in_bits + span if span else 0) + 2.5
+
+
 def element_resources(simd: int, in_bits: int, sum_bits: int) -> Resources:
     """A processing element without the way that its result leaves; the sign bits of products take no LUT."""
-    # A lane's shift by four, zero and sign, two bits in a site where x and x << 4 do not overlap; the shift by 0..3.
-    lane = in_bits + 4 - (in_bits if in_bits <= 4 else 0) + in_bits + LARGEST_SHIFT + 2.5
     width, count, alone = in_bits + LARGEST_SHIFT, simd, 1
-    lut, ff, srl = simd * lane, simd * width, 0
+    lut, ff, srl = simd * lane_luts(in_bits), simd * width, 0
     for _ in range(max(1, (simd - 1).bit_length())):
         # The last operand of an odd number waits; waiting for long, it does so in a shift register.
         waits, width = count % 2, width + 1
