@@ -46,5 +46,17 @@ def in_process(monkeypatch) -> Callable[..., int]:
     return run
 
 
+@pytest.fixture
+def plots(require_tool, monkeypatch) -> list:
+    """Figures of matplotlib that would have been shown."""
+    require_tool("matplotlib")
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    import matplotlib.pyplot as plt
+
+    shown: list = []
+    monkeypatch.setattr(plt, "show", lambda: (shown.append(plt.gcf()), plt.close("all")))
+    return shown
+
+
 # A runner started in the background has Ctrl-C ignored, and its children inherit that: tests of Ctrl-C need it back.
 signal.signal(signal.SIGINT, signal.default_int_handler)
