@@ -54,7 +54,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
     reporter.result(report, {"bundle": str(result.bundle_path)})
     reporter.after(
         f"bundle: {result.bundle_path} (and the same as {result.bundle_path.name}.zip)\n"
-        f"next:   on the board, sudo -E lognet-selftest {shlex.quote(result.bundle_path.name)} --device pynq"
+        f"next:   on the board, as root, lognet-selftest {shlex.quote(result.bundle_path.name)} --device pynq"
     )
 
 

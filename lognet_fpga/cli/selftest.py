@@ -16,7 +16,7 @@ EXAMPLES = """\
 examples:
   lognet-selftest model.lognet
   lognet-selftest model.lognet --device rtl
-  sudo lognet-selftest model.lognet --device pynq
+  lognet-selftest model.lognet --device pynq
 """
 
 

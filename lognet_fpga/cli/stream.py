@@ -20,8 +20,8 @@ examples:
   lognet-stream model.lognet.zip --frames photos/ --batch 1 --limit 100
   lognet-stream model.lognet --frames cat.png --json
   lognet-stream model.lognet --frames synthetic --pace 30 --batch 1
-  sudo lognet-stream model.lognet --frames camera --device pynq --batch 1
-  sudo lognet-stream model.lognet --frames photos/ --device pynq
+  lognet-stream model.lognet --frames camera --device pynq --batch 1
+  lognet-stream model.lognet --frames photos/ --device pynq
   LOGNET_TOKEN=... lognet-stream model.lognet --frames photos/ --device http://pynq:8421
 """
 

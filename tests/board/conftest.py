@@ -3,8 +3,13 @@ environments with pynq 3.1 and with pynq 4.0; where pynq is missing they are ski
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +18,7 @@ from tests import small_bundle
 
 pynq = pytest.importorskip("pynq", exc_type=ImportError)
 
+ROOT = Path(__file__).parents[2]
 ZYNQ, ULTRASCALE = "xc7z020clg400-1", "xczu3eg-sbva484-1"
 PARTS = (ULTRASCALE,) if pynq.__version__.startswith("4") else (ZYNQ, ULTRASCALE)
 
@@ -50,3 +56,29 @@ def make_overlay(make_board, bundle) -> Callable:
         return board, LogNetOverlay(bundle, bitstream=board.bitstream, timeout_s=timeout_s)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory) -> Path:
+    """A folder with this project as pip installs it from a checkout, nothing else."""
+    folder = tmp_path_factory.mktemp("install")
+    source = folder / "source"  # a copy, for a build leaves files beside what it builds
+    for name in ("lognet_fpga", "notebooks", "overlays"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    for name in ("pyproject.toml", "setup.py"):
+        shutil.copy(ROOT / name, source)
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    _check([*pip, "--no-deps", "--no-index", "--no-build-isolation", "--target", str(folder / "site"), str(source)])
+    return folder / "site"
+
+
+@pytest.fixture(scope="session")
+def run_installed(installed) -> Callable[[Sequence[str]], str]:
+    """run_installed(command): what it writes on stdout, this project being installed and no checkout in sight."""
+    return lambda command: _check(command, cwd=installed.parent, env={**os.environ, "PYTHONPATH": str(installed)})
+
+
+def _check(command: Sequence[str], **options: object) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout

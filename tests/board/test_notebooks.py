@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,38 +18,19 @@ from tests import small_bundle
 from tests.board.conftest import ULTRASCALE
 from tests.notebook_cells import FOLDER, run
 
-ROOT = FOLDER.parent
 NAMES = sorted(path.name for path in FOLDER.glob("*.ipynb"))
 PREPARED = os.environ.get("LOGNET_TEST_RTL", "")  # as of tests/runtime/test_device_conformance.py
 
 
 @pytest.fixture(scope="module")
-def delivered(tmp_path_factory) -> Path:
+def delivered(installed, run_installed, tmp_path_factory) -> Path:
     """The folder that `pynq get-notebooks` makes, this project being installed."""
-    folder = tmp_path_factory.mktemp("install")
-    source = folder / "source"  # a copy, for a build leaves files beside what it builds
-    for name in ("lognet_fpga", "notebooks", "overlays"):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-    for name in ("pyproject.toml", "setup.py"):
-        shutil.copy(ROOT / name, source)
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-    offline = ["--no-deps", "--no-index", "--no-build-isolation"]
-    _check([*pip, "install", "--quiet", *offline, "--target", str(folder / "installed"), str(source)], folder)
+    folder = tmp_path_factory.mktemp("jupyter")
     pynq = str(Path(sys.executable).with_name("pynq"))
-    installed = {"PYTHONPATH": str(folder / "installed")}
-    listed = _check([pynq, "get-notebooks", "--list"], folder, installed)
-    assert "- lognet (source: lognet_fpga)" in listed.splitlines()
+    assert "- lognet (source: lognet_fpga)" in run_installed([pynq, "get-notebooks", "--list"]).splitlines()
     # --ignore-overlays: do not look for the board, which is not there.
-    _check([pynq, "get-notebooks", "--ignore-overlays", "--path", "jupyter", "lognet"], folder, installed)
-    return folder / "jupyter" / "lognet"
-
-
-def _check(command: list[str], folder: Path, environment: dict[str, str] | None = None) -> str:
-    done = subprocess.run(
-        command, cwd=folder, env={**os.environ, **(environment or {})}, capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    run_installed([pynq, "get-notebooks", "--ignore-overlays", "--path", str(folder), "lognet"])
+    return folder / "lognet"
 
 
 @pytest.fixture
