@@ -59,7 +59,9 @@ def window_resources(layer: QuantLayer, plan: BramPlan, shape: BramShape) -> Res
     choice = Resources(word * math.ceil((parts - 1) / 3) + 0.16 * word, word, 0)
     place, turn = (shape.memory_words - 1).bit_length(), (shape.ii_cycles - 1).bit_length()
     # Counters, and sums modulo the memory's words: places, three addresses of it, the step between two, the next one.
-    addresses = Resources(32.5 * max(0, place - 5), 7 * place + turn, 0)
+    # Those of a kernel of one tap are few bits, added in LUTs.
+    sums = 32.5 * max(0, place - 5) if len(shape.taps) > 1 else 21 * place
+    addresses = Resources(sums, 7 * place + turn, 0)
     registered = Resources(0, word if shape.memory_words >= BLOCK_RAM_DEPTH else 0, 0)
     return WINDOW_CONTROL + addresses + staging + choice + memory_resources(word, shape.memory_words) + registered
 

@@ -16,7 +16,7 @@ from lognet_fpga.plan.serial import SerialCounts
 from lognet_fpga.plan.sites import carry_sites
 from lognet_fpga.plan.slots import slot_raster
 
-SHELL = Resources(560, 460, 0)  # AXI4-Lite registers, entry and exit
+SHELL = Resources(550, 485, 0)  # AXI4-Lite registers, entry and exit
 # What steers a block, whatever its width.
 ENGINE_CONTROL = Resources(12, 0, 0)
 WINDOW_CONTROL = Resources(57, 40, 0)
