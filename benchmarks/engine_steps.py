@@ -26,6 +26,7 @@ from lognet_fpga.numerics.log2 import log2_codes
 from lognet_fpga.plan.adder_graph import solve
 from lognet_fpga.plan.engine import AdderEngine
 from lognet_fpga.plan.serial import schedule
+from lognet_fpga.plan.ternary import ternary
 from lognet_fpga.quantize.weights import magnitude_prune, search_alpha
 
 IN_BITS = 8
@@ -62,9 +63,10 @@ def main() -> None:
         for cycles in options.cycles:
             leg_cycles = min(cycles, -(-acc_bits // digit_bits))
             estimate = AdderEngine(graph, IN_BITS).cost(digit_bits, leg_cycles, acc_bits).resources
-            timed = schedule(graph, IN_BITS, acc_bits, digit_bits, leg_cycles)
+            folded = ternary(graph, IN_BITS, digit_bits, leg_cycles)
+            timed = schedule(folded, IN_BITS, acc_bits, digit_bits, leg_cycles)
             first_leg = max(0, acc_bits - KEPT_BITS) // (digit_bits * leg_cycles)
-            shape = AdderShape(graph, timed, bias, first_leg)
+            shape = AdderShape(folded, timed, bias, first_leg)
             in_legs = -(-IN_BITS // (digit_bits * leg_cycles))
             began = time.monotonic()
             leaf = Leaf(

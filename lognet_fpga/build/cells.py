@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from itertools import combinations
 from typing import Any
 
 from lognet_fpga.build.synthesis import LUT_CELLS, PartCounts
 
-_PAIR_INPUTS = 5  # two functions of the same five inputs fill one LUT6 site
+_PAIR_INPUTS = 5  # two functions of together five inputs fill one LUT6 site
 
 
 def count_netlist(modules: Mapping[str, Mapping[str, Any]], top: str) -> PartCounts:
@@ -48,7 +48,8 @@ def _count_cells(cells: Mapping[str, Mapping[str, Any]]) -> PartCounts:
 
 
 def _pairs(same_inputs: Counter[frozenset[int]]) -> int:
-    """How many pairs LUTs with these inputs make, all inputs of one being inputs of the other, at least two."""
+    """How many pairs LUTs with these inputs make: of the same inputs, or else all inputs of one being inputs of the
+    other, at least two, or else together of no more than five, at least one of them in common."""
     pairs = sum(count // 2 for count in same_inputs.values())
     single = {inputs for inputs, count in same_inputs.items() if count % 2}
     for inputs in sorted(single, key=lambda inputs: (-len(inputs), sorted(inputs))):
@@ -60,5 +61,27 @@ def _pairs(same_inputs: Counter[frozenset[int]]) -> int:
         partner = next((subset for subset in fitting if subset in single), None)
         if partner is not None:
             single -= {inputs, partner}
+            pairs += 1
+    return pairs + _overlapping(single)
+
+
+def _overlapping(single: set[frozenset[int]]) -> int:
+    """Nets that few LUTs read pair theirs first."""
+    readers: dict[int, list[frozenset[int]]] = defaultdict(list)
+    for inputs in sorted(single, key=sorted):
+        for net in inputs:
+            readers[net].append(inputs)
+    free, pairs = set(single), 0
+    for _, group in sorted(readers.items(), key=lambda item: (len(item[1]), item[0])):
+        waiting: list[frozenset[int]] = []
+        for inputs in group:
+            if inputs not in free:
+                continue
+            partner = next((other for other in waiting if len(inputs | other) <= _PAIR_INPUTS), None)
+            if partner is None:
+                waiting.append(inputs)
+                continue
+            waiting.remove(partner)
+            free -= {inputs, partner}
             pairs += 1
     return pairs

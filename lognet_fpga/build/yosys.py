@@ -19,7 +19,7 @@ from lognet_fpga.ir.design import VerilogDesign, is_verilog
 from lognet_fpga.progress import NoProgress, Progress
 from lognet_fpga.tools import find_yosys, run_tool
 
-_FORMAT = "5"  # of the cached figures
+_FORMAT = "6"  # of the cached figures
 _WORD = re.compile(r"\b[A-Za-z_][A-Za-z0-9_$]*\b")
 _CONTENT = re.compile(r'\$readmemh\("([^"]*)"')
 _MODULE = re.compile(r"^\s*module\s+([A-Za-z_][A-Za-z0-9_$]*)", re.MULTILINE)

@@ -21,6 +21,8 @@ from lognet_fpga.hw.digit_blocks import (
     masked_stage,
     relayed_carry,
     splice_stage,
+    ternary_adders,
+    ternary_subtractors,
     tie_high,
     tie_low,
 )
@@ -28,6 +30,12 @@ from lognet_fpga.hw.wiring import Part, counter, flag, join, vector
 from lognet_fpga.plan.serial import Kept, SerialSchedule, Spliced, Tap, Wire, sources
 from lognet_fpga.plan.timing import TAP_LATENCY
 
+ADDERS = {  # (of two operands, the last one is subtracted)
+    (True, False): full_adders,
+    (True, True): full_subtractors,
+    (False, False): ternary_adders,
+    (False, True): ternary_subtractors,
+}
 ROM_LANES = 16  # lanes of one bias table: constants stay far below the 32 bits of a plain Verilog number
 
 
@@ -106,29 +114,32 @@ class Wiring:
     ) -> None:
         """Adders that start in cycle `begin`, all adding or all subtracting, all with the same number of legs.
 
-        rows: for each adder and each of its legs two operands, each one signal a bit or False for zero.  totals: for
-        each leg where the sums go, one vector a bit.
+        rows: for each adder and each of its legs two operands, or three, each one signal a bit or False for zero; three
+        for legs that hand no carry on, or of one digit.  totals: for each leg where the sums go, one vector a bit.
         """
-        whole, held = self.plan.leg_cycles == 1, None
-        legs = len(totals)
+        whole, legs, held = self.plan.leg_cycles == 1, len(totals), []
         for leg in range(legs):
             part, like, leg_begin = f"{name}_leg{leg}", totals[leg][0], begin + leg * self.plan.leg_cycles
-            before, own = held, vector(len(rows))
-            if before is None and (whole or legs > 1):
-                before = self.constant(False, like, f"{part}_no_carry")
+            before, own = held, [vector(len(rows)) for _ in rows[0][leg][1:]]
+            if not before and (whole or legs > 1):
+                before = [self.constant(False, like, f"{part}_no_carry")] * len(own)
             if whole:
-                carry_in = before
+                carries_in = before
             elif legs == 1:
-                carry_in = own
+                carries_in = own
             else:
-                carry_in, first = vector(len(rows)), self.strobe_leaf(leg_begin, f"{part}_first")
-                self.add(relayed_carry, f"{part}_relay", first=first, before=before, own=own, carry_in=carry_in)
-            carry = self._add_digit([row[leg] for row in rows], carry_in, totals[leg], subtract, part)
-            if legs == 1 and not whole:
-                preset = self.strobe_leaf(begin - 1, part)
-                self.add(carry_register, f"{part}_carry", clk=self.clk, preset=preset, carry=carry, held=own)
-            elif not whole or leg < legs - 1:
-                self.add(delay_stage, f"{part}_carry", clk=self.clk, wires=carry, late=own)
+                carries_in, first = [vector(len(rows))], self.strobe_leaf(leg_begin, f"{part}_first")
+                relayed = {"before": before[0], "own": own[0], "carry_in": carries_in[0]}
+                self.add(relayed_carry, f"{part}_relay", first=first, **relayed)
+            carries = self._add_digit([row[leg] for row in rows], carries_in, totals[leg], subtract, part)
+            preset = self.strobe_leaf(begin - 1, part) if legs == 1 and not whole else None
+            for number, (carry, kept) in enumerate(zip(carries, own, strict=True)):
+                if preset is not None:
+                    self.add(
+                        carry_register, f"{part}_carry{number}", clk=self.clk, preset=preset, carry=carry, held=kept
+                    )
+                elif not whole or leg < legs - 1:
+                    self.add(delay_stage, f"{part}_carry{number}", clk=self.clk, wires=carry, late=kept)
             held = own
 
     def add_copies(self, rows: list[list[tuple[list, list]]], totals: list[list], name: str) -> None:
@@ -138,22 +149,26 @@ class Wiring:
                 wires = join([row[leg][0][bit] for row in rows])
                 self.add(delay_stage, f"{name}_leg{leg}_bit{bit}", clk=self.clk, wires=wires, late=total)
 
-    def _add_digit(self, rows: list[tuple[list, list]], carry_in, totals: list, subtract: bool, name: str):
-        """One leg of adders that start together, and the vector of their carries."""
-        plane = full_subtractors if subtract else full_adders
+    def _add_digit(
+        self, rows: list[tuple[list, ...]], carries_in: list, totals: list, subtract: bool, name: str
+    ) -> list:
+        """One leg of adders that start together, and the vectors of their carries: one less than they have operands."""
+        two = len(carries_in) == 1
+        plane = ADDERS[two, subtract]
         for bit, total in enumerate(totals):
             operands = {}
-            for side, letter in enumerate("ab"):
+            for side, letter in enumerate("ab" if two else "abc"):
                 signals = [row[side][bit] for row in rows]
                 if any(signal is not False for signal in signals):
                     operands[letter] = join(signals)
                 else:
                     operands[letter] = self.constant(False, total, f"{name}_bit{bit}_{letter}_zero")
-            carry_out = vector(len(rows))
-            carries = {"carry_in": carry_in, "carry_out": carry_out}
+            carries_out = [vector(len(rows)) for _ in carries_in]
+            names = ("carry_in", "carry_out") if two else ("first_in", "second_in", "first_out", "second_out")
+            carries = dict(zip(names, carries_in + carries_out, strict=True))
             self.add(plane, f"{name}_bit{bit}", clk=self.clk, **operands, **carries, total=total)
-            carry_in = carry_out
-        return carry_in
+            carries_in = carries_out
+        return carries_in
 
     def add_bias(self, bias: tuple[int, ...]) -> list[list[list]]:
         """For each output and each leg the wires of its bias, lowest bit first."""

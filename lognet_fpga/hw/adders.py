@@ -100,11 +100,13 @@ def wire_engine(wiring: Wiring, shape: AdderShape) -> list:
     # so all sums get their place before any wiring.
     alike = defaultdict(list)
     for index, (adder, begin) in enumerate(zip(graph.adders, plan.start)):
-        alike[begin, adder.negate_a or adder.negate_b, plan.legs[graph.inputs + index]].append(index)
+        alike[begin, len(adder.terms), adder.subtracts, plan.legs[graph.inputs + index]].append(index)
     groups = {
-        (begin, subtract, legs, f"at{begin}_{'sub' if subtract else 'add'}{legs}_{number}"): [members[i] for i in run]
-        for (begin, subtract, legs), members in sorted(alike.items())
-        for number, run in enumerate(leaf_groups(len(members), _strobe_loads(legs)))
+        (begin, subtract, legs, f"at{begin}_{'sub' if subtract else 'add'}{operands}_{legs}_{number}"): [
+            members[i] for i in run
+        ]
+        for (begin, operands, subtract, legs), members in sorted(alike.items())
+        for number, run in enumerate(leaf_groups(len(members), _strobe_loads(operands, legs)))
     }
     totals = {}
     for key, members in groups.items():
@@ -129,13 +131,13 @@ def wire_engine(wiring: Wiring, shape: AdderShape) -> list:
 
     for key, members in groups.items():
         begin, subtract, legs, name = key
-        rows = []
-        for adder in (graph.adders[i] for i in members):
-            terms = [
-                (operand(adder.a, adder.shift_a, begin, leg), operand(adder.b, adder.shift_b, begin, leg))
+        rows = [
+            [
+                tuple(operand(term.node, term.shift, begin, leg) for term in graph.adders[index].terms)
                 for leg in range(legs)
             ]
-            rows.append([term[::-1] for term in terms] if adder.negate_a else terms)  # -a + b is b - a
+            for index in members
+        ]
         wiring.add_adders(begin, rows, totals[key], subtract, name)
     return _outputs(wiring, shape, operand)
 
@@ -147,7 +149,7 @@ def _outputs(wiring: Wiring, shape: AdderShape, operand) -> list:
     kinds = ["constant" if out.node == ZERO else "sub" if out.negate else "add" for out in graph.outputs]
     for kind in dict.fromkeys(kinds):
         alike = [c for c, other in enumerate(kinds) if other == kind]
-        for number, run in enumerate(leaf_groups(len(alike), _strobe_loads(plan.acc_legs))):
+        for number, run in enumerate(leaf_groups(len(alike), _strobe_loads(2, plan.acc_legs))):
             name, members = f"bias_{kind}{number}", [alike[i] for i in run]
             rows = [
                 [
@@ -177,9 +179,9 @@ def _outputs(wiring: Wiring, shape: AdderShape, operand) -> list:
     ]
 
 
-def _strobe_loads(legs: int) -> int:
-    """Of the strobe of a leg, for each adder: the reset of its carry, or the two LUTs that take over another one."""
-    return 2 if legs > 1 else 1
+def _strobe_loads(operands: int, legs: int) -> int:
+    """Of the strobe of a leg, for each adder: the resets of its carries, or the two LUTs that take over another one."""
+    return 2 if legs > 1 else operands - 1
 
 
 def _closure(wires: set[Wire]) -> set[Wire]:

@@ -42,6 +42,45 @@ def full_subtractors(clk, a, b, carry_in, total, carry_out):
 
 
 @block
+def ternary_adders(clk, a, b, c, first_in, second_in, total, first_out, second_out):
+    """A vector of independent adders of three operands with two carries each; total is registered, the carries are
+    not.  In LUTs: total and second_out are of the same five inputs, first_out is of three."""
+
+    @always_comb
+    def first():
+        first_out.next = (a & b) | (a & c) | (b & c)
+
+    @always_comb
+    def second():
+        second_out.next = ((a ^ b ^ c) & first_in) | ((a ^ b ^ c) & second_in) | (first_in & second_in)
+
+    @always(clk.posedge)
+    def add():
+        total.next = a ^ b ^ c ^ first_in ^ second_in
+
+    return first, second, add
+
+
+@block
+def ternary_subtractors(clk, a, b, c, first_in, second_in, total, first_out, second_out):
+    """As ternary_adders for a + b - c: the first carry is that of a + b, the second one a borrow."""
+
+    @always_comb
+    def first():
+        first_out.next = (a & b) | (a & first_in) | (b & first_in)
+
+    @always_comb
+    def second():
+        second_out.next = (~(a ^ b ^ first_in) & c) | (~(a ^ b ^ first_in) & second_in) | (c & second_in)
+
+    @always(clk.posedge)
+    def subtract():
+        total.next = a ^ b ^ c ^ first_in ^ second_in
+
+    return first, second, subtract
+
+
+@block
 def carry_register(clk, preset, carry, held):
     """The carry from one digit to the next; cleared in the cycle before digit 0."""
 

@@ -13,6 +13,7 @@ from lognet_fpga.plan.adder_graph import AdderGraph
 from lognet_fpga.plan.model import ClbPlan
 from lognet_fpga.plan.serial import schedule
 from lognet_fpga.plan.slots import slot_raster
+from lognet_fpga.plan.ternary import ternary
 
 
 def serial_engine(
@@ -43,6 +44,7 @@ def serial_engine(
         plan.channels_per_beat,
         window_shape.raster.blanks,
     )
+    graph = ternary(graph, layer.in_bits, plan.digit_bits, plan.leg_cycles)
     timed = schedule(graph, layer.in_bits, plan.acc_bits, plan.digit_bits, plan.leg_cycles)
     adder_shape = AdderShape(graph, timed, tuple(int(b) for b in layer.bias), requantize_shape.first_leg)
     clock = inputs(clk=None, rst=None)

@@ -1,8 +1,9 @@
-"""Constant matrix times vector as a graph of two-input adders with shared subexpressions.
+"""Constant matrix times vector as a graph of adders with shared subexpressions.
 
-The search is da4ml's (Sun et al., distributed arithmetic with common subexpression elimination).  Its result is
-normalized here to integers: every adder computes (+-a << shift_a) + (+-b << shift_b) with one of the two shifts
-zero and at most one sign negative, so that the hardware needs nothing but delays, adders and carry presets.
+The search is da4ml's (Sun et al., distributed arithmetic with common subexpression elimination), which knows adders of
+two operands.  Its result is normalized here to integers: every adder computes (+-a << shift_a) + (+-b << shift_b) with
+one of the two shifts zero and at most one sign negative, so that the hardware needs nothing but delays, adders and
+carry presets.  `ternary` makes adders of three operands of them, in the same form.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,27 +25,18 @@ from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.progress import NoProgress, Progress
 from lognet_fpga.tools import Tool, run_tool
 
-VERSION = "1"  # of the normalized form; part of the cache key
+VERSION = "2"  # of the normalized form; part of the cache key
 GROUP_WEIGHTS = 25_000  # nonzero weights solved at once: about 20 seconds
 ZERO = -1  # node number of an output that is always zero
 _LARGE = 300  # nonzero weights from which da4ml takes long enough to run as a process of its own
 
 
 @dataclass(frozen=True)
-class Adder:
-    """a, b: node numbers; node n < inputs is input n, node inputs + i is adder i.  Shifts in bits, >= 0."""
+class Term:
+    """value = (-1 if negate) * node << shift.
 
-    a: int
-    shift_a: int
-    negate_a: bool
-    b: int
-    shift_b: int
-    negate_b: bool
-
-
-@dataclass(frozen=True)
-class Output:
-    """value = (-1 if negate) * node << shift; node is ZERO for an all-zero row of the matrix."""
+    node: n < inputs is input n, inputs + i is adder i, ZERO nothing at all (of outputs only).  shift: in bits, >= 0.
+    """
 
     node: int
     shift: int
@@ -52,36 +44,48 @@ class Output:
 
 
 @dataclass(frozen=True)
+class Adder:
+    """Sum of two or three terms, the least of whose shifts is zero; only the last one may be negative."""
+
+    terms: tuple[Term, ...]
+
+    @property
+    def subtracts(self) -> bool:
+        return self.terms[-1].negate
+
+
+@dataclass(frozen=True)
 class AdderGraph:
-    """solver: "da4ml VERSION" or "balanced tree"."""
+    """outputs: of an all-zero row of the matrix ZERO.  solver: "da4ml VERSION" or "balanced tree"."""
 
     inputs: int
     adders: tuple[Adder, ...]
-    outputs: tuple[Output, ...]
+    outputs: tuple[Term, ...]
     solver: str
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         """Outputs, (len(outputs), ...) int64, for x, (inputs, ...) of integers."""
         nodes = list(np.asarray(x, np.int64))
-        for adder in self.adders:
-            a, b = nodes[adder.a] << adder.shift_a, nodes[adder.b] << adder.shift_b
-            nodes.append((-a if adder.negate_a else a) + (-b if adder.negate_b else b))
         zero = np.zeros_like(nodes[0])
-        values = [zero if out.node == ZERO else nodes[out.node] << out.shift for out in self.outputs]
-        return np.stack([-value if out.negate else value for value, out in zip(values, self.outputs)])
+
+        def value(term: Term) -> np.ndarray:
+            shifted = zero if term.node == ZERO else nodes[term.node] << term.shift
+            return -shifted if term.negate else shifted
+
+        for adder in self.adders:
+            nodes.append(sum(map(value, adder.terms), zero))
+        return np.stack([value(out) for out in self.outputs])
 
     def node_ranges(self, low: int, high: int) -> list[tuple[int, int]]:
         """Bounds (least, greatest) of every node by interval arithmetic, inputs being low..high."""
         ranges = [(low, high)] * self.inputs
         for adder in self.adders:
-            terms = []
-            for node, shift, negate in (
-                (adder.a, adder.shift_a, adder.negate_a),
-                (adder.b, adder.shift_b, adder.negate_b),
-            ):
-                least, greatest = ranges[node][0] << shift, ranges[node][1] << shift
-                terms.append((-greatest, -least) if negate else (least, greatest))
-            ranges.append((terms[0][0] + terms[1][0], terms[0][1] + terms[1][1]))
+            least, greatest = 0, 0
+            for term in adder.terms:
+                bounds = [bound << term.shift for bound in ranges[term.node]]
+                least += -bounds[1] if term.negate else bounds[0]
+                greatest += -bounds[0] if term.negate else bounds[1]
+            ranges.append((least, greatest))
         return ranges
 
     def to_json(self) -> str:
@@ -89,8 +93,8 @@ class AdderGraph:
             {
                 "inputs": self.inputs,
                 "solver": self.solver,
-                "adders": [list(asdict(adder).values()) for adder in self.adders],
-                "outputs": [list(asdict(out).values()) for out in self.outputs],
+                "adders": [[astuple(term) for term in adder.terms] for adder in self.adders],
+                "outputs": [astuple(out) for out in self.outputs],
             }
         )
 
@@ -99,8 +103,8 @@ class AdderGraph:
         data = json.loads(text)
         return cls(
             data["inputs"],
-            tuple(Adder(*row) for row in data["adders"]),
-            tuple(Output(*row) for row in data["outputs"]),
+            tuple(Adder(tuple(Term(*term) for term in terms)) for terms in data["adders"]),
+            tuple(Term(*row) for row in data["outputs"]),
             data["solver"],
         )
 
@@ -184,11 +188,11 @@ def _side_by_side(graphs: list[AdderGraph]) -> AdderGraph:
     for graph in graphs:
         offset = len(adders)
 
-        def moved(node: int, offset: int = offset) -> int:
-            return node + offset if node >= inputs else node
+        def moved(term: Term, offset: int = offset) -> Term:
+            return replace(term, node=term.node + offset) if term.node >= inputs else term
 
-        adders += [replace(adder, a=moved(adder.a), b=moved(adder.b)) for adder in graph.adders]
-        outputs += [replace(out, node=moved(out.node)) for out in graph.outputs]
+        adders += [Adder(tuple(map(moved, adder.terms))) for adder in graph.adders]
+        outputs += map(moved, graph.outputs)
     return AdderGraph(inputs, tuple(adders), tuple(outputs), graphs[0].solver)
 
 
@@ -211,27 +215,26 @@ def _da4ml(weights: np.ndarray, in_bits: int, solver: str) -> AdderGraph:
         kernel, qintervals=[(0.0, 2.0**in_bits - 1, 1.0)] * len(kernel), decompose_dc=-1, search_all_decompose_dc=False
     )
     adders: list[Adder] = []
-    values = [(node, 0, False) for node in range(weights.shape[1])]  # (node, exponent, negative)
+    values = [Term(node, 0, False) for node in range(weights.shape[1])]
     for stage in pipeline.solutions:
-        local: list[tuple[int, int, bool]] = []
+        local: list[Term] = []
         for op in stage.ops:
             if op.opcode == -1:
-                node, exponent, negative = values[op.id0]
-                local.append((node, exponent + stage.inp_shifts[op.id0], negative))
+                local.append(shifted(values[op.id0], stage.inp_shifts[op.id0]))
                 continue
             if op.opcode not in (0, 1):
                 raise VerificationError(
                     f"{solver} answered with an operation of kind {op.opcode}, which is not an addition"
                 )
-            local.append(_append_adder(adders, weights.shape[1], local[op.id0], local[op.id1], op.data, op.opcode == 1))
+            terms = (local[op.id0], shifted(local[op.id1], op.data, op.opcode == 1))
+            local.append(append_adder(adders, weights.shape[1], terms))
         values = [
-            (ZERO, 0, False) if index < 0 else (local[index][0], local[index][1] + shift, local[index][2] ^ negative)
+            Term(ZERO, 0, False) if index < 0 else shifted(local[index], shift, negative)
             for index, shift, negative in zip(stage.out_idxs, stage.out_shifts, stage.out_negs)
         ]
-    outputs = tuple(Output(node, exponent, negative) for node, exponent, negative in values)
-    if any(out.shift < 0 for out in outputs):
+    if any(out.shift < 0 for out in values):
         return _balanced(weights)
-    return AdderGraph(weights.shape[1], tuple(adders), outputs, solver)
+    return AdderGraph(weights.shape[1], tuple(adders), tuple(values), solver)
 
 
 def _da4ml_apart(weights: np.ndarray, in_bits: int, solver: str, folder: Path) -> AdderGraph:
@@ -250,26 +253,18 @@ def _da4ml_apart(weights: np.ndarray, in_bits: int, solver: str, folder: Path) -
     return graph
 
 
-def _append_adder(
-    adders: list[Adder], inputs: int, a: tuple[int, int, bool], b: tuple[int, int, bool], shift: int, subtract: bool
-) -> tuple[int, int, bool]:
-    """Append a +- (b << shift) and return its value as (node, exponent, negative)."""
-    (node_a, exponent_a, negative_a), (node_b, exponent_b, negative_b) = a, b
-    exponent_b += shift
-    negative_b ^= subtract
-    exponent = min(exponent_a, exponent_b)
-    flip = negative_a and negative_b  # -(a + b): add, and carry the sign on
-    adders.append(
-        Adder(
-            node_a,
-            exponent_a - exponent,
-            negative_a and not flip,
-            node_b,
-            exponent_b - exponent,
-            negative_b and not flip,
-        )
-    )
-    return inputs + len(adders) - 1, exponent, flip
+def shifted(term: Term, shift: int, negate: bool = False) -> Term:
+    """The term << shift, and * -1 where asked for; while a graph is built shifts may be negative."""
+    return Term(term.node, term.shift + shift, term.negate ^ negate)
+
+
+def append_adder(adders: list[Adder], inputs: int, terms: Sequence[Term]) -> Term:
+    """Append an adder of two or three terms, in normal form, and return its sum: where most of them are negative the
+    adder adds their negatives, and where all are shifted what is common to them comes behind."""
+    common, flip = min(term.shift for term in terms), 2 * sum(term.negate for term in terms) > len(terms)
+    terms = sorted((shifted(term, -common, flip) for term in terms), key=lambda term: term.negate)
+    adders.append(Adder(tuple(terms)))
+    return Term(inputs + len(adders) - 1, common, flip)
 
 
 def _balanced(weights: np.ndarray) -> AdderGraph:
@@ -285,15 +280,13 @@ def _balanced(weights: np.ndarray) -> AdderGraph:
             magnitude, exponent = int(abs(row[node])), 0
             while magnitude:
                 if magnitude & 1:
-                    terms.append((int(node), exponent, bool(row[node] < 0)))
+                    terms.append(Term(int(node), exponent, bool(row[node] < 0)))
                 magnitude, exponent = magnitude >> 1, exponent + 1
-        terms.sort(key=lambda term: term[1])
+        terms.sort(key=lambda term: term.shift)
         while len(terms) > 1:
-            pairs = [
-                _append_adder(adders, len(row), terms[i], terms[i + 1], 0, False) for i in range(0, len(terms) - 1, 2)
-            ]
+            pairs = [append_adder(adders, len(row), terms[i : i + 2]) for i in range(0, len(terms) - 1, 2)]
             terms = pairs + terms[2 * len(pairs) :]
-        outputs.append(Output(*terms[0]) if terms else Output(ZERO, 0, False))
+        outputs.append(terms[0] if terms else Term(ZERO, 0, False))
     return AdderGraph(weights.shape[1], tuple(adders), tuple(outputs), "balanced tree")
 
 

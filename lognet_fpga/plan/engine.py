@@ -13,7 +13,8 @@ from typing import Protocol
 from lognet_fpga.plan.adder_graph import AdderGraph
 from lognet_fpga.plan.model import Resources
 from lognet_fpga.plan.resources import adder_resources
-from lognet_fpga.plan.serial import count_schedule, schedule
+from lognet_fpga.plan.serial import SerialSchedule, adder_copies, count_schedule, schedule
+from lognet_fpga.plan.ternary import ternary
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Engine(Protocol):
     def adders(self) -> int: ...
 
     def adder_bits(self, digit_bits: int, leg_cycles: int, acc_bits: int) -> int:
-        """Full adders, which are most of an engine, at digit_bits of a number a cycle, leg_cycles digits a leg and
+        """Sites of full adders, which are most of an engine, at digit_bits of a number a cycle, leg_cycles digits a leg and
         accumulators of acc_bits."""
         ...
 
@@ -52,9 +53,15 @@ class AdderEngine:
         return len(self._graph.adders)
 
     def _adder_bits(self, digit_bits: int, leg_cycles: int, acc_bits: int) -> int:
-        timed = schedule(self._graph, self._in_bits, acc_bits, digit_bits, leg_cycles)
-        return digit_bits * (sum(timed.legs[self._graph.inputs :]) + len(self._graph.outputs) * timed.acc_legs)
+        graph, timed = self._timed(digit_bits, leg_cycles, acc_bits)
+        copies = adder_copies(graph, timed)
+        ours = copies.total + copies.of_three - copies.paired // 2
+        return digit_bits * (ours + len(graph.outputs) * timed.acc_legs)
 
     def _cost(self, digit_bits: int, leg_cycles: int, acc_bits: int) -> EngineCost:
-        timed = schedule(self._graph, self._in_bits, acc_bits, digit_bits, leg_cycles)
-        return EngineCost(adder_resources(count_schedule(self._graph, timed)), timed.out_start)
+        graph, timed = self._timed(digit_bits, leg_cycles, acc_bits)
+        return EngineCost(adder_resources(count_schedule(graph, timed)), timed.out_start)
+
+    def _timed(self, digit_bits: int, leg_cycles: int, acc_bits: int) -> tuple[AdderGraph, SerialSchedule]:
+        graph = ternary(self._graph, self._in_bits, digit_bits, leg_cycles)
+        return graph, schedule(graph, self._in_bits, acc_bits, digit_bits, leg_cycles)

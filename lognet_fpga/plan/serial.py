@@ -17,6 +17,7 @@ shifted by other than whole legs takes the first digits of a leg from the leg be
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -151,7 +152,7 @@ def schedule(graph: AdderGraph, in_bits: int, acc_bits: int, digit_bits: int, le
 
     start = []
     for adder in graph.adders:
-        start.append(max(0, earliest(adder.a, adder.shift_a), earliest(adder.b, adder.shift_b)))
+        start.append(max(0, *(earliest(term.node, term.shift) for term in adder.terms)))
         ready.append(start[-1] + 1)
     out_start = max([0, *(earliest(out.node, out.shift) for out in graph.outputs if out.node != ZERO)])
     ranges = graph.node_ranges(0, 2**in_bits - 1)
@@ -166,11 +167,53 @@ def engine_wires(graph: AdderGraph, plan: SerialSchedule) -> Iterator[Wire]:
     """Every wire that some adder reads."""
     for index, (adder, start) in enumerate(zip(graph.adders, plan.start)):
         for leg in range(plan.legs[graph.inputs + index]):
-            yield from plan.operand(adder.a, adder.shift_a, start, leg)
-            yield from plan.operand(adder.b, adder.shift_b, start, leg)
+            for term in adder.terms:
+                yield from plan.operand(term.node, term.shift, start, leg)
     for out in graph.outputs:
         for leg in range(plan.acc_legs):
             yield from plan.operand(out.node, out.shift, plan.out_start, leg)
+
+
+@dataclass(frozen=True)
+class AdderCopies:
+    """Copies of a graph's adders, one for each of their legs, by how many operands they have.
+
+    paired: those of three operands that share a site with another one for their first carries, by a signal that both
+    read; ends: copies of either kind at the end of legs of one digit, whose carries nobody needs.
+    """
+
+    of_two: int
+    of_three: int = 0
+    paired: int = 0
+    ends_of_two: int = 0
+    ends_of_three: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.of_two + self.of_three
+
+
+def adder_copies(graph: AdderGraph, plan: SerialSchedule) -> AdderCopies:
+    whole = plan.leg_cycles == 1
+    legs = [plan.legs[graph.inputs + index] for index in range(len(graph.adders))]
+    three = [len(adder.terms) == 3 for adder in graph.adders]
+    readers: dict[Wire, list[tuple[int, int]]] = defaultdict(list)
+    for index, (adder, start) in enumerate(zip(graph.adders, plan.start)):
+        for leg in range(legs[index] - whole if three[index] else 0):
+            for term in adder.terms[:2] if adder.subtracts else adder.terms:
+                readers[plan.operand(term.node, term.shift, start, leg)[0]].append((index, leg))
+    readers.pop(None, None)
+    paired: set[tuple[int, int]] = set()
+    for copies in sorted(readers.values(), key=len):
+        free = [copy for copy in dict.fromkeys(copies) if copy not in paired]
+        paired.update(free[: len(free) // 2 * 2])
+    return AdderCopies(
+        sum(count for count, is_three in zip(legs, three) if not is_three),
+        sum(count for count, is_three in zip(legs, three) if is_three),
+        len(paired),
+        three.count(False) if whole else 0,
+        three.count(True) if whole else 0,
+    )
 
 
 @dataclass(frozen=True)
@@ -178,7 +221,7 @@ class SerialCounts:
     """What an engine is made of, for estimates.
 
     adder_legs: copies of all adders, the bias adders included; adder_sites: LUT6 sites that they take, a sum and a
-    carry in one; adder_ffs: registers of sums and carries; delay_ffs: of all operand delays, less those sums that are
+    carry in one, and the first carries of two adders of three operands in one; adder_ffs: registers of sums and carries; delay_ffs: of all operand delays, less those sums that are
     in a shift register and have none; shift_registers: SRLs of long delays; splice_luts: LUTs in front of operands that
     are spliced from two legs; bias_luts: LUTs of the bias tables; control_ffs: strobes, masks, tables.
     """
@@ -227,7 +270,7 @@ def count_schedule(graph: AdderGraph, plan: SerialSchedule) -> SerialCounts:
             reached = delay
     counts = serial_counts(
         len(graph.adders),
-        sum(plan.legs[graph.inputs :]),
+        adder_copies(graph, plan),
         len(graph.outputs),
         plan.acc_legs,
         plan.digit_bits,
@@ -259,6 +302,21 @@ def passed_digits(graph: AdderGraph, plan: SerialSchedule) -> dict[tuple[int, in
     for index, (adder, start) in enumerate(zip(graph.adders, plan.start)):
         node = graph.inputs + index
         digits = (
+            (leg, bit, wires)
+            for leg in range(plan.legs[node])
+            for bit, wires in enumerate(
+                zip(*(plan.operand(term.node, term.shift, start, leg) for term in adder.terms), strict=True)
+            )
+        )
+        for leg, bit, wires in digits:
+            there = [wire for wire in wires if wire is not None]
+            if len(there) > 1 or (adder.subtracts and wires[-1] is not None):
+                break
+            passed[node, leg, bit] = there[0] if there else None
+    return passed
+    for index, (adder, start) in enumerate(zip(graph.adders, plan.start)):
+        node = graph.inputs + index
+        digits = (
             (leg, bit, a, b)
             for leg in range(plan.legs[node])
             for bit, (a, b) in enumerate(
@@ -274,7 +332,7 @@ def passed_digits(graph: AdderGraph, plan: SerialSchedule) -> dict[tuple[int, in
 
 def serial_counts(
     adders: int,
-    adder_legs: int,
+    copies: AdderCopies,
     outputs: int,
     acc_legs: int,
     digit_bits: int,
@@ -284,18 +342,20 @@ def serial_counts(
     shift_registers: int,
     splice_luts: int,
 ) -> SerialCounts:
-    """The parts of an engine; adder_legs: of the adders of its graph, without the bias adders."""
-    legs, whole = adder_legs + outputs * acc_legs, leg_cycles == 1
-    last_legs = adders + outputs if whole else 0  # whose carry nobody needs
-    paired = last_legs if digit_bits % 2 == 0 else 0  # the upper two of whose sums share a site
+    """The parts of an engine; adders and copies: of its graph, without the bias adders."""
+    whole = leg_cycles == 1
+    legs = copies.total + outputs * acc_legs
+    ends_of_two = copies.ends_of_two + (outputs if whole else 0)
+    paired = ends_of_two if digit_bits % 2 == 0 else 0  # the upper two of whose sums share a site
     # The carry of a leg behind the first has two sources, one input too many for two bits in a site.
     handed = legs - adders - outputs if digit_bits > 1 and not whole else 0
     bias_luts = 0 if whole else acc_legs * min(outputs * digit_bits, 2**leg_cycles)  # lanes of the same digits share
+    majorities = copies.of_three - copies.ends_of_three
     return SerialCounts(
         adders=adders + outputs,
         adder_legs=legs,
-        adder_sites=legs * digit_bits - paired + handed,
-        adder_ffs=legs * (digit_bits + 1) - last_legs,
+        adder_sites=legs * digit_bits - paired + handed + majorities - copies.paired // 2,
+        adder_ffs=legs * (digit_bits + 1) - ends_of_two - copies.ends_of_three + majorities,
         delay_ffs=delay_ffs,
         shift_registers=shift_registers,
         splice_luts=splice_luts,

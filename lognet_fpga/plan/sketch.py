@@ -14,7 +14,7 @@ from lognet_fpga.ir.quant import QuantGraph, QuantLayer
 from lognet_fpga.plan.adder_graph import GROUP_WEIGHTS
 from lognet_fpga.plan.engine import EngineCost
 from lognet_fpga.plan.resources import adder_resources
-from lognet_fpga.plan.serial import serial_counts
+from lognet_fpga.plan.serial import AdderCopies, serial_counts
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class SketchedEngine:
             adder_resources(
                 serial_counts(
                     self.adders,
-                    legs,
+                    AdderCopies(legs),
                     self.outputs,
                     -(-acc_bits // (digit_bits * leg_cycles)),
                     digit_bits,

@@ -7,6 +7,7 @@ from lognet_fpga.hw.adders import AdderShape, serial_adders
 from lognet_fpga.hw.wiring import flag, vector
 from lognet_fpga.plan.adder_graph import solve
 from lognet_fpga.plan.serial import schedule
+from lognet_fpga.plan.ternary import ternary
 from lognet_fpga.plan.timing import TAP_LATENCY
 from tests.hw.beats import digits, merge
 from tests.hw.bench import run
@@ -41,7 +42,7 @@ def test_matrix_times_window_plus_bias(name, digit_bits, leg_cycles):
     leg_cycles = min(leg_cycles or acc_bits, -(-acc_bits // digit_bits))
     in_digits = min(leg_cycles, -(-IN_BITS // digit_bits))
     in_legs = -(-IN_BITS // (digit_bits * in_digits))
-    graph = solve(matrix, IN_BITS)
+    graph = ternary(solve(matrix, IN_BITS), IN_BITS, digit_bits, leg_cycles)
     timed = schedule(graph, IN_BITS, acc_bits, digit_bits, leg_cycles)
     shape = AdderShape(graph, timed, tuple(int(b) for b in bias))
 

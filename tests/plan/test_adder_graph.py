@@ -67,9 +67,9 @@ def test_normal_form(solver, name):
     """What the hardware is built for: see the module's docstring."""
     graph = solve(MATRICES[name], 8)
     for number, adder in enumerate(graph.adders):
-        assert adder.shift_a >= 0 and adder.shift_b >= 0 and 0 in (adder.shift_a, adder.shift_b)
-        assert not (adder.negate_a and adder.negate_b)
-        assert 0 <= min(adder.a, adder.b) and max(adder.a, adder.b) < graph.inputs + number
+        assert len(adder.terms) == 2 and min(term.shift for term in adder.terms) == 0
+        assert not any(term.negate for term in adder.terms[:-1])
+        assert all(0 <= term.node < graph.inputs + number for term in adder.terms)
     assert all(out.shift >= 0 for out in graph.outputs)
 
 
@@ -78,7 +78,7 @@ def test_node_ranges_hold(solver, name):
     matrix = MATRICES[name]
     graph = solve(matrix, 4)
     nodes = dataclasses.replace(
-        graph, outputs=tuple(adder_graph.Output(node, 0, False) for node in range(graph.inputs + len(graph.adders)))
+        graph, outputs=tuple(adder_graph.Term(node, 0, False) for node in range(graph.inputs + len(graph.adders)))
     )
     # All corners of a cube come close enough: random ones here.
     x = np.random.default_rng(2).choice([0, 15], (graph.inputs, 400))

@@ -7,6 +7,7 @@ import pytest
 
 from lognet_fpga.plan.adder_graph import ZERO, AdderGraph, solve
 from lognet_fpga.plan.serial import Kept, SerialSchedule, Spliced, Tap, Wire, engine_wires, schedule
+from lognet_fpga.plan.ternary import ternary
 from tests.plan.test_adder_graph import MATRICES, log2_matrix
 
 IN_BITS = 5
@@ -24,7 +25,7 @@ def simulate(
 ) -> list[list[int]]:
     """Outputs of every slot, as integers modulo 2**bits of all their legs, before their sign.
 
-    slots: (first cycle, inputs).  A leg of an adder is one full adder a bit and a carry register, which takes over the
+    slots: (first cycle, inputs).  A leg of an adder is a sum a bit and a carry register, which takes over the
     carry of the leg before with the first digit.  Registers are random until they are written.
     """
     rng = np.random.default_rng(seed)
@@ -71,7 +72,7 @@ def simulate(
         kept |= inner
     operands = [
         [
-            (plan.operand(adder.a, adder.shift_a, begin, leg), plan.operand(adder.b, adder.shift_b, begin, leg))
+            [plan.operand(term.node, term.shift, begin, leg) for term in adder.terms]
             for leg in range(plan.legs[graph.inputs + index])
         ]
         for index, (adder, begin) in enumerate(zip(graph.adders, plan.start))
@@ -90,17 +91,17 @@ def simulate(
                 registers[wire] = before.get(source, 0) if isinstance(source, Kept) else read(source, time, late=1)
         carries_before = dict(carries)
         for index, (adder, begin) in enumerate(zip(graph.adders, plan.start)):
-            subtract = adder.negate_a or adder.negate_b
-            for leg, (a, b) in enumerate(operands[index]):
-                a, b = ([read(wire, time) for wire in side] for side in ((b, a) if adder.negate_a else (a, b)))
+            signs = [-1 if term.negate else 1 for term in adder.terms]
+            for leg, sides in enumerate(operands[index]):
+                values = [[read(wire, time) for wire in side] for side in sides]
                 first = digit_now(time, begin + leg * leg_cycles) == 0
                 carry = carries_before.get((index, leg), 0)
                 if first:
                     carry = carries_before.get((index, leg - 1), 0) if leg else 0
                 for bit in range(width):
-                    result = a[bit] - b[bit] - carry if subtract else a[bit] + b[bit] + carry
+                    result = sum(sign * value[bit] for sign, value in zip(signs, values)) + carry
                     shown[graph.inputs + index, leg, bit][time + 1] = result & 1
-                    carry = int(result < 0) if subtract else result >> 1
+                    carry = result >> 1
                 carries[index, leg] = carry
         for slot, start in enumerate(starts):
             leg, digit = divmod(time - start - plan.out_start, leg_cycles)
@@ -126,11 +127,12 @@ def test_every_folding(name):
     for digit_bits in (1, 2, 3, 5, bits):
         digits = -(-bits // digit_bits)
         for leg_cycles in sorted({1, 2, 3, 5, digits} & set(range(1, digits + 1))):
-            plan = schedule(graph, IN_BITS, bits, digit_bits, leg_cycles)
+            folded = ternary(graph, IN_BITS, digit_bits, leg_cycles)
+            plan = schedule(folded, IN_BITS, bits, digit_bits, leg_cycles)
             slots = [(slot * leg_cycles, rng.integers(0, 2**IN_BITS, matrix.shape[1])) for slot in range(BACK_TO_BACK)]
             modulus = 2 ** (digit_bits * leg_cycles * plan.acc_legs)
-            found = simulate(graph, plan, slots, seed=digit_bits)
-            assert found == [expected(graph, matrix, x, modulus) for _, x in slots], (digit_bits, leg_cycles)
+            found = simulate(folded, plan, slots, seed=digit_bits)
+            assert found == [expected(folded, matrix, x, modulus) for _, x in slots], (digit_bits, leg_cycles)
 
 
 @pytest.mark.parametrize("digit_bits,leg_cycles", [(1, 3), (1, 7), (1, 16), (2, 2), (2, 8), (3, 3), (5, 4)])
@@ -138,6 +140,7 @@ def test_short_slots_and_pauses_between(digit_bits, leg_cycles):
     """A slot whose sums nobody needs lasts only as long as its inputs, and computing slots may lie apart."""
     matrix = log2_matrix(21, 4, 9, 0.4)
     graph, bits = solve(matrix, IN_BITS), accumulator_bits(matrix, IN_BITS)
+    graph = ternary(graph, IN_BITS, digit_bits, leg_cycles)
     in_digits = min(leg_cycles, -(-IN_BITS // digit_bits))
     plan = schedule(graph, IN_BITS, bits, digit_bits, leg_cycles)
     rng = np.random.default_rng(digit_bits)
