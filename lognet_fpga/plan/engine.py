@@ -33,8 +33,8 @@ class Engine(Protocol):
     def adders(self) -> int: ...
 
     def adder_bits(self, digit_bits: int, leg_cycles: int, acc_bits: int) -> int:
-        """Sites of full adders, which are most of an engine, at digit_bits of a number a cycle, leg_cycles digits a leg and
-        accumulators of acc_bits."""
+        """Sites of the adders, which are most of an engine, at digit_bits of a number a cycle, leg_cycles digits a leg
+        and accumulators of acc_bits."""
         ...
 
     def cost(self, digit_bits: int, leg_cycles: int, acc_bits: int) -> EngineCost: ...
@@ -54,9 +54,7 @@ class AdderEngine:
 
     def _adder_bits(self, digit_bits: int, leg_cycles: int, acc_bits: int) -> int:
         graph, timed = self._timed(digit_bits, leg_cycles, acc_bits)
-        copies = adder_copies(graph, timed)
-        ours = copies.total + copies.of_three - copies.paired // 2
-        return digit_bits * (ours + len(graph.outputs) * timed.acc_legs)
+        return digit_bits * (adder_copies(graph, timed).sites + len(graph.outputs) * timed.acc_legs)
 
     def _cost(self, digit_bits: int, leg_cycles: int, acc_bits: int) -> EngineCost:
         graph, timed = self._timed(digit_bits, leg_cycles, acc_bits)

@@ -32,8 +32,8 @@ LEAF_LOADS = 100  # that a leaf of a control net steers (hw.control)
 
 def adder_resources(counts: SerialCounts) -> Resources:
     """The serial adders with their delays, splices and bias tables."""
-    # Two tables of the same digit counter share a site.
-    lut = counts.adder_sites + counts.shift_registers + counts.splice_luts + counts.bias_luts / 2
+    # Two tables of the same digit counter share a site, and two splices of the same strobe.
+    lut = counts.adder_sites + counts.shift_registers + (counts.splice_luts + counts.bias_luts) / 2
     ff = counts.adder_ffs + counts.delay_ffs + counts.control_ffs
     return ENGINE_CONTROL + Resources(lut, ff, 0, counts.shift_registers)
 
@@ -72,7 +72,7 @@ def window_resources(layer: QuantLayer, plan: ClbPlan) -> Resources:
     word = plan.in_beats * plan.in_channels_per_beat * layer.in_bits
     waiting = plan.in_channels_per_beat * layer.in_bits
     taps, digits = kernel_h * kernel_w * lanes, channels * layer.in_bits
-    following = channels * max(0, layer.in_bits - wires)  # digits that move up or are loaded
+    following = channels * max(0, layer.in_bits - wires) / 2  # digits that move up or are loaded, two in a site
     control = WINDOW_CONTROL if plan.in_digits > 1 else SHORT_WINDOW_CONTROL
     total = control + Resources(following, word + waiting + digits + lanes + taps, 0)
     if kernel_h > 1:

@@ -176,7 +176,8 @@ def engine_wires(graph: AdderGraph, plan: SerialSchedule) -> Iterator[Wire]:
 
 @dataclass(frozen=True)
 class AdderCopies:
-    """Copies of a graph's adders, one for each of their legs, by how many operands they have.
+    """Copies of a graph's adders, one for each of their legs, by how many operands they have; those of three that only
+    pass one on are with those of two.
 
     paired: those of three operands that share a site with another one for their first carries, by a signal that both
     read; ends: copies of either kind at the end of legs of one digit, whose carries nobody needs.
@@ -192,27 +193,38 @@ class AdderCopies:
     def total(self) -> int:
         return self.of_two + self.of_three
 
+    @property
+    def sites(self) -> int:
+        """A bit of each, but for what the ends spare."""
+        return self.of_two + 2 * self.of_three - self.paired // 2
+
 
 def adder_copies(graph: AdderGraph, plan: SerialSchedule) -> AdderCopies:
     whole = plan.leg_cycles == 1
     legs = [plan.legs[graph.inputs + index] for index in range(len(graph.adders))]
-    three = [len(adder.terms) == 3 for adder in graph.adders]
+    three = [index for index, adder in enumerate(graph.adders) if len(adder.terms) == 3]
+    passed = passed_digits(graph, plan) if three else {}
     readers: dict[Wire, list[tuple[int, int]]] = defaultdict(list)
-    for index, (adder, start) in enumerate(zip(graph.adders, plan.start)):
-        for leg in range(legs[index] - whole if three[index] else 0):
+    of_three = 0
+    for index in three:
+        adder, start = graph.adders[index], plan.start[index]
+        full = [leg for leg in range(legs[index]) if (graph.inputs + index, leg, 0) not in passed]
+        of_three += len(full)
+        for leg in full:
             for term in adder.terms[:2] if adder.subtracts else adder.terms:
-                readers[plan.operand(term.node, term.shift, start, leg)[0]].append((index, leg))
-    readers.pop(None, None)
+                wire = plan.operand(term.node, term.shift, start, leg)[0]
+                if wire is not None and not (whole and leg == legs[index] - 1):
+                    readers[wire].append((index, leg))
     paired: set[tuple[int, int]] = set()
     for copies in sorted(readers.values(), key=len):
         free = [copy for copy in dict.fromkeys(copies) if copy not in paired]
         paired.update(free[: len(free) // 2 * 2])
     return AdderCopies(
-        sum(count for count, is_three in zip(legs, three) if not is_three),
-        sum(count for count, is_three in zip(legs, three) if is_three),
+        sum(legs) - of_three,
+        of_three,
         len(paired),
-        three.count(False) if whole else 0,
-        three.count(True) if whole else 0,
+        len(graph.adders) - len(three) if whole else 0,
+        len(three) if whole else 0,
     )
 
 
@@ -221,9 +233,10 @@ class SerialCounts:
     """What an engine is made of, for estimates.
 
     adder_legs: copies of all adders, the bias adders included; adder_sites: LUT6 sites that they take, a sum and a
-    carry in one, and the first carries of two adders of three operands in one; adder_ffs: registers of sums and carries; delay_ffs: of all operand delays, less those sums that are
-    in a shift register and have none; shift_registers: SRLs of long delays; splice_luts: LUTs in front of operands that
-    are spliced from two legs; bias_luts: LUTs of the bias tables; control_ffs: strobes, masks, tables.
+    carry in one, and the first carries of two adders of three operands in one; adder_ffs: registers of sums and
+    carries; delay_ffs: of all operand delays, less those sums that are in a shift register and have none;
+    shift_registers: SRLs of long delays; splice_luts: LUTs in front of operands that are spliced from two legs;
+    bias_luts: LUTs of the bias tables; control_ffs: strobes, masks, tables.
     """
 
     adders: int
@@ -354,7 +367,7 @@ def serial_counts(
     return SerialCounts(
         adders=adders + outputs,
         adder_legs=legs,
-        adder_sites=legs * digit_bits - paired + handed + majorities - copies.paired // 2,
+        adder_sites=(copies.sites + outputs * acc_legs - copies.ends_of_three) * digit_bits - paired + handed,
         adder_ffs=legs * (digit_bits + 1) - ends_of_two - copies.ends_of_three + majorities,
         delay_ffs=delay_ffs,
         shift_registers=shift_registers,

@@ -50,17 +50,19 @@ class SketchedEngine:
         return round(unshared * min(1.0, 0.99 * (self.nonzero / groups) ** -0.074 * self._density**-0.122))
 
     def adder_bits(self, digit_bits: int, leg_cycles: int, acc_bits: int) -> int:
-        leg_bits = digit_bits * leg_cycles
-        return digit_bits * (self._legs(leg_bits) + self.outputs * -(-acc_bits // leg_bits))
+        legs = self.outputs * -(-acc_bits // (digit_bits * leg_cycles))
+        return digit_bits * (self._copies(digit_bits, leg_cycles).sites + legs)
 
     def cost(self, digit_bits: int, leg_cycles: int, acc_bits: int) -> EngineCost:
-        legs, out_start, delay_ffs, shift_registers = self._legs(digit_bits * leg_cycles), 0, 0.0, 0.0
+        copies, out_start, delay_ffs, shift_registers = self._copies(digit_bits, leg_cycles), 0, 0.0, 0.0
+        legs = self._legs(digit_bits * leg_cycles)
         if self.adders:
-            terms = math.log2(self.nonzero / self.rows)
-            out_start = max(0, round(1.29 * terms + 1.31 * min(2.0, math.log2(digit_bits)) - 1.98))
+            terms, alike = math.log2(self.nonzero / self.rows), self._summed_by_three(digit_bits, leg_cycles)
+            out_start = 1.29 * terms + 1.31 * min(2.0, math.log2(digit_bits)) - 1.98
+            out_start = max(0, round(out_start * (1 - 0.4 * alike)))
             spread = self.nonzero**0.71 * self.rows**0.238 * digit_bits**0.518
             delay_ffs = 1.7 * spread * self._density ** (0.326 - 0.125 * math.log(digit_bits))
-            delay_ffs *= legs / self.adders * (1.0 if leg_cycles > 1 else 0.8)
+            delay_ffs *= legs / self.adders * (1.0 if leg_cycles > 1 else 0.8) * (1 + 1.25 * alike - 1.5 * alike**2)
             shift_registers = (0.04 if leg_cycles > 2 else 0.17) * (3 * self._density) ** -0.7 * digit_bits * legs
         splices = 0.25 * digit_bits**0.5 * (legs - self.adders) if leg_cycles > 1 else 0.0
         if leg_cycles > 2:  # the upper legs of the inputs wait for their turn
@@ -69,7 +71,7 @@ class SketchedEngine:
             adder_resources(
                 serial_counts(
                     self.adders,
-                    AdderCopies(legs),
+                    copies,
                     self.outputs,
                     -(-acc_bits // (digit_bits * leg_cycles)),
                     digit_bits,
@@ -83,20 +85,45 @@ class SketchedEngine:
             out_start,
         )
 
+    def _copies(self, digit_bits: int, leg_cycles: int) -> AdderCopies:
+        """Three quarters of the graph's adders go into ones of three operands, two into each, where all may."""
+        share = 0.38 * self._summed_by_three(digit_bits, leg_cycles)
+        legs, whole = self._legs(digit_bits * leg_cycles), leg_cycles == 1
+        of_three, ends_of_three = round(share * legs), round(share * self.adders) if whole else 0
+        return AdderCopies(
+            legs - 2 * of_three,
+            of_three,
+            round(0.6 * (of_three - ends_of_three)),
+            self.adders - 2 * ends_of_three if whole else 0,
+            ends_of_three,
+        )
+
+    def _summed_by_three(self, digit_bits: int, leg_cycles: int) -> float:
+        """Which share of the sums that could be of three operands in numbers of one leg may be: `ternary`."""
+        if digit_bits > 1:
+            return 0.0
+        if leg_cycles == 1:
+            return 1.0
+        widths = self._sum_widths()
+        return (sum(share for bits, share in widths if bits <= leg_cycles) / sum(share for _, share in widths)) ** 2
+
     def _legs(self, leg_bits: int) -> int:
-        """Of the adders of the graph: their sums are of in_bits + 1 bits and up, the widest ones rare; weights of many
-        sizes, as unpruned ones are, make them wider."""
-        if not self.adders:
-            return 0
+        """Of the adders of the graph."""
+        widths = self._sum_widths()
+        legs = sum(share * -(-bits // leg_bits) for bits, share in widths)
+        return round(self.adders * legs / sum(share for _, share in widths)) if self.adders else 0
+
+    def _sum_widths(self) -> list[tuple[int, float]]:
+        """(bits, weight): sums are of in_bits + 1 bits and up, the widest ones rare; weights of many sizes, as unpruned
+        ones are, make them wider."""
         usual = 2 + 8 * max(0.0, self._density - 0.5)
-        widths = range(max(1, round(math.log2(self.nonzero / self.rows) + usual - 0.4)))
-        shares = [min(1.0, 2.0 ** (0.55 * (usual - extra))) for extra in widths]
-        legs = sum(share * -(-(self.in_bits + 1 + extra) // leg_bits) for extra, share in zip(widths, shares))
-        return round(self.adders * legs / sum(shares))
+        widest = math.log2(max(1, self.nonzero) / max(1, self.rows)) + usual - 0.4
+        widths = range(max(1, round(widest)))
+        return [(self.in_bits + 1 + extra, min(1.0, 2.0 ** (0.55 * (usual - extra)))) for extra in widths]
 
     @property
     def _density(self) -> float:
-        return self.nonzero / (self.rows * self.cols)
+        return self.nonzero / max(1, self.rows * self.cols)
 
 
 def sketched_engines(quant: QuantGraph) -> tuple[SketchedEngine, ...]:
