@@ -104,9 +104,9 @@ def requantize_resources(layer: QuantLayer, plan: ClbPlan) -> Resources:
     beats = -(-channels // plan.channels_per_beat)
     results = beats * plan.channels_per_beat * layer.out_bits
     leaves = 4 * -(-channels // (LEAF_LOADS // (layer.out_bits + 3))) + 2 * -(-results // LEAF_LOADS)
-    return REQUANTIZE_CONTROL + Resources(
-        channels * (layer.out_bits + 1 + bool(beyond) + ors), channels * (len(seen) + ors + held) + results + leaves, 0
-    )
+    clipped = channels * (layer.out_bits + 1 + bool(beyond) + ors)
+    last = plan.channels_per_beat * layer.out_bits  # clipped, and nothing else to load: two bits in a site
+    return REQUANTIZE_CONTROL + Resources(clipped - last / 2, channels * (len(seen) + ors + held) + results + leaves, 0)
 
 
 def stream_blocks(layer: QuantLayer, plan: LayerPlan) -> dict[str, Resources]:
@@ -137,9 +137,12 @@ def pool_resources(layer: QuantLayer, plan: LayerPlan) -> Resources:
         sums = (pool_w - 1) * carry_sites(row_bits) + (pool_h - 1) * carry_sites(window_bits)
         lane = sums + carry_sites(window_bits + 1)  # rounded
     else:
-        # A carry chain takes two bits a step in a comparison.
-        compare = carry_sites(layer.out_bits / 2) + 0.2 * layer.out_bits if layer.out_bits > 4 else 0.6
-        lane = (pool_h + pool_w - 2) * (layer.out_bits + compare)
+        # A carry chain takes two bits a step in a comparison, and chooses two bits in a site; of short numbers the
+        # choice is part of the comparison.
+        step = layer.out_bits + 0.6
+        if layer.out_bits > 4:
+            step = layer.out_bits / 2 + carry_sites(layer.out_bits / 2) + 0.2 * layer.out_bits
+        lane = (pool_h + pool_w - 2) * step
     levels = tree_registers(pool_w) * row_bits + tree_registers(pool_h) * window_bits
     total = POOL_CONTROL + Resources(lanes * lane, (3 if average else 2) * beat + lanes * levels, 0)
     total += delay_resources((pool_w - 1) * beat, beats)

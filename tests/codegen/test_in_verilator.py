@@ -133,7 +133,7 @@ def test_a_fault_in_the_hardware_is_found(fault, monkeypatch):
     if fault == "late taps":
         monkeypatch.setattr(adder_wiring, "TAP_LATENCY", adder_wiring.TAP_LATENCY + 1)
     else:
-        monkeypatch.setattr(adder_wiring, "full_subtractors", swapped_subtractors)
+        monkeypatch.setitem(adder_wiring.ADDERS, (True, True), swapped_subtractors)
     quant = random_graph(1, (2, 5, 5), Spec(3, pool=None))
     verdict = verdict_of(quant, frame_cycles(quant, "middle"), model_sha256)
     assert not verdict.passed and verdict.differing_bits > 0
