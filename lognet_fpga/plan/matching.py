@@ -22,6 +22,7 @@ SINK_BEAT_BITS = 64  # width of the overlay's exit
 INNER_BEAT_BITS = 32  # least width between layers: narrower beats save nothing that matters
 SKETCH_SPARE = 0.93  # share of the budget that a sketch must stay below to be sure of: docs/architecture.md, "Sketches"
 _TRIES = 8  # budgets tried for a frame rate
+_AS_FAST = 1.01  # cycles of a plan that counts as no slower: it may take a tenth less of a chip
 _NEAR_BY = 12  # faster budgets tried beside the one that the search finds
 
 
@@ -55,7 +56,7 @@ def fitting_plan(
     fps: float | None = None,
     clk_mhz: float | None = None,
 ) -> HardwarePlan | None:
-    """The plan for fps frames a second, or the fastest one for None; None where that does not fit.
+    """The plan for fps frames a second, or the fastest one for None, give or take 1%; None where that does not fit.
 
     engines: None for a layer with its weights in memories.
     """
@@ -90,11 +91,16 @@ def frame_cycles(fps: float, clk_mhz: float) -> float:
 
 
 def fastest(planner: Planner, budgets: list[int]) -> int:
-    """Index of the first budget whose draft fits, the last one where none does."""
+    """Index of the first budget whose draft fits, the last one where none does; or of one that is not much longer,
+    whose draft is smaller."""
 
     def fitting(index: int) -> bool:
         draft = planner.draft(budgets[index])
         return draft is not None and fits(draft)
+
+    def size(index: int) -> float:
+        total = planner.draft(budgets[index]).total
+        return total.lut + total.ff / 2  # a site has two flip-flops
 
     low, high = 0, len(budgets) - 1
     while low < high:
@@ -104,7 +110,9 @@ def fastest(planner: Planner, budgets: list[int]) -> int:
         else:
             low = middle + 1
     # More cycles may take a little more of one resource for much less of another: a faster one near by may fit, too.
-    return next((index for index in range(max(0, low - _NEAR_BY), low) if fitting(index)), low)
+    first = next((index for index in range(max(0, low - _NEAR_BY), low) if fitting(index)), low)
+    near = (index for index, cycles in enumerate(budgets) if budgets[first] < cycles <= _AS_FAST * budgets[first])
+    return min([first, *filter(fitting, near)], key=size)
 
 
 class Planner:
