@@ -9,7 +9,7 @@ constant multiplication with ternary adders", FPL 2013; there of carry chains.)
 
 Sums that only one adder reads may be summed in any order.  Here they are taken apart down to what others read as well,
 and put together again from three terms at a time that are ready in the same cycle and equally shifted, so that they
-need no delays and no zeros in front; of terms that several sums read, each is put into two adders that start together.
+need no delays and no zeros in front; of terms that several sums read, each is put into two adders that start together, the scarcest first.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class _Regrouping:
                         reading[term.node].append((number, shift))
         left = {key: len(terms) // 3 for key, terms in alike.items()}
         groups: list[tuple[tuple[int, int], list[Term]]] = []
-        for node, keys in sorted(reading.items(), key=lambda item: (-len(item[1]), item[0])):
+        for node, keys in sorted(reading.items(), key=lambda item: (len(item[1]), item[0])):
             free = [key for key in keys if left[key] and any(term.node == node for term in alike[key])]
             free.sort(key=lambda key: -left[key])
             for key in free[: len(free) // 2 * 2]:
