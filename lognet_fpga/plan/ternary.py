@@ -9,7 +9,8 @@ constant multiplication with ternary adders", FPL 2013; there of carry chains.)
 
 Sums that only one adder reads may be summed in any order.  Here they are taken apart down to what others read as well,
 and put together again from three terms at a time that are ready in the same cycle and equally shifted, so that they
-need no delays and no zeros in front; of terms that several sums read, each is put into two adders that start together, the scarcest first.
+need no delays and no zeros in front; of terms that several sums read, each is put into two adders that start together,
+those with the fewest readers first.
 """
 
 from __future__ import annotations
