@@ -25,6 +25,8 @@ from typing import Union
 
 from lognet_fpga.plan.adder_graph import ZERO, AdderGraph
 
+# Sites that such sums were seen to share, for each of them: in digits of several bits, and of two in several legs.
+SHARING_SUMS, SHARING_SUMS_OF_TWO_BITS = 0.28, 0.08
 SRL_CYCLES = 3  # registers in a row without reset or tap, from which on synthesis makes a shift register of them
 
 
@@ -360,14 +362,20 @@ def serial_counts(
     legs = copies.total + outputs * acc_legs
     ends_of_two = copies.ends_of_two + (outputs if whole else 0)
     paired = ends_of_two if digit_bits % 2 == 0 else 0  # the upper two of whose sums share a site
-    # The carry of a leg behind the first has two sources, one input too many for two bits in a site.
-    handed = legs - adders - outputs if digit_bits > 1 and not whole else 0
+    # The carry of a leg behind the first has two sources, one input too many for two bits in a site; two such choices
+    # by one strobe share a site.
+    handed = (legs - adders - outputs) / 2 if digit_bits > 1 and not whole else 0
+    # The lower sum of two bits has three inputs, and may share a site with another one that reads one of them.
+    sharing = SHARING_SUMS if digit_bits > 2 or acc_legs == 1 else SHARING_SUMS_OF_TWO_BITS
+    shared = sharing * (digit_bits // 2) * legs
     bias_luts = 0 if whole else acc_legs * min(outputs * digit_bits, 2**leg_cycles)  # lanes of the same digits share
     majorities = copies.of_three - copies.ends_of_three
     return SerialCounts(
         adders=adders + outputs,
         adder_legs=legs,
-        adder_sites=(copies.sites + outputs * acc_legs - copies.ends_of_three) * digit_bits - paired + handed,
+        adder_sites=round(
+            (copies.sites + outputs * acc_legs - copies.ends_of_three) * digit_bits - paired + handed - shared
+        ),
         adder_ffs=legs * (digit_bits + 1) - ends_of_two - copies.ends_of_three + majorities,
         delay_ffs=delay_ffs,
         shift_registers=shift_registers,
