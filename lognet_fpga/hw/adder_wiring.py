@@ -9,6 +9,7 @@ from functools import partial
 
 from lognet_fpga.hw.control import LEAF_LOADS, control_leaf, leaf_groups
 from lognet_fpga.hw.digit_blocks import (
+    RECENT_BITS,
     bias_table,
     carry_register,
     cut_stage,
@@ -19,6 +20,7 @@ from lognet_fpga.hw.digit_blocks import (
     full_subtractors,
     keep_stage,
     masked_stage,
+    recently,
     relayed_carry,
     splice_stage,
     ternary_adders,
@@ -89,11 +91,7 @@ class Wiring:
         groups: dict[tuple, list[Spliced | Kept]] = defaultdict(list)
         for wire in wires:
             groups[wire.digits, wire.begin, _register_kind(wire)].append(wire)
-        firsts = {}
-        for digits in sorted({digits for digits, _, _ in groups}):
-            firsts[digits] = vector(self.plan.last_begin + 2)
-            chain = partial(first_digits, digits=digits)
-            self.add(chain, f"first{digits}", clk=self.clk, start=self.start, strobe=self.strobe, soon=firsts[digits])
+        firsts = self._add_firsts(sorted({digits for digits, _, _ in groups}))
         made = []
         for digits, begin, kind in sorted(groups, key=lambda group: (*group[:2], group[2].__name__)):
             alike = groups[digits, begin, kind]
@@ -108,6 +106,21 @@ class Wiring:
             taken = [[self.place[wire] for wire in column if wire] for column in zip(*map(sources, members))]
             operands = dict(zip(("wires", "others"), (join(column) for column in taken if column)))
             self.add(kind, name, clk=self.clk, first=leaf, **operands, late=late)
+
+    def _add_firsts(self, counts: list[int]) -> dict[int, object]:
+        """For each number of digits the `soon` of its first_digits; counts: ascending."""
+        late = [self.start, *(self.strobe(bit) for bit in range(max(counts, default=0)))]
+        firsts, known, before = {}, 0, []
+        for digits in counts:
+            while known < digits:  # what was recent a cycle before holds all strobes but the newest and the oldest ones
+                more = min(digits, known + RECENT_BITS)
+                wires = [late[TAP_LATENCY - 3], *late[TAP_LATENCY - 2 + known : TAP_LATENCY - 3 + more], *before]
+                known, recent = more, vector(1)
+                self.add(recently, f"recent{known}", clk=self.clk, strobes=join(wires), recent=recent)
+                before = [recent(0)]
+            firsts[digits] = vector(self.plan.last_begin + 2)
+            self.add(first_digits, f"first{digits}", clk=self.clk, recent=recent, soon=firsts[digits])
+        return firsts
 
     def add_adders(
         self, begin: int, rows: list[list[tuple[list, list]]], totals: list[list], subtract: bool, name: str

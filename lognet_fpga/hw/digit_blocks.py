@@ -6,7 +6,6 @@ from myhdl import always, always_comb, block, concat
 
 from lognet_fpga.hw.control import control_leaf
 from lognet_fpga.hw.wiring import flag, join, vector
-from lognet_fpga.plan.timing import TAP_LATENCY
 
 RECENT_BITS = 5  # of a strobe, which a LUT looks at beside what was recent before
 
@@ -194,14 +193,12 @@ def tie_high(wires, like):
 
 
 @block
-def first_digits(clk, start, strobe, soon, *, digits):
-    """Bit s of soon: in two cycles, wires of a leg that begins in cycle s show one of its first `digits` digits.
+def first_digits(clk, recent, soon):
+    """Bit s of soon: in two cycles, wires of a leg that begins in cycle s show one of its first digits.
 
-    start: the strobe's bit of one cycle before bit 0.
+    recent: bit 0 of soon, the register of `recently` for so many digits.
     """
-    now, later, recent = flag(), vector(len(soon) - 1), vector(1)
-    seen = recently(clk, [start] + [strobe(bit) for bit in range(digits)], recent, first=TAP_LATENCY - 2, count=digits)
-    seen.name = "seen"
+    now, later = flag(), vector(len(soon) - 1)
     later_end = len(later) - 1
 
     @always_comb
@@ -223,28 +220,19 @@ def first_digits(clk, start, strobe, soon, *, digits):
     def gather():
         soon.next = concat(later, now)
 
-    return seen, begin, chain, gather
+    return begin, chain, gather
 
 
 @block
-def recently(clk, late, result, *, first, count):
-    """result: a register of whether one of late[first], late[first + 1], ... is on, `count` of them, where late[k + 1]
-    is late[k] a cycle later: out of a cycle before, and so on for as many as do not fit a LUT."""
-    here = min(count, RECENT_BITS if count > RECENT_BITS + 1 else RECENT_BITS + 1)
-    wires, parts = [late[first - 1 + bit] for bit in range(here)], []
-    if count > here:
-        before = vector(1)
-        part = recently(clk, late, before, first=first - 1 + here, count=count - here)
-        part.name = "before"
-        parts.append(part)
-        wires.append(before(0))
-    gathered = join(wires)
+def recently(clk, strobes, recent):
+    """A register of whether one of the strobes is on: of several cycles, and of fewer digits' `recent`, so that each is
+    one LUT behind the one before.  Of the strobes alone synthesis would make one chain of LUTs for all of them."""
 
     @always(clk.posedge)
     def remember():
-        result.next = gathered != 0
+        recent.next = strobes != 0
 
-    return parts, remember
+    return remember
 
 
 @block

@@ -98,8 +98,11 @@ def bram_shape(layer: QuantLayer, pe: int, simd: int) -> BramShape:
     return BramShape(in_channels, layer.in_bits, out_channels, layer.kernel, pe, simd, row_slots, taps)
 
 
-def weight_words(layer: QuantLayer, shape: BramShape) -> tuple[int, ...]:
-    """Content of the weight memory, in the order of reading: group, tap, word; PE p's lane s is code p * simd + s."""
+def weight_bits(layer: QuantLayer, shape: BramShape) -> np.ndarray:
+    """Content of the weight memory, (ii_cycles, pe * simd * WEIGHT_BITS) uint8 of one bit each, lowest bit first.
+
+    Words in the order of reading: group, tap, word; PE p's lane s is code p * simd + s.
+    """
     codes = np.zeros((shape.groups * shape.pe, shape.words * shape.simd, len(shape.taps)), np.int64)
     rows, cols = zip(*shape.taps)
     codes[: shape.out_channels, : shape.in_channels] = layer.codes[:, :, rows, cols]
@@ -108,7 +111,12 @@ def weight_words(layer: QuantLayer, shape: BramShape) -> tuple[int, ...]:
     folded = nibbles.reshape(shape.groups, shape.pe, shape.words, shape.simd, len(shape.taps))
     ordered = folded.transpose(0, 4, 2, 1, 3).reshape(shape.ii_cycles, shape.pe * shape.simd)
     bits = np.unpackbits(ordered[..., None], axis=-1, bitorder="little")[..., :WEIGHT_BITS]
-    packed = np.packbits(bits.reshape(shape.ii_cycles, -1), axis=-1, bitorder="little")
+    return bits.reshape(shape.ii_cycles, -1)
+
+
+def weight_words(layer: QuantLayer, shape: BramShape) -> tuple[int, ...]:
+    """The words of the weight memory."""
+    packed = np.packbits(weight_bits(layer, shape), axis=-1, bitorder="little")
     return tuple(int.from_bytes(word.tobytes(), "little") for word in packed)
 
 

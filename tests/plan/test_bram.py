@@ -12,7 +12,7 @@ from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.plan.boards import load_board
 from lognet_fpga.plan.bram import bram_shape, output_constants, weight_words
 from lognet_fpga.plan.bram_layer import bram_folding, lanes_for
-from lognet_fpga.plan.bram_resources import rom_resources
+from lognet_fpga.plan.bram_resources import field_wires, kept_bits, lowest_bit, rom_resources
 from lognet_fpga.plan.budget import fits
 from lognet_fpga.plan.matching import draft_hardware, settle_weights
 from lognet_fpga.plan.planner import plan_hardware
@@ -153,6 +153,32 @@ def test_block_ram_that_is_short_goes_to_the_layer_that_needs_it():
 def test_blocks_of_a_memory(width, depth, bram36):
     """As Yosys 0.70 counts them."""
     assert rom_resources(width, depth).bram36 == bram36
+
+
+def test_bits_of_a_memory_that_keep_a_register():
+    """Not those that never change, and equal ones once in every memory of 36 bits."""
+    rng = np.random.default_rng(4)
+    bits = np.concatenate((np.zeros((7, 20)), np.ones((7, 20)), rng.integers(0, 2, (7, 60))), axis=1)
+    expected = sum(
+        len({tuple(column) for column in bits[:, first : first + 36].T} - {(0,) * 7, (1,) * 7})
+        for first in range(0, 100, 36)
+    )
+    assert kept_bits(bits) == expected < 60
+
+
+def test_wires_of_the_fields_of_a_lane():
+    fields = np.array([[0, 0, 6, 7], [0, 6, 6, 7], [0, 7, 6, 0]])  # of four lanes, a word each row
+    bits = fields[..., None] >> np.arange(4) & 1
+    assert field_wires(bits).tolist() == [[0, 0, 0], [2, 3, 3], [0, 1, 1], [2, 2, 2]]
+
+
+@pytest.mark.parametrize("offset,drop,idle", [(0, 5, 5), (1, 5, 0), (-24, 5, 3), (-64, 5, 5), (12, 0, 0)])
+def test_low_bits_that_reach_no_activation(offset, drop, idle):
+    """Sums that differ in these bits only have the same activations, and with one bit more not."""
+    sums = np.arange(-256, 256)
+    assert lowest_bit(offset, drop) == idle
+    assert np.array_equal(sums + offset >> drop, (sums >> idle << idle) + offset >> drop)
+    assert not np.array_equal(sums + offset >> drop, (sums >> idle + 1 << idle + 1) + offset >> drop)
 
 
 def _graphs(quant: QuantGraph, in_memory: tuple[bool, ...]):
