@@ -165,7 +165,8 @@ def lane_resources(layer: QuantLayer, constants: OutputConstants) -> Resources:
     """A channel that drops the number of bits that comes with its offset."""
     drops = len(np.unique(constants.drop))
     chosen = (layer.out_bits + 1) * math.ceil(drops / 4)
-    lut = carry_sites(constants.total_bits) + layer.out_bits + chosen + 0.5 * drops
+    clipped = layer.out_bits / 2  # two bits in a site
+    lut = carry_sites(constants.total_bits) + clipped + chosen + 0.5 * drops
     ff = constants.total_bits - int(constants.drop.min()) + 3.5 * layer.out_bits + 2 + (drops - 1).bit_length()
     return Resources(lut, ff, 0)
 
