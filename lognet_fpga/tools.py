@@ -24,14 +24,15 @@ from pathlib import Path
 from lognet_fpga.errors import MissingToolError, OutputError, ToolError
 
 VERILATOR_MINIMUM = (5, 20)
+NOT_SAID = "not said"  # the version of a program that has not told it
 
 
 @dataclass(frozen=True)
 class Tool:
     """A program that was found.
 
-    command: what to run, arguments go behind it; version: as the program states it; environment: variables to add;
-    root: Verilator's folder with include/ below, None for other programs.
+    command: what to run, arguments go behind it; version: as the program states it, NOT_SAID where it does
+    not; environment: variables to add; root: Verilator's folder with include/ below, None for other programs.
     """
 
     name: str
@@ -112,11 +113,11 @@ def _failure(tool: Tool, step: str, status: int, printed: str) -> ToolError | Ou
             hint="free some space, or set LOGNET_CACHE (results) and TMPDIR (temporary files) to folders with more",
         )
     ended = f"failed with status {status}" if status > 0 else f"was killed by signal {-status}"
+    version = "" if tool.version == NOT_SAID else f"{tool.name} is version {tool.version}; "
     return ToolError(
         f"{step}: {tool.name} {ended}",
         context=errors[:6],
-        hint=f"{tool.name} is version {tool.version}; if it was killed, or the message is about memory, "
-        "free some memory and run again",
+        hint=f"{version}if it was killed, or the message is about memory, free some memory and run again",
     )
 
 

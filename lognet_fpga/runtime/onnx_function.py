@@ -20,7 +20,8 @@ class OnnxFunction:
         except ImportError as error:
             raise MissingToolError(
                 f"onnxruntime is not installed, and {name} of the bundle is run with it",
-                hint="pip install onnxruntime (there is none for 32-bit ARM: stream on a PC)",
+                hint="on a board, run it with --device pynq, which needs none; "
+                "elsewhere pip install onnxruntime (there is none for 32-bit ARM)",
             ) from error
         self._name = name
         options = onnxruntime.SessionOptions()

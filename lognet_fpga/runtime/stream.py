@@ -5,6 +5,7 @@ Three stages work side by side: frames are loaded and preprocessed, the device r
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from lognet_fpga.runtime.stages import Batch, Finished, Stages
 from lognet_fpga.runtime.values import Measured, Value
 
 POLICIES = ("block", "drop")
+MAX_BATCH_BYTES = 256 << 20  # of frames; some batches wait at a time, and a simulated device needs many times as much
 UPDATE_S = 0.2  # from one update to the next
 WINDOW_S = 2.0  # that an update's figures are of
 PL_SHARE = 0.9  # of the device's time: with more than that the programmable logic limits it, else what is around it
@@ -119,13 +121,20 @@ def stream(
     lets go of the batches that have waited longest; None blocks, but drops for a source that is live.  meter: a power
     sensor, which is watched for idle_s seconds before anything runs, and while the stream does.  on_update is
     called after a batch, at most every UPDATE_S, and at the end.  Ctrl-C ends the stream; what was classified until
-    then is the result.  Raises KeyboardInterrupt where that is nothing, InputError for a batch below 1, no frames or
-    labels that are no classes, UsageError for a policy that cannot be, and whatever the source and the session raise.
+    then is the result.  Raises KeyboardInterrupt where that is nothing, InputError for a batch below 1 or of more than
+    MAX_BATCH_BYTES, no frames or labels that are no classes, UsageError for a policy that cannot be, and whatever the
+    source and the session raise.
     """
     if isinstance(source, Frames):
         source = in_memory(source)
     if batch < 1:
         raise InputError(f"the batch must be 1 frame or more, not {batch}")
+    most = max(1, MAX_BATCH_BYTES // math.prod(session.bundle.input_shape))
+    if (batch if source.total is None else min(batch, source.total)) > most:
+        raise InputError(
+            f"a batch of {batch:,} frames is more than fits into memory beside the others that wait",
+            hint=f"give a batch of {most:,} frames or fewer; above some hundreds nothing gets faster",
+        )
     policy = policy or ("drop" if source.live else "block")
     if policy not in POLICIES or (policy == "drop" and not source.live):
         raise UsageError(

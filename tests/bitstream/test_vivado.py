@@ -29,7 +29,15 @@ from lognet_fpga.ir.hwh import write_hwh
 from lognet_fpga.plan.boards import board_names
 from lognet_fpga.progress import NoProgress
 from lognet_fpga.runtime.board.bitstream import bitstream_of
-from tests.bitstream.bundles import ESTIMATE, fake_ssh, fake_vivado, generated_bundle, tcl_shell, written_bundle
+from tests.bitstream.bundles import (
+    ESTIMATE,
+    fake_ssh,
+    fake_vivado,
+    generated_bundle,
+    program,
+    tcl_shell,
+    written_bundle,
+)
 
 GOLDEN = Path(__file__).parent / "golden"
 PYNQ_BOARDS = [name for name in board_names() if name != "vc707"]
@@ -176,6 +184,17 @@ def test_on_another_machine(tmp_path, vivado):
     assert [line.split()[0] for line in said] == ["ssh", "scp", "ssh", "scp", "ssh"]
     assert all("me@server" in line for line in said) and "rm -rf /tmp/lognet-" in said[-1]
     assert not Path(said[-1].split()[-1]).exists()
+
+
+def test_a_machine_that_ssh_does_not_reach(tmp_path, vivado):
+    vivado()
+    fake_ssh(tmp_path / "bin")
+    program(tmp_path / "bin", "ssh", "echo Permission denied, please try again. >&2; exit 255")
+    with pytest.raises(
+        ToolError, match="me@server cannot(.|\n)*Permission denied(.|\n)*ssh-copy-id me@server"
+    ) as caught:
+        make_bitstream(written_bundle(tmp_path), BitstreamRequest(remote="me@server"))
+    assert "memory" not in str(caught.value)
 
 
 @pytest.mark.parametrize("place", ["-oProxyCommand=x", "me@", "a b", "host;rm", ""])

@@ -20,6 +20,10 @@ def test_prints_and_fails(tmp_path):
     assert tools.run_tool(SHELL, ["echo $WORD; pwd"], tmp_path, "step") == f"hello\n{tmp_path}\n"
     with pytest.raises(ToolError, match="step: shell failed with status 3\n  fatal error: bad\nWhat"):
         tools.run_tool(SHELL, ["echo fine; echo fatal error: bad; exit 3"], tmp_path, "step")
+    unknown = tools.Tool("shell", ("/bin/sh", "-c"), tools.NOT_SAID)
+    with pytest.raises(ToolError) as caught:
+        tools.run_tool(unknown, ["exit 3"], tmp_path, "step")
+    assert "version" not in str(caught.value)
     with pytest.raises(ToolError, match="killed by signal 9(.|\n)*memory"):
         tools.run_tool(SHELL, ["kill -9 $$"], tmp_path, "step")
     with pytest.raises(OutputError, match="no disk space left(.|\n)*TMPDIR"):

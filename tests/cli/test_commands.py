@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -206,6 +207,14 @@ def test_serve_stream_and_self_test_in_processes_of_their_own(command, demo, req
     out, err = server.communicate(timeout=10)
     assert server.returncode == 0 and "Traceback" not in err
     assert json.loads(out) == {"frames": 9 + 1 + 4, "requests": 6, "refused": 1}
+
+
+def test_serve_says_what_to_do_where_the_port_is_taken(command, demo, require_tool):
+    require_tool("aiohttp")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        done = command("serve", demo[0], "--port", str(other.getsockname()[1]))
+    assert_error(done, 13)
+    assert "a port that is free" in done.stderr
 
 
 @pytest.mark.parametrize(

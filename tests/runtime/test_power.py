@@ -149,6 +149,10 @@ def test_a_csv_file_is_read_as_it_grows(tmp_path):
         csv_meter(path)
     with pytest.raises(UsageError, match="cannot be read"):
         csv_meter(tmp_path / "missing.csv")
+    os.mkfifo(tmp_path / "pipe")
+    for no_file in (tmp_path / "pipe", tmp_path, Path("/dev/zero")):
+        with pytest.raises(UsageError, match="is no file(.|\n)*serial:PORT"):
+            csv_meter(no_file)
 
 
 def test_a_serial_meter(tmp_path):
@@ -241,7 +245,11 @@ def test_the_error_is_what_repeating_would_scatter(seed, r):
 def test_few_and_constant_samples():
     assert Phase.of([], 1.0) is None
     assert Phase.of([2.0, 4.0], 1.0) == Phase(3.0, None, 2, 1.0)
-    assert Phase.of([2.0] * 5, 1.0) == Phase(2.0, 0.0, 5, 1.0)
+    for constant in (2.0, 3.3, 0.1):
+        assert Phase.of([constant] * 17, 1.0) == Phase(constant, 0.0, 17, 1.0)
+    idle = Phase.of([3.3] * 17, 1.0)
+    same = PowerResult("sensor", idle, Phase.of([3.3] * 70, 5.0), 100.0)
+    assert same.difference_w == (0.0, 0.0) and "all samples are equal" in same.lines()[-1]
 
 
 def test_energy_a_frame():

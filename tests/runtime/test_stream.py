@@ -166,8 +166,9 @@ def test_the_stage_that_limits_is_named(session, monkeypatch, slow, fps):
     result = stream(session, paced(source, fps) if slow == "load" else source, 2, policy="block")
     assert result.limited_by == slow
     rates = {"load": result.load_rate, "simulation": result.device_rate, "tail": result.tail_rate}
-    assert rates[slow].value == pytest.approx(fps, rel=0.15)
-    assert result.wall_rate.value == pytest.approx(fps, rel=0.2)
+    # Never faster than the stage that limits, and slower by what else runs on this machine.
+    assert 0.5 * fps < rates[slow].value < 1.15 * fps
+    assert 0.4 * fps < result.wall_rate.value < 1.2 * fps
     assert all(rate.value > 2 * fps for name, rate in rates.items() if name != slow)
 
 
@@ -229,6 +230,9 @@ def test_unusable_frames_and_batches_are_refused(session):
         stream(session, Frames(small_bundle.frames(1)), 0)
     with pytest.raises(InputError, match="no frames"):
         stream(session, Frames(small_bundle.frames(0)))
+    with pytest.raises(InputError, match="more than fits(.|\n)*or fewer"):
+        stream(session, open_source("synthetic", small_bundle.SHAPE), 10**9)
+    assert len(stream(session, Frames(small_bundle.frames(3)), 10**9)) == 3
     for bad in (small_bundle.frames(2)[:, :, :, :4], small_bundle.frames(2).astype(np.int8), small_bundle.frames(1)[0]):
         with pytest.raises(InputError, match="uint8 of shape"):
             session.fpga(bad)
@@ -249,7 +253,7 @@ def test_without_onnxruntime_it_says_what_to_install(bundle, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     """The host's part runs in NumPy then, but the simulated FPGA does not."""
     session = Session(bundle, SimulatedDevice(bundle))
-    with pytest.raises(MissingToolError, match="pip install onnxruntime"), session:
+    with pytest.raises(MissingToolError, match="--device pynq(.|\n)*pip install onnxruntime"), session:
         pass
 
 

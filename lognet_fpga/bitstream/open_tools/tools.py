@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lognet_fpga.bitstream.open_tools.commands import CHIPDB, DATABASE, HIMBAECHEL, PROGRAMS, XILINX, Step
 from lognet_fpga.errors import MissingToolError, ToolError
-from lognet_fpga.tools import Tool, find_yosys, first_line, run_tool
+from lognet_fpga.tools import NOT_SAID, Tool, find_yosys, first_line, run_tool
 
 GETTING = (
     "openXC7 (its toolchain-installer, snap or nix) has nextpnr-xilinx, fasm2frames, xc7frames2bit and both databases; "
@@ -70,7 +70,7 @@ def _yosys(environment: Mapping[str, str]) -> Tool | None:
     if not given:
         return find_yosys()
     path = shutil.which(given)
-    return path and Tool("Yosys", (path, "-q", "-s"), first_line([path, "--version"]) or "not said")
+    return path and Tool("Yosys", (path, "-q", "-s"), first_line([path, "--version"]) or NOT_SAID)
 
 
 def _program(variable: str, name: str, environment: Mapping[str, str]) -> Tool | None:
@@ -86,9 +86,9 @@ def _program(variable: str, name: str, environment: Mapping[str, str]) -> Tool |
             continue
         command = (sys.executable, path) if path.endswith(".py") else (path,)
         if variable != "LOGNET_NEXTPNR":
-            return Tool(name, command, "not said")
+            return Tool(name, command, NOT_SAID)
         flavour = XILINX if Path(path).name.startswith(XILINX) else HIMBAECHEL
-        return Tool(flavour, command, first_line([path, "--version"]) or "not said")
+        return Tool(flavour, command, first_line([path, "--version"]) or NOT_SAID)
     return None
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from lognet_fpga.bitstream.flow import RESULTS
 from lognet_fpga.errors import MissingToolError, ToolError
 from lognet_fpga.progress import Stage
-from lognet_fpga.tools import Tool, first_line, run_tool
+from lognet_fpga.tools import NOT_SAID, Tool, first_line, run_tool
 
 OLDEST, NEWEST = (2020, 1), (2025, 2)
 COMMAND = ("-mode", "batch", "-notrace", "-nojournal", "-log", "vivado.log", "-source", "build.tcl")
@@ -28,14 +28,15 @@ def find_vivado(configured: str | None) -> Tool | None:
         if configured:
             raise MissingToolError(f"{VARIABLE} is {configured}, which is no program", hint="give Vivado's bin/vivado")
         return None
-    return Tool("Vivado", (program,), first_line([program, "-version"]) or "not said")
+    return Tool("Vivado", (program,), first_line([program, "-version"]) or NOT_SAID)
 
 
 def run_here(vivado: Tool, folder: Path, stage: Stage) -> None:
     """Run build.tcl in folder.  Raises ToolError with the end of what Vivado said."""
     number = re.search(r"(\d{4})\.(\d)", vivado.version)
     if number is None or not OLDEST <= (int(number[1]), int(number[2])) <= NEWEST:
-        stage.note(f"{vivado.version}: the project is written for 2020.1 to 2025.2; it may work all the same")
+        which = "a Vivado that does not say its version" if vivado.version == NOT_SAID else vivado.version
+        stage.note(f"{which}: the project is written for 2020.1 to 2025.2; it may work all the same")
     run_tool(vivado, COMMAND, folder, "Vivado")
 
 
@@ -50,7 +51,15 @@ def run_there(place: str, folder: Path) -> None:
     def on_it(command: str) -> str:
         return run_tool(ssh, ["-o", "BatchMode=yes", place, command], folder, f"ssh {place}")
 
-    there = on_it("mktemp -d /tmp/lognet-XXXXXXXX").strip().splitlines()[-1:]
+    try:
+        there = on_it("mktemp -d /tmp/lognet-XXXXXXXX").strip().splitlines()[-1:]
+    except ToolError as error:
+        raise ToolError(
+            f"{place} cannot be used by ssh",
+            context=error.context,
+            hint=f"`ssh -o BatchMode=yes {place} true` must work, which asks for no password: "
+            f"check the name, and give it a key (ssh-copy-id {place})",
+        ) from error
     if not there or not re.fullmatch(r"/tmp/lognet-\w+", there[0]):
         raise ToolError(f"{place} made no folder for the project: it said {' '.join(there)!r}")
     project = f"{there[0]}/{folder.name}"
@@ -77,4 +86,4 @@ def _program(name: str) -> Tool:
     path = shutil.which(name)
     if path is None:
         raise MissingToolError(f"{name} was not found, which --remote needs", hint="install OpenSSH's client")
-    return Tool(name, (path,), "not said")
+    return Tool(name, (path,), NOT_SAID)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import shutil
+import stat
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -101,8 +102,12 @@ class LineMeter:
 
 def csv_meter(path: Path) -> LineMeter:
     """A CSV file that something else appends a meter's samples to; what is in it already gives the column names only.
-    Raises UsageError where it cannot be read."""
+    Raises UsageError where it cannot be read, or is no file: a pipe or a port would be waited for without end."""
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise UsageError(
+                f"{path} is no file", hint="give the file that the meter writes, or serial:PORT for a port"
+            )
         descriptor = os.open(path, os.O_RDONLY)
     except OSError as error:
         raise UsageError(

@@ -48,12 +48,12 @@ class Phase:
         """
         if not watts:
             return None
-        values = np.asarray(watts, np.float64)
+        values = np.asarray(watts, np.float64) - watts[0]  # so that equal samples leave no rounding error
         count = len(values)
-        mean = float(values.mean())
+        mean = watts[0] + float(values.mean())
         if count < 3:
             return cls(mean, None, count, seconds)
-        deviations = values - mean
+        deviations = values - values.mean()
         square = float((deviations**2).sum())
         r = min(max(float((deviations[1:] * deviations[:-1]).sum()) / square, 0.0), 0.99) if square else 0.0
         independent = max(count * (1 - r) / (1 + r), 1.0)
@@ -113,6 +113,8 @@ class PowerResult:
             lines.append(f"all in all  {self.total_energy_mj:.3g} mJ a frame at {self.fps:,.1f} fps")
         if self.running is not None:
             lines.append("± is the standard error of the samples; the sensor's own error comes on top")
+        if any(phase is not None and phase.error_w == 0 for phase in (self.idle, self.running)):
+            lines.append("± 0: all samples are equal, so the sensor's steps are coarser than what they scatter")
         return (*lines, f"the sensor failed: {self.failure}") if self.failure else tuple(lines)
 
     def to_dict(self) -> dict[str, object]:

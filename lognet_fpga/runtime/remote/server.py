@@ -119,7 +119,10 @@ class DeviceServer:
             )
         except OSError as error:
             await runner.cleanup()
-            raise BoardError(f"{host}:{port} cannot be served: {error.strerror or error}") from error
+            raise BoardError(
+                f"{host}:{port} cannot be served: {error.strerror or error}",
+                hint="give an address of this machine (0.0.0.0 is all of them) and a port that is free (0 takes one)",
+            ) from error
         try:
             on_ready(*server.sockets[0].getsockname()[:2])
             await stop.wait()
