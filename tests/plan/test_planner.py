@@ -109,11 +109,11 @@ def test_faster_than_any_engine(model):
 
 
 def test_the_fastest_that_fits(model):
-    """Against trying every pace, on boards from roomy to tight."""
+    """Against trying every pace, on boards from roomy to tight: as fast to a hundredth, and then no larger."""
     quant, graphs = model
     paces = all_paces(quant)
     roomy = plan_hardware(quant, graphs, board(lut=10**6, ff=10**6))
-    assert roomy.cycles_per_frame == paces[0]
+    assert paces[0] <= roomy.cycles_per_frame <= 1.01 * paces[0]
     least = plan_hardware(quant, graphs, board(lut=10**6, ff=10**6), fps=1e8 / paces[-1])
     rates = []
     for share in (1.0, 0.6, 0.3, 0.1, 0.0):
@@ -125,7 +125,8 @@ def test_the_fastest_that_fits(model):
                 tried = plan_hardware(quant, graphs, tight, fps=1e8 / pace)
             except DoesNotFitError:
                 continue
-            assert best == tried
+            assert best.cycles_per_frame <= 1.01 * tried.cycles_per_frame
+            assert best == tried or best.total.lut + best.total.ff / 2 <= tried.total.lut + tried.total.ff / 2
             break
         rates.append(best.fps)
     assert rates == sorted(rates, reverse=True)
