@@ -107,11 +107,13 @@ def noise(shape: tuple[int, int, int], count: int) -> np.ndarray:
     return np.random.default_rng(_SEED).integers(0, 256, (count, *shape), dtype=np.uint8)
 
 
-def build_overlay(quant: QuantGraph, board: Board, *, fps: float | None, progress: Progress) -> Overlay:
+def build_overlay(
+    quant: QuantGraph, board: Board, *, fps: float | None, must_fit: bool = False, progress: Progress
+) -> Overlay:
     """Plan and Verilog in the order of lognet_fpga/deploy.py, all weights in the fabric.
 
     fps: as for plan_hardware.  A plan that does not fit the board is made all the same, for then its figures are
-    what one wants to see.
+    what one wants to see; with must_fit it raises DoesNotFitError.
     """
     golden = golden_onnx(quant)
     graphs = solve_layers(quant, progress=progress)
@@ -120,6 +122,8 @@ def build_overlay(quant: QuantGraph, board: Board, *, fps: float | None, progres
         try:
             plan = plan_hardware(quant, graphs, board, fps=fps)
         except DoesNotFitError:
+            if must_fit:
+                raise
             endless = replace(board, lut=10**8, ff=10**8, bram36=10**6)
             plan, fits = replace(plan_hardware(quant, graphs, endless, fps=fps), board=board), False
     with progress.stage("generate Verilog"):
@@ -136,14 +140,16 @@ def overlay_figures(
     act_bits: int,
     synth: bool,
     simulate: bool,
+    must_fit: bool = False,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Everything that is reported of a model's overlay, as JSON has it: see `_figures`."""
+    """Everything that is reported of a model's overlay, as JSON has it: see `_figures`.  fps, must_fit: as for
+    build_overlay."""
     options = (board, fps, prune, act_bits, synth, simulate)
 
     def make() -> dict[str, Any]:
         quant = quantized(model, prune=prune, act_bits=act_bits, progress=progress)
-        overlay = build_overlay(quant, load_board(board), fps=fps, progress=progress)
+        overlay = build_overlay(quant, load_board(board), fps=fps, must_fit=must_fit, progress=progress)
         synthesis = synthesize(overlay.design, progress, jobs=1) if synth else None
         return _figures(overlay, synthesis, simulation(overlay, progress) if simulate else None)
 

@@ -203,8 +203,9 @@ async def ragged_frames_in_a_row(dut):
     for idle, stall in ((0, 0), (0, 60), (50, 20)):
         bench.pause_streams(idle, stall)
         before = bench.judged
-        for _ in range(5):
-            kind = bench.rng.choice(["good", "short", "long", "joined"])
+        kinds = ["good", "short", "long", "joined", "short"]  # so that something follows a short one
+        bench.rng.shuffle(kinds)
+        for kind in kinds:
             bench.send(*(bench.frames(1) if kind == "good" else [bench.ragged(kind)]))
         await bench.drain()
         assert bench.judged == before + 5

@@ -51,6 +51,7 @@ always @(posedge clk) if (f_started) begin
         if (f_tracked && f_ahead == 0 && out_valid) in_order_unchanged: assert (out_data == f_beat);
         if ($past(!rst && out_valid && !out_ready)) stable: assert (out_valid && $stable(out_data));
         if ($past(!rst && out_ready) && f_owed <= 1 && !f_pause) full_rate: assert (s_axis_tready);
+        if ($past(!rst && s_axis_tready && !s_axis_tvalid)) stays_open: assert (s_axis_tready);
         errors_told: assert (frame_begin == (f_kept && f_index == 0) && frame_short == f_short && frame_long == f_long);
         both_places_used: cover (f_owed == 2 && !f_zeros);
         dropped: cover (f_push && f_too_long && s_axis_tlast);

@@ -50,6 +50,7 @@ always @(posedge clk) if (f_started && !rst) begin
     if ($past(!rst)) as_told: assert ($past(full_soon) ? full : !full || $past(take));
     if (f_read) in_its_place: assert (f_found == f_wanted);
     if ($past(!rst && f_inside < BEATS) && f_inside < BEATS) open: assert (in_ready);
+    if (QUICK ? take : $past(!rst && take)) makes_place: assert (in_ready);
     full_rate: cover (take && f_push);
     in_and_out_again: cover (take && f_tracked && !f_behind && f_beat != 0 && f_place == BEATS - 1);
     second_waits: cover (f_inside == BEATS + 1);
