@@ -62,7 +62,13 @@ def read_judged(config: DeployConfig, graph: Graph, frames: Frames) -> Frames | 
     where --max-drop has no labels.
     """
     if config.eval_frames is not None:
-        judged = load_frames(config.eval_frames, graph.input_shape, config.preprocessing, limit=config.eval_limit)
+        judged = load_frames(
+            config.eval_frames,
+            graph.input_shape,
+            config.preprocessing,
+            limit=config.eval_limit,
+            class_names=frames.class_names,
+        )
     elif config.frames is not None:
         judged = unseen(frames).first(config.eval_limit)
     else:

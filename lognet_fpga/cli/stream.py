@@ -10,7 +10,7 @@ from pathlib import Path
 from lognet_fpga.cli import entry, options
 from lognet_fpga.cli.devices import add_device_options, check_device_options, device_of
 from lognet_fpga.cli.reporter import Reporter
-from lognet_fpga.errors import EXIT_INTERRUPTED, EXIT_OK, UsageError
+from lognet_fpga.errors import EXIT_INTERRUPTED, LogNetError, UsageError
 
 PROGRAM = "lognet-stream"
 MAX_IDLE_S = 3600
@@ -91,31 +91,43 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> int:
         stage.note(f"{bundle.name} for {bundle.board_title}, SHA-256 {bundle.digest[:12]}")
     with reporter.stage("open frames") as stage:
         source = open_source(
-            arguments.frames, bundle.input_shape, bundle.preprocessing, limit=arguments.limit, pace_fps=arguments.pace
+            arguments.frames,
+            bundle.input_shape,
+            bundle.preprocessing,
+            limit=arguments.limit,
+            pace_fps=arguments.pace,
+            class_names=bundle.class_names,
         )
         count = "any number of frames" if source.total is None else f"{source.total:,} frames"
         stage.note(f"{source.description}: {count}{'' if source.labels is None else ' with labels'}")
     if not 0 <= arguments.idle <= MAX_IDLE_S:
         raise UsageError(f"--idle must be 0 to {MAX_IDLE_S} seconds, not {arguments.idle:g}")
     meter = open_meter(arguments.power, on_board=arguments.device == "pynq")
-    with (
-        nullcontext() if meter is None else closing(meter),
-        reporter.stage("stream") as stage,
-        Session(bundle, device_of(arguments, bundle, reporter)) as session,
-    ):
-        if meter is not None:
-            stage.note(f"power by {meter.name}, idle first")
-        result = stream(
-            session,
-            source,
-            arguments.batch,
-            policy=arguments.policy,
-            meter=meter,
-            idle_s=arguments.idle,
-            on_update=lambda update: stage.update(update.done, update.total, str(update)),
-        )
-    reporter.result(stream_report(session, result))
-    return EXIT_INTERRUPTED if result.interrupted else EXIT_OK
+    device, error, until_then = device_of(arguments, bundle, reporter), None, []
+    try:
+        with (
+            nullcontext() if meter is None else closing(meter),
+            reporter.stage("stream") as stage,
+            Session(bundle, device) as session,
+        ):
+            if meter is not None:
+                stage.note(f"power by {meter.name}, idle first")
+            result = stream(
+                session,
+                source,
+                arguments.batch,
+                policy=arguments.policy,
+                meter=meter,
+                idle_s=arguments.idle,
+                on_update=lambda update: stage.update(update.done, update.total, str(update)),
+                on_broken=until_then.append,
+            )
+    except LogNetError as broken:
+        if not until_then:
+            raise
+        error, result = broken, until_then[0]
+    exit_code = reporter.verdict(stream_report(session, result), error)
+    return EXIT_INTERRUPTED if result.interrupted else exit_code
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -50,6 +50,7 @@ def load_frames(
     preprocessing: Preprocessing = Preprocessing(),
     *,
     limit: int | None = None,
+    class_names: Sequence[str] | None = None,
 ) -> Frames:
     """The frames in source, the first `limit` of them where given, as the FPGA takes them.
 
@@ -58,7 +59,8 @@ def load_frames(
       .npz    an array named frames, x, images or data; optionally labels, y or label, and class_names
       .npy    an array
       a PNG or JPEG file, or a folder of them; labels.csv or labels.txt in it gives the class numbers, else
-              subfolders are classes, numbered in the order of their names
+              subfolders are classes: with the numbers of class_names, those of the model in their order, where
+              all are among them, else numbered in the order of their names
     Arrays are (n, C, H, W) or (n, H, W, C), told apart by shape (the first where both fit); uint8, or another
     number type that holds only whole numbers 0..255.  Arrays of the model's size are not resized or cropped.
     Raises InputError for anything else, UsageError for a preprocessing that cannot make frames of that shape,
@@ -72,7 +74,7 @@ def load_frames(
         raise InputError(f"there are no frames at {source}", hint="give an .npz or .npy file, an image or a folder")
     try:
         if source.is_dir():
-            frames = _from_folder(source, shape, preprocessing, limit)
+            frames = _from_folder(source, shape, preprocessing, limit, class_names)
         elif source.suffix.lower() in (".npz", ".npy"):
             frames = _from_arrays(source, shape, preprocessing, limit)
         elif source.suffix.lower() in IMAGE_SUFFIXES:
@@ -214,8 +216,9 @@ class ImageList:
     class_names: tuple[str, ...] | None
 
 
-def list_images(folder: Path, limit: int | None = None) -> ImageList:
-    """The images in a folder, the first `limit` of them where given; none is read.  Raises InputError without any."""
+def list_images(folder: Path, limit: int | None = None, class_names: Sequence[str] | None = None) -> ImageList:
+    """The images in a folder, the first `limit` of them where given; none is read.  class_names: as of load_frames.
+    Raises InputError without any."""
     listed = read_label_list(folder)
     if listed is not None:
         files, labels = zip(*listed[:limit])
@@ -227,9 +230,11 @@ def list_images(folder: Path, limit: int | None = None) -> ImageList:
         if not files:
             raise InputError(f"{folder} holds no images", hint=f"give a folder of {', '.join(IMAGE_SUFFIXES)} files")
         return ImageList(files, None, tuple(path.name for path in files), None)
+    found = tuple(place.name for place in classes)
+    known = found if class_names is None or not set(found) <= set(class_names) else tuple(class_names)
     # One of each class in turn, so that a limit does not leave only the first class.
     turns = itertools.zip_longest(
-        *[[(path, label) for path in _images_in(place)] for label, place in enumerate(classes)]
+        *[[(path, known.index(place.name)) for path in _images_in(place)] for place in classes]
     )
     chosen = list(itertools.islice((pair for turn in turns for pair in turn if pair is not None), limit))
     files = tuple(path for path, _ in chosen)
@@ -237,12 +242,18 @@ def list_images(folder: Path, limit: int | None = None) -> ImageList:
         files,
         np.array([label for _, label in chosen], np.int64),
         tuple(path.relative_to(folder).as_posix() for path in files),
-        tuple(place.name for place in classes),
+        known,
     )
 
 
-def _from_folder(folder: Path, shape: tuple[int, int, int], preprocessing: Preprocessing, limit: int | None) -> Frames:
-    images = list_images(folder, limit)
+def _from_folder(
+    folder: Path,
+    shape: tuple[int, int, int],
+    preprocessing: Preprocessing,
+    limit: int | None,
+    class_names: Sequence[str] | None,
+) -> Frames:
+    images = list_images(folder, limit, class_names)
     frames = read_images(list(images.files), shape, preprocessing)
     return Frames(frames, images.labels, images.names, images.class_names)
 

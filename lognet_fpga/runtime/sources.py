@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,13 +28,14 @@ def open_source(
     *,
     limit: int | None = None,
     pace_fps: float | None = None,
+    class_names: Sequence[str] | None = None,
 ) -> FrameSource:
     """The frames at `where`, the first `limit` of them where given.
 
     where: as of load_frames, of which the images of a folder are read one by one while the stream runs; a video file;
     "camera", or "camera:" and its number, device or address; or "synthetic", random frames without end.  shape,
-    preprocessing: as of load_frames.  pace_fps: as of paced.  Raises what load_frames, video_file and camera raise;
-    what is wrong with a single image shows when it is its turn.
+    preprocessing, class_names: as of load_frames.  pace_fps: as of paced.  Raises what load_frames, video_file and
+    camera raise; what is wrong with a single image shows when it is its turn.
     """
     if limit is not None and limit < 1:
         raise InputError(f"the number of frames must be 1 or more, not {limit}")
@@ -46,7 +47,7 @@ def open_source(
     elif Path(where).suffix.lower() in VIDEO_SUFFIXES:
         source = video_file(Path(where), shape, preprocessing, limit)
     elif Path(where).is_dir():
-        source = _folder(Path(where), shape, preprocessing, limit)
+        source = _folder(Path(where), shape, preprocessing, limit, class_names)
     else:
         source = in_memory(load_frames(Path(where), shape, preprocessing, limit=limit), str(where))
     return source if pace_fps is None else paced(source, pace_fps)
@@ -92,9 +93,15 @@ def _synthetic(shape: tuple[int, int, int], limit: int | None) -> FrameSource:
     return FrameSource(pieces, limit, "random frames")
 
 
-def _folder(folder: Path, shape: tuple[int, int, int], preprocessing: Preprocessing, limit: int | None) -> FrameSource:
+def _folder(
+    folder: Path,
+    shape: tuple[int, int, int],
+    preprocessing: Preprocessing,
+    limit: int | None,
+    class_names: Sequence[str] | None,
+) -> FrameSource:
     try:
-        images = list_images(folder, limit)
+        images = list_images(folder, limit, class_names)
     except OSError as error:
         raise InputError(f"{folder} cannot be read: {error.strerror or error}") from error
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lognet_fpga.errors import InputError, UsageError
+from lognet_fpga.errors import InputError, LogNetError, UsageError
 from lognet_fpga.numerics.ranking import in_top
 from lognet_fpga.runtime.frame_source import FrameSource
 from lognet_fpga.runtime.frames import Frames, require_classes
@@ -65,8 +65,8 @@ class StreamResult:
     the time of simulating.  wall_rate: all stages as they overlapped on this machine.  latency_p50, latency_p99: from
     when the source gave a frame to when its class was known.  limited_by: "load", "fpga", "driver" (what is around the
     FPGA), "simulation" or "tail", whichever has the lowest rate.
-    dropped: frames that were let go of.  interrupted: it was ended by Ctrl-C.  power: what a sensor measured, None
-    without one; power_note: what is known without.
+    dropped: frames that were let go of.  interrupted: it was ended by Ctrl-C; broken: by an error.  power: what a
+    sensor measured, None without one; power_note: what is known without.
     """
 
     source: FrameSource
@@ -79,6 +79,7 @@ class StreamResult:
     policy: str
     dropped: int
     interrupted: bool
+    broken: bool
     pl_rate: Value
     pl_latency: Value
     load_rate: Measured
@@ -114,6 +115,7 @@ def stream(
     meter: Meter | None = None,
     idle_s: float = 2.0,
     on_update: Callable[[StreamUpdate], None] = lambda update: None,
+    on_broken: Callable[[StreamResult], None] = lambda result: None,
 ) -> StreamResult:
     """Classify all frames, `batch` at a time (the last batch may be smaller).
 
@@ -121,7 +123,8 @@ def stream(
     lets go of the batches that have waited longest; None blocks, but drops for a source that is live.  meter: a power
     sensor, which is watched for idle_s seconds before anything runs, and while the stream does.  on_update is
     called after a batch, at most every UPDATE_S, and at the end.  Ctrl-C ends the stream; what was classified until
-    then is the result.  Raises KeyboardInterrupt where that is nothing, InputError for a batch below 1 or of more than
+    then is the result.  on_broken is called with that, if there is any, before an error that ends the stream is raised.
+    Raises KeyboardInterrupt where Ctrl-C comes before the first result, InputError for a batch below 1 or of more than
     MAX_BATCH_BYTES, no frames or labels that are no classes, UsageError for a policy that cannot be, and whatever the
     source and the session raise.
     """
@@ -144,11 +147,12 @@ def stream(
             hint="" if policy not in POLICIES else "give the frames a pace (--pace), or leave the policy out",
         )
     if meter is None:
-        return _run(session, source, batch, policy, None, None, on_update)
+        return _run(session, source, batch, policy, None, None, on_update, on_broken)
     with Sampler(meter) as sampler:
         begin = time.perf_counter()
         time.sleep(idle_s)
-        return _run(session, source, batch, policy, sampler, sampler.phase(begin, time.perf_counter()), on_update)
+        idle = sampler.phase(begin, time.perf_counter())
+        return _run(session, source, batch, policy, sampler, idle, on_update, on_broken)
 
 
 def _run(
@@ -159,6 +163,7 @@ def _run(
     sampler: Sampler | None,
     idle: Phase | None,
     on_update: Callable[[StreamUpdate], None],
+    on_broken: Callable[[StreamResult], None],
 ) -> StreamResult:
     stages = Stages(session, source, batch, drop=policy == "drop")
     try:
@@ -168,6 +173,7 @@ def _run(
         alone = session.fpga(first.frames[:1])
         tally = _Tally(session, source, stages, sampler, on_update)
         stages.begin(Batch(first.frames, first.numbers, np.full(len(first), time.perf_counter())))
+        alone_us = alone.pl_cycles / alone.clk_mhz
         interrupted = False
         try:
             while (finished := stages.get()) is not None:
@@ -176,9 +182,13 @@ def _run(
             if not tally:
                 raise
             interrupted = True
+        except LogNetError:
+            if tally:
+                on_broken(tally.result(batch, policy, alone_us, idle, broken=True))
+            raise
     finally:
         stages.stop()
-    return tally.result(batch, policy, alone.pl_cycles / alone.clk_mhz, interrupted, idle)
+    return tally.result(batch, policy, alone_us, idle, interrupted=interrupted)
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,7 +258,16 @@ class _Tally:
         watts = self._sampler and self._sampler.watts
         return StreamUpdate(count, self._source.total, self._stages.dropped, fps, float(p50), float(p99), watts)
 
-    def result(self, batch: int, policy: str, alone_us: float, interrupted: bool, idle: Phase | None) -> StreamResult:
+    def result(
+        self,
+        batch: int,
+        policy: str,
+        alone_us: float,
+        idle: Phase | None,
+        *,
+        interrupted: bool = False,
+        broken: bool = False,
+    ) -> StreamResult:
         batches, device, stages = self._batches, self._session.device, self._stages
         numbers = np.concatenate([done.numbers for done in batches])
         count = len(numbers)
@@ -283,6 +302,7 @@ class _Tally:
             policy,
             stages.dropped,
             interrupted,
+            broken,
             device.figure(count / pl_s, "fps"),
             device.figure(alone_us, "us"),
             Measured(rates["load"], "fps", "on this host"),

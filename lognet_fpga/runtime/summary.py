@@ -40,7 +40,7 @@ def stream_report(session: Session, result: StreamResult) -> Report:
     )
     pictures = f"pictures {bundle.preprocessing.spatial_words(bundle.input_shape)}"
     dropped = f", {result.dropped:,} dropped" if result.policy == "drop" else ""
-    stopped = ", interrupted" if result.interrupted else ""
+    stopped = ", interrupted" if result.interrupted else ", ended by an error" if result.broken else ""
     about = (
         f"device  {session.device.description}",
         f"frames  {len(result):,}{dropped}{stopped} ({result.source.description})",

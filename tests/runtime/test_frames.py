@@ -7,6 +7,7 @@ import pytest
 
 from lognet_fpga.errors import InputError
 from lognet_fpga.runtime.frames import load_frames
+from lognet_fpga.runtime.sources import open_source
 
 SHAPE = (3, 6, 5)
 
@@ -131,6 +132,19 @@ def test_subfolders_are_classes_by_name(tmp_path, pixels, save):
     for name, index in (("dog/a.png", 0), ("cat/a.png", 1), ("cat/b.PNG", 2)):
         assert np.array_equal(frames.frames[frames.names.index(name)], pixels[index])
     assert set(load_frames(tmp_path, SHAPE, limit=2).labels.tolist()) == {0, 1}
+
+
+def test_some_of_the_model_s_classes_have_their_numbers(tmp_path, pixels, save):
+    for index, place in enumerate(["dog/a.png", "cat/a.png"]):
+        save(tmp_path / place, pixels[index].transpose(1, 2, 0))
+    names = ("ant", "cat", "cow", "dog")
+    frames = load_frames(tmp_path, SHAPE, class_names=names)
+    assert frames.class_names == names
+    assert dict(zip(frames.names, frames.labels.tolist())) == {"cat/a.png": 1, "dog/a.png": 3}
+    source = open_source(tmp_path, SHAPE, class_names=names)
+    assert source.labels.tolist() == frames.labels.tolist() and source.class_names == names
+    # Other names than the model's: what remains is their order.
+    assert set(load_frames(tmp_path, SHAPE, class_names=("cat", "cow")).labels.tolist()) == {0, 1}
 
 
 def test_grey_and_colour_are_converted(tmp_path, pixels, save):

@@ -17,7 +17,7 @@ from lognet_fpga.runtime.frames import Frames
 from lognet_fpga.runtime.session import Session
 from lognet_fpga.runtime.simulated import SimulatedDevice
 from lognet_fpga.runtime.sources import in_memory, open_source, paced
-from lognet_fpga.runtime.stream import stream
+from lognet_fpga.runtime.stream import StreamResult, stream
 from lognet_fpga.runtime.summary import stream_report
 from lognet_fpga.runtime.values import Estimated, Measured, Simulated
 from tests import small_bundle
@@ -220,9 +220,14 @@ def test_what_the_device_raises_reaches_the_caller(session):
     runs: list[np.ndarray] = []
     original_run, session.device.run = session.device.run, run
     threads = threading.active_count()
+    until_then: list[StreamResult] = []
     with pytest.raises(BoardError, match="it hangs"):
-        stream(session, open_source("synthetic", small_bundle.SHAPE), 4)
+        stream(session, open_source("synthetic", small_bundle.SHAPE), 4, on_broken=until_then.append)
     assert threading.active_count() == threads
+    (result,) = until_then
+    assert result.broken and not result.interrupted
+    assert len(result) == 4  # the first run is of a single frame, for the latency
+    assert "ended by an error" in stream_report(session, result).text()
 
 
 def test_unusable_frames_and_batches_are_refused(session):
