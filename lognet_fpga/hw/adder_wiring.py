@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
-from lognet_fpga.hw.control import LEAF_LOADS, control_leaf, leaf_groups
+from lognet_fpga.hw.control import control_leaf, leaf_groups, lookup
 from lognet_fpga.hw.digit_blocks import (
     RECENT_BITS,
-    bias_table,
     carry_register,
     cut_stage,
     delay_stage,
@@ -38,7 +37,6 @@ ADDERS = {  # (of two operands, the last one is subtracted)
     (False, False): ternary_adders,
     (False, True): ternary_subtractors,
 }
-ROM_LANES = 16  # lanes of one bias table: constants stay far below the 32 bits of a plain Verilog number
 
 
 @dataclass
@@ -211,21 +209,17 @@ class Wiring:
             tuple(bias >> (digit * plan.digit_bits + bit) & 1 for digit in range(plan.leg_cycles))
             for bias, bit in lanes
         ]
-        different, wires, count = list(dict.fromkeys(shown)), {}, None
-        for number, first in enumerate(range(0, len(different), ROM_LANES)):
-            if number % (LEAF_LOADS // ROM_LANES) == 0:  # counters of their own for so many tables
-                name, count = f"leg{leg}_bias_digit{number}", counter(plan.leg_cycles)
-                counting = partial(digit_counter, digits=plan.leg_cycles)
-                self.add(counting, name, clk=self.clk, preset=self.strobe_leaf(begin - 2, name), count=count)
-            group = different[first : first + ROM_LANES]
-            content = tuple(
-                sum(digits[digit] << lane for lane, digits in enumerate(group)) for digit in range(plan.leg_cycles)
-            )
-            name, table = f"leg{leg}_bias_table{number}", vector(len(group))
-            self.add(partial(bias_table, content=content), name, count=count, table=table)
-            for lane, digits in enumerate(group):
-                wires[digits] = flag()
-                self.add(control_leaf, f"{name}_{lane}", clk=self.clk, d=table(lane), q=wires[digits])
+        different, wires = list(dict.fromkeys(shown)), {}
+        for number, lanes_of_counter in enumerate(leaf_groups(len(different))):
+            name, count = f"leg{leg}_bias_digit{number}", counter(plan.leg_cycles)
+            counting = partial(digit_counter, digits=plan.leg_cycles)
+            self.add(counting, name, clk=self.clk, preset=self.strobe_leaf(begin - 2, name), count=count)
+            for lane in lanes_of_counter:
+                digits = different[lane]
+                name, soon, wires[digits] = f"leg{leg}_bias{lane}", flag(), flag()
+                content = sum(value << digit for digit, value in enumerate(digits))
+                self.add(partial(lookup, content=content), f"{name}_lookup", index=count, value=soon)
+                self.add(control_leaf, name, clk=self.clk, d=soon, q=wires[digits])
         return [wires[digits] for digits in shown]
 
 

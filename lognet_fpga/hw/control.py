@@ -16,6 +16,7 @@ LEAF_LOADS = 100
 LEAF_MODULE = "lognet_leaf"
 GATE_MODULE = "lognet_gate"
 MOVE_MODULE = "lognet_move"
+LOOKUP_MODULE = "lognet_lookup"
 
 # Name of a module -> its text.  Synthesis merges registers and gates of equal content, but not modules that must keep
 # their hierarchy.
@@ -65,6 +66,25 @@ module {MOVE_MODULE} (
 );
 
 assign moves = offered & (ready | ~valid);
+
+endmodule
+""",
+    LOOKUP_MODULE: f"""\
+// A table of one bit, a module of its own so that what tables have in common does not make them deeper than a LUT.
+`timescale 1ns/1ps
+
+(* keep_hierarchy = "yes" *)
+module {LOOKUP_MODULE} #(
+    parameter WIDTH = 1,
+    parameter [2**WIDTH-1:0] CONTENT = 0
+) (
+    input wire [WIDTH-1:0] index,
+    output wire value
+);
+
+wire [2**WIDTH-1:0] content = CONTENT;
+
+assign value = content[index];
 
 endmodule
 """,
@@ -120,6 +140,26 @@ def move_gate(offered, valid, ready, moves):
 
 move_gate.verilog_code = (
     MOVE_MODULE + " ${moves}_gate (.offered($offered), .valid($valid), .ready($ready), .moves($moves));"
+)
+
+
+@block
+def lookup(index, value, *, content):
+    """value is bit `index` of content; in Verilog an instance of LOOKUP_MODULE."""
+    width = len(index)  # noqa: F841  (the text below has it, and the next)
+    literal = f"{1 << len(index)}'h{content:x}"  # noqa: F841
+
+    @always_comb
+    def read():
+        value.next = (content >> int(index)) & 1
+
+    index.read = True
+    value.driven = "wire"
+    return read
+
+
+lookup.verilog_code = (
+    LOOKUP_MODULE + " #(.WIDTH($width), .CONTENT($literal)) ${value}_lookup (.index($index), .value($value));"
 )
 
 

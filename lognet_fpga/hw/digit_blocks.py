@@ -263,12 +263,3 @@ def digit_counter(clk, preset, count, *, digits):
         count.next = counted
 
     return leaves, look, show
-
-
-@block
-def bias_table(count, table, *, content):
-    @always_comb
-    def read():
-        table.next = content[int(count)]
-
-    return read
