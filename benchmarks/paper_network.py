@@ -45,6 +45,7 @@ class Case:
 
 CASES = (
     Case("pools-950", "pynq-z2", True, 950, 42_000, 80_000, 100),
+    Case("pools", "pynq-z2", True, None),
     Case("pools-vc707", "vc707", True, None),
     Case("85", "pynq-z2", False, 85, 28_000),
     Case("170", "pynq-z2", False, 170, 45_000),
