@@ -27,7 +27,7 @@ from lognet_fpga.hw.digit_blocks import (
     tie_high,
     tie_low,
 )
-from lognet_fpga.hw.wiring import Part, counter, flag, join, vector
+from lognet_fpga.hw.wiring import Part, bits, counter, flag, join, vector
 from lognet_fpga.plan.serial import Kept, SerialSchedule, Spliced, Tap, Wire, sources
 from lognet_fpga.plan.timing import TAP_LATENCY
 
@@ -210,16 +210,16 @@ class Wiring:
             for bias, bit in lanes
         ]
         different, wires = list(dict.fromkeys(shown)), {}
-        for number, lanes_of_counter in enumerate(leaf_groups(len(different))):
-            name, count = f"leg{leg}_bias_digit{number}", counter(plan.leg_cycles)
+        for group in leaf_groups(len(different)):
+            name, count, soon = f"leg{leg}_bias{group.start}", counter(plan.leg_cycles), vector(len(group))
             counting = partial(digit_counter, digits=plan.leg_cycles)
-            self.add(counting, name, clk=self.clk, preset=self.strobe_leaf(begin - 2, name), count=count)
-            for lane in lanes_of_counter:
-                digits = different[lane]
-                name, soon, wires[digits] = f"leg{leg}_bias{lane}", flag(), flag()
-                content = sum(value << digit for digit, value in enumerate(digits))
-                self.add(partial(lookup, content=content), f"{name}_lookup", index=count, value=soon)
-                self.add(control_leaf, name, clk=self.clk, d=soon, q=wires[digits])
+            preset = self.strobe_leaf(begin - 2, f"{name}_digit")
+            self.add(counting, f"{name}_digit", clk=self.clk, preset=preset, count=count)
+            contents = [sum(value << digit for digit, value in enumerate(different[lane])) for lane in group]
+            self.add(partial(lookup, contents=contents), f"{name}_table", index=count, values=soon)
+            for lane, bit in zip(group, bits(soon)):
+                wires[different[lane]] = flag()
+                self.add(control_leaf, f"leg{leg}_bias{lane}", clk=self.clk, d=bit, q=wires[different[lane]])
         return [wires[digits] for digits in shown]
 
 

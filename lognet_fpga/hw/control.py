@@ -70,21 +70,27 @@ assign moves = offered & (ready | ~valid);
 endmodule
 """,
     LOOKUP_MODULE: f"""\
-// A table of one bit, a module of its own so that what tables have in common does not make them deeper than a LUT.
+// Tables of one bit each, a module of its own so that each is one LUT: in one piece with what is around them synthesis
+// shares parts of them and makes them as deep as the longest path allows.
 `timescale 1ns/1ps
 
 (* keep_hierarchy = "yes" *)
 module {LOOKUP_MODULE} #(
     parameter WIDTH = 1,
-    parameter [2**WIDTH-1:0] CONTENT = 0
+    parameter LANES = 1,
+    parameter [LANES*2**WIDTH-1:0] CONTENT = 0
 ) (
     input wire [WIDTH-1:0] index,
-    output wire value
+    output wire [LANES-1:0] values
 );
 
-wire [2**WIDTH-1:0] content = CONTENT;
-
-assign value = content[index];
+genvar lane;
+generate
+    for (lane = 0; lane < LANES; lane = lane + 1) begin: lanes
+        wire [2**WIDTH-1:0] content = CONTENT[lane * 2**WIDTH +: 2**WIDTH];
+        assign values[lane] = content[index];
+    end
+endgenerate
 
 endmodule
 """,
@@ -144,22 +150,24 @@ move_gate.verilog_code = (
 
 
 @block
-def lookup(index, value, *, content):
-    """value is bit `index` of content; in Verilog an instance of LOOKUP_MODULE."""
-    width = len(index)  # noqa: F841  (the text below has it, and the next)
-    literal = f"{1 << len(index)}'h{content:x}"  # noqa: F841
+def lookup(index, values, *, contents):
+    """values: bit `index` of each of contents; in Verilog an instance of LOOKUP_MODULE."""
+    width, lanes = len(index), len(contents)
+    entries = sum(content << (lane << width) for lane, content in enumerate(contents))
+    literal = f"{lanes << width}'h{entries:x}"  # noqa: F841  (the text below has it)
 
     @always_comb
     def read():
-        value.next = (content >> int(index)) & 1
+        values.next = sum((content >> int(index) & 1) << lane for lane, content in enumerate(contents))
 
     index.read = True
-    value.driven = "wire"
+    values.driven = "wire"
     return read
 
 
 lookup.verilog_code = (
-    LOOKUP_MODULE + " #(.WIDTH($width), .CONTENT($literal)) ${value}_lookup (.index($index), .value($value));"
+    LOOKUP_MODULE
+    + " #(.WIDTH($width), .LANES($lanes), .CONTENT($literal)) ${values}_lookup (.index($index), .values($values));"
 )
 
 
