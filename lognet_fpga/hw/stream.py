@@ -43,9 +43,13 @@ def axis_source(
     step, at_begin, keeping, ready_next, dropping_next = (flag() for _ in range(5))
     counting = wrapping_counter(clk, rst, step, beat, at_end, count=beats_per_frame)
     counting.name = "count"
-    moves_data = flag()
-    gates = [stream_gate(held_valid, out_ready, moves), stream_gate(held_valid, out_ready, moves_data)]
-    for gate, name in zip(gates, ("moves", "moves_data")):
+    moves_data, opens_skid = flag(), flag()
+    gates = [
+        stream_gate(held_valid, out_ready, moves),
+        stream_gate(held_valid, out_ready, moves_data),
+        stream_gate(skid_used, keeping, opens_skid),
+    ]
+    for gate, name in zip(gates, ("moves", "moves_data", "opens_skid")):
         gate.name = name
 
     @always_comb
@@ -127,7 +131,7 @@ def axis_source(
 
     @always(clk.posedge)
     def payload():
-        if keep:
+        if opens_skid:  # whether or not a beat comes
             skid.next = s_axis_tdata[width:]
         if moves_data:
             if skid_used:
