@@ -20,7 +20,7 @@ from benchmarks.figures import overlay_figures  # noqa: E402
 from benchmarks.paper_network import model  # noqa: E402
 from lognet_fpga.cli import entry, options  # noqa: E402
 from lognet_fpga.cli.reporter import Reporter  # noqa: E402
-from lognet_fpga.errors import DoesNotFitError, LogNetError, VerificationError  # noqa: E402
+from lognet_fpga.errors import DoesNotFitError, LogNetError, UsageError, VerificationError  # noqa: E402
 from lognet_fpga.report import Report, Section, Table  # noqa: E402
 from lognet_fpga.runtime.power import PowerResult, Sampler, open_meter  # noqa: E402
 from lognet_fpga.runtime.values import Estimated, Measured, Simulated, Value  # noqa: E402
@@ -81,6 +81,8 @@ def parser() -> entry.Parser:
 
 
 def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
+    if not 0 <= arguments.zeros < 1:
+        raise UsageError(f"the share of zeros must be at least 0 and below 1, not {arguments.zeros}")
     rows: list[Row] = []
     for network, pools in NETWORKS.items():
         content = model(arguments.size, arguments.filters, pools).SerializeToString()
@@ -97,7 +99,10 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
         Report(
             "The paper's networks on processor, GPU and overlay",
             (Section("", (f"frames {arguments.size} x {arguments.size}, batch 1",), table),),
-            {"size": arguments.size, "filters": arguments.filters, "rows": [row.to_dict() for row in rows]},
+            {
+                **{name: getattr(arguments, name) for name in ("size", "filters", "zeros", "act_bits")},
+                "rows": [row.to_dict() for row in rows],
+            },
         )
     )
 

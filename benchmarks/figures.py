@@ -145,7 +145,7 @@ def overlay_figures(
 ) -> dict[str, Any]:
     """Everything that is reported of a model's overlay, as JSON has it: see `_figures`.  fps, must_fit: as for
     build_overlay."""
-    options = (board, fps, prune, act_bits, synth, simulate)
+    options = (board, fps, prune, act_bits, synth, simulate, must_fit)
 
     def make() -> dict[str, Any]:
         quant = quantized(model, prune=prune, act_bits=act_bits, progress=progress)

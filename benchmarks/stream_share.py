@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lognet_fpga.bundle import Bundle, make_bundle, read_bundle  # noqa: E402
 from lognet_fpga.cli import entry, options  # noqa: E402
 from lognet_fpga.cli.reporter import Reporter  # noqa: E402
+from lognet_fpga.errors import UsageError  # noqa: E402
 from lognet_fpga.progress import Stage  # noqa: E402
 from lognet_fpga.report import Report, Section, Table  # noqa: E402
 from lognet_fpga.runtime.board import BoardDevice  # noqa: E402
@@ -51,6 +52,8 @@ def parser() -> entry.Parser:
 
 
 def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
+    if not arguments.slower >= 1 or not arguments.seconds > 0:
+        raise UsageError("--slower must be at least 1, and --seconds more than 0")
     bundle = slowed(read_bundle(arguments.bundle), arguments.slower)
     pl_fps = bundle.clk_mhz * 1e6 / bundle.cycles_per_frame
     rows, data = [], []
@@ -87,7 +90,7 @@ def slowed(bundle: Bundle, factor: float) -> Bundle:
 def run(bundle: Bundle, batch: int, count: int, stage: Stage) -> StreamResult:
     from lognet_fpga.runtime.simboard.board import SimulatedBoard
 
-    activations = np.random.default_rng(0).integers(0, 256, (4096, *bundle.output_shape), np.uint8)
+    activations = np.random.default_rng(0).integers(0, 256, (batch, *bundle.output_shape), np.uint8)
     with SimulatedBoard(bundle, engine=lambda frames: activations[: len(frames)], real_time=True, part=PART) as board:
         with Session(bundle, BoardDevice(bundle, bitstream=board.bitstream)) as session:
             return stream(

@@ -18,6 +18,7 @@ from lognet_fpga.deploy_inputs import (
     calibrated_among,
     calibration,
     check_surroundings,
+    names_of_all,
     read_frames,
     read_judged,
     settle_preprocessing,
@@ -108,16 +109,17 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
 
     report = deploy_report.build(config, choice, quant, plan, design, verdict, synthesis, accuracy, frames, tail)
     activations = dict(zip((layer.name for layer in quant.layers), quant.run_layers(vectors)))
+    scores = host_scores(tail, activations[quant.layers[-1].name])
     files = {
         "golden.onnx": golden,
         "tail.onnx": tail,
         "vectors.npz": deploy_report.npz_bytes(frames=vectors, **activations),
-        "scores.npy": deploy_report.npy_bytes(host_scores(tail, activations[quant.layers[-1].name])),
+        "scores.npy": deploy_report.npy_bytes(scores),
         "report.txt": report.text().encode(),
         "report.json": deploy_report.json_bytes(report.data),
         **{f"verilog/{name}": text.encode() for name, text in design.files},
     }
-    class_names = frames.class_names or (judged and judged.class_names)
+    class_names = names_of_all(scores.shape[1], judged, frames)
     manifest = deploy_report.manifest(
         config, graph, quant, plan, design, verdict, accuracy, class_names, core_sha256, safe_name(config.model.stem)
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -61,27 +63,48 @@ def read_judged(config: DeployConfig, graph: Graph, frames: Frames) -> Frames | 
     None for noise.  Raises InputError for frames that the model cannot take, labels that it does not know, and
     where --max-drop has no labels.
     """
+    scores = next((node.out_shape for node in graph.nodes if graph.output in node.outputs), ())
+    classes = int(np.prod(scores)) if scores and min(scores) > 0 else None
     if config.eval_frames is not None:
         judged = load_frames(
             config.eval_frames,
             graph.input_shape,
             config.preprocessing,
             limit=config.eval_limit,
-            class_names=frames.class_names,
+            class_names=names_of_all(classes, frames),
         )
+        judged = _labelled(judged, classes, config.eval_frames)
     elif config.frames is not None:
-        judged = unseen(frames).first(config.eval_limit)
+        judged = unseen(frames := _labelled(frames, classes, config.frames)).first(config.eval_limit)
     else:
         return None
-    scores = next((node.out_shape for node in graph.nodes if graph.output in node.outputs), ())
-    if scores and min(scores) > 0:
-        require_classes((judged if config.eval_frames else frames).labels, int(np.prod(scores)))
+    if classes is not None:
+        require_classes((judged if config.eval_frames else frames).labels, classes)
     if config.max_drop is not None and judged.labels is None:
         raise InputError(
             f"{config.eval_frames or config.frames} has no labels, which --max-drop needs",
             hint="give an .npz with labels, a folder with a subfolder a class, or one with a labels.csv",
         )
     return judged
+
+
+def _labelled(frames: Frames, classes: int | None, where: Path) -> Frames:
+    """frames; without labels where they come from subfolders that are not as many as the model's classes."""
+    if frames.names is None or frames.class_names is None or classes in (None, len(frames.class_names)):
+        return frames
+    warnings.warn(
+        f"{where} has {len(frames.class_names)} subfolders and the model {classes:,} classes: the frames count as "
+        "without labels; to see how many get the right class, give a subfolder for each, or a labels.csv",
+        stacklevel=2,
+    )
+    return replace(frames, labels=None, class_names=None)
+
+
+def names_of_all(classes: int | None, *frames: Frames | None) -> tuple[str, ...] | None:
+    """The class names of the first frames that have one for each of so many classes: a folder of frames may hold some
+    of the classes only, or subfolders that are none."""
+    names = (some.class_names for some in frames if some is not None)
+    return next((each for each in names if each and len(each) == classes), None)
 
 
 def calibration(frames: Frames) -> np.ndarray:

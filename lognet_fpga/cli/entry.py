@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from lognet_fpga.cache import cache_root
-from lognet_fpga.cli.reporter import Reporter
+from lognet_fpga.cli.reporter import Reporter, debugging
 from lognet_fpga.errors import (
     EXIT_INTERNAL,
     EXIT_INTERRUPTED,
@@ -129,7 +129,7 @@ def _interrupt(number: int, frame: object) -> NoReturn:
 
 
 def _say(reporter: Reporter, error: LogNetError, exit_code: int, kind: str = "") -> int:
-    detail = traceback.format_exc() if _debugging() else ""
+    detail = traceback.format_exc() if debugging() else ""
     try:
         reporter.error(str(error), kind=kind or type(error).__name__, exit_code=exit_code, detail=detail)
     except OutputError:  # stdout is full; stderr has the error already
@@ -138,7 +138,7 @@ def _say(reporter: Reporter, error: LogNetError, exit_code: int, kind: str = "")
 
 
 def _say_defect(program: str, reporter: Reporter, error: Exception) -> int:
-    place = f"the traceback is in {_save_traceback(program)}" if not _debugging() else "the traceback is above"
+    place = f"the traceback is in {_save_traceback(program)}" if not debugging() else "the traceback is above"
     summary = " ".join(f"{type(error).__name__}: {error}".split())[:200]
     return _say(reporter, LogNetError(f"defect in this program: {summary}; {place}"), EXIT_INTERNAL, "InternalError")
 
@@ -151,7 +151,3 @@ def _save_traceback(program: str) -> Path | str:
     except (OSError, OutputError):
         return "no file, for none could be written; set LOGNET_DEBUG=1 to see it"
     return path
-
-
-def _debugging() -> bool:
-    return os.environ.get("LOGNET_DEBUG", "0") not in ("", "0")

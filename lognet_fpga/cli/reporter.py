@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TextIO
@@ -72,7 +73,8 @@ class Reporter:
         self.result(report, {**(extra or {}), "error": data})
         if error is None:
             return EXIT_OK
-        self._line(f"{self._program}: error: {error}")
+        detail = "".join(traceback.format_exception(error)) if error.__traceback__ and debugging() else ""
+        self._line(f"{detail}{self._program}: error: {error}")
         return error.exit_code
 
     def text(self, text: str) -> None:
@@ -163,6 +165,11 @@ class _Stage:
 
     def state(self) -> str:
         return self._state
+
+
+def debugging() -> bool:
+    """Whether errors are to have their tracebacks, by LOGNET_DEBUG."""
+    return os.environ.get("LOGNET_DEBUG", "0") not in ("", "0")
 
 
 def _write(stream: TextIO, text: str) -> None:

@@ -154,7 +154,7 @@ class Wiring:
             held = own
 
     def add_copies(self, rows: list[list[tuple[list, list]]], totals: list[list], name: str) -> None:
-        """As add_adders, where the second operands are zero: the first ones, a cycle late."""
+        """As add_adders, where all operands but the first are zero: the first ones, a cycle late."""
         for leg, digit in enumerate(totals):
             for bit, total in enumerate(digit):
                 wires = join([row[leg][0][bit] for row in rows])

@@ -1,4 +1,6 @@
-"""Register trees for control nets: no register of a wide datapath is steered by a net of more than LEAF_LOADS loads.
+"""What synthesis must leave as it is: register trees of control nets, gates of streams, tables.
+
+No register of a wide datapath is steered by a net of more than LEAF_LOADS loads.
 
 A single strobe for all adders of a layer made up 5.1 of the 5.7 ns of the longest path of a routed 576 x 64 layer on
 xc7z020; placement can put a leaf beside the registers it steers.  A net that needs leaves is taken one cycle early.

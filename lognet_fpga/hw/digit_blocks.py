@@ -1,4 +1,4 @@
-"""The small blocks of the digit-serial engine: vectors of independent one-bit adders, delays, masks, bias tables."""
+"""The small blocks of the digit-serial engine: vectors of independent one-bit adders, delays, masks, digit counters."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class StreamFormat:
                 return out
             whole, rest = divmod(channels, self.channels_per_beat)
             split = whole * self.channels_per_beat
-            lanes[:, :, :, :whole] = positions[..., :split].reshape(batch, height, width, whole, -1)
+            lanes[:, :, :, :whole] = positions[..., :split].reshape(batch, height, width, whole, self.channels_per_beat)
             if rest:
                 lanes[:, :, :, whole, :rest] = positions[..., split:]
             return out

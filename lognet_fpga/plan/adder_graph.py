@@ -3,7 +3,7 @@
 The search is da4ml's (Sun et al., distributed arithmetic with common subexpression elimination), which knows adders of
 two operands.  Its result is normalized here to integers: every adder computes (+-a << shift_a) + (+-b << shift_b) with
 one of the two shifts zero and at most one sign negative, so that the hardware needs nothing but delays, adders and
-carry presets.  `ternary` makes adders of three operands of them, in the same form.
+subtractors.  `ternary` makes adders of three operands of them, in the same form.
 """
 
 from __future__ import annotations
@@ -164,6 +164,10 @@ def _solve_group(weights: np.ndarray, in_bits: int, solver: str) -> AdderGraph:
 
     def make(folder: Path) -> None:
         if solver == "balanced tree":
+            warnings.warn(
+                "da4ml is not installed: adder graphs are built without sharing and are about twice as large",
+                stacklevel=2,
+            )
             graph = _balanced(weights)
         elif np.count_nonzero(weights) < _LARGE:
             graph = _da4ml(weights, in_bits, solver)
@@ -232,7 +236,7 @@ def _da4ml(weights: np.ndarray, in_bits: int, solver: str) -> AdderGraph:
             Term(ZERO, 0, False) if index < 0 else shifted(local[index], shift, negative)
             for index, shift, negative in zip(stage.out_idxs, stage.out_shifts, stage.out_negs)
         ]
-    if any(out.shift < 0 for out in values):
+    if any(out.shift < 0 for out in values):  # fractions halfway: never seen, and what follows takes integers only
         return _balanced(weights)
     return AdderGraph(weights.shape[1], tuple(adders), tuple(values), solver)
 
@@ -269,9 +273,6 @@ def append_adder(adders: list[Adder], inputs: int, terms: Sequence[Term]) -> Ter
 
 def _balanced(weights: np.ndarray) -> AdderGraph:
     """One balanced tree a row, terms of a row in order of their exponents; nothing is shared."""
-    warnings.warn(
-        "da4ml is not installed: adder graphs are built without sharing and are about twice as large", stacklevel=3
-    )
     adders: list[Adder] = []
     outputs = []
     for row in weights:

@@ -64,7 +64,7 @@ def fitting_plan(
     planner = Planner(quant, layer_foldings(quant, engines), board, clk_mhz)
     if fps is not None and (plan := planner.within(frame_cycles(fps, clk_mhz))) is not None and fits(plan):
         return plan
-    plan = planner.fastest_that_fits()
+    plan = planner.fastest_that_fits(as_fast=1.0 if fps else _AS_FAST)
     # Narrower beats may cost one plan the rate that another one reaches.
     return plan if plan is not None and (fps is None or plan.fps >= fps) else None
 
@@ -90,9 +90,9 @@ def frame_cycles(fps: float, clk_mhz: float) -> float:
     return clk_mhz * 1e6 / fps * (1 + 1e-9)
 
 
-def fastest(planner: Planner, budgets: list[int]) -> int:
-    """Index of the first budget whose draft fits, the last one where none does; or of one that is not much longer,
-    whose draft is smaller."""
+def fastest(planner: Planner, budgets: list[int], as_fast: float = _AS_FAST) -> int:
+    """Index of the first budget whose draft fits, the last one where none does; or of one that has as_fast times the
+    cycles at most, and whose draft is smaller."""
 
     def fitting(index: int) -> bool:
         draft = planner.draft(budgets[index])
@@ -100,7 +100,7 @@ def fastest(planner: Planner, budgets: list[int]) -> int:
 
     def size(index: int) -> float:
         total = planner.draft(budgets[index]).total
-        return total.lut + total.ff / 2  # a site has two flip-flops
+        return total.lut + total.ff / 2 + BRAM_PRICES[0] * total.bram36  # a site has two flip-flops
 
     low, high = 0, len(budgets) - 1
     while low < high:
@@ -111,7 +111,7 @@ def fastest(planner: Planner, budgets: list[int]) -> int:
             low = middle + 1
     # More cycles may take a little more of one resource for much less of another: a faster one near by may fit, too.
     first = next((index for index in range(max(0, low - _NEAR_BY), low) if fitting(index)), low)
-    near = (index for index, cycles in enumerate(budgets) if budgets[first] < cycles <= _AS_FAST * budgets[first])
+    near = (index for index, cycles in enumerate(budgets) if budgets[first] < cycles <= as_fast * budgets[first])
     return min([first, *filter(fitting, near)], key=size)
 
 
@@ -132,10 +132,11 @@ class Planner:
         """plan(budget) with the shallowest FIFOs and without the cycle model."""
         return self._drafted(budget)[0]
 
-    def fastest_that_fits(self) -> HardwarePlan | None:
+    def fastest_that_fits(self, as_fast: float) -> HardwarePlan | None:
+        """as_fast: as of `fastest`."""
         # The search looks at drafts: sizing FIFOs runs the cycle model, which takes longer for large frames.
         budgets = self.budgets()
-        plans = (self.plan(cycles) for cycles in budgets[fastest(self, budgets) :])
+        plans = (self.plan(cycles) for cycles in budgets[fastest(self, budgets, as_fast) :])
         return next((plan for plan in plans if plan is not None and fits(plan)), None)
 
     def within(self, budget: float) -> HardwarePlan | None:

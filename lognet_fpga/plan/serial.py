@@ -10,7 +10,7 @@ those of leg 1, and so on; an adder has a copy for each leg, and a copy hands it
 a node that is ready in cycle R is on the wires of leg x // leg_cycles in cycle R + x.  A node has only the legs that
 its range of values needs; behind them its sign is kept in a register, or it is zero.
 
-An adder that starts at S reads digit x of both operands at S + x and shows digit x of its sum at S + x + 1.  An operand
+An adder that starts at S reads digit x of its operands at S + x and shows digit x of its sum at S + x + 1.  An operand
 shifted by other than whole legs takes the first digits of a leg from the leg before: its wires are the registers of
 `Spliced` and `Kept`, so that it has a delay of at least one.
 """
@@ -25,7 +25,8 @@ from typing import Union
 
 from lognet_fpga.plan.adder_graph import ZERO, AdderGraph
 
-# Sites that such sums were seen to share, for each of them: in digits of several bits, and of two in several legs.
+# Sites that the lower sums of two bits were seen to share, for each of them: in digits of several bits, and of two in
+# several legs.
 SHARING_SUMS, SHARING_SUMS_OF_TWO_BITS = 0.28, 0.08
 SRL_CYCLES = 3  # registers in a row without reset or tap, from which on synthesis makes a shift register of them
 
@@ -234,15 +235,13 @@ def adder_copies(graph: AdderGraph, plan: SerialSchedule) -> AdderCopies:
 class SerialCounts:
     """What an engine is made of, for estimates.
 
-    adder_legs: copies of all adders, the bias adders included; adder_sites: LUT6 sites that they take, a sum and a
-    carry in one, and the first carries of two adders of three operands in one; adder_ffs: registers of sums and
-    carries; delay_ffs: of all operand delays, less those sums that are in a shift register and have none;
-    shift_registers: SRLs of long delays; splice_luts: LUTs in front of operands that are spliced from two legs;
-    bias_luts: LUTs of the bias tables; control_ffs: strobes, masks, tables.
+    adder_sites: LUT6 sites of all copies of the adders, those of the biases included, a sum and a carry in one, and
+    the first carries of two adders of three operands in one; adder_ffs: registers of sums and carries; delay_ffs: of
+    all operand delays, less those sums that are in a shift register and have none; shift_registers: SRLs of long
+    delays; splice_luts: LUTs in front of operands that are spliced from two legs; bias_luts: LUTs of the bias tables;
+    control_ffs: strobes, masks, tables.
     """
 
-    adders: int
-    adder_legs: int
     adder_sites: int
     adder_ffs: int
     delay_ffs: int
@@ -250,7 +249,6 @@ class SerialCounts:
     splice_luts: int
     bias_luts: int
     control_ffs: int
-    depth_cycles: int
 
 
 def count_schedule(graph: AdderGraph, plan: SerialSchedule) -> SerialCounts:
@@ -329,20 +327,6 @@ def passed_digits(graph: AdderGraph, plan: SerialSchedule) -> dict[tuple[int, in
                 break
             passed[node, leg, bit] = there[0] if there else None
     return passed
-    for index, (adder, start) in enumerate(zip(graph.adders, plan.start)):
-        node = graph.inputs + index
-        digits = (
-            (leg, bit, a, b)
-            for leg in range(plan.legs[node])
-            for bit, (a, b) in enumerate(
-                zip(plan.operand(adder.a, adder.shift_a, start, leg), plan.operand(adder.b, adder.shift_b, start, leg))
-            )
-        )
-        for leg, bit, a, b in digits:
-            if (a is not None and (b is not None or adder.negate_a)) or (b is not None and adder.negate_b):
-                break
-            passed[node, leg, bit] = a if b is None else b
-    return passed
 
 
 def serial_counts(
@@ -361,7 +345,7 @@ def serial_counts(
     whole = leg_cycles == 1
     legs = copies.total + outputs * acc_legs
     ends_of_two = copies.ends_of_two + (outputs if whole else 0)
-    paired = ends_of_two if digit_bits % 2 == 0 else 0  # the upper two of whose sums share a site
+    paired_ends = ends_of_two if digit_bits % 2 == 0 else 0  # the upper two of whose sums share a site
     # The carry of a leg behind the first has two sources, one input too many for two bits in a site; two such choices
     # by one strobe share a site.
     handed = (legs - adders - outputs) / 2 if digit_bits > 1 and not whole else 0
@@ -371,10 +355,8 @@ def serial_counts(
     bias_luts = 0 if whole else acc_legs * min(outputs * digit_bits, 2**leg_cycles)  # lanes of the same digits share
     majorities = copies.of_three - copies.ends_of_three
     return SerialCounts(
-        adders=adders + outputs,
-        adder_legs=legs,
         adder_sites=round(
-            (copies.sites + outputs * acc_legs - copies.ends_of_three) * digit_bits - paired + handed - shared
+            (copies.sites + outputs * acc_legs - copies.ends_of_three) * digit_bits - paired_ends + handed - shared
         ),
         adder_ffs=legs * (digit_bits + 1) - ends_of_two - copies.ends_of_three + majorities,
         delay_ffs=delay_ffs,
@@ -382,5 +364,4 @@ def serial_counts(
         splice_luts=splice_luts,
         bias_luts=bias_luts,
         control_ffs=bias_luts + 4 * (out_start + acc_legs * leg_cycles) + 20,
-        depth_cycles=out_start + 1,
     )

@@ -1,7 +1,7 @@
 """LUT6 sites: what a placed design fills of a board's LUTs.
 
-A site holds one function of six inputs, or two of the same five: a serial adder's sum and carry are one site, where
-Yosys counts two LUTs.  Each bit of a carry chain takes a site, also one whose LUT Yosys leaves out.
+A site holds one function of six inputs, or two of five together that share one: a serial adder's sum and carry are
+one site, where Yosys counts two LUTs.  Each bit of a carry chain takes a site, also one whose LUT Yosys leaves out.
 """
 
 from __future__ import annotations

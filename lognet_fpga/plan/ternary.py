@@ -140,7 +140,7 @@ class _Regrouping:
         left = {key: len(terms) // 3 for key, terms in alike.items()}
         groups: list[tuple[tuple[int, int], list[Term]]] = []
         for node, keys in sorted(reading.items(), key=lambda item: (len(item[1]), item[0])):
-            free = [key for key in keys if left[key] and any(term.node == node for term in alike[key])]
+            free = [key for key in dict.fromkeys(keys) if left[key] and any(term.node == node for term in alike[key])]
             free.sort(key=lambda key: -left[key])
             for key in free[: len(free) // 2 * 2]:
                 shared = next(term for term in alike[key] if term.node == node)

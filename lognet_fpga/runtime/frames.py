@@ -8,6 +8,7 @@ accuracy.
 from __future__ import annotations
 
 import itertools
+import unicodedata
 import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -59,8 +60,9 @@ def load_frames(
       .npz    an array named frames, x, images or data; optionally labels, y or label, and class_names
       .npy    an array
       a PNG or JPEG file, or a folder of them; labels.csv or labels.txt in it gives the class numbers, else
-              subfolders are classes: with the numbers of class_names, those of the model in their order, where
-              all are among them, else numbered in the order of their names
+              subfolders are classes, numbered in the order of their names; with class_names, those of the model
+              in their order, they have their numbers there, and are no classes where none of them is there and they
+              are not as many
     Arrays are (n, C, H, W) or (n, H, W, C), told apart by shape (the first where both fit); uint8, or another
     number type that holds only whole numbers 0..255.  Arrays of the model's size are not resized or cropped.
     Raises InputError for anything else, UsageError for a preprocessing that cannot make frames of that shape,
@@ -224,26 +226,57 @@ def list_images(folder: Path, limit: int | None = None, class_names: Sequence[st
         files, labels = zip(*listed[:limit])
         names = tuple(path.relative_to(folder).as_posix() for path in files)
         return ImageList(files, np.array(labels, np.int64), names, None)
-    classes = sorted(path for path in folder.iterdir() if path.is_dir() and any(_images_in(path)))
+    classes = sorted(
+        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".") and any(_images_in(path))
+    )
     if not classes:
         files = tuple(itertools.islice(_images_in(folder), limit))
         if not files:
             raise InputError(f"{folder} holds no images", hint=f"give a folder of {', '.join(IMAGE_SUFFIXES)} files")
         return ImageList(files, None, tuple(path.name for path in files), None)
-    found = tuple(place.name for place in classes)
-    known = found if class_names is None or not set(found) <= set(class_names) else tuple(class_names)
+    numbers, names = _numbered([place.name for place in classes], folder, class_names)
     # One of each class in turn, so that a limit does not leave only the first class.
     turns = itertools.zip_longest(
-        *[[(path, known.index(place.name)) for path in _images_in(place)] for place in classes]
+        *[[(path, number) for path in _images_in(place)] for number, place in zip(numbers, classes)]
     )
     chosen = list(itertools.islice((pair for turn in turns for pair in turn if pair is not None), limit))
     files = tuple(path for path, _ in chosen)
-    return ImageList(
-        files,
-        np.array([label for _, label in chosen], np.int64),
-        tuple(path.relative_to(folder).as_posix() for path in files),
-        known,
-    )
+    labels = None if names is None else np.array([number for _, number in chosen], np.int64)
+    return ImageList(files, labels, tuple(path.relative_to(folder).as_posix() for path in files), names)
+
+
+def _numbered(
+    found: list[str], folder: Path, class_names: Sequence[str] | None
+) -> tuple[Sequence[int], tuple[str, ...] | None]:
+    """The class numbers of subfolders of these names, in order, and the names of all classes; None where they are no
+    classes of the model's."""
+    places: dict[str, list[int]] = {}
+    for number, name in enumerate(class_names or ()):
+        places.setdefault(_plain(name), []).append(number)
+    unknown = [name for name in found if _plain(name) not in places]
+    if len(unknown) == len(found):
+        # Without names of the model's, or as many others in their place: the order is what is left to go by.
+        own = not class_names or len(class_names) == len(found)
+        return range(len(found)), tuple(found) if own else None
+    if unknown:
+        raise InputError(
+            f"{len(unknown)} of the {len(found)} subfolders of {folder} are no classes of the model: "
+            f"{', '.join(unknown[:3])}{', ...' if len(unknown) > 3 else ''}",
+            hint=f"name them as its classes ({', '.join(list(class_names)[:3])}, ...), or number the files in a "
+            "labels.csv",
+        )
+    twice = next((name for name in found if len(places[_plain(name)]) > 1), None)
+    if twice is not None:
+        raise InputError(
+            f"two classes of the model are called {twice}, so that the subfolder {folder / twice} could be either",
+            hint="number the files in a labels.csv",
+        )
+    return [places[_plain(name)][0] for name in found], tuple(class_names)
+
+
+def _plain(name: str) -> str:
+    """As names are compared: file systems differ in case and in how they write accents."""
+    return unicodedata.normalize("NFC", name).strip().casefold()
 
 
 def _from_folder(

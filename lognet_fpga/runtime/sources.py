@@ -109,7 +109,9 @@ def _folder(
         for path in images.files:
             yield preprocessing.reorder(read_images([path], shape, preprocessing))
 
-    return FrameSource(pieces, len(images.files), str(folder), images.labels, images.names, images.class_names)
+    foreign = images.labels is None and any("/" in name for name in images.names)
+    description = f"{folder}, whose subfolders are no classes of the model" if foreign else str(folder)
+    return FrameSource(pieces, len(images.files), description, images.labels, images.names, images.class_names)
 
 
 def batches_of(source: FrameSource, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

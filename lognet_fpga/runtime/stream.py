@@ -123,10 +123,10 @@ def stream(
     lets go of the batches that have waited longest; None blocks, but drops for a source that is live.  meter: a power
     sensor, which is watched for idle_s seconds before anything runs, and while the stream does.  on_update is
     called after a batch, at most every UPDATE_S, and at the end.  Ctrl-C ends the stream; what was classified until
-    then is the result.  on_broken is called with that, if there is any, before an error that ends the stream is raised.
-    Raises KeyboardInterrupt where Ctrl-C comes before the first result, InputError for a batch below 1 or of more than
-    MAX_BATCH_BYTES, no frames or labels that are no classes, UsageError for a policy that cannot be, and whatever the
-    source and the session raise.
+    then is the result.  on_broken is called with that, if there is any, before a LogNetError that ends the stream is
+    raised.  Raises KeyboardInterrupt where Ctrl-C comes before the first result, InputError for a batch below 1 or of
+    more than MAX_BATCH_BYTES, no frames or labels that are no classes, UsageError for a policy that cannot be, and
+    whatever the source and the session raise.
     """
     if isinstance(source, Frames):
         source = in_memory(source)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lognet_fpga.bundle import Bundle
 from lognet_fpga.report import Report, Section, Table
 from lognet_fpga.runtime.session import Session
@@ -99,17 +101,17 @@ def _percent(share: object) -> float | None:
 
 
 def _prediction_section(bundle: Bundle, result: StreamResult) -> Section:
-    class_names = result.source.class_names or bundle.class_names
+    of_source, of_model = result.source.class_names, bundle.class_names
     names, labels = result.source.names, result.labels
 
-    def named(number: int) -> str:
+    def named(number: int, class_names: Sequence[str] | None) -> str:
         return class_names[number] if class_names and 0 <= number < len(class_names) else str(number)
 
     rows = []
     for index, prediction in enumerate(result.predictions[:SHOWN_PREDICTIONS].tolist()):
         number = int(result.numbers[index])
-        label = () if labels is None else (named(int(labels[index])),)
-        rows.append((names[number] if names else str(number), named(prediction), *label))
+        label = () if labels is None else (named(int(labels[index]), of_source or of_model),)
+        rows.append((names[number] if names else str(number), named(prediction, of_model or of_source), *label))
     columns = ("frame", "class") if labels is None else ("frame", "class", "label")
     more = len(result) - len(rows)
     return Section("Predictions" + (f", the first {len(rows)}" if more > 0 else ""), (), Table(columns, tuple(rows)))

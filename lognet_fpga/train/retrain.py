@@ -117,7 +117,9 @@ def _frames(config: RetrainConfig, graph: Graph) -> tuple[Frames, Frames]:
     """(to train on, to judge on)."""
     frames = load_frames(config.data, graph.input_shape, config.preprocessing, limit=config.limit)
     if config.eval_frames is not None:
-        judged = load_frames(config.eval_frames, graph.input_shape, config.preprocessing)
+        judged = load_frames(
+            config.eval_frames, graph.input_shape, config.preprocessing, class_names=frames.class_names
+        )
     else:
         last = np.arange(len(frames)) % _HELD_OUT == _HELD_OUT - 1
         frames, judged = _part(frames, ~last), _part(frames, last)

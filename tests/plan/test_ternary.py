@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lognet_fpga.plan.adder_graph import Adder, AdderGraph, Term, solve
+from lognet_fpga.plan.adder_graph import Adder, AdderGraph, Term, append_adder, shifted, solve
 from lognet_fpga.plan.resources import adder_resources
 from lognet_fpga.plan.serial import adder_copies, count_schedule, schedule
 from lognet_fpga.plan.ternary import ternary
@@ -46,6 +46,22 @@ def test_only_sums_of_one_leg_or_of_single_bits_have_three(seed):
         assert leg_cycles == 1 or all(n == 1 for n, count in zip(legs, operands(folded)) if count == 3)
     assert found[6] < found[8] < found[13] <= found[40] == found[1]
     assert found[40] > 0.3 * len(graph.adders)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_graphs_that_no_solver_would_make(seed):
+    """Sums that read a node twice, or take it off again."""
+    rng, inputs, adders = np.random.default_rng(seed), 4, []
+    values = [Term(node, 0, False) for node in range(inputs)]
+    for _ in range(12):
+        terms = [values[rng.integers(len(values))] for _ in range(2)]
+        values.append(
+            append_adder(adders, inputs, [shifted(term, int(rng.integers(2)), bool(rng.integers(2))) for term in terms])
+        )
+    graph = AdderGraph(inputs, tuple(adders), tuple(values[-2:]), "test")
+    x = rng.integers(0, 2**IN_BITS, (inputs, 9))
+    for leg_cycles in LEG_CYCLES:
+        np.testing.assert_array_equal(ternary(graph, IN_BITS, 1, leg_cycles).evaluate(x), graph.evaluate(x))
 
 
 def test_a_row_of_ones_is_a_tree_of_threes():

@@ -143,8 +143,30 @@ def test_some_of_the_model_s_classes_have_their_numbers(tmp_path, pixels, save):
     assert dict(zip(frames.names, frames.labels.tolist())) == {"cat/a.png": 1, "dog/a.png": 3}
     source = open_source(tmp_path, SHAPE, class_names=names)
     assert source.labels.tolist() == frames.labels.tolist() and source.class_names == names
-    # Other names than the model's: what remains is their order.
-    assert set(load_frames(tmp_path, SHAPE, class_names=("cat", "cow")).labels.tolist()) == {0, 1}
+    # Some are its classes: then the others should be, too.
+    with pytest.raises(InputError, match="1 of the 2 subfolders.*: dog(.|\n)*cat, cow"):
+        load_frames(tmp_path, SHAPE, class_names=("cat", "cow"))
+    # None is, but they are as many: what remains is their order.
+    assert set(load_frames(tmp_path, SHAPE, class_names=("ant", "cow")).labels.tolist()) == {0, 1}
+    # None is, and they are others: folders that have nothing to do with classes.
+    foreign = load_frames(tmp_path, SHAPE, class_names=("ant", "cow", "fly"))
+    assert foreign.labels is None and foreign.class_names is None and len(foreign) == 2
+    assert "no classes" in open_source(tmp_path, SHAPE, class_names=("ant", "cow", "fly")).description
+
+
+def test_names_of_classes_as_file_systems_write_them(tmp_path, pixels, save):
+    for index, place in enumerate(["Cafe\u0301/a.png", "cat /a.png", ".thumbnails/a.png"]):
+        save(tmp_path / place, pixels[index].transpose(1, 2, 0))
+    frames = load_frames(tmp_path, SHAPE, class_names=("ant", "cat", "caf\u00e9"))
+    assert sorted(frames.labels.tolist()) == [1, 2] and len(frames) == 2
+    assert load_frames(tmp_path, SHAPE).class_names == ("Cafe\u0301", "cat ")
+
+
+def test_a_class_name_that_two_classes_have(tmp_path, pixels, save):
+    for index, place in enumerate(["crane/a.png", "cat/a.png"]):
+        save(tmp_path / place, pixels[index].transpose(1, 2, 0))
+    with pytest.raises(InputError, match="two classes of the model are called crane(.|\n)*labels.csv"):
+        load_frames(tmp_path, SHAPE, class_names=("crane", "cat", "crane"))
 
 
 def test_grey_and_colour_are_converted(tmp_path, pixels, save):
