@@ -65,7 +65,7 @@ def parser() -> entry.Parser:
         "second, and watts where RAPL or nvidia-smi gives them. Beside them the fastest overlay that\n"
         "each board holds by estimate: two frames of noise through its Verilog in Verilator, compared\n"
         "bit by bit, and its rate by their cycles. Nothing of it is measured on hardware. The first\n"
-        "run takes some ten minutes; its overlays are kept.",
+        "run takes a quarter of an hour and more; its overlays are kept.",
         EXAMPLES,
     )
     this.add_argument("--board", action="append", help="to plan for; may be given again (default: vc707, pynq-z2)")

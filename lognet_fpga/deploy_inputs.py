@@ -75,7 +75,8 @@ def read_judged(config: DeployConfig, graph: Graph, frames: Frames) -> Frames | 
         )
         judged = _labelled(judged, classes, config.eval_frames)
     elif config.frames is not None:
-        judged = unseen(frames := _labelled(frames, classes, config.frames)).first(config.eval_limit)
+        frames = _labelled(frames, classes, config.frames)
+        judged = unseen(frames).first(config.eval_limit)
     else:
         return None
     if classes is not None:

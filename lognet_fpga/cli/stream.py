@@ -82,7 +82,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> int:
     from lognet_fpga.runtime.power import open_meter
     from lognet_fpga.runtime.session import Session
     from lognet_fpga.runtime.sources import open_source
-    from lognet_fpga.runtime.stream import stream
+    from lognet_fpga.runtime.stream import StreamResult, stream
     from lognet_fpga.runtime.summary import stream_report
 
     check_device_options(arguments)
@@ -103,12 +103,13 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> int:
     if not 0 <= arguments.idle <= MAX_IDLE_S:
         raise UsageError(f"--idle must be 0 to {MAX_IDLE_S} seconds, not {arguments.idle:g}")
     meter = open_meter(arguments.power, on_board=arguments.device == "pynq")
-    device, error, until_then = device_of(arguments, bundle, reporter), None, []
+    error: LogNetError | None = None
+    until_then: list[StreamResult] = []
     try:
         with (
             nullcontext() if meter is None else closing(meter),
             reporter.stage("stream") as stage,
-            Session(bundle, device) as session,
+            Session(bundle, device_of(arguments, bundle, reporter)) as session,
         ):
             if meter is not None:
                 stage.note(f"power by {meter.name}, idle first")

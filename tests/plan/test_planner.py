@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from lognet_fpga.errors import DoesNotFitError
+from lognet_fpga.plan import matching
 from lognet_fpga.plan.boards import load_board
 from lognet_fpga.plan.clb_layer import accumulator_bits
+from lognet_fpga.plan.model import Resources
 from lognet_fpga.plan.planner import plan_hardware
 from lognet_fpga.plan.slots import slot_raster
 from tests.quant_models import SPEEDS, Spec, adder_graphs, frame_cycles, random_graph, random_layer
@@ -87,6 +90,35 @@ def test_a_plan_can_be_asked_for_by_the_rate_it_states(model):
     fastest = plan_hardware(quant, graphs, board())
     again = plan_hardware(quant, graphs, board(), fps=fastest.fps)
     assert again == fastest
+
+
+def test_the_smaller_plan_does_not_cost_a_rate_that_was_asked_for(monkeypatch):
+    """The fastest plan may be replaced by a smaller one up to 1% slower; not where that is slower than what was asked
+    for.  A planner with three plans: the fastest fits, the next does not, the slowest is the smallest."""
+    sizes = {1000: 80, 1005: 200, 1009: 60}
+
+    class ThreePlans(matching.Planner):
+        def __init__(self, *_):
+            pass
+
+        def budgets(self):
+            return list(sizes)
+
+        def plan(self, budget):
+            if budget < 1000:
+                return None
+            cycles = max(cycles for cycles in sizes if cycles <= budget)
+            total = Resources(lut=sizes[cycles], ff=0, bram36=0)
+            return SimpleNamespace(cycles_per_frame=cycles, fps=1e8 / cycles, total=total)
+
+        draft = plan
+
+    monkeypatch.setattr(matching, "Planner", ThreePlans)
+    monkeypatch.setattr(matching, "layer_foldings", lambda *_: ())
+    monkeypatch.setattr(matching, "fits", lambda plan: plan.total.lut <= 100)
+    assert matching.fitting_plan(None, (), board()).cycles_per_frame == 1009
+    assert matching.fitting_plan(None, (), board(), fps=1e8 / 1006).cycles_per_frame == 1000
+    assert matching.fitting_plan(None, (), board(), fps=1e8 / 999) is None
 
 
 def test_a_rate_that_rounds_down(model):
