@@ -6,6 +6,7 @@ from functools import partial
 
 from lognet_fpga.hw.collector import collector, quick_collector
 from lognet_fpga.hw.dma.dma import READ_DEPTH, axi_dma
+from lognet_fpga.hw.dma.slice import register_slice
 from lognet_fpga.hw.fifo import fifo
 from lognet_fpga.hw.overlay import _AXIL_PORTS as AXIL_PORTS
 from lognet_fpga.hw.registers import axil_registers
@@ -85,9 +86,21 @@ def pack_proof() -> Proof:
     return Proof("DMA, words and bursts of a packet", (dma_part("pack"),), "dma_pack.sv", {}, cover_depth=24)
 
 
+def slice_proof(width: int) -> Proof:
+    ports = inputs(in_data=width, in_valid=None) + outputs(in_ready=None)
+    ports += outputs(out_data=width, out_valid=None) + inputs(out_ready=None)
+    return Proof(
+        "register slice",
+        (Leaf("register_slice", CLOCK + ports, register_slice),),
+        "register_slice.sv",
+        {"WIDTH": width},
+    )
+
+
 BLOCKS = (
     fetch_proof(),
     pack_proof(),
+    slice_proof(4),
     fifo_proof(8, 3, 4),
     fifo_proof(128, 30, 2),
     source_proof(5),

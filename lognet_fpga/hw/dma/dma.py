@@ -5,9 +5,12 @@ from __future__ import annotations
 from functools import partial
 
 from lognet_fpga.hw.dma.fetch import dma_fetch
-from lognet_fpga.hw.dma.registers import LENGTH_BITS, dma_registers
+from lognet_fpga.hw.dma.pack import dma_pack
+from lognet_fpga.hw.dma.registers import dma_registers
+from lognet_fpga.hw.dma.slice import register_slice
 from lognet_fpga.hw.dma.store import dma_store
-from lognet_fpga.hw.dma.widths import WORD_BITS, dma_pack, dma_unpack
+from lognet_fpga.hw.dma.units import LENGTH_BITS, WORD_BITS
+from lognet_fpga.hw.dma.unpack import dma_unpack
 from lognet_fpga.hw.fifo import fifo
 from lognet_fpga.hw.structure import Composite, Instance, Leaf, Port, inputs, outputs, same, with_reset_leaves
 
@@ -108,6 +111,11 @@ def axi_dma(source_bits: int, sink_bits: int) -> Composite:
         ports = _CLOCK + inputs(in_data=width) + outputs(out_data=width) + fifo_ports
         return Leaf(name, ports, partial(fifo, depth=depth, reserve=kept))
 
+    def register(name: str, width: int) -> Leaf:
+        stream_in = inputs(in_data=width, in_valid=None) + outputs(in_ready=None)
+        stream_out = outputs(out_data=width, out_valid=None) + inputs(out_ready=None)
+        return Leaf(name, _CLOCK + stream_in + stream_out, register_slice)
+
     def wires(*leaves: Leaf, **others: str) -> dict[str, str]:
         """Ports to nets of their names, but for others; core_rst resets."""
         named = same(*(port.name for leaf in leaves for port in leaf.ports))
@@ -119,7 +127,19 @@ def axi_dma(source_bits: int, sink_bits: int) -> Composite:
     def fifo_wires(prefix: str, push: str, data: str) -> dict[str, str]:
         return {"in_valid": push, "in_data": data} | {
             port: f"{prefix}_{net}"
-            for port, net in (("out_valid", "valid"), ("out_data", "data"), ("out_ready", "ready"), ("room", "room"))
+            for port, net in (
+                ("out_valid", "stored_valid"),
+                ("out_data", "stored_data"),
+                ("out_ready", "stored_ready"),
+                ("room", "room"),
+            )
+        }
+
+    def slice_wires(prefix: str) -> dict[str, str]:
+        return {
+            f"{side}_{part}": f"{prefix}_{stored}{part}"
+            for side, stored in (("in", "stored_"), ("out", ""))
+            for part in ("data", "valid", "ready")
         }
 
     started = ("start", "address")
@@ -128,6 +148,12 @@ def axi_dma(source_bits: int, sink_bits: int) -> Composite:
         memory("dma_read_fifo", WORD_BITS, READ_DEPTH, 1),
         memory("dma_write_fifo", word_bits, WRITE_DEPTH, reserve),
         memory("dma_burst_fifo", burst_bits, BURSTS, 1),
+    )
+    # Ready comes from memory or the overlay late in the cycle, and a FIFO follows it through several levels of logic.
+    read_slice, write_slice, burst_slice = (
+        register("dma_read_slice", WORD_BITS),
+        register("dma_write_slice", word_bits),
+        register("dma_burst_slice", burst_bits),
     )
     instances = (
         Instance("registers", registers, wires(registers, rst="rst")),
@@ -138,6 +164,7 @@ def axi_dma(source_bits: int, sink_bits: int) -> Composite:
             | channel("mm2s", *started, *told),
         ),
         Instance("read_fifo", words_in, wires(words_in) | fifo_wires("read", "read_push", "read_push_data")),
+        Instance("read_slice", read_slice, wires(read_slice) | slice_wires("read")),
         Instance(
             "unpack",
             unpack,
@@ -155,6 +182,8 @@ def axi_dma(source_bits: int, sink_bits: int) -> Composite:
         ),
         Instance("write_fifo", words_out, wires(words_out) | fifo_wires("write", "write_push", "write_push_data")),
         Instance("burst_fifo", bursts_out, wires(bursts_out) | fifo_wires("burst", "burst_push", "burst_push_data")),
+        Instance("write_slice", write_slice, wires(write_slice) | slice_wires("write")),
+        Instance("burst_slice", burst_slice, wires(burst_slice) | slice_wires("burst")),
         Instance(
             "store",
             store,

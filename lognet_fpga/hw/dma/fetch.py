@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from myhdl import always, always_comb, block, concat
 
+from lognet_fpga.hw.dma.units import BURST_WORDS, ROW_BITS, WORD_BYTES
 from lognet_fpga.hw.wiring import flag, vector
 
-BURST_WORDS = 16  # AXI3 has no more
-WORD_BYTES = 8
 SLVERR, DECERR = 2, 3
 
 
@@ -48,14 +47,19 @@ def dma_fetch(
 
     Ports: start: a pulse; address: bytes, a multiple of 8; stop: ask for no more; pop: a word has left the FIFO;
     push, push_data: a word into it; quiet: nothing is on its way; slave_error, decode_error: stay until rst.
-    Latency: 3 from start to the first address.  Throughput: one word a cycle.
+    Latency: 4 from start to the first address.  Throughput: one word a cycle.
     """
-    place, left = vector(29), vector(24)  # of the words not asked for yet
+    row, place, left = (
+        vector(ROW_BITS),
+        vector(4),
+        vector(24),
+    )  # of the words not asked for yet: where in which 16, how many
     beats = vector(5)
-    chosen, offered, failed, moves, comes = flag(), flag(), flag(), flag(), flag()
+    chosen, offered, failed, moves, comes, left_one = (flag() for _ in range(6))
+    rows = 1 << ROW_BITS
     free, pending = vector(depth.bit_length()), vector(depth.bit_length())
-    asked = vector(5)
-    to_end = vector(5)
+    asked, are_asked = vector(5), flag()
+    to_end, few, settled, has_room = vector(5), flag(), flag(), flag()
 
     @always_comb
     def ports():
@@ -67,52 +71,74 @@ def dma_fetch(
         moves.next = offered and m_axi_arready
         comes.next = m_axi_rvalid
         failed.next = slave_error or decode_error
-        to_end.next = BURST_WORDS - place[4:]
+        has_room.next = free >= BURST_WORDS
 
-    @always_comb
+    @always(clk.posedge)
     def reserve():
-        if moves:
+        """asked: words of the burst that was asked for a cycle ago."""
+        are_asked.next = moves and not rst
+        left_one.next = pop and not rst
+        if moves and not rst:
             asked.next = beats
         else:
             asked.next = 0
 
     @always(clk.posedge)
-    def ask():
-        """One burst in three cycles: how long, whether there is room, and on."""
+    def look():
+        """What is left and where, a cycle after it has changed: to_end: words until 16 end; few: fewer than 16 left."""
+        settled.next = not (rst or start or moves or are_asked)
+        few.next = left[24:4] == 0
+        to_end.next = BURST_WORDS - place
+
+    @always(clk.posedge)
+    def go_on():
         if rst:
             left.next = 0
-            chosen.next = False
-            offered.next = False
         elif start:
-            place.next = address[32:3]
             left.next = (n_bytes + (WORD_BYTES - 1)) >> 3
-        elif moves:
-            offered.next = False
+        else:
+            left.next = left - asked
+        if start:
+            row.next = address[32:7]
+            place.next = address[7:3]
+        elif are_asked:  # behind a burst that was not the last one 16 words begin
+            row.next = (row + 1) % rows
+            place.next = 0
+
+    @always(clk.posedge)
+    def ask():
+        """One burst in four cycles: what is left, how long, whether there is room, and on."""
+        if rst or moves:
             chosen.next = False
-            place.next = place + beats
-            left.next = left - beats
-        elif chosen and not offered:
-            offered.next = free >= BURST_WORDS and not stop and not failed
-            m_axi_araddr.next = concat(place, "000")
-            m_axi_arlen.next = beats - 1
-        elif left != 0 and not chosen:
+            offered.next = False
+        elif chosen:
+            offered.next = offered or (has_room and not stop and not failed)
+        elif settled and not (few and left[4:] == 0):
             chosen.next = True
-            if left < to_end:
-                beats.next = left[5:]
+
+    @always(clk.posedge)
+    def measure():
+        if not chosen:
+            if few and left[4:] < to_end:
+                beats.next = left[4:]
             else:
                 beats.next = to_end
+        if not offered:
+            m_axi_araddr.next = concat(row, place, "000")
+            m_axi_arlen.next = beats - 1
 
     @always(clk.posedge)
     def account():
-        """free: places of the FIFO that no word will take; pending: words asked for that have not come."""
+        """free: places of the FIFO that no word will take; pending: words asked for that have not come.  Both are told
+        of a burst before the next one looks at them."""
         if rst:
             free.next = depth
             pending.next = 0
             quiet.next = True
         else:
-            free.next = free - asked + pop
+            free.next = free - asked + left_one
             pending.next = pending + asked - comes
-            quiet.next = pending == 0 and not offered
+            quiet.next = pending == 0 and not offered and not are_asked
 
     @always(clk.posedge)
     def take():
@@ -128,4 +154,4 @@ def dma_fetch(
             if m_axi_rvalid and m_axi_rresp == DECERR:
                 decode_error.next = True
 
-    return ports, reserve, ask, account, take
+    return ports, reserve, look, go_on, ask, measure, account, take

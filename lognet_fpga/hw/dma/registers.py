@@ -11,12 +11,11 @@ Byte addresses; MM2S begins at 0x00, S2MM at 0x30:
 
 from __future__ import annotations
 
-from myhdl import always, always_comb, block, concat
+from myhdl import always, always_comb, block
 
+from lognet_fpga.hw.dma.channel import ADDRESS, CONTROL, LENGTH, STATUS, dma_channel
 from lognet_fpga.hw.wiring import flag, vector
 
-LENGTH_BITS = 26
-CONTROL, STATUS, ADDRESS, LENGTH = 0, 1, 6, 10  # words of a channel
 SECOND = 12  # words from one channel to the other
 SETTLE_CYCLES = 16  # without anything on its way, until a reset is made
 RESET_CYCLES = 16
@@ -74,21 +73,22 @@ def dma_registers(
     mm2s_step: bytes of a beat, of which a transfer from memory must be a multiple; s2mm_step: the least a transfer
     into memory can be.
     """
-    write_now, write_acts, write_waits = flag(), flag(), flag()
-    read_now, read_chosen, read_waits = flag(), flag(), flag()
+    write_free, write_now, write_comes, write_acts, write_waits = (flag() for _ in range(5))
+    read_free, read_now, read_indexed, read_chosen, read_told, read_waits = (flag() for _ in range(6))
     write_index, read_index, written = vector(5), vector(5), vector(32)
+    kind, of_second, of_neither = vector(2), flag(), flag()
     resets, resetting, settled = flag(), flag(), vector(5)
     no_error = flag()
     words = [vector(32) for _ in range(6)]  # control, status, length of either channel
-    word = vector(32)
+    first_word, second_word = vector(32), vector(32)
 
     @always_comb
     def handshake():
-        write_now.next = s_axil_awvalid and s_axil_wvalid and not (write_waits or write_acts)
-        read_now.next = s_axil_arvalid and not (read_waits or read_chosen)
-        s_axil_awready.next = s_axil_awvalid and s_axil_wvalid and not (write_waits or write_acts)
-        s_axil_wready.next = s_axil_awvalid and s_axil_wvalid and not (write_waits or write_acts)
-        s_axil_arready.next = s_axil_arvalid and not (read_waits or read_chosen)
+        write_now.next = s_axil_awvalid and s_axil_wvalid and write_free
+        read_now.next = s_axil_arvalid and read_free
+        s_axil_awready.next = s_axil_awvalid and s_axil_wvalid and write_free
+        s_axil_wready.next = s_axil_awvalid and s_axil_wvalid and write_free
+        s_axil_arready.next = s_axil_arvalid and read_free
         s_axil_bvalid.next = write_waits
         s_axil_rvalid.next = read_waits
         s_axil_bresp.next = 0
@@ -98,21 +98,26 @@ def dma_registers(
 
     @always(clk.posedge)
     def write():
-        """What is written takes effect in the cycle after, out of registers, and then is answered."""
-        write_acts.next = write_now
-        written.next = s_axil_wdata
-        write_index.next = s_axil_awaddr[7:2]
+        """What is written is kept, then decoded, then takes effect out of registers, and then is answered."""
+        if write_now:
+            written.next = s_axil_wdata
+            write_index.next = s_axil_awaddr[7:2]
+        write_comes.next = write_now and not rst
+        write_acts.next = write_comes and not rst
         if rst:
-            write_acts.next = False
+            write_free.next = True
             write_waits.next = False
+        elif write_now:
+            write_free.next = False
         elif write_acts:
             write_waits.next = True
-        elif s_axil_bready:
+        elif write_waits and s_axil_bready:
             write_waits.next = False
+            write_free.next = True
 
-    @always_comb
+    @always(clk.posedge)
     def ask_reset():
-        resets.next = write_acts and written[2] and (write_index == CONTROL or write_index == SECOND)
+        resets.next = write_comes and written[2] and (write_index == CONTROL or write_index == SECOND)
 
     @always(clk.posedge)
     def reset():
@@ -139,7 +144,7 @@ def dma_registers(
     mm2s = dma_channel(
         clk,
         core_rst,
-        write_acts,
+        write_comes,
         write_index,
         written,
         resetting,
@@ -162,7 +167,7 @@ def dma_registers(
     s2mm = dma_channel(
         clk,
         core_rst,
-        write_acts,
+        write_comes,
         write_index,
         written,
         resetting,
@@ -185,174 +190,72 @@ def dma_registers(
     mm2s.name, s2mm.name = "mm2s", "s2mm"
     first_control, first_status, first_length, second_control, second_status, second_length = words
 
-    @always_comb
-    def choose():
-        if read_index == CONTROL:
-            word.next = first_control
-        elif read_index == STATUS:
-            word.next = first_status
-        elif read_index == ADDRESS:
-            word.next = mm2s_address
-        elif read_index == LENGTH:
-            word.next = first_length
-        elif read_index == SECOND + CONTROL:
-            word.next = second_control
-        elif read_index == SECOND + STATUS:
-            word.next = second_status
-        elif read_index == SECOND + ADDRESS:
-            word.next = s2mm_address
-        elif read_index == SECOND + LENGTH:
-            word.next = second_length
+    @always(clk.posedge)
+    def find():
+        """Which word of a channel, and whose."""
+        if read_index == CONTROL or read_index == SECOND + CONTROL:
+            kind.next = 0
+        elif read_index == STATUS or read_index == SECOND + STATUS:
+            kind.next = 1
+        elif read_index == ADDRESS or read_index == SECOND + ADDRESS:
+            kind.next = 2
         else:
-            word.next = 0
+            kind.next = 3
+        of_second.next = (
+            read_index == SECOND + CONTROL
+            or read_index == SECOND + STATUS
+            or read_index == SECOND + ADDRESS
+            or read_index == SECOND + LENGTH
+        )
+        of_neither.next = (
+            read_index != CONTROL
+            and read_index != STATUS
+            and read_index != ADDRESS
+            and read_index != LENGTH
+            and read_index != SECOND + CONTROL
+            and read_index != SECOND + STATUS
+            and read_index != SECOND + ADDRESS
+            and read_index != SECOND + LENGTH
+        )
+
+    @always(clk.posedge)
+    def choose():
+        if kind == 0:
+            first_word.next = first_control
+            second_word.next = second_control
+        elif kind == 1:
+            first_word.next = first_status
+            second_word.next = second_status
+        elif kind == 2:
+            first_word.next = mm2s_address
+            second_word.next = s2mm_address
+        else:
+            first_word.next = first_length
+            second_word.next = second_length
 
     @always(clk.posedge)
     def read():
-        read_chosen.next = read_now
         if read_now:
             read_index.next = s_axil_araddr[7:2]
-        if read_chosen:
-            s_axil_rdata.next = word
-        if rst:
-            read_chosen.next = False
-            read_waits.next = False
-        elif read_chosen:
-            read_waits.next = True
-        elif s_axil_rready:
-            read_waits.next = False
-
-    return handshake, write, ask_reset, reset, mm2s, s2mm, choose, read
-
-
-@block
-def dma_channel(
-    clk,
-    rst,
-    write_acts,
-    write_index,
-    written,
-    resetting,
-    start,
-    address,
-    length,
-    moved,
-    ended,
-    too_long,
-    quiet,
-    slave_error,
-    decode_error,
-    control_word,
-    status_word,
-    length_word,
-    *,
-    first,
-    step,
-    whole,
-):
-    """One channel's registers.  moved: what the length reads when the transfer has ended.
-
-    whole: a transfer must be of whole steps.  An error is told when nothing is on its way any more, and ends the run:
-    only a reset brings the channel back.
-    """
-    run, busy, idle, began, failed = (flag() for _ in range(5))
-    internal, slave, decode, told, error_told, not_running = (flag() for _ in range(6))
-    to_control, to_status, to_address, to_length, wrong, finishes, breaks = (flag() for _ in range(7))
-
-    @always_comb
-    def decode_write():
-        to_control.next = write_acts and write_index == first + CONTROL
-        to_status.next = write_acts and write_index == first + STATUS
-        to_address.next = write_acts and write_index == first + ADDRESS and not busy
-        to_length.next = write_acts and write_index == first + LENGTH and run and not busy and not resetting
-        failed.next = slave_error or decode_error or too_long
-
-    if whole:
-
-        @always_comb
-        def check():
-            wrong.next = written[LENGTH_BITS:] < step or (written & (step - 1)) != 0 or address[3:] != 0
-
-    else:
-
-        @always_comb
-        def check():
-            wrong.next = written[LENGTH_BITS:] < step or address[3:] != 0
-
-    @always_comb
-    def judge():
-        """began: start's cycle has passed, so that what ended and quiet say is of this transfer."""
-        finishes.next = busy and began and not start and ended and quiet and not failed
-        breaks.next = busy and began and not start and quiet and failed and (ended or not too_long)
-
-    @always(clk.posedge)
-    def keep():
-        start.next = False
-        began.next = start or (began and busy)
-        if rst:
-            run.next = False
-            busy.next = False
-            idle.next = False
-            internal.next = False
-            slave.next = False
-            decode.next = False
-            told.next = False
-            error_told.next = False
-            length.next = 0
-            address.next = 0
-        else:
-            if to_address:
-                address.next = written
-            if to_control:
-                run.next = written[0] and not (internal or slave or decode)
-            if to_length:
-                length.next = written[LENGTH_BITS:]
-            if to_status:
-                told.next = told and not written[12]
-                error_told.next = error_told and not written[14]
-            if to_length and wrong:
-                internal.next = True
-                error_told.next = True
-                run.next = False
-            elif to_length:
-                start.next = True
-                busy.next = True
-                idle.next = False
-            elif finishes:
-                busy.next = False
-                idle.next = True
-                told.next = True
-            elif breaks:
-                busy.next = False
-                run.next = False
-                internal.next = too_long
-                slave.next = slave_error
-                decode.next = decode_error
-                error_told.next = True
-
-    @always_comb
-    def show():
-        control_word.next = concat("000000000000000100000000000", "00", resetting, "1", run)
-        status_word.next = concat(
-            "00000000000000000", error_told, "0", told, "00000", decode, slave, internal, "00", idle, not_running
-        )
-
-    @always_comb
-    def halt():
-        not_running.next = not (run or busy)
-
-    if whole:
-
-        @always_comb
-        def measure():
-            length_word.next = length
-
-    else:
-
-        @always_comb
-        def measure():
-            if busy:
-                length_word.next = length
+        if read_told:
+            if of_neither:
+                s_axil_rdata.next = 0
+            elif of_second:
+                s_axil_rdata.next = second_word
             else:
-                length_word.next = moved
+                s_axil_rdata.next = first_word
+        read_indexed.next = read_now and not rst
+        read_chosen.next = read_indexed and not rst
+        read_told.next = read_chosen and not rst
+        if rst:
+            read_free.next = True
+            read_waits.next = False
+        elif read_now:
+            read_free.next = False
+        elif read_told:
+            read_waits.next = True
+        elif read_waits and s_axil_rready:
+            read_waits.next = False
+            read_free.next = True
 
-    return decode_write, check, judge, keep, show, halt, measure
+    return handshake, write, ask_reset, reset, mm2s, s2mm, find, choose, read

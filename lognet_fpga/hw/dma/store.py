@@ -53,10 +53,10 @@ def dma_store(
     FIFO; quiet: every burst has been answered; slave_error, decode_error: stay until rst.
     Throughput: one word a cycle.
     """
-    owed, unanswered = vector(4), vector(4)  # bursts: with words to send, without an answer
+    owed, unanswered = vector(MAX_OUTSTANDING), vector(MAX_OUTSTANDING)  # bursts, a bit each, lowest first
     open_bursts = vector(OPEN_BITS)
-    gives_address, gives_last, answered = flag(), flag(), flag()
-    may_ask, sends = flag(), flag()
+    gives_address, has_given, gives_last, answered = flag(), flag(), flag(), flag()
+    may_ask, all_asked, one_left = flag(), flag(), flag()
     strobe_lane = 8 // lanes
 
     @always_comb
@@ -68,15 +68,15 @@ def dma_store(
         m_axi_awlen.next = burst[4:]
         m_axi_awvalid.next = burst_valid and may_ask
         burst_ready.next = m_axi_awready and may_ask
-        gives_address.next = burst_valid and may_ask and m_axi_awready
+        gives_address.next = burst_valid and m_axi_awready and may_ask
 
     @always_comb
     def data():
         m_axi_wdata.next = word[64:]
         m_axi_wlast.next = word[64]
-        m_axi_wvalid.next = word_valid and sends
-        word_ready.next = m_axi_wready and sends
-        gives_last.next = word_valid and sends and m_axi_wready and word[64]
+        m_axi_wvalid.next = word_valid and owed[0]
+        word_ready.next = m_axi_wready and owed[0]
+        gives_last.next = word_valid and owed[0] and m_axi_wready and word[64]
         m_axi_bready.next = True
         answered.next = m_axi_bvalid
 
@@ -93,27 +93,31 @@ def dma_store(
         def strobe():
             m_axi_wstrb.next = marks
 
+    @always_comb
+    def limit():
+        all_asked.next = unanswered[LAST] or (unanswered[LAST - 1] and has_given)
+        one_left.next = unanswered[LAST - 1] or (unanswered[LAST - 2] and has_given)
+
     @always(clk.posedge)
     def account():
-        """sends: owed is not 0; may_ask: unanswered is below MAX_OUTSTANDING."""
+        """may_ask: fewer than MAX_OUTSTANDING are unanswered; in owed and unanswered a burst counts a cycle later."""
+        has_given.next = gives_address and not rst
         if rst:
             owed.next = 0
-            sends.next = False
             unanswered.next = 0
             may_ask.next = True
             open_bursts.next = 0
             quiet.next = True
         else:
-            sends.next = gives_address or owed > 1 or (sends and not gives_last)
-            if gives_address and not gives_last:
-                owed.next = owed + 1
-            elif gives_last and not gives_address:
-                owed.next = owed - 1
-            may_ask.next = answered or unanswered < LAST or (unanswered == LAST and not gives_address)
-            if gives_address and not answered:
-                unanswered.next = unanswered + 1
-            elif answered and not gives_address:
-                unanswered.next = unanswered - 1
+            may_ask.next = answered or not (all_asked or (one_left and gives_address))
+            if has_given and not answered:
+                unanswered.next = concat(unanswered[LAST:], "1")
+            elif answered and not has_given:
+                unanswered.next = unanswered >> 1
+            if has_given and not gives_last:
+                owed.next = concat(owed[LAST:], "1")
+            elif gives_last and not has_given:
+                owed.next = owed >> 1
             open_bursts.next = open_bursts + burst_pushed - answered
             quiet.next = open_bursts == 0 and not burst_pushed
 
@@ -128,4 +132,4 @@ def dma_store(
             if m_axi_bresp == DECERR:
                 decode_error.next = True
 
-    return addresses, data, strobe, account, judge
+    return addresses, data, strobe, limit, account, judge

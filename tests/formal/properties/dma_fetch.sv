@@ -37,7 +37,7 @@ always @(posedge clk) if (f_started && !rst) begin
     if ($past(!rst && m_axi_arvalid && !m_axi_arready))
         stable: assert (m_axi_arvalid && $stable(m_axi_araddr) && $stable(m_axi_arlen));
     room_for_all: assert (f_level + push + f_pending <= DEPTH);
-    if (quiet && !$past(rst)) nothing_on_its_way: assert (f_pending == 0 || $past(m_axi_arvalid) || f_asks);
+    if (quiet && !$past(rst)) nothing_on_its_way: assert (f_pending == 0);
     always_taken: assert (m_axi_rready);
     two_on_their_way: cover (f_pending > 16);
     the_last: cover ($past(f_asks) && f_left == 0 && f_place[3:0] == 5);
@@ -45,10 +45,14 @@ end
 
 // How the registers stand to each other, which makes the above inductive.
 always @(posedge clk) if (f_started && !rst) begin
-    if (left != 0) assert (place == f_place);
-    assert (pending == f_pending && left == f_left);
-    assert (free + f_pending + push + f_level <= DEPTH);
+    assert (are_asked == (asked != 0) && asked <= left && asked <= free);
+    assert (pending + asked == f_pending && left - asked == f_left);
+    if (f_left != 0) assert (f_place == (are_asked ? {row + 25'd1, 4'd0} : {row, place}));
+    assert (free - asked + left_one + f_pending + push + f_level <= DEPTH);
+    if (settled) assert (!are_asked && few == (left < 16) && to_end == 16 - place);
     assert (!offered || chosen);
-    if (chosen) assert (beats != 0 && beats <= 16 && beats <= left && place[3:0] + beats <= 16);
-    if (offered) assert (free >= 16 && m_axi_araddr == {place, 3'b000} && m_axi_arlen == beats - 1);
+    if (chosen) assert (settled && beats != 0 && beats <= 16 && beats <= left && place + beats <= 16);
+    if (chosen && beats != left) assert (place + beats == 16);
+    if (offered) assert (free >= 16 && m_axi_araddr == {row, place, 3'b000} && m_axi_arlen == beats - 1);
+    if (are_asked && f_left != 0) assert (f_place[3:0] == 0);
 end

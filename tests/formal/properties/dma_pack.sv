@@ -34,16 +34,19 @@ always @(posedge clk) if (f_started && !rst && f_known) begin
 end
 
 // How the registers stand to each other, which makes the above inductive.
+wire f_waits = loading || counting;
 wire [28:0] f_pushed = f_place + f_words + word_push; // place behind the last word pushed
 wire [4:0] f_end = f_place[3:0] + f_words;
 always @(posedge clk) if (f_started && !rst) begin
-    if (!f_known) assert (!active && !taken && !full && !word_push && !burst_push && !behind && !f_busy);
-    if (!f_busy || ended) assert (!active && !taken && !full && !word_push && !behind);
+    if (!f_known) assert (!f_waits && !active && !taken && !full && !word_push && !burst_push && !behind && !f_busy);
+    if (!f_busy || ended) assert (!f_waits && !active && !taken && !full && !word_push && !behind);
+    if (f_waits) assert (!(loading && counting) && !active && !taken && !full && !word_push && !behind);
     if (behind) assert (!active && !taken && !full);
     if (full && full_last) assert (!active && !taken);
     if (taken && is_final) assert (!active);
     if (f_known) begin
-        assert (place == f_pushed && first == (burst_push ? f_pushed : f_place));
+        assert ({row, place} == f_pushed && first == (burst_push ? f_pushed[3:0] : f_place[3:0]));
+        assert (row_ends == (place == 15));
         assert (f_end < 16 && (!word_push || burst_push || f_end < 15));
         assert (!burst_push || (word_push && burst == {f_place, f_words[3:0]} && f_words < 16));
         assert (f_words < 16);

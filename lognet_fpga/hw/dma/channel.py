@@ -1,0 +1,151 @@
+"""What the DMA's registers hold of one channel, and what writing them does."""
+
+from __future__ import annotations
+
+from myhdl import always, always_comb, block, concat
+
+from lognet_fpga.hw.dma.units import LENGTH_BITS
+from lognet_fpga.hw.wiring import flag
+
+CONTROL, STATUS, ADDRESS, LENGTH = 0, 1, 6, 10  # words of a channel
+
+
+@block
+def dma_channel(
+    clk,
+    rst,
+    write_comes,
+    write_index,
+    written,
+    resetting,
+    start,
+    address,
+    length,
+    moved,
+    ended,
+    too_long,
+    quiet,
+    slave_error,
+    decode_error,
+    control_word,
+    status_word,
+    length_word,
+    *,
+    first,
+    step,
+    whole,
+):
+    """One channel's registers.  moved: what the length reads when the transfer has ended.
+
+    whole: a transfer must be of whole steps.  An error is told when nothing is on its way any more, and ends the run:
+    only a reset brings the channel back.
+    """
+    run, busy, idle, began, failed, opened, rests, accepts = (flag() for _ in range(8))
+    internal, slave, decode, told, error_told, not_running = (flag() for _ in range(6))
+    to_control, to_status, to_address, to_length, wrong = (flag() for _ in range(5))
+    starts, refuses, finishes, breaks = (flag() for _ in range(4))
+
+    @always(clk.posedge)
+    def decode_write():
+        to_control.next = write_comes and write_index == first + CONTROL
+        to_status.next = write_comes and write_index == first + STATUS
+        to_address.next = write_comes and write_index == first + ADDRESS
+        to_length.next = write_comes and write_index == first + LENGTH
+
+    if whole:
+
+        @always(clk.posedge)
+        def check():
+            wrong.next = written[LENGTH_BITS:] < step or (written & (step - 1)) != 0 or address[3:] != 0
+
+    else:
+
+        @always(clk.posedge)
+        def check():
+            wrong.next = written[LENGTH_BITS:] < step or address[3:] != 0
+
+    @always_comb
+    def admit():
+        accepts.next = to_length and opened
+        failed.next = slave_error or decode_error or too_long
+
+    @always(clk.posedge)
+    def open_for_writes():
+        """opened: for a transfer; rests: none is running.  A cycle late: from one write to the next there are more."""
+        opened.next = run and not busy and not resetting and not rst
+        rests.next = not busy
+        starts.next = accepts and not wrong and not rst
+        refuses.next = accepts and wrong and not rst
+
+    @always(clk.posedge)
+    def judge():
+        """began: start's cycle has passed, so that what ended and quiet say is of this transfer."""
+        finishes.next = began and busy and not finishes and ended and quiet and not failed
+        breaks.next = began and busy and not breaks and quiet and failed and (ended or not too_long)
+
+    @always(clk.posedge)
+    def keep():
+        if rst:
+            start.next = False
+            began.next = False
+            run.next = False
+            busy.next = False
+            idle.next = False
+            told.next = False
+            error_told.next = False
+            internal.next = False
+            slave.next = False
+            decode.next = False
+        else:
+            start.next = starts
+            began.next = start or (began and busy)
+            if to_control:
+                run.next = written[0] and not (internal or slave or decode)
+            elif refuses or breaks:
+                run.next = False
+            busy.next = starts or (busy and not finishes and not breaks)
+            idle.next = finishes or (idle and not starts)
+            told.next = finishes or (told and not (to_status and written[12]))
+            error_told.next = refuses or breaks or (error_told and not (to_status and written[14]))
+            internal.next = internal or refuses or (breaks and too_long)
+            slave.next = slave or (breaks and slave_error)
+            decode.next = decode or (breaks and decode_error)
+
+    @always(clk.posedge)
+    def take():
+        if rst:
+            address.next = 0
+        elif to_address and rests:
+            address.next = written
+        if rst:
+            length.next = 0
+        elif accepts:
+            length.next = written[LENGTH_BITS:]
+
+    @always_comb
+    def show():
+        control_word.next = concat("000000000000000100000000000", "00", resetting, "1", run)
+        status_word.next = concat(
+            "00000000000000000", error_told, "0", told, "00000", decode, slave, internal, "00", idle, not_running
+        )
+
+    @always_comb
+    def halt():
+        not_running.next = not (run or busy)
+
+    if whole:
+
+        @always_comb
+        def measure():
+            length_word.next = length
+
+    else:
+
+        @always_comb
+        def measure():
+            if rests:
+                length_word.next = moved
+            else:
+                length_word.next = length
+
+    return decode_write, check, admit, open_for_writes, judge, keep, take, show, halt, measure

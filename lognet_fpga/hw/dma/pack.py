@@ -1,0 +1,290 @@
+"""From the beats of a stream, 8 to 1024 bits, to the words of memory, and to bursts of them."""
+
+from __future__ import annotations
+
+from myhdl import ConcatSignal, always, always_comb, block, concat
+
+from lognet_fpga.hw.control import control_leaf
+from lognet_fpga.hw.dma.countdown import beats_left
+from lognet_fpga.hw.dma.units import LENGTH_BITS, ROW_BITS, WORD_BITS
+from lognet_fpga.hw.wiring import counter, flag, join, vector
+
+
+@block
+def dma_pack(
+    clk,
+    rst,
+    start,
+    address,
+    n_bytes,
+    stop,
+    slave_error,
+    decode_error,
+    room,
+    s_axis_tdata,
+    s_axis_tvalid,
+    s_axis_tready,
+    s_axis_tlast,
+    word_push,
+    word,
+    burst_push,
+    burst,
+    n_received,
+    ended,
+    too_long,
+):
+    """Beats of one packet to words, and the words to bursts that end where 16 words do; word and burst as in dma_store.
+
+    Ports: start: a pulse, three cycles after which the first beat can be taken; address: bytes, a multiple of 8;
+    n_bytes: what there is room for in memory; stop, slave_error, decode_error: take nothing more; room: in the FIFO,
+    for what is on its way there; n_received: bytes of the packet; ended: all of it has been pushed; too_long: it has
+    not ended with the room.  Both stay until start.
+    Latency: 2 from the beat that completes a word.  Throughput: a word or a beat a cycle, whichever takes longer.
+    """
+    width = len(s_axis_tdata)
+    shift = (width // 8).bit_length() - 1
+    lanes = max(1, WORD_BITS // width)
+    loading, counting, active, accept, at_limit, taken, is_final = (flag() for _ in range(7))
+    received = vector(LENGTH_BITS + 1 - shift)
+    ready, ends, over, closed = flag(), flag(), flag(), flag()
+    row, place, first = (
+        vector(ROW_BITS),
+        vector(4),
+        vector(4),
+    )  # of the next word: where in which 16; of its burst's first
+    full, full_last, closes = flag(), flag(), flag()  # a word is whole; the packet's last one; a burst's last one
+    data, filled = vector(WORD_BITS), vector(lanes)
+    behind = flag()  # of the packet's end, until all of it is pushed
+    free_hand, longer = flag(), vector(4)  # longer: beats of the burst but for one
+    row_ends = flag()  # 16 words end with the one at place
+
+    countdown = beats_left(clk, start, n_bytes, accept, at_limit, width=width)
+    countdown.name = "countdown"
+
+    @always_comb
+    def handshake():
+        s_axis_tready.next = ready
+        accept.next = ready and s_axis_tvalid
+        ends.next = s_axis_tlast or at_limit
+        over.next = at_limit and not s_axis_tlast
+
+    @always_comb
+    def listen():
+        ready.next = active and free_hand and not closed
+
+    @always(clk.posedge)
+    def close_entry():
+        closed.next = stop or slave_error or decode_error or not room
+
+    @always(clk.posedge)
+    def take():
+        """loading, counting: between start and active."""
+        taken.next = accept and not rst
+        is_final.next = ends
+        loading.next = start and not rst
+        counting.next = loading and not rst
+        active.next = (counting or (active and not (accept and ends))) and not rst
+        if rst or start:
+            too_long.next = False
+        elif accept:
+            too_long.next = over
+
+    @always(clk.posedge)
+    def count():
+        if start:
+            received.next = 0
+        elif taken:
+            received.next = received + 1
+
+    @always_comb
+    def tell():
+        n_received.next = received << shift
+
+    rows = 1 << ROW_BITS
+    parts = []
+    if width <= WORD_BITS:
+        beat = vector(width)
+        lane, held, held_lanes = vector(lanes), [vector(width) for _ in range(lanes)], [flag() for _ in range(lanes)]
+
+        @always(clk.posedge)
+        def keep():
+            beat.next = s_axis_tdata
+
+        for index in range(lanes):
+            comes = flag()
+            leaf = control_leaf(clk, accept, comes)
+            leaf.name = f"lane{index}_taken"
+            parts.append(leaf)
+            part = dma_lane(clk, comes, lane(index), lane(0), beat, held[index], held_lanes[index])
+            part.name = f"lane{index}"
+            parts.append(part)
+        rotated = join([lane(lanes - 1), *(lane(index) for index in range(lanes - 1))])
+        joined = ConcatSignal(*reversed(held)) if lanes > 1 else held[0]
+        joined_lanes = ConcatSignal(*reversed(held_lanes)) if lanes > 1 else held_lanes[0]
+
+        @always(clk.posedge)
+        def fill():
+            """lane: of the next beat, a bit each."""
+            full.next = taken and (is_final or lane[lanes - 1]) and not rst
+            full_last.next = is_final
+            if rst or loading or (taken and is_final):
+                lane.next = 1
+            elif taken:
+                lane.next = rotated
+
+        @always_comb
+        def gather():
+            data.next = joined
+            filled.next = joined_lanes
+            free_hand.next = True
+
+    else:
+        more, is_last, some, may_take, may_take_next = counter(width // WORD_BITS + 1), flag(), flag(), flag(), flag()
+        words = width // WORD_BITS
+
+        slots = [vector(WORD_BITS) for _ in range(words + 1)]
+        for index in range(words):
+            opens = flag()
+            leaf = control_leaf(clk, may_take_next, opens)
+            leaf.name = f"slot{index}_opens"
+            coming = s_axis_tdata(WORD_BITS * (index + 1), WORD_BITS * index)
+            part = dma_slot(clk, opens, coming, slots[index + 1], slots[index])
+            part.name = f"slot{index}"
+            parts += [leaf, part]
+        first_slot = slots[0]
+
+        @always_comb
+        def look():
+            """may_take: one word at most has not been pushed."""
+            if rst:
+                may_take_next.next = True
+            elif accept:
+                may_take_next.next = False
+            else:
+                may_take_next.next = may_take or more == 2
+
+        @always(clk.posedge)
+        def keep():
+            """more: words of the beat that have not been pushed; some: there are any."""
+            may_take.next = may_take_next
+            if rst:
+                more.next = 0
+                some.next = False
+            elif accept:
+                more.next = words
+                some.next = True
+            elif some:
+                more.next = more - 1
+                some.next = not may_take
+
+        @always(clk.posedge)
+        def fill():
+            full_last.next = may_take and is_last
+            full.next = some and not rst
+            data.next = first_slot
+
+        @always(clk.posedge)
+        def remember():
+            if accept:
+                is_last.next = ends
+
+        @always_comb
+        def gather():
+            filled.next = 1
+            free_hand.next = may_take
+
+        parts += [look, remember]
+
+    @always_comb
+    def close():
+        closes.next = full and (full_last or row_ends)
+        longer.next = place - first
+
+    if lanes > 1:
+
+        @always(clk.posedge)
+        def mark():
+            word.next = concat(filled[lanes:1], closes, data)
+
+    else:
+
+        @always(clk.posedge)
+        def mark():
+            word.next = concat(closes, data)
+
+    @always(clk.posedge)
+    def push():
+        word_push.next = full and not rst
+        burst_push.next = closes and not rst
+        burst.next = concat(row, first, longer)  # all of it is in one row
+        if start:
+            row.next = address[32:7]
+        elif full and row_ends:
+            row.next = (row + 1) % rows
+        if start:
+            place.next = address[7:3]
+            row_ends.next = address[7:3] == 15
+        elif full:
+            place.next = (place + 1) % 16
+            row_ends.next = place == 14
+        if start:
+            first.next = address[7:3]
+        elif closes:
+            first.next = (place + 1) % 16
+
+    @always(clk.posedge)
+    def finish():
+        behind.next = full and full_last and not rst
+        if rst or start:
+            ended.next = False
+        elif behind:
+            ended.next = True
+
+    return (
+        countdown,
+        handshake,
+        listen,
+        close_entry,
+        take,
+        count,
+        tell,
+        keep,
+        parts,
+        fill,
+        gather,
+        close,
+        mark,
+        push,
+        finish,
+    )
+
+
+@block
+def dma_lane(clk, comes, mine, first, beat, held, filled):
+    """A part of a word, which takes the beat that comes if it is mine.  filled: there is data in it; told anew with a
+    word's first lane."""
+
+    @always(clk.posedge)
+    def keep():
+        if comes:
+            if mine:
+                held.next = beat
+                filled.next = True
+            elif first:
+                filled.next = False
+
+    return keep
+
+
+@block
+def dma_slot(clk, opens, coming, above, held):
+    """A word of a beat of several.  opens: what comes may be taken, whether or not it is a beat; else it moves down."""
+
+    @always(clk.posedge)
+    def keep():
+        if opens:
+            held.next = coming
+        else:
+            held.next = above
+
+    return keep

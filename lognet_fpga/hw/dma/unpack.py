@@ -1,0 +1,149 @@
+"""From the words of memory to the beats of a stream, 8 to 1024 bits: a power of two."""
+
+from __future__ import annotations
+
+from myhdl import Signal, always, always_comb, block, concat
+
+from lognet_fpga.hw.control import control_leaf, move_gate, stream_gate
+from lognet_fpga.hw.dma.countdown import beats_left
+from lognet_fpga.hw.dma.units import WORD_BITS
+from lognet_fpga.hw.wiring import counter, flag, vector
+
+
+@block
+def dma_unpack(
+    clk,
+    rst,
+    start,
+    n_bytes,
+    word,
+    word_valid,
+    word_ready,
+    m_axis_tdata,
+    m_axis_tvalid,
+    m_axis_tready,
+    m_axis_tlast,
+    ended,
+    pop,
+):
+    """Words to beats, the lowest bits first, up to n_bytes, a multiple of a beat's; TLAST with the last one, and what
+    is left of its word is dropped.
+
+    Ports: start: a pulse, at least three cycles before the first word; ended: the last beat was taken, until start;
+    pop: a word is taken.
+    Latency: 1 from the word that completes a beat.  Throughput: a word or a beat a cycle, whichever takes longer.
+    """
+    width = len(m_axis_tdata)
+    last, moves, ends, valid, opens, gives_word = (flag() for _ in range(6))
+    countdown = beats_left(clk, start, n_bytes, moves, last, width=width)
+    countdown.name = "countdown"
+    gates = [stream_gate(valid, m_axis_tready, opens)]
+
+    @always_comb
+    def handshake():
+        moves.next = valid and m_axis_tready
+        ends.next = valid and m_axis_tready and last
+        m_axis_tvalid.next = valid
+        m_axis_tlast.next = last
+        word_ready.next = gives_word
+        pop.next = gives_word and word_valid
+
+    @always(clk.posedge)
+    def count():
+        if rst or start:
+            ended.next = False
+        elif ends:
+            ended.next = True
+
+    if width < WORD_BITS:
+        held, lane, before_end = vector(WORD_BITS), vector(WORD_BITS // width), WORD_BITS // width - 2
+        fresh, fresh_next, takes_word = Signal(bool(1)), flag(), flag()
+        gates.append(move_gate(fresh, valid, m_axis_tready, gives_word))
+        leaf = control_leaf(clk, fresh_next, takes_word)
+        leaf.name = "takes_word"
+
+        @always_comb
+        def look():
+            """fresh: the next beat comes out of the next word."""
+            m_axis_tdata.next = held[width:]
+            if rst:
+                fresh_next.next = True
+            elif valid and not m_axis_tready:
+                fresh_next.next = fresh
+            elif fresh:
+                fresh_next.next = not word_valid
+            else:
+                fresh_next.next = last or lane[before_end]
+
+        @always(clk.posedge)
+        def give():
+            """lane: of the beat that is offered, a bit each."""
+            fresh.next = fresh_next
+            if rst:
+                valid.next = False
+            elif opens:
+                valid.next = (fresh and word_valid) or not (fresh or last)
+            if fresh:
+                lane.next = 1
+            elif opens:
+                lane.next = lane << 1
+
+        @always(clk.posedge)
+        def keep():
+            if opens:
+                if takes_word:
+                    held.next = word
+                else:
+                    held.next = concat(held[width:], held[WORD_BITS:width])
+
+        parts = (leaf, look, give, keep)
+
+    elif width == WORD_BITS:
+        gates.append(stream_gate(valid, m_axis_tready, gives_word))
+
+        @always(clk.posedge)
+        def give():
+            if rst:
+                valid.next = False
+            elif gives_word:
+                valid.next = word_valid
+
+        @always(clk.posedge)
+        def keep():
+            if opens:
+                m_axis_tdata.next = word
+
+        parts = (give, keep)
+
+    else:
+        held, lane = vector(width), counter(width // WORD_BITS)
+        end = width // WORD_BITS - 1
+        gates.append(stream_gate(valid, m_axis_tready, gives_word))
+
+        @always_comb
+        def show():
+            m_axis_tdata.next = held
+
+        @always(clk.posedge)
+        def give():
+            if rst:
+                valid.next = False
+                lane.next = 0
+            elif gives_word:
+                valid.next = word_valid and lane == end
+                if word_valid:
+                    if lane == end:
+                        lane.next = 0
+                    else:
+                        lane.next = lane + 1
+
+        @always(clk.posedge)
+        def keep():
+            if opens and word_valid:
+                held.next = concat(word, held[width:WORD_BITS])
+
+        parts = (show, give, keep)
+
+    for gate, name in zip(gates, ("opens", "gives_word")):
+        gate.name = name
+    return countdown, gates, handshake, count, parts
