@@ -10,6 +10,7 @@ import json
 import sys
 from dataclasses import dataclass, replace
 from importlib import resources
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ from lognet_fpga.report import Report, Section, Table  # noqa: E402
 EXAMPLES = """\
   python benchmarks/engine_table.py
   python benchmarks/engine_table.py --ii 24 --ii 8 --no-verify
+  python benchmarks/engine_table.py --channels 3 --ii 1 --digit-bits 1 --digit-bits 2 --digit-bits 3
   python benchmarks/engine_table.py --channels 4 --filters 4 --json
 """
 BITS = 8  # of the activations, at both ends
@@ -68,6 +70,7 @@ def parser() -> entry.Parser:
         EXAMPLES,
     )
     this.add_argument("--ii", type=options.positive, action="append", help="cycles a position (default: 1 to 24)")
+    this.add_argument("--digit-bits", type=options.positive, action="append", help="bits of a digit (default: 1)")
     this.add_argument("--channels", type=options.positive, default=64, help="inputs / 9 (default: %(default)s)")
     this.add_argument("--filters", type=options.positive, default=64, help="outputs (default: %(default)s)")
     this.add_argument("--zeros", type=options.number, default=0.67, help="share that is pruned (default: %(default)s)")
@@ -117,12 +120,13 @@ class Solved:
     layer: QuantLayer
     graph: AdderGraph
 
-    def overlay(self, ii_cycles: int) -> Overlay:
-        """The layer alone between source and sink, in legs of ii_cycles bits, its input as such a layer sends it."""
+    def overlay(self, ii_cycles: int, digit_bits: int) -> Overlay:
+        """The layer alone between source and sink, in legs of ii_cycles digits, its input as such a layer sends it."""
         layer, quant = self.layer, QuantGraph("engine", self.layer.in_shape, (self.layer,))
         acc_bits = accumulator_bits(layer)
         engine = AdderEngine(self.graph, layer.in_bits)
-        folding = ClbFolding(layer, engine, slot_raster(layer), acc_bits, 1, min(ii_cycles, acc_bits), ii_cycles)
+        leg_cycles = min(ii_cycles, -(-acc_bits // digit_bits))
+        folding = ClbFolding(layer, engine, slot_raster(layer), acc_bits, digit_bits, leg_cycles, ii_cycles)
         lanes_in = -(-layer.in_shape[0] // ii_cycles)
         streams = Streams(lanes_in, -(-layer.in_shape[0] // lanes_in), channels_per_beat(layer, folding, None))
         plans, counts = size_fifos((layer,), [folding.plan(streams)], [folding])
@@ -136,12 +140,12 @@ class Solved:
 
 
 def engine_figures(
-    solved: Solved, ii_cycles: int, *, synth: bool, simulate: bool, progress: Progress
+    solved: Solved, ii_cycles: int, digit_bits: int, *, synth: bool, simulate: bool, progress: Progress
 ) -> dict[str, Any]:
     """adders: of the matrix and its biases alone; layer: with window and requantize."""
 
     def make() -> dict[str, Any]:
-        overlay = solved.overlay(ii_cycles)
+        overlay = solved.overlay(ii_cycles, digit_bits)
         place = overlay.plan.layers[0]
         found = {
             "ii_cycles": ii_cycles,
@@ -158,11 +162,13 @@ def engine_figures(
                 "adders": counted(dict(report.parts)["adders"]),
                 "layer": counted(report.total),
                 "path_mhz": min(path.mhz for path in paths.values()),
+                "adders_path_ns": paths["adders"].ns,
+                "adders_path_levels": paths["adders"].levels,
             }
         return found
 
     layer = solved.layer
-    key = layer.codes.tobytes(), layer.channel_shift.tobytes(), layer.bias.tobytes(), ii_cycles
+    key = layer.codes.tobytes(), layer.channel_shift.tobytes(), layer.bias.tobytes(), ii_cycles, digit_bits
     return kept("engine", (*key, synth, simulate), make)
 
 
@@ -212,7 +218,9 @@ def da4ml_verilog(weights: np.ndarray, stage_adders: int) -> tuple[tuple[tuple[s
 def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
     if not 0 <= arguments.zeros < 1:
         raise UsageError(f"the share of zeros must be at least 0 and below 1, not {arguments.zeros}")
-    steps = arguments.ii or [1, 2, 4, 8, 16, 24]
+    if max(arguments.digit_bits or [1]) > BITS:
+        raise UsageError(f"a digit has at most the {BITS} bits of an activation, not {max(arguments.digit_bits)}")
+    steps, widths = arguments.ii or [1, 2, 4, 8, 16, 24], sorted(set(arguments.digit_bits or [1]))
     synth, simulate = not arguments.no_synth, not arguments.no_verify
     layers = layers_of(arguments.channels, arguments.filters, arguments.zeros)
     found: dict[str, list[dict[str, Any]]] = {}
@@ -220,9 +228,10 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
         quant = QuantGraph("engine", layer.in_shape, (layer,))
         solved = Solved(layer, solve_layers(quant, progress=reporter)[0])
         found[kind] = []
-        for ii_cycles in sorted(set(steps), reverse=True):  # the quick ones first
-            with reporter.stage(f"{kind} at {ii_cycles} cycles a position"):
-                found[kind].append(engine_figures(solved, ii_cycles, synth=synth, simulate=simulate, progress=reporter))
+        for ii_cycles, digit_bits in product(sorted(set(steps), reverse=True), widths):  # the quick ones first
+            with reporter.stage(f"{kind} at {ii_cycles} cycles a position, digits of {digit_bits}"):
+                made = engine_figures(solved, ii_cycles, digit_bits, synth=synth, simulate=simulate, progress=reporter)
+                found[kind].append(made)
     if synth:
         weights = layers["log2"].weights.reshape(arguments.filters, -1)
         found["da4ml"] = [da4ml_figures(weights, depth, reporter) for depth in STAGE_ADDERS]
@@ -255,13 +264,15 @@ def table(found: dict[str, list[dict[str, Any]]]) -> Table:
                     layer.get("ff"),
                     layer.get("bram36"),
                     point.get("path_mhz") and round(point["path_mhz"]),
+                    point.get("adders_path_ns"),
+                    point.get("adders_path_levels"),
                     simulated and f"{simulated['differing_bits']:,} of {simulated['bits']:,}",
                 )
             )
     columns = (
         "design", "cycles a position", "folding", "accumulator bits", "adders", "LUT6 sites", "LUT (Yosys)", "FF",
         "SRL", "CARRY4", "layer: LUT6 sites", "estimated", "FF", "BRAM36", "longest path, MHz (estimate)",
-        "bits differing",
+        "of the adders, ns", "levels of LUTs", "bits differing",
     )  # fmt: skip
     return Table(columns, tuple(rows))
 

@@ -115,7 +115,7 @@ def sample(series: int, index: int) -> Sample:
     else:
         raster = slot_raster(layer)
         cycles = raster.cycles(-(-accumulator_bits(layer) // digit_bits), -(-layer.in_bits // digit_bits))
-        foldings = layer_foldings(quant, [AdderEngine(graphs[0], layer.in_bits)])
+        foldings = layer_foldings(quant, [AdderEngine(graphs[0], layer.in_bits)], board.clk_mhz)
     chosen = foldings[0].fold(cycles, Entry(min(layer.in_shape[0], 64 // layer.in_bits)), BRAM_PRICES[0])
     plan = Planner(quant, [Only(chosen)], board, board.clk_mhz).plan(cycles)
     return Sample((series, index), layer, zeros, graphs, chosen, plan)

@@ -108,24 +108,31 @@ def noise(shape: tuple[int, int, int], count: int) -> np.ndarray:
 
 
 def build_overlay(
-    quant: QuantGraph, board: Board, *, fps: float | None, must_fit: bool = False, progress: Progress
+    quant: QuantGraph,
+    board: Board,
+    *,
+    fps: float | None,
+    clk_mhz: float | None = None,
+    must_fit: bool = False,
+    progress: Progress,
 ) -> Overlay:
     """Plan and Verilog in the order of lognet_fpga/deploy.py, all weights in the fabric.
 
-    fps: as for plan_hardware.  A plan that does not fit the board is made all the same, for then its figures are
-    what one wants to see; with must_fit it raises DoesNotFitError.
+    fps, clk_mhz: as for plan_hardware.  A plan that does not fit the board is made all the same, for then its figures
+    are what one wants to see; with must_fit it raises DoesNotFitError.
     """
     golden = golden_onnx(quant)
     graphs = solve_layers(quant, progress=progress)
     fits = True
     with progress.stage(f"plan for {board.title}"):
         try:
-            plan = plan_hardware(quant, graphs, board, fps=fps)
+            plan = plan_hardware(quant, graphs, board, fps=fps, clk_mhz=clk_mhz)
         except DoesNotFitError:
             if must_fit:
                 raise
             endless = replace(board, lut=10**8, ff=10**8, bram36=10**6)
-            plan, fits = replace(plan_hardware(quant, graphs, endless, fps=fps), board=board), False
+            plan = replace(plan_hardware(quant, graphs, endless, fps=fps, clk_mhz=clk_mhz), board=board)
+            fits = False
     with progress.stage("generate Verilog"):
         design = generate(quant, plan, graphs, hashlib.sha256(golden).hexdigest())
     return Overlay(quant, golden, graphs, plan, fits, design, noise(quant.input_shape, CALIBRATION_FRAMES))
@@ -136,6 +143,7 @@ def overlay_figures(
     board: str,
     *,
     fps: float | None,
+    clk_mhz: float | None = None,
     prune: float,
     act_bits: int,
     synth: bool,
@@ -143,13 +151,15 @@ def overlay_figures(
     must_fit: bool = False,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Everything that is reported of a model's overlay, as JSON has it: see `_figures`.  fps, must_fit: as for
-    build_overlay."""
-    options = (board, fps, prune, act_bits, synth, simulate, must_fit)
+    """Everything that is reported of a model's overlay, as JSON has it: see `_figures`.  fps, clk_mhz, must_fit:
+    as for build_overlay."""
+    options = (board, fps, clk_mhz, prune, act_bits, synth, simulate, must_fit)
 
     def make() -> dict[str, Any]:
         quant = quantized(model, prune=prune, act_bits=act_bits, progress=progress)
-        overlay = build_overlay(quant, load_board(board), fps=fps, must_fit=must_fit, progress=progress)
+        overlay = build_overlay(
+            quant, load_board(board), fps=fps, clk_mhz=clk_mhz, must_fit=must_fit, progress=progress
+        )
         synthesis = synthesize(overlay.design, progress, jobs=1) if synth else None
         return _figures(overlay, synthesis, simulation(overlay, progress) if simulate else None)
 

@@ -32,7 +32,7 @@ FULL_SIZE = 224
 @dataclass(frozen=True)
 class Case:
     """fps at 224x224, scaled by the pixels of other sizes; None: the fastest that the board holds.  lut, ff, bram36:
-    the most that it should take; None: no aim."""
+    the most that it should take; None: no aim.  clk_mhz: None for the board's."""
 
     name: str
     board: str
@@ -41,11 +41,13 @@ class Case:
     lut: int | None = None
     ff: int | None = None
     bram36: int | None = None
+    clk_mhz: float | None = None
 
 
 CASES = (
     Case("pools-950", "pynq-z2", True, 950, 42_000, 80_000, 100),
     Case("pools", "pynq-z2", True, None),
+    Case("pools-200-mhz", "pynq-z2", True, None, clk_mhz=200),
     Case("pools-vc707", "vc707", True, None),
     Case("85", "pynq-z2", False, 85, 28_000),
     Case("170", "pynq-z2", False, 170, 45_000),
@@ -92,6 +94,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
                 model(arguments.size, arguments.filters, case.pools),
                 case.board,
                 fps=case.fps and case.fps * (FULL_SIZE / arguments.size) ** 2,
+                clk_mhz=case.clk_mhz,
                 prune=arguments.zeros,
                 act_bits=arguments.act_bits,
                 synth=not arguments.no_synth,

@@ -335,7 +335,8 @@ def _synthesis(plan: HardwarePlan, synthesis: SynthesisReport | None) -> Section
     widest, control = max(synthesis.paths, key=lambda item: item[1].control_loads)
     lines += [
         f"longest path: about {path.ns:.1f} ns ({path.mhz:.0f} MHz), {path.levels} levels of LUTs, in {slowest} from "
-        f"{path.begin} to {path.end}; estimated before placement, with guessed nets",
+        f"{path.begin} to {path.end}; estimated before placement, with guessed nets"
+        + (f": slower than the {plan.clk_mhz:g} MHz planned for" if path.mhz < plan.clk_mhz else ""),
         f"widest control net: {control.control_loads} registers, {control.control_net} in {widest}",
     ]
     if not plan.board.part.startswith("xc7"):

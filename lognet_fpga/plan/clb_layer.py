@@ -18,6 +18,7 @@ from lognet_fpga.plan.timing import LINE_MEMORY_CYCLES, result_latency
 
 SHORT_CARRY_BITS = 4  # of a digit whose carry passes two LUTs
 WIDE_PENALTY = 1.2
+ADDER_NS, CARRY_NS = 3.5, 0.52  # about an adder's path, and what each bit of a digit takes of it: see `widest_digit`
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,12 +82,13 @@ class ClbFolding:
 
 
 class ClbLayer:
-    """Foldings of a layer whose arithmetic is `engine`, solved or sketched."""
+    """Foldings of a layer whose arithmetic is `engine`, solved or sketched, fit for a clock of clk_mhz."""
 
-    def __init__(self, layer: QuantLayer, engine: Engine) -> None:
+    def __init__(self, layer: QuantLayer, engine: Engine, clk_mhz: float) -> None:
         self._layer, self._engine = layer, engine
         self._raster, self._acc_bits = slot_raster(layer), accumulator_bits(layer)
-        self._widths = range(1, layer.in_bits + 1)  # of digits: with wider ones no slot would be shorter
+        # Of digits: with ones wider than an input no slot would be shorter.
+        self._widths = range(1, min(layer.in_bits, widest_digit(clk_mhz)) + 1)
 
     def paces(self) -> set[int]:
         every = (
@@ -143,6 +145,15 @@ def _size(folding: ClbFolding) -> float:
     plan = folding.plan(Streams(1, folding.in_channels, USUAL_LANES))
     parts = Resources.total(serial_blocks(folding.layer, plan, adders))
     return (parts.lut + parts.ff / 2) * (WIDE_PENALTY if digit_bits > SHORT_CARRY_BITS else 1.0)
+
+
+def widest_digit(clk_mhz: float) -> int:
+    """Bits of the widest digit whose carry passes its adder within a period; at least one.
+
+    By the static estimate (`build.paths`) of layers of 27 inputs with digits of 1 to 8 bits; docs/hardware.md has the
+    table and its command.
+    """
+    return max(1, math.floor((1000 / clk_mhz - ADDER_NS) / CARRY_NS))
 
 
 def input_digits(layer: QuantLayer, digit_bits: int, leg_cycles: int) -> int:

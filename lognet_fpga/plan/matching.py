@@ -41,7 +41,7 @@ def draft_hardware(
     see `fits`.  None when no engines are as fast as fps.
     """
     clk_mhz = clk_mhz or board.clk_mhz
-    planner = Planner(quant, layer_foldings(quant, engines, weights), board, clk_mhz)
+    planner = Planner(quant, layer_foldings(quant, engines, clk_mhz, weights), board, clk_mhz)
     if fps is not None:
         return planner.draft(frame_cycles(fps, clk_mhz))
     budgets = planner.budgets()
@@ -61,7 +61,7 @@ def fitting_plan(
     engines: None for a layer with its weights in memories.
     """
     clk_mhz = clk_mhz or board.clk_mhz
-    planner = Planner(quant, layer_foldings(quant, engines), board, clk_mhz)
+    planner = Planner(quant, layer_foldings(quant, engines, clk_mhz), board, clk_mhz)
     if fps is not None and (plan := planner.within(frame_cycles(fps, clk_mhz))) is not None and fits(plan):
         return plan
     plan = planner.fastest_that_fits(as_fast=1.0 if fps else _AS_FAST)

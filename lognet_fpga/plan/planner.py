@@ -30,7 +30,7 @@ def plan_hardware(
     if (plan := fitting_plan(quant, engines, board, fps=fps, clk_mhz=clk_mhz)) is not None:
         return plan
     clock = clk_mhz or board.clk_mhz
-    planner = Planner(quant, layer_foldings(quant, engines), board, clock)
+    planner = Planner(quant, layer_foldings(quant, engines, clock), board, clock)
     budgets = planner.budgets()
     plan = planner.plan(budgets[-1]) if fps is None else planner.within(frame_cycles(fps, clock))
     if plan is None:

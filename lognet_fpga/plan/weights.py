@@ -37,13 +37,15 @@ class EitherLayer:
         )
 
 
-def layer_foldings(quant: QuantGraph, engines: Sequence[Engine | None], weights: Weights = CLB) -> list[LayerFoldings]:
+def layer_foldings(
+    quant: QuantGraph, engines: Sequence[Engine | None], clk_mhz: float, weights: Weights = CLB
+) -> list[LayerFoldings]:
     """engines: of each layer if its weights are in the fabric; None for a layer with its weights in memories."""
 
     def foldings(layer, engine) -> LayerFoldings:
         if engine is None or weights == BRAM:
             return bram_layer(layer)
-        in_fabric = ClbLayer(layer, engine)
+        in_fabric = ClbLayer(layer, engine, clk_mhz)
         return EitherLayer(in_fabric, bram_layer(layer)) if weights == AUTO else in_fabric
 
     return [foldings(layer, engine) for layer, engine in zip(quant.layers, engines)]

@@ -88,15 +88,14 @@ def test_both_kinds_have_the_same_zeros_and_widths() -> None:
     assert accumulator_bits(layers["log2"]) == pytest.approx(accumulator_bits(layers["linear"]), abs=1)
 
 
-@pytest.mark.parametrize("ii_cycles", [1, 5, 24])
-def test_engine_takes_the_cycles_asked_for(ii_cycles: int) -> None:
+@pytest.mark.parametrize("ii_cycles, digit_bits", [(1, 1), (1, 3), (5, 1), (24, 1)])
+def test_engine_takes_the_cycles_and_digits_asked_for(ii_cycles: int, digit_bits: int) -> None:
     layer = layers_of(4, 4, 0.5)["log2"]
     graph = solve(layer.weights.reshape(len(layer.codes), -1), layer.in_bits)
-    place = (overlay := Solved(layer, graph).overlay(ii_cycles)).plan.layers[0]
-    assert (
-        place.ii_cycles == ii_cycles
-        and (place.legs - 1) * ii_cycles < accumulator_bits(layer) <= place.legs * ii_cycles
-    )
+    place = (overlay := Solved(layer, graph).overlay(ii_cycles, digit_bits)).plan.layers[0]
+    leg_bits = ii_cycles * digit_bits
+    assert place.ii_cycles == ii_cycles and place.digit_bits == digit_bits
+    assert (place.legs - 1) * leg_bits < accumulator_bits(layer) <= place.legs * leg_bits
     assert overlay.plan.cycles_per_frame >= ii_cycles * layer.conv_shape[1] * layer.conv_shape[2]
     assert [part for part, _ in overlay.design.parts] == ["adders", "window", "requantize"]
 

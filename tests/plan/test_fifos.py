@@ -20,7 +20,9 @@ from tests.quant_models import POOL_2X2, Spec, random_graph, random_net
 def sized(quant, weights: str, paces: slice):
     """(timings with the FIFOs as sized, plans, counts) at some of the layers' paces."""
     board = dataclasses.replace(load_board("zcu104"), lut=10**7, ff=10**7, bram36=10**5)
-    planner = Planner(quant, layer_foldings(quant, sketched_engines(quant), weights), board, board.clk_mhz)
+    planner = Planner(
+        quant, layer_foldings(quant, sketched_engines(quant), board.clk_mhz, weights), board, board.clk_mhz
+    )
     for budget in planner.budgets()[paces]:
         draft, foldings = planner._drafted(budget)
         if draft is not None:

@@ -6,10 +6,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from lognet_fpga.build.paths import longest_path
+from lognet_fpga.build.yosys import files_of, netlist_of
+from lognet_fpga.codegen import generate
 from lognet_fpga.errors import DoesNotFitError
+from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.plan import matching
 from lognet_fpga.plan.boards import load_board
-from lognet_fpga.plan.clb_layer import accumulator_bits
+from lognet_fpga.plan.clb_layer import ClbLayer, accumulator_bits, widest_digit
+from lognet_fpga.plan.engine import AdderEngine
+from lognet_fpga.plan.matching import Planner
 from lognet_fpga.plan.model import Resources
 from lognet_fpga.plan.planner import plan_hardware
 from lognet_fpga.plan.slots import slot_raster
@@ -138,6 +144,42 @@ def test_faster_than_any_engine(model):
         plan_hardware(quant, graphs, board(), fps=1e8 / cycles * 1.01)
     assert f"{1e8 / cycles:,.0f} fps" in str(caught.value)
     assert plan_hardware(quant, graphs, board(lut=10**6, ff=10**6), fps=1e8 / cycles * 1.01, clk_mhz=105).clk_mhz == 105
+
+
+def test_digits_are_as_wide_as_the_clock_lets_them(model):
+    """A faster clock has time for fewer LUTs between two registers; a slow one for all that any plan has."""
+    quant, graphs = model
+    roomy, widest = board(lut=10**6, ff=10**6), []
+    for clk_mhz in (50, 100, 150, 200, 400):
+        cycles = [all_paces(quant)[0], all_paces(quant)[-1]]
+        plans = [plan_hardware(quant, graphs, roomy, fps=clk_mhz * 1e6 / most, clk_mhz=clk_mhz) for most in cycles]
+        assert all(plan.cycles_per_frame <= most for plan, most in zip(plans, cycles))
+        widest.append(max(layer.digit_bits for plan in plans for layer in plan.layers))
+    assert widest[0] == widest[1] and widest == sorted(widest, reverse=True)
+    assert widest[3] <= 2 and widest[4] == 1
+
+
+@pytest.mark.parametrize("clk_mhz", [150, 200, 250])
+def test_an_adder_of_the_widest_digits_keeps_the_clock(clk_mhz, require_tool, tmp_path):
+    """By the static estimate of Yosys' netlist, for a layer like the first one of many networks."""
+    require_tool("pyosys")
+    layer = random_layer(np.random.default_rng(1), "conv1", (3, 12, 12), 8, Spec(16, pool=None))
+    quant = QuantGraph("net", layer.in_shape, (layer,))
+    (graph,) = adder_graphs(quant)
+    planner = Planner(quant, [Widest(layer, AdderEngine(graph, 8), clk_mhz)], board(lut=10**6, ff=10**6), clk_mhz)
+    plan = planner.plan(planner.budgets()[0])
+    assert plan.layers[0].digit_bits == widest_digit(clk_mhz) < 8
+    design = generate(quant, plan, (graph,), "00" * 32)
+    netlist = netlist_of(files_of(design, "layer1_adders"), "layer1_adders", tmp_path)
+    assert longest_path(netlist, "layer1_adders").mhz >= clk_mhz
+
+
+class Widest(ClbLayer):
+    """A layer with digits as wide as its clock lets them be."""
+
+    def __init__(self, layer, engine, clk_mhz):
+        super().__init__(layer, engine, clk_mhz)
+        self._widths = self._widths[-1:]
 
 
 def test_the_fastest_that_fits(model):

@@ -138,6 +138,8 @@ def dma_pack(
             filled.next = joined_lanes
             free_hand.next = True
 
+        parts.append(gather)
+
     else:
         more, is_last, some, may_take, may_take_next = counter(width // WORD_BITS + 1), flag(), flag(), flag(), flag()
         words = width // WORD_BITS
@@ -152,6 +154,9 @@ def dma_pack(
             part.name = f"slot{index}"
             parts += [leaf, part]
         first_slot = slots[0]
+        leaf = control_leaf(clk, may_take_next, free_hand)
+        leaf.name = "free_hand"
+        parts.append(leaf)
 
         @always_comb
         def look():
@@ -187,11 +192,6 @@ def dma_pack(
         def remember():
             if accept:
                 is_last.next = ends
-
-        @always_comb
-        def gather():
-            filled.next = 1
-            free_hand.next = may_take
 
         parts += [look, remember]
 
@@ -240,23 +240,7 @@ def dma_pack(
         elif behind:
             ended.next = True
 
-    return (
-        countdown,
-        handshake,
-        listen,
-        close_entry,
-        take,
-        count,
-        tell,
-        keep,
-        parts,
-        fill,
-        gather,
-        close,
-        mark,
-        push,
-        finish,
-    )
+    return (countdown, handshake, listen, close_entry, take, count, tell, keep, parts, fill, close, mark, push, finish)
 
 
 @block

@@ -34,10 +34,12 @@ def dma_unpack(
     Latency: 1 from the word that completes a beat.  Throughput: a word or a beat a cycle, whichever takes longer.
     """
     width = len(m_axis_tdata)
-    last, moves, ends, valid, opens, gives_word = (flag() for _ in range(6))
+    last, moves, ends, opens, gives_word = (flag() for _ in range(5))
+    valid, valid_next, asks_valid = (flag() for _ in range(3))  # asks_valid: valid, for what asks for words
     countdown = beats_left(clk, start, n_bytes, moves, last, width=width)
     countdown.name = "countdown"
     gates = [stream_gate(valid, m_axis_tready, opens)]
+    leaves = [control_leaf(clk, valid_next, asks_valid)]
 
     @always_comb
     def handshake():
@@ -57,15 +59,18 @@ def dma_unpack(
 
     if width < WORD_BITS:
         held, lane, before_end = vector(WORD_BITS), vector(WORD_BITS // width), WORD_BITS // width - 2
-        fresh, fresh_next, takes_word = Signal(bool(1)), flag(), flag()
-        gates.append(move_gate(fresh, valid, m_axis_tready, gives_word))
-        leaf = control_leaf(clk, fresh_next, takes_word)
-        leaf.name = "takes_word"
+        fresh, fresh_next, takes_word, asks_fresh = Signal(bool(1)), flag(), flag(), flag()
+        gates.append(move_gate(asks_fresh, asks_valid, m_axis_tready, gives_word))
+        leaves += [control_leaf(clk, fresh_next, takes_word), control_leaf(clk, fresh_next, asks_fresh)]
 
         @always_comb
         def look():
             """fresh: the next beat comes out of the next word."""
             m_axis_tdata.next = held[width:]
+            if opens:
+                valid_next.next = ((fresh and word_valid) or not (fresh or last)) and not rst
+            else:
+                valid_next.next = valid and not rst
             if rst:
                 fresh_next.next = True
             elif valid and not m_axis_tready:
@@ -79,10 +84,7 @@ def dma_unpack(
         def give():
             """lane: of the beat that is offered, a bit each."""
             fresh.next = fresh_next
-            if rst:
-                valid.next = False
-            elif opens:
-                valid.next = (fresh and word_valid) or not (fresh or last)
+            valid.next = valid_next
             if fresh:
                 lane.next = 1
             elif opens:
@@ -96,41 +98,48 @@ def dma_unpack(
                 else:
                     held.next = concat(held[width:], held[WORD_BITS:width])
 
-        parts = (leaf, look, give, keep)
+        parts = (look, give, keep)
 
     elif width == WORD_BITS:
-        gates.append(stream_gate(valid, m_axis_tready, gives_word))
+        gates.append(stream_gate(asks_valid, m_axis_tready, gives_word))
+
+        @always_comb
+        def look():
+            if gives_word:
+                valid_next.next = word_valid and not rst
+            else:
+                valid_next.next = valid and not rst
 
         @always(clk.posedge)
         def give():
-            if rst:
-                valid.next = False
-            elif gives_word:
-                valid.next = word_valid
+            valid.next = valid_next
 
         @always(clk.posedge)
         def keep():
             if opens:
                 m_axis_tdata.next = word
 
-        parts = (give, keep)
+        parts = (look, give, keep)
 
     else:
         held, lane = vector(width), counter(width // WORD_BITS)
         end = width // WORD_BITS - 1
-        gates.append(stream_gate(valid, m_axis_tready, gives_word))
+        gates.append(stream_gate(asks_valid, m_axis_tready, gives_word))
 
         @always_comb
         def show():
             m_axis_tdata.next = held
+            if gives_word:
+                valid_next.next = word_valid and lane == end and not rst
+            else:
+                valid_next.next = valid and not rst
 
         @always(clk.posedge)
         def give():
+            valid.next = valid_next
             if rst:
-                valid.next = False
                 lane.next = 0
             elif gives_word:
-                valid.next = word_valid and lane == end
                 if word_valid:
                     if lane == end:
                         lane.next = 0
@@ -146,4 +155,6 @@ def dma_unpack(
 
     for gate, name in zip(gates, ("opens", "gives_word")):
         gate.name = name
-    return countdown, gates, handshake, count, parts
+    for leaf, name in zip(leaves, ("asks_valid", "takes_word", "asks_fresh")):
+        leaf.name = name
+    return countdown, gates, leaves, handshake, count, parts
