@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from lognet_fpga.hw.control import LEAF_MODULE
 from lognet_fpga.hw.structure import Rom
-
-COLUMN_BITS = 36  # the natural width of a block RAM; wider words are several memories side by side
+from lognet_fpga.plan.memory import ROM_COLUMN_BITS, rom_stretch_bits
 
 
 def rom_files(rom: Rom) -> dict[str, str]:
     """File name to text: the module and the content of each column."""
-    columns = range(-(-rom.word_bits // COLUMN_BITS))
-    widths = [min(COLUMN_BITS, rom.word_bits - column * COLUMN_BITS) for column in columns]
+    columns = range(-(-rom.word_bits // ROM_COLUMN_BITS))
+    widths = [min(ROM_COLUMN_BITS, rom.word_bits - column * ROM_COLUMN_BITS) for column in columns]
     names = [f"{rom.name}_{column}.mem" for column in columns]
     style = '(* rom_style = "block" *)\n' if rom.block else ""
     lines = [
@@ -32,12 +31,12 @@ def rom_files(rom: Rom) -> dict[str, str]:
             f"{style}reg [{width - 1}:0] memory{column} [0:{len(rom.content) - 1}];",
             f"reg [{width - 1}:0] read{column};",
             f'initial $readmemh("{name}", memory{column});',
-            *(_block_column(column, width) if rom.block else _lut_column(column, rom.address_bits)),
-            f"assign word[{column * COLUMN_BITS + width - 1}:{column * COLUMN_BITS}] = read{column};",
+            *(_block_column(column, width) if rom.block else _lut_column(column, width, rom)),
+            f"assign word[{column * ROM_COLUMN_BITS + width - 1}:{column * ROM_COLUMN_BITS}] = read{column};",
         ]
     files = {f"{rom.name}.v": "\n".join([*lines, "", "endmodule", ""])}
     for column, width, name in zip(columns, widths, names):
-        low, mask, digits = column * COLUMN_BITS, 2**width - 1, -(-width // 4)
+        low, mask, digits = column * ROM_COLUMN_BITS, 2**width - 1, -(-width // 4)
         files[name] = "".join(f"{word >> low & mask:0{digits}x}\n" for word in rom.content)
     return files
 
@@ -53,13 +52,17 @@ def _block_column(column: int, width: int) -> list[str]:
     ]
 
 
-def _lut_column(column: int, address_bits: int) -> list[str]:
-    """Registers of the address for each column, since it steers every LUT, and one behind them."""
-    return [
-        f"wire [{address_bits - 1}:0] address{column};",
-        *(
-            f"{LEAF_MODULE} address{column}_{bit}_leaf (.clk(clk), .d(address[{bit}]), .q(address{column}[{bit}]));"
-            for bit in range(address_bits)
-        ),
-        f"always @(posedge clk) read{column} <= memory{column}[address{column}];",
-    ]
+def _lut_column(column: int, width: int, rom: Rom) -> list[str]:
+    """Registers of the address for each stretch of the column, since they steer all its LUTs, and one behind those."""
+    lines, step = [], rom_stretch_bits(len(rom.content))
+    for part, low in enumerate(range(0, width, step)):
+        address, stretch = f"address{column}_{part}", f"[{min(width, low + step) - 1}:{low}]"
+        lines += [
+            f"wire [{rom.address_bits - 1}:0] {address};",
+            *(
+                f"{LEAF_MODULE} {address}_{bit}_leaf (.clk(clk), .d(address[{bit}]), .q({address}[{bit}]));"
+                for bit in range(rom.address_bits)
+            ),
+            f"always @(posedge clk) read{column}{stretch} <= memory{column}[{address}]{stretch};",
+        ]
+    return lines

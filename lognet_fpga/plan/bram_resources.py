@@ -10,7 +10,7 @@ import numpy as np
 from lognet_fpga.ir.quant import QuantLayer
 from lognet_fpga.numerics.log2 import WEIGHT_BITS
 from lognet_fpga.plan.bram import LARGEST_SHIFT, BramShape, OutputConstants, staged_positions, weight_bits
-from lognet_fpga.plan.memory import BLOCK_RAM_DEPTH, BLOCK_ROM_DEPTH, block_rams, row_choice_luts
+from lognet_fpga.plan.memory import BLOCK_RAM_DEPTH, BLOCK_ROM_DEPTH, block_rams, rom_stretch_bits, row_choice_luts
 from lognet_fpga.plan.model import BramPlan, Resources
 from lognet_fpga.plan.resources import LEAF_LOADS, memory_resources
 from lognet_fpga.plan.serial import SRL_CYCLES
@@ -22,7 +22,6 @@ ELEMENT_CONTROL = Resources(0, 2, 0)
 ACTIVATIONS_CONTROL = Resources(14, 15, 0, 1)
 FIELD_BITS = WEIGHT_BITS - 1
 UNKNOWN_FIELD = tuple(range(2, 2 + FIELD_BITS))  # of a lane whose weights are in block RAM, see field_wires
-ROM_COLUMN_BITS = 36  # of the memories that a wide one is made of
 # Sites of a bit of a memory in LUTs, by its greatest depth: two functions of five address bits share one, and seven
 # address bits take two and the slice's multiplexer; those of two are partly set and reset pins.
 ROM_SITES = ((4, 0.25), (32, 0.5), (64, 1.0), (96, 1.7), (BLOCK_ROM_DEPTH, 2.1))
@@ -58,9 +57,10 @@ def window_resources(layer: QuantLayer, plan: BramPlan, shape: BramShape) -> Res
     parts = max(1, plan.in_channels_per_beat // shape.simd)
     positions = staged_positions(plan.in_channels_per_beat, plan.in_beats, plan.simd)
     places = positions << (-(-plan.in_beats // banks) - 1).bit_length()
-    staging = memory_resources(plan.in_channels_per_beat * layer.in_bits, places) * banks
-    if banks > 1:  # their count, and the enable of each
-        staging += Resources(carry_sites((banks - 1).bit_length()) + banks, 0, 0)
+    beat = plan.in_channels_per_beat * layer.in_bits
+    staging = memory_resources(beat, places) * banks
+    # Written a beat late, under leaves, to the bank whose bit is set.
+    staging += Resources(banks, beat + -(-beat // LEAF_LOADS) + banks, 0)
     choice = Resources(word * math.ceil((parts - 1) / 3) + 0.16 * word, word, 0)
     place, turn = (shape.memory_words - 1).bit_length(), (shape.ii_cycles - 1).bit_length()
     # Counters, and sums modulo the memory's words: places, three addresses of it, the step between two, the next one.
@@ -179,17 +179,17 @@ def rom_resources(width: int, depth: int, kept: int | None = None) -> Resources:
     if depth == 1:
         return Resources(0, 0, 0)
     kept = width if kept is None else kept
-    addresses = -(-width // ROM_COLUMN_BITS) * (depth - 1).bit_length()
+    addresses = -(-width // rom_stretch_bits(depth)) * (depth - 1).bit_length()
     each = next(sites for most, sites in ROM_SITES if depth <= most)
     return Resources(kept * each, kept + addresses, 0)
 
 
 def kept_bits(bits: np.ndarray) -> int:
-    """How many bits of a memory's words keep a register: those that are not always the same, equal ones once.
-    bits: (words, width), of one bit each."""
+    """How many bits of a memory's words keep a register: those that are not always the same, equal ones of
+    a stretch once.  bits: (words, width), of one bit each."""
     words, width = bits.shape
     changing = bits.any(axis=0) & ~bits.all(axis=0)
     packed = np.packbits(bits.astype(np.uint8), axis=0).T
-    starts = range(0, width, ROM_COLUMN_BITS)
-    columns = (packed[start : start + ROM_COLUMN_BITS][changing[start : start + ROM_COLUMN_BITS]] for start in starts)
-    return sum(len(np.unique(column, axis=0)) for column in columns)
+    step = rom_stretch_bits(words)
+    stretches = (packed[start : start + step][changing[start : start + step]] for start in range(0, width, step))
+    return sum(len(np.unique(stretch, axis=0)) for stretch in stretches)

@@ -2,6 +2,7 @@
 
 BLOCK_RAM_DEPTH = 65  # memories at least this deep go to block RAM, shallower ones to LUTs
 BLOCK_ROM_DEPTH = 129  # the same for memories that are only read: 64 places of a bit take one LUT
+ROM_COLUMN_BITS = 36  # of the memories that a wide one is made of: the natural width of a block RAM
 
 # Depths of the shapes of half a BRAM36, by its width (Xilinx UG473, simple dual port).
 _HALF_SHAPES = {36: 512, 18: 1024, 9: 2048, 4: 4096, 2: 8192, 1: 16384}
@@ -19,3 +20,9 @@ def block_rams(width: int, depth: int) -> tuple[float, int]:
 def row_choice_luts(rows: int) -> int:
     """LUTs that choose a bit of one of so many memories, one above the other."""
     return -(-(rows - 1) // 3)
+
+
+def rom_stretch_bits(depth: int) -> int:
+    """Bits of a memory in LUTs, of those only read, that share registers of their address: a leaf steers some 36 LUTs,
+    of which a bit of more than 64 places takes up to three."""
+    return ROM_COLUMN_BITS if depth <= 64 else ROM_COLUMN_BITS // 4

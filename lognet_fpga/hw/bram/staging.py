@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from myhdl import always, always_comb, block, concat
+from myhdl import Signal, always, always_comb, block, concat, intbv
 
+from lognet_fpga.hw.control import control_leaf, leaf_groups
 from lognet_fpga.hw.counting import wrapping_counter
 from lognet_fpga.hw.wiring import bits, counter, flag, join, vector
 from lognet_fpga.plan.bram import staged_positions
@@ -58,62 +59,78 @@ def staging(clk, rst, in_data, in_valid, in_ready, take, word, staged, full_soon
     register.
     """
     s = shape
-    count, place, bank = counter(s.beats), counter(s.places), counter(s.banks)
-    accept, ready, ends, full_bank, next_place, places_end = (flag() for _ in range(6))
-    most = s.positions - 1
-    most_but_one, waiting, done, full, more = most - 1, counter(most + 1), flag(), flag(), flag()
+    count, ends, accept, ready = counter(s.beats), flag(), flag(), flag()
+    most = s.positions - 1  # that wait
+    last_held = most - 1
+    held, upcoming = vector(most + 1), vector(most + 1)  # bit i: more than i positions wait
+    done = flag()
 
     @always_comb
     def handshake():
         in_ready.next = ready
         accept.next = in_valid and ready
         done.next = in_valid and ready and ends
-        full_soon.next = (in_valid and ready and ends) or (more and take) or (full and not take)
-        next_place.next = in_valid and ready and (full_bank or ends)
+        full_soon.next = (in_valid and ready and ends) or (held[1] and take) or (held[0] and not take)
+
+    @always_comb
+    def level():
+        if done and not take:
+            upcoming.next = (held << 1) | 1
+        elif take and not done:
+            upcoming.next = held >> 1
+        else:
+            upcoming.next = held
 
     @always(clk.posedge)
     def occupancy():
         if rst:
-            waiting.next = 0
-            full.next = False
-            more.next = False
+            held.next = 0
             ready.next = False
-        elif done and not take:
-            waiting.next = waiting + 1
-            full.next = True
-            more.next = waiting != 0
-            ready.next = waiting != most_but_one
-        elif take and not done:
-            waiting.next = waiting - 1
-            full.next = waiting != 1
-            more.next = waiting > 2
-            ready.next = True
         else:
-            ready.next = waiting != most
+            held.next = upcoming
+            ready.next = not upcoming[last_held]
 
-    # The count of beats, and beside it their bank and their place, which begin anew with a position.
-    restart, position, reading = flag(), vector(s.position_bits), vector(s.position_bits)
+    beats = wrapping_counter(clk, rst, accept, count, ends, count=s.beats)
+    beats.name = "beat"
+
+    # A beat is written a cycle late, out of registers, so that nothing wide waits for the stream's handshake; its
+    # position is read two cycles later at the earliest.  Bank and place begin anew with a position.
+    arrived, ended, next_place, places_end, restart = (flag() for _ in range(5))
+    late_beat, place = vector(len(in_data)), counter(s.places)
+    bank = Signal(intbv(1)[s.banks :])  # a bit each, one of them set
+    next_bank, last_bank = join([bank(s.banks - 1), *bits(bank)[:-1]]), s.banks - 1
+    position, reading = vector(s.position_bits), vector(s.position_bits)
     positions, newest = s.positions, s.positions - 1
+
+    @always(clk.posedge)
+    def arrive():
+        late_beat.next = in_data
+        if rst:
+            arrived.next = False
+            ended.next = False
+        else:
+            arrived.next = accept
+            ended.next = done
 
     @always_comb
     def begin():
-        restart.next = rst or done
+        restart.next = rst or ended
+        next_place.next = arrived and bank[last_bank]
 
-    counting = [
-        wrapping_counter(clk, rst, accept, count, ends, count=s.beats),
-        wrapping_counter(clk, restart, accept, bank, full_bank, count=s.banks),
-        wrapping_counter(clk, restart, next_place, place, places_end, count=s.places),
-    ]
-    for part, name in zip(counting, ("beat", "bank", "place")):
-        part.name = name
+    walk = wrapping_counter(clk, restart, next_place, place, places_end, count=s.places)
+    walk.name = "place"
 
     @always(clk.posedge)
     def rotate():
+        if restart:
+            bank.next = 1
+        elif arrived:
+            bank.next = next_bank
         if rst:
             position.next = 0
             reading.next = newest
         else:
-            if done:
+            if ended:
                 position.next = (position + 1) % positions
             if take:
                 reading.next = (reading + 1) % positions
@@ -134,15 +151,22 @@ def staging(clk, rst, in_data, in_valid, in_ready, take, word, staged, full_soon
     def follow():
         part_late.next = part
 
-    memories, shown = [], []
-    for index in range(s.banks):
-        beat = vector(len(in_data))
-        memory = staging_memory(
-            clk, accept, bank, place, position, in_data, read_place, reading, beat, index=index, shape=s
-        )
-        memory.name = f"bank{index}"
-        memories.append(memory)
-        shown += bits(beat)
+    memories, shown = [], [[] for _ in range(s.banks)]
+    for number, run in enumerate(leaf_groups(len(in_data))):
+        write = flag()
+        leaf = control_leaf(clk, accept, write)
+        leaf.name = f"write{number}"
+        memories.append(leaf)
+        written = late_beat(run.stop, run.start)
+        for index in range(s.banks):
+            beat = vector(len(run))
+            memory = staging_memory(
+                clk, write, bank, place, position, written, read_place, reading, beat, index=index, shape=s
+            )
+            memory.name = f"bank{index}_part{number}"
+            memories.append(memory)
+            shown[index] += bits(beat)
+    shown = [wire for beat in shown for wire in beat]
 
     width = s.simd * s.in_bits
     chosen, picks = join(shown[:width]), []
@@ -157,27 +181,27 @@ def staging(clk, rst, in_data, in_valid, in_ready, take, word, staged, full_soon
     def show():
         staged.next = chosen
 
-    return handshake, occupancy, begin, counting, rotate, where, which, follow, memories, picks, show
+    return handshake, level, occupancy, beats, arrive, begin, walk, rotate, where, which, follow, memories, picks, show
 
 
 @block
-def staging_memory(clk, accept, bank, place, position, in_data, read_place, reading, beat, *, index, shape):
-    """The beats number `index` of the words of all positions."""
-    memory = [vector(len(in_data)) for _ in range(shape.positions << (shape.places - 1).bit_length())]
+def staging_memory(clk, write, bank, place, position, written, read_place, reading, beat, *, index, shape):
+    """The beats number `index` of the words of all positions, or a stretch of their bits."""
+    memory = [vector(len(written)) for _ in range(shape.positions << (shape.places - 1).bit_length())]
 
     if shape.places == 1:
 
         @always(clk.posedge)
         def access():
-            if accept and (bank == index):
-                memory[position].next = in_data
+            if write and bank[index]:
+                memory[position].next = written
             beat.next = memory[reading]
     else:
 
         @always(clk.posedge)
         def access():
-            if accept and (bank == index):
-                memory[concat(position, place)].next = in_data
+            if write and bank[index]:
+                memory[concat(position, place)].next = written
             beat.next = memory[concat(reading, read_place)]
 
     return access
