@@ -23,6 +23,6 @@ def row_choice_luts(rows: int) -> int:
 
 
 def rom_stretch_bits(depth: int) -> int:
-    """Bits of a memory in LUTs, of those only read, that share registers of their address: a leaf steers some 36 LUTs,
-    of which a bit of more than 64 places takes up to three."""
+    """Bits of a memory in LUTs, of those only read, that share registers of their address.  A bit of more than 64
+    places takes two LUTs and more: there fewer bits share them, which keeps the loads of the address' nets few."""
     return ROM_COLUMN_BITS if depth <= 64 else ROM_COLUMN_BITS // 4

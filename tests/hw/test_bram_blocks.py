@@ -80,14 +80,18 @@ def test_sums_of_every_code(simd, in_bits):
 
 @every_pause
 @pytest.mark.parametrize(
-    "channels,beat_channels,simd", [(5, 2, 4), (6, 3, 3), (7, 4, 2), (8, 8, 1), (3, 1, 3), (1, 1, 1), (9, 2, 6)]
+    "channels,beat_channels,simd",
+    [
+        *[(5, 2, 4), (6, 3, 3), (7, 4, 2), (8, 8, 1), (3, 1, 3), (1, 1, 1), (9, 2, 6)],
+        *[(40, 16, 32), (30, 16, 4)],  # a beat of 128 bits, more than a leaf steers
+    ],
 )
 def test_positions_from_beats_to_words(channels, beat_channels, simd, idle, stall):
     beats, words = -(-channels // beat_channels), -(-channels // simd)
     shape = StagingShape(8, beat_channels, beats, simd, words)
     rng = np.random.default_rng(channels)
     frames = rng.integers(0, 256, (1, channels, 4, 5)).astype(np.uint8)
-    form = StreamFormat((channels, 4, 5), 8, beat_channels, 64)
+    form = StreamFormat((channels, 4, 5), 8, beat_channels, 128)
     clk, rst, in_valid, in_ready, take, full_soon = (flag() for _ in range(6))
     in_data, staged, word = vector(beat_channels * 8), vector(simd * 8), counter(words)
     dut = shallow(staging, clk, rst, in_data, in_valid, in_ready, take, word, staged, full_soon, shape=shape)

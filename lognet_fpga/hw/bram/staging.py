@@ -62,8 +62,8 @@ def staging(clk, rst, in_data, in_valid, in_ready, take, word, staged, full_soon
     count, ends, accept, ready = counter(s.beats), flag(), flag(), flag()
     most = s.positions - 1  # that wait
     last_held = most - 1
-    held, upcoming = vector(most + 1), vector(most + 1)  # bit i: more than i positions wait
-    done = flag()
+    # Bit i: more than i positions wait; the last bit, never set, is there for a single position that waits.
+    held, upcoming, done = vector(most + 1), vector(most + 1), flag()
 
     @always_comb
     def handshake():
@@ -151,7 +151,7 @@ def staging(clk, rst, in_data, in_valid, in_ready, take, word, staged, full_soon
     def follow():
         part_late.next = part
 
-    memories, shown = [], [[] for _ in range(s.banks)]
+    memories, beat_wires = [], [[] for _ in range(s.banks)]
     for number, run in enumerate(leaf_groups(len(in_data))):
         write = flag()
         leaf = control_leaf(clk, accept, write)
@@ -165,8 +165,8 @@ def staging(clk, rst, in_data, in_valid, in_ready, take, word, staged, full_soon
             )
             memory.name = f"bank{index}_part{number}"
             memories.append(memory)
-            shown[index] += bits(beat)
-    shown = [wire for beat in shown for wire in beat]
+            beat_wires[index] += bits(beat)
+    shown = [wire for wires in beat_wires for wire in wires]
 
     width = s.simd * s.in_bits
     chosen, picks = join(shown[:width]), []
