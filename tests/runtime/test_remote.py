@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import random
-import shutil
 import socket
-import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,17 +17,24 @@ from lognet_fpga.bundle import Bundle, make_bundle
 from lognet_fpga.errors import BoardError, UsageError
 from lognet_fpga.runtime.frames import Frames
 from lognet_fpga.runtime.remote.client import RemoteDevice
+from lognet_fpga.runtime.remote.listener import Limits
 from lognet_fpga.runtime.remote.protocol import read_token
 from lognet_fpga.runtime.selftest import run_selftest
 from lognet_fpga.runtime.session import Session
-from lognet_fpga.runtime.simulated import SimulatedDevice
 from lognet_fpga.runtime.stream import stream
 from lognet_fpga.runtime.values import Simulated
 from tests import small_bundle
-
-TOKEN = "a-token-for-the-tests"
-FRAME_BYTES = 90
-AUTHORIZED = f"Authorization: Bearer {TOKEN}\r\n"
+from tests.served import (
+    AUTHORIZED,
+    FRAME_BYTES,
+    PATIENCE_S,
+    TOKEN,
+    Served,
+    make_certificate,
+    post,
+    serving,
+    still_works,
+)
 
 
 @pytest.fixture(scope="module")
@@ -41,75 +44,17 @@ def bundle(require_tool) -> Bundle:
     return make_bundle(small_bundle.files(), small_bundle.manifest())
 
 
-class Served:
-    """A server in a thread of its own."""
-
-    def __init__(self, bundle: Bundle, tls: ssl.SSLContext | None, options: dict) -> None:
-        from lognet_fpga.runtime.remote.server import DeviceServer
-
-        self.device = SimulatedDevice(bundle)
-        self.device.open()
-        self.server = DeviceServer(bundle, self.device, TOKEN, **options)
-        self.port = 0
-        self._ready = threading.Event()
-        self._tls = tls
-        self.thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
-        self.thread.start()
-        assert self._ready.wait(10)
-        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.port}"
-
-    async def _serve(self) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        await self.server.serve("127.0.0.1", 0, self._stop, tls=self._tls, on_ready=self._is_ready)
-
-    def _is_ready(self, host: str, port: int) -> None:
-        self.port = port
-        self._ready.set()
-
-    def end(self) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self.thread.join(10)
-        assert not self.thread.is_alive()
-
-    def send(self, data: bytes, wait_s: float = 5.0) -> bytes:
-        """What comes back until the server closes the connection."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=wait_s) as link:
-            answer = b""
-            try:
-                link.sendall(data)
-                while chunk := link.recv(1 << 16):
-                    answer += chunk
-            except (ConnectionError, TimeoutError):
-                pass
-            return answer
-
-
-@contextmanager
-def serving(bundle: Bundle, tls: ssl.SSLContext | None = None, **options) -> Iterator[Served]:
-    served = Served(bundle, tls, options)
-    try:
+@pytest.fixture
+def served(bundle) -> Iterator[Served]:
+    with serving(bundle, max_body_bytes=10 * FRAME_BYTES) as served:
         yield served
-    finally:
-        served.end()
 
 
 @pytest.fixture
-def served(bundle) -> Iterator[Served]:
-    with serving(bundle, max_body_bytes=10 * FRAME_BYTES, request_s=0.3, body_s=0.3) as served:
+def hasty(bundle) -> Iterator[Served]:
+    """A server that soon gives up on those that fall silent."""
+    with serving(bundle, limits=Limits(head_s=0.3), body_s=0.3) as served:
         yield served
-
-
-def still_works(served: Served, bundle: Bundle) -> None:
-    frames = small_bundle.frames(3, seed=5)
-    device = RemoteDevice(bundle, served.url, TOKEN)
-    expected = small_bundle.quant_graph().run(frames).transpose(0, 2, 3, 1)
-    assert np.array_equal(device.run(frames).activations, expected)
-    device.close()
-
-
-def post(body: bytes, length: int | None = None, headers: str = AUTHORIZED, path: str = "/v1/run") -> bytes:
-    size = f"Content-Length: {len(body) if length is None else length}\r\n"
-    return f"POST {path} HTTP/1.1\r\nHost: x\r\n{headers}{size}\r\n".encode() + body
 
 
 @pytest.mark.parametrize("count", [1, 10, 25])
@@ -142,7 +87,7 @@ def test_while_one_batch_is_on_the_device_the_next_travels(served, bundle):
     original, seen = served.device.run, []
 
     def run(frames):
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + PATIENCE_S
         while not seen and served.server.counts.requests < 3 and time.monotonic() < deadline:
             time.sleep(0.01)
         seen.append(served.server.counts.requests)
@@ -158,15 +103,10 @@ def test_while_one_batch_is_on_the_device_the_next_travels(served, bundle):
 @pytest.mark.parametrize(
     "data, status",
     [
-        (post(bytes(FRAME_BYTES), headers=""), 401),
-        (post(bytes(FRAME_BYTES), headers="Authorization: Bearer a-token-for-the-testz\r\n"), 401),
-        (post(bytes(FRAME_BYTES), headers="Authorization: Basic \xff\xfe\r\n"), 401),
-        (post(b"", length=1 << 40, headers=""), 401),
         (post(b"", length=1 << 40), 413),
         (post(bytes(11 * FRAME_BYTES)), 413),
         (post(bytes(FRAME_BYTES - 1)), 400),
         (post(b""), 400),
-        (post(bytes(10), length=FRAME_BYTES), 408),
         (post(bytes(FRAME_BYTES), path="/v1/shell"), 404),
         (post(bytes(FRAME_BYTES), path="/v1/device"), 405),
         (f"GET /v1/run HTTP/1.1\r\nHost: x\r\n{AUTHORIZED}\r\n".encode(), 405),
@@ -176,10 +116,10 @@ def test_while_one_batch_is_on_the_device_the_next_travels(served, bundle):
             + b"\r\n0\r\n\r\n",
             411,
         ),
-        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 100_000 + b"\r\n\r\n", 400),
         (post(b"", length=-5), 400),
-        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(100) + b"\r\n\r\n", 400),  # TLS where none is
-        (b"SSH-2.0-OpenSSH_9.0\r\n\r\n", 400),
+        (post(bytes(FRAME_BYTES), headers=f"{AUTHORIZED}Expect: the-unexpected\r\n"), 417),
+        (post(bytes(FRAME_BYTES), headers=f"{AUTHORIZED}Content-Encoding: gzip\r\n"), 415),
+        (post(bytes(FRAME_BYTES), headers=f"{AUTHORIZED}content-encoding: identity, br\r\n"), 415),
     ],
     ids=lambda value: str(value)[:30] if isinstance(value, int) else "",
 )
@@ -194,34 +134,31 @@ def test_a_bad_request_is_refused_and_the_next_good_one_served(served, bundle, d
 @pytest.mark.parametrize("seed", range(4))
 def test_garbage(served, bundle, seed):
     """Random bytes, and good requests with some bytes changed or cut off."""
+    print(f"seed {seed}")
     rng = random.Random(seed)
     good = post(bytes(FRAME_BYTES))
     for _ in range(12):
         data = bytearray(good if rng.random() < 0.7 else rng.randbytes(rng.randrange(1, 2000)))
         for _ in range(rng.randrange(1, 6)):
             data[rng.randrange(len(data))] = rng.randrange(256)
-        served.send(bytes(data[: rng.randrange(1, len(data) + 1)]), wait_s=1.0)
+        served.send(bytes(data[: rng.randrange(1, len(data) + 1)]), end=True)
     assert served.thread.is_alive()
     still_works(served, bundle)
 
 
-def silent(served: Served, data: bytes) -> float:
-    """Seconds until the server closes a connection on which nothing follows data."""
-    with socket.create_connection(("127.0.0.1", served.port), timeout=5) as link:
-        start = time.monotonic()
-        link.sendall(data)
-        try:
-            while link.recv(1 << 16):
-                pass
-        except ConnectionError:
-            pass
-        return time.monotonic() - start
-
-
-@pytest.mark.parametrize("data", [b"", b"POST /v1/run HTT", post(b"", length=FRAME_BYTES)], ids=["", "head", "body"])
-def test_a_client_that_falls_silent_is_let_go(served, bundle, data):
-    assert 0.1 < silent(served, data) < 3
-    still_works(served, bundle)
+@pytest.mark.parametrize(
+    "data, answer",
+    [
+        (b"", b""),
+        (b"POST /v1/run HTT", b""),
+        (post(b"", length=FRAME_BYTES)[:-5], b""),
+        (post(b"", length=FRAME_BYTES), b"HTTP/1.1 408 "),
+    ],
+    ids=["nothing", "line", "head", "body"],
+)
+def test_a_client_that_falls_silent_is_let_go(hasty, data, answer):
+    """send comes back when the server has closed the connection."""
+    assert hasty.send(data).partition(b"Request")[0] == answer
 
 
 @pytest.mark.parametrize("cut", [1, 60, 130, 170])
@@ -230,14 +167,6 @@ def test_a_client_that_goes_away_in_the_middle(served, bundle, cut):
         with socket.create_connection(("127.0.0.1", served.port)) as link:
             link.sendall(post(bytes(FRAME_BYTES))[:cut])
     still_works(served, bundle)
-
-
-def test_many_silent_clients_do_not_keep_others_out_for_long(served, bundle):
-    links = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(200)]
-    time.sleep(0.8)
-    still_works(served, bundle)
-    for link in links:
-        link.close()
 
 
 def test_a_device_that_fails_says_why_and_serves_the_next(served, bundle):
@@ -338,23 +267,19 @@ def test_an_address_that_is_none(bundle, url):
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory, require_tool):
     require_tool("openssl")
-    folder = tmp_path_factory.mktemp("tls")
-    command = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=board -addext subjectAltName=IP:127.0.0.1"
-    names = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
-    subprocess.run([shutil.which("openssl"), *command.split(), *names], check=True, capture_output=True)
-    return folder / "cert.pem", folder / "key.pem"
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 def test_tls(bundle, certificate):
     from lognet_fpga.runtime.remote.server import server_tls
 
-    with serving(bundle, tls=server_tls(*certificate), request_s=0.5) as served:
+    with serving(bundle, tls=server_tls(*certificate), limits=Limits(head_s=2.0)) as served:
         device = RemoteDevice(bundle, served.url, TOKEN, certificate=certificate[0])
         assert len(device.run(small_bundle.frames(2)).activations) == 2
         with pytest.raises(BoardError, match="CERTIFICATE_VERIFY_FAILED"):
             RemoteDevice(bundle, served.url, TOKEN).open()
-        assert b"HTTP/1.1 200" not in served.send(post(bytes(FRAME_BYTES)))  # without TLS
-        assert silent(served, b"") < 3
+        assert b"HTTP" not in served.send(post(bytes(FRAME_BYTES)))  # without TLS
+        served.send(b"")  # comes back when the handshake has taken too long
         assert len(device.run(small_bundle.frames(2)).activations) == 2
         device.close()
 

@@ -31,8 +31,10 @@ from lognet_fpga.runtime.values import Measured, Simulated, Value
 
 TIMEOUT_S = 60.0
 BUSY_S, AGAIN_S = 5.0, 0.05
+TRIES = 3  # of a request whose connection was closed without an answer: a kept one, or one that had to make room
 AHEAD = 2  # requests on their way at a time: while one is on the device, the next one's frames travel
 MAX_ANSWER_BYTES = 1 << 16  # of one that holds no activations
+_CLOSED = (ConnectionError, http.client.BadStatusLine, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
 
 class RemoteDevice:
@@ -125,38 +127,39 @@ class RemoteDevice:
             status, headers, content = self._ask(method, path, body, most)
             if status == 200:
                 return headers, content
-            if status != 503 or time.monotonic() > deadline:
+            if status == 401:
                 raise BoardError(
-                    f"{self._url} refused: {_message(content)} (status {status})",
-                    hint="give the server's token (LOGNET_TOKEN or --token-file)" if status == 401 else "",
+                    f"{self._url} refused: the token is wrong or missing (status 401)",
+                    hint="give the server's token (LOGNET_TOKEN or --token-file)",
                 )
+            if status != 503 or time.monotonic() > deadline:
+                raise BoardError(f"{self._url} refused: {_message(content)} (status {status})")
             time.sleep(AGAIN_S)
 
     def _ask(self, method: str, path: str, body: bytes | None, most: int) -> tuple[int, http.client.HTTPMessage, bytes]:
-        """Status, headers and body of one answer.
-
-        A connection that was kept may have been closed meanwhile: then it is tried once more with a new one.
-        """
-        try:
-            connection, kept = self._connections.get_nowait(), True
-        except Empty:
-            connection, kept = self._connect(), False
+        """Status, headers and body of one answer."""
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/octet-stream"}
+        connection: http.client.HTTPConnection | None = None
         try:
-            try:
-                connection.request(method, path, body, headers)
-                response = connection.getresponse()
-            except (ConnectionError, http.client.BadStatusLine):
-                if not kept:
-                    raise
-                connection.close()
-                connection = self._connect()
-                connection.request(method, path, body, headers)
-                response = connection.getresponse()
+            for tries_left in reversed(range(TRIES)):
+                try:
+                    connection = self._connections.get_nowait()
+                except Empty:
+                    connection = self._connect()
+                try:
+                    connection.request(method, path, body, headers)
+                    response = connection.getresponse()
+                    break
+                except _CLOSED as error:
+                    connection.close()
+                    if isinstance(error, ConnectionRefusedError) or not tries_left:
+                        raise
+                    time.sleep(AGAIN_S)
             content = response.read(most if response.status == 200 else MAX_ANSWER_BYTES)
             whole = response.isclosed() or not response.read(1)
         except (OSError, http.client.HTTPException) as error:
-            connection.close()
+            if connection is not None:
+                connection.close()
             raise BoardError(
                 f"{self._url} does not answer: {type(error).__name__}: {' '.join(str(error).split())[:200]}",
                 hint="check that lognet-serve runs there, the address, and for https the certificate (--certificate)",

@@ -1,16 +1,15 @@
-"""The server beside a device, on aiohttp.
+"""The server beside a device, on aiohttp's HTTP.
 
-Who has no token gets no further than the headers.  Nothing that a client sends or leaves out takes memory without
-limit, keeps others out for longer than a timeout, or ends the server.
+Who has no token gets no further than the gate (token_gate.py, listener.py).  Nothing that a client sends or leaves out
+takes memory without limit, keeps others out for longer than a timeout, or ends the server.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hmac
 import logging
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,20 +18,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lognet_fpga.bundle import Bundle
-from lognet_fpga.errors import BoardError, LogNetError, MissingToolError, UsageError
+from lognet_fpga.errors import LogNetError, MissingToolError, UsageError
 from lognet_fpga.runtime.device import Device
+from lognet_fpga.runtime.remote.listener import Limits, Listener
 from lognet_fpga.runtime.remote.protocol import CLOCK_MHZ, CYCLES, DEVICE_PATH, RUN_PATH, VERSION, DeviceInfo
+from lognet_fpga.runtime.remote.request_body import BODY_S, Bodies, Refusal, body_length, require_plain
+from lognet_fpga.runtime.remote.token_gate import knows_token
 
 if TYPE_CHECKING:
     from aiohttp import web
 
 MAX_BODY_BYTES = 16 << 20
-MAX_CONNECTIONS = 32
-AT_WORK = 2  # requests whose frames are held in memory: one on the device, one on its way
-MAX_WAITING = 8  # requests that wait for one of those to end
-REQUEST_S = 10.0  # from a connection to its first request, and for a TLS handshake
-BODY_S = 30.0  # for a request's frames
-END_S = 1.0  # for what a refused client still sends, and for what is being answered when the server ends
+IDLE_S = 60.0  # that a client which has shown the token may stay without a request
+NAME = "lognet-serve"  # in place of what aiohttp says of itself
+
+_Handler = Callable[["web.BaseRequest"], Awaitable["web.Response"]]
 
 
 @dataclass
@@ -55,7 +55,7 @@ class DeviceServer:
         token: str,
         *,
         max_body_bytes: int = MAX_BODY_BYTES,
-        request_s: float = REQUEST_S,
+        limits: Limits = Limits(),
         body_s: float = BODY_S,
         on_request: Callable[[Counts], None] = lambda counts: None,
     ) -> None:
@@ -66,12 +66,14 @@ class DeviceServer:
                 "aiohttp is not installed, and lognet-serve serves with it", hint="pip install 'lognet-fpga[serve]'"
             ) from error
         self._web = web
-        self._bundle, self._device, self._token = bundle, device, token.encode()
+        self._bundle, self._device, self._token = bundle, device, token
         self._frame_bytes = int(np.prod(bundle.input_shape))
         self._max_frames = max(1, max_body_bytes // self._frame_bytes)
-        self._request_s, self._body_s, self._on_request = request_s, body_s, on_request
-        self._silent: dict[web.RequestHandler, asyncio.TimerHandle] = {}  # what has not sent a request yet
-        self._waiting = 0
+        self._limits, self._body_s, self._on_request = limits, body_s, on_request
+        self._routes: Mapping[str, Mapping[str, _Handler]] = {
+            DEVICE_PATH: {"GET": self._describe},
+            RUN_PATH: {"POST": self._run},
+        }
         self.counts = Counts()
         figure = device.figure(1.0, "fps")
         self._info = DeviceInfo(
@@ -96,121 +98,89 @@ class DeviceServer:
     ) -> None:
         """Serve until `stop` is set.  on_ready gets the address; port 0 takes a free one.  Raises BoardError where the
         address cannot be had."""
-        web = self._web
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)  # of broken connections
-        self._slots = asyncio.Semaphore(AT_WORK)
+        self._bodies = Bodies(self._body_s)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="device")
-
-        @web.middleware
-        async def guarded(request: web.Request, handler: Callable) -> web.StreamResponse:
-            return await self._guarded(request, handler)
-
-        app = web.Application(middlewares=[guarded])
-        app.router.add_get(DEVICE_PATH, self._describe)
-        app.router.add_post(RUN_PATH, self._run)
-        runner = web.AppRunner(
-            app, access_log=None, logger=_quiet(), keepalive_timeout=60.0, lingering_time=END_S, shutdown_timeout=END_S
+        http = self._web.Server(
+            self._guarded,
+            access_log=None,
+            logger=_quiet(),
+            keepalive_timeout=IDLE_S,
+            lingering_time=self._limits.farewell_s,
+            auto_decompress=False,  # what is encoded is refused: it could be a thousand times its size
         )
-        await runner.setup()
-        handshake = {"ssl_handshake_timeout": self._request_s} if tls else {}
+        listener = Listener(self._token, http, limits=self._limits, tls=tls, on_refused=self._refused_at_the_gate)
         try:
-            server = await asyncio.get_running_loop().create_server(
-                lambda: self._connection(runner.server), host, port, ssl=tls, **handshake
-            )
-        except OSError as error:
-            await runner.cleanup()
-            raise BoardError(
-                f"{host}:{port} cannot be served: {error.strerror or error}",
-                hint="give an address of this machine (0.0.0.0 is all of them) and a port that is free (0 takes one)",
-            ) from error
-        try:
-            on_ready(*server.sockets[0].getsockname()[:2])
+            on_ready(*await listener.open(host, port))
             await stop.wait()
         finally:
-            server.close()
-            await runner.cleanup()
+            await listener.close()
+            http.pre_shutdown()
+            await http.shutdown(self._limits.farewell_s)
             self._thread.shutdown()
 
-    def _connection(self, server: web.Server) -> asyncio.Protocol:
-        """The protocol of a new connection, which must soon send a request."""
-        if len(server.connections) >= MAX_CONNECTIONS:
-            return _Refusing()
-        connection = server()
-        later = asyncio.get_running_loop().call_later(self._request_s, self._close_silent, connection)
-        self._silent[connection] = later
-        return connection
+    def _refused_at_the_gate(self) -> None:
+        self.counts.requests += 1
+        self._count_refused()
 
-    def _close_silent(self, connection: web.RequestHandler) -> None:
-        del self._silent[connection]
-        if connection.transport is not None:
-            connection.transport.abort()
+    def _count_refused(self) -> None:
+        self.counts.refused += 1
+        self._on_request(self.counts)
 
-    async def _guarded(
-        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
-        """Every request comes through here: who may, and what becomes of errors."""
-        web = self._web
-        if request.protocol in self._silent:
-            self._silent.pop(request.protocol).cancel()
+    async def _guarded(self, request: web.BaseRequest) -> web.Response:
+        """Every request behind the gate comes through here: who may, and what becomes of errors.  On a connection that
+        has shown the token every further request must as well."""
         self.counts.requests += 1
         given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
-        if not hmac.compare_digest(given, b"Bearer " + self._token):
-            return self._refuse(request, 401, "the token is wrong or missing")
         try:
-            return await handler(request)
-        except web.HTTPException as error:
-            return self._refuse(request, error.status, error.reason)
+            if not knows_token(given, self._token.encode()):
+                raise Refusal(401, "the token is wrong or missing", {"WWW-Authenticate": "Bearer"})
+            require_plain(request)
+            return await self._handler(request)(request)
+        except Refusal as refusal:
+            return self._refuse(refusal)
         except LogNetError as error:
-            return self._refuse(request, 500, str(error))
+            return self._refuse(Refusal(500, str(error)))
         except (ConnectionError, asyncio.CancelledError):
             raise
         except Exception as error:  # a defect here must not end the server, nor show its inside
-            return self._refuse(request, 500, f"defect in the server: {type(error).__name__}")
+            return self._refuse(Refusal(500, f"defect in the server: {type(error).__name__}"))
 
-    def _refuse(self, request: web.Request, status: int, message: str) -> web.Response:
-        self.counts.refused += 1
-        self._on_request(self.counts)
-        response = self._web.json_response({"error": message}, status=status)
+    def _handler(self, request: web.BaseRequest) -> _Handler:
+        methods = self._routes.get(request.path)
+        if methods is None:
+            raise Refusal(404, "there is nothing at this path")
+        if request.method not in methods:
+            raise Refusal(405, f"here it is {', '.join(methods)}", {"Allow": ", ".join(methods)})
+        return methods[request.method]
+
+    def _refuse(self, refusal: Refusal) -> web.Response:
+        self._count_refused()
+        response = self._web.json_response(
+            {"error": refusal.reason}, status=refusal.status, headers={"Server": NAME, **refusal.headers}
+        )
         response.force_close()  # whatever else was sent is not read
         return response
 
-    async def _describe(self, request: web.Request) -> web.Response:
-        return self._web.Response(text=self._info.to_json(), content_type="application/json")
+    async def _describe(self, request: web.BaseRequest) -> web.Response:
+        headers = {"Server": NAME}
+        return self._web.Response(text=self._info.to_json(), content_type="application/json", headers=headers)
 
-    async def _run(self, request: web.Request) -> web.Response:
-        length = request.content_length
-        if length is None:
-            return self._refuse(request, 411, "a request must say its length")
+    async def _run(self, request: web.BaseRequest) -> web.Response:
+        length = body_length(request)
         count, rest = divmod(length, self._frame_bytes)
         if count > self._max_frames:
-            return self._refuse(request, 413, f"{count:,} frames are more than {self._max_frames:,} at a time")
+            raise Refusal(413, f"{count:,} frames are more than {self._max_frames:,} at a time")
         if rest or not count:
-            return self._refuse(
-                request, 400, f"{length:,} bytes are no whole number of frames of {self._frame_bytes:,} bytes"
-            )
-        if self._waiting >= MAX_WAITING:
-            return self._refuse(request, 503, "too many requests are waiting")
-        self._waiting += 1
-        try:
-            await self._slots.acquire()
-        finally:
-            self._waiting -= 1
-        try:
-            try:
-                body = await asyncio.wait_for(request.content.readexactly(length), self._body_s)
-            except asyncio.TimeoutError:
-                return self._refuse(request, 408, "the frames did not come in time")
-            except asyncio.IncompleteReadError:
-                return self._refuse(request, 400, "the frames are not whole")
+            raise Refusal(400, f"{length:,} bytes are no whole number of frames of {self._frame_bytes:,} bytes")
+        async with self._bodies.read(request, length) as body:
             frames = np.frombuffer(body, np.uint8).reshape(count, *self._bundle.input_shape)
             run = await asyncio.get_running_loop().run_in_executor(self._thread, self._device.run, frames)
-        finally:
-            self._slots.release()
         self.counts.frames += count
         self._on_request(self.counts)
         return self._web.Response(
             body=np.ascontiguousarray(run.activations).tobytes(),
-            headers={CYCLES: str(run.pl_cycles), CLOCK_MHZ: repr(float(run.clk_mhz))},
+            headers={CYCLES: str(run.pl_cycles), CLOCK_MHZ: repr(float(run.clk_mhz)), "Server": NAME},
             content_type="application/octet-stream",
         )
 
@@ -221,13 +191,6 @@ def _quiet() -> logging.Logger:
     logger.addHandler(logging.NullHandler())
     logger.propagate = False
     return logger
-
-
-class _Refusing(asyncio.Protocol):
-    """Closes what connects."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.abort()
 
 
 def server_tls(certificate: Path, key: Path) -> ssl.SSLContext:

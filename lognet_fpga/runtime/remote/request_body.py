@@ -1,0 +1,75 @@
+"""Bodies of requests as a server with little memory takes them: of a known length, as they are, few at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+AT_WORK = 2  # requests whose bodies are held in memory: one on the device, one on its way
+MAX_WAITING = 8  # requests that wait for one of those to end
+BODY_S = 30.0  # for a body to come
+
+
+class Refusal(Exception):
+    """Why a request is not served: the answer's status, what it says, and headers of its own."""
+
+    def __init__(self, status: int, reason: str, headers: Mapping[str, str] = MappingProxyType({})) -> None:
+        super().__init__(reason)
+        self.status, self.reason, self.headers = status, reason, headers
+
+
+def require_plain(request: web.BaseRequest) -> None:
+    """Raise Refusal for a request whose body is encoded: unpacked it could be a thousand times what was sent."""
+    encodings = ",".join(request.headers.getall("Content-Encoding", ())).split(",")
+    if any(name.strip().lower() not in ("", "identity") for name in encodings):
+        raise Refusal(415, "a body must be sent as it is, without Content-Encoding", {"Accept-Encoding": "identity"})
+
+
+def body_length(request: web.BaseRequest) -> int:
+    """Bytes of the body; raises Refusal for one that does not say, or expects what is not known."""
+    if request.headers.get("Expect", "100-continue").lower() != "100-continue":
+        raise Refusal(417, "of Expect only 100-continue is known")
+    if request.content_length is None:
+        raise Refusal(411, "a request must say its length")
+    return request.content_length
+
+
+class Bodies:
+    """Takes bodies, AT_WORK at a time.  body_s: for each to come, once it is its turn."""
+
+    def __init__(self, body_s: float = BODY_S) -> None:
+        self._body_s = body_s
+        self._slots = asyncio.Semaphore(AT_WORK)
+        self._waiting = 0
+
+    @asynccontextmanager
+    async def read(self, request: web.BaseRequest, length: int) -> AsyncIterator[bytes]:
+        """The body, which counts as held until the block ends.  Raises Refusal where it does not come."""
+        if self._waiting >= MAX_WAITING:
+            raise Refusal(503, "too many requests are waiting")
+        self._waiting += 1
+        try:
+            await self._slots.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            yield await self._read(request, length)
+        finally:
+            self._slots.release()
+
+    async def _read(self, request: web.BaseRequest, length: int) -> bytes:
+        if "Expect" in request.headers and request.version >= (1, 1):
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            request.writer.output_size = 0  # of the answer, which has not begun
+        try:
+            return await asyncio.wait_for(request.content.readexactly(length), self._body_s)
+        except asyncio.TimeoutError:
+            raise Refusal(408, "the body did not come in time") from None
+        except asyncio.IncompleteReadError:
+            raise Refusal(400, "the body is not whole") from None
