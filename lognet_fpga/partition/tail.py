@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from lognet_fpga.frontend.file import STANDARD_DOMAINS
 from lognet_fpga.frontend.normalize import IR_VERSION
 from lognet_fpga.ir.quant import QuantGraph
+from lognet_fpga.partition.alignment import aligned_onnx
 from lognet_fpga.partition.split import Partition
 
 INPUT = "activations"
@@ -22,7 +23,7 @@ def make_tail(partition: Partition, quant: QuantGraph) -> bytes:
     Input "activations": uint8 (batch, height, width, channels), the stream's layout, in units of
     quant.layers[-1].out_scale; output: the model's own, under its own name unless that is "activations".
     Opset 17 wherever the model could be converted, else the model's own.  The batch is symbolic unless the model
-    itself insists on one.
+    itself insists on one.  Weights are aligned in the file, for readers that do not copy them.
     """
     channels, height, width = partition.cut_shape
     values = np.asarray(quant.layers[-1].out_scale, np.float32).reshape(1, -1, 1, 1)
@@ -74,7 +75,7 @@ def _behind_the_cut(partition: Partition, kind: int, shape: tuple[int, int, int]
     imports = [entry for entry in model.opset_import if entry.domain in STANDARD_DOMAINS or entry.domain in used]
     tail = helper.make_model(graph, opset_imports=imports, ir_version=min(model.ir_version, IR_VERSION))
     onnx.checker.check_model(tail)
-    return tail.SerializeToString()
+    return aligned_onnx(tail)
 
 
 def _nodes_behind(graph: onnx.GraphProto, cut: str) -> list[onnx.NodeProto]:

@@ -1,5 +1,4 @@
-"""ONNX files without the onnx package, which a board does not have: just enough of protobuf's wire format to get at
-nodes, attributes and constants.
+"""ONNX files without the onnx package, which a board does not have: nodes, attributes and constants.
 
 The numbers are the fields' in onnx.proto3; fields that are not named here are skipped, as protobuf asks of readers.
 """
@@ -8,12 +7,13 @@ from __future__ import annotations
 
 import struct
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from lognet_fpga.errors import BundleError
+from lognet_fpga.ir.protobuf import Value, fields_of, read_varint
 
 DTYPES: Mapping[int, np.dtype] = {
     number: np.dtype(name)
@@ -32,10 +32,7 @@ DTYPES: Mapping[int, np.dtype] = {
         13: "uint64",
     }.items()
 }
-_TYPED_DATA = {4: "float32", 5: "int32", 7: "int64", 10: "float64", 11: "uint64"}  # field of TensorProto: its elements
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-
-Field = int | float | bytes | memoryview
+_FLOAT_DATA, _SIGNED_DATA, _UNSIGNED_DATA = {4: "<f4", 10: "<f8"}, (5, 7), 11  # fields of TensorProto
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +49,8 @@ class OnnxNode:
 
 @dataclass(frozen=True, eq=False)
 class OnnxGraph:
-    """opset: of the standard operators.  input: the first that is no constant; output: the last."""
+    """opset: of the standard operators.  constants: by name; they lie in the file's own bytes where those are aligned
+    as NumPy needs it, which copies others on every use.  input: the first that is no constant; output: the last."""
 
     opset: int
     nodes: tuple[OnnxNode, ...]
@@ -104,7 +102,7 @@ def _attribute(data: memoryview) -> tuple[str, object]:
     if kind == 4:
         return name, _tensor(part[5][0])[1]
     if kind == 6:
-        return name, [value for chunk in part[7] for value in _floats(chunk)]
+        return name, [value for chunk in part[7] for value in _floats(chunk).tolist()]
     if kind == 7:
         return name, [_signed(value) for chunk in part[8] for value in _varints(chunk)]
     return name, None  # strings, graphs and such: of operators that are not known here
@@ -120,85 +118,49 @@ def _tensor(data: memoryview) -> tuple[str, np.ndarray]:
     dtype = DTYPES[kind]
     shape = [value for chunk in part[1] for value in _varints(chunk)]
     if part[9]:
-        return name, np.frombuffer(part[9][0], dtype.newbyteorder("<")).astype(dtype, copy=False).reshape(shape)
-    values: list[float] = []
-    for field, element in _TYPED_DATA.items():
-        for chunk in part[field]:
-            if element in ("float32", "float64"):
-                values += _floats(chunk, element)
-            else:
-                values += [_signed(value) for value in _varints(chunk)] if element != "uint64" else _varints(chunk)
+        array = np.frombuffer(part[9][0], dtype.newbyteorder("<")).astype(dtype, copy=False).reshape(shape)
+        return name, np.require(array, requirements="A")  # copied where the file has it elsewhere
+    floats = [_floats(chunk, code) for field, code in _FLOAT_DATA.items() for chunk in part[field]]
+    if floats:
+        return name, np.concatenate(floats).astype(dtype, copy=False).reshape(shape)
+    whole = [value for field in _SIGNED_DATA for chunk in part[field] for value in map(_signed, _varints(chunk))]
+    whole += [value for chunk in part[_UNSIGNED_DATA] for value in _varints(chunk)]
     if dtype == np.float16:  # its bits stand in the integers
-        return name, np.array(values, np.uint16).view(np.float16).reshape(shape)
-    return name, np.array(values, dtype).reshape(shape)
+        return name, np.array(whole, np.uint16).view(np.float16).reshape(shape)
+    return name, np.array(whole, dtype).reshape(shape)
 
 
-def _message(data: memoryview) -> defaultdict[int, list[Field]]:
+def _message(data: memoryview) -> defaultdict[int, list[Value]]:
     """Field number to its values, in order."""
-    fields: defaultdict[int, list[Field]] = defaultdict(list)
-    for number, value in _fields(data):
-        fields[number].append(value)
+    fields: defaultdict[int, list[Value]] = defaultdict(list)
+    for field in fields_of(data):
+        fields[field.number].append(field.value)
     return fields
 
 
-def _fields(data: memoryview) -> Iterator[tuple[int, Field]]:
-    place = 0
-    while place < len(data):
-        key, place = _varint(data, place)
-        kind = key & 7
-        if kind == _VARINT:
-            value, place = _varint(data, place)
-        elif kind == _BYTES:
-            length, place = _varint(data, place)
-            if place + length > len(data):
-                raise ValueError("it is cut off")
-            value, place = data[place : place + length], place + length
-        elif kind in (_FIXED32, _FIXED64):
-            size, code = (4, "<f") if kind == _FIXED32 else (8, "<d")
-            (value,) = struct.unpack_from(code, data, place)
-            place += size
-        else:
-            raise ValueError(f"it has a field of kind {kind}")
-        yield key >> 3, value
-
-
-def _varint(data: memoryview, place: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[place]
-        value |= (byte & 0x7F) << shift
-        place += 1
-        if byte < 0x80:
-            return value, place
-        shift += 7
-        if shift > 63:
-            raise ValueError("it has a number that is too long")
-
-
-def _varints(chunk: Field) -> list[int]:
+def _varints(chunk: Value) -> list[int]:
     """Of a repeated field: one number, or many packed."""
     if isinstance(chunk, int):
         return [chunk]
     values, place = [], 0
     while place < len(chunk):
-        value, place = _varint(chunk, place)
+        value, place = read_varint(chunk, place)
         values.append(value)
     return values
 
 
-def _floats(chunk: Field, element: str = "float32") -> list[float]:
-    return (
-        [chunk] if isinstance(chunk, float) else np.frombuffer(chunk, f"<f{element[-2:] == '64' and 8 or 4}").tolist()
-    )
+def _floats(chunk: Value, code: str = "<f4") -> np.ndarray:
+    """Of a repeated field: one number, or many packed."""
+    return np.array([chunk], code) if isinstance(chunk, float) else np.frombuffer(chunk, code)
 
 
 def _signed(value: int) -> int:
     return value - (1 << 64) if value >> 63 else value
 
 
-def _one(fields: Mapping[int, list[Field]], number: int, default: Field) -> Field:
+def _one(fields: Mapping[int, list[Value]], number: int, default: Value) -> Value:
     return fields[number][-1] if fields[number] else default
 
 
-def _text(fields: Mapping[int, list[Field]], number: int) -> str:
+def _text(fields: Mapping[int, list[Value]], number: int) -> str:
     return bytes(_one(fields, number, b"")).decode()

@@ -136,6 +136,15 @@ def test_tail_scales_the_integers_per_channel(tmp_path: Path) -> None:
     assert onnx.load_from_string(tail).graph.output[0].name == model.graph.output[0].name
 
 
+def test_the_tail_s_weights_are_aligned_in_the_file(tmp_path: Path) -> None:
+    """Where the tensors' raw data are is found by their content."""
+    split = partition(load(save(cnn_after(chain()).flatten().gemm(48).model(), tmp_path)))
+    tail = make_tail(split, SimpleNamespace(layers=[SimpleNamespace(out_scale=np.linspace(0.1, 0.7, 12))]))
+    tensors = onnx.load_from_string(tail).graph.initializer
+    large = [tensor.raw_data for tensor in tensors if len(tensor.raw_data) > 100]
+    assert large and all(tail.index(data) % 64 == 0 for data in large)
+
+
 @pytest.mark.parametrize("where", ["cut", "behind", "output"])
 def test_model_that_has_a_tensor_named_activations(where: str, tmp_path: Path) -> None:
     start = cnn_after(chain())
