@@ -168,7 +168,7 @@ def _partition(parts: Partition) -> Section:
 
 
 def _choice(choice: LayerChoice) -> Section:
-    chosen = choice.candidates[len(choice.parts.layers) - 1]
+    chosen = next(each for each in choice.candidates if each.layers == len(choice.parts.layers))
     lines = (f"{reason(chosen)} ({ESTIMATED})",)
     return Section("Number of layers on the FPGA (--fpga-layers auto)", lines, candidate_table(choice.candidates))
 

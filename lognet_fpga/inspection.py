@@ -21,7 +21,7 @@ from lognet_fpga.progress import NoProgress, Progress
 
 @dataclass(frozen=True, eq=False)
 class BoardFit:
-    """A board with the candidates for 1, 2, ... layers."""
+    """A board with the candidates for every number of layers that can go."""
 
     board: Board
     candidates: tuple[Candidate, ...]
@@ -75,25 +75,26 @@ def inspect(config: DeployConfig, board: str | None = None, progress: Progress =
             asked = {"weights": config.weights, "fps": config.fps, "clk_mhz": config.clk_mhz}
             fits = tuple(BoardFit(each, survey(sketch, macs, each, **asked)) for each in boards)
     try:
-        parts = partition(graph, _count(config, fits))
+        parts = partition(graph, _count(config, far, fits))
     except UnsupportedModelError as refusal:
         return Inspection(graph, far, work, sketch, fits, None, refusal)
     return Inspection(graph, far, work, sketch, fits, parts, _size_error(config, fits))
 
 
-def _count(config: DeployConfig, fits: tuple[BoardFit, ...]) -> int | None:
-    """For partition; "auto": the best on config.board."""
+def _count(config: DeployConfig, far: Reach, fits: tuple[BoardFit, ...]) -> int | None:
+    """For partition; "auto": the best on config.board, the least where nothing fits."""
     if config.fpga_layers != AUTO_LAYERS:
         return config.fpga_layers
     chosen = next((fit.best for fit in fits if fit.board.name == config.board), None)
-    return chosen.layers if chosen else None
+    return chosen.layers if chosen else next(iter(far.counts), None)
 
 
 def _size_error(config: DeployConfig, fits: tuple[BoardFit, ...]) -> DoesNotFitError | None:
     """Where no board has room for the number of layers asked for, or for any layer when none was."""
-    least = 1 if config.fpga_layers in (None, AUTO_LAYERS) else config.fpga_layers
-    if any(fit.most_layers >= least for fit in fits):
+    asked = None if config.fpga_layers == AUTO_LAYERS else config.fpga_layers
+    if any(candidate.fits and asked in (None, candidate.layers) for fit in fits for candidate in fit.candidates):
         return None
+    least = asked or min((candidate.layers for fit in fits for candidate in fit.candidates), default=1)
     layers = "not even the first layer fits" if least == 1 else f"the first {least} layers do not fit"
     where = fits[0].board.title if len(fits) == 1 else "any board"
     rate = f" at {config.fps:g} frames a second" if config.fps else ""

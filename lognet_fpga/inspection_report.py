@@ -33,6 +33,7 @@ def build(config: DeployConfig, seen: Inspection) -> Report:
         "input_shape": seen.graph.input_shape,
         "conv_layers": seen.reach.available,
         "possible_layers": seen.reach.possible,
+        "possible_counts": seen.reach.counts,
         "cut": None if seen.parts is None else {"layers": len(seen.parts.layers), "tensor": seen.parts.cut},
         "operators": operators,
         "obstacles": [_obstacle_data(obstacle) for obstacle in seen.reach.obstacles],
@@ -67,6 +68,9 @@ def _cut_lines(seen: Inspection) -> tuple[str, ...]:
         f"{seen.reach.possible} of {seen.reach.available} convolution layers in sequence can go onto the FPGA "
         "by their operators"
     ]
+    counts = seen.reach.counts
+    if counts != tuple(range(1, len(counts) + 1)):
+        lines.append(f"numbers of layers that can go: {_span(counts)} (a cut must not lie inside a residual block)")
     if seen.parts is not None:
         lines.append(f"cut: behind layer {len(seen.parts.layers)}, at {seen.parts.cut}")
         if seen.parts.stopped:
@@ -97,9 +101,7 @@ def _obstacle_section(seen: Inspection) -> Section:
 
 
 def _span(counts: tuple[int, ...]) -> str:
-    if len(counts) == 1:
-        return str(counts[0])
-    if counts == tuple(range(counts[0], counts[-1] + 1)):
+    if len(counts) > 1 and counts == tuple(range(counts[0], counts[-1] + 1)):
         return f"{counts[0]} to {counts[-1]}"
     return ", ".join(map(str, counts))
 

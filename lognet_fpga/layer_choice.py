@@ -50,7 +50,7 @@ def choose_layers(config: DeployConfig, graph: Graph, board: Board) -> LayerChoi
             macs, asked = host_macs(far, node_work(graph)), {"fps": config.fps, "clk_mhz": config.clk_mhz}
             candidates = survey(sketch, macs, board, weights=config.weights, **asked)
             chosen = best(candidates)
-            count = chosen.layers if chosen else 1
+            count = chosen.layers if chosen else far.counts[0]
     parts = partition(graph, count)
     if parts.stopped:
         warnings.warn(str(parts.stopped), stacklevel=2)
@@ -60,7 +60,8 @@ def choose_layers(config: DeployConfig, graph: Graph, board: Board) -> LayerChoi
 
 
 def sketch_reach(config: DeployConfig, far: Reach, boards: list[Board]) -> QuantGraph:
-    """Sketch the layers that can go, up to the first with which they are far too large for every board."""
+    """Sketch the layers that can go, up to the first with which they are far too large for every board; in any case
+    as many as the least number that can."""
     largest = max(boards, key=lambda board: board.lut)
     layers, engines = [], []
     for layer in far.spans[far.possible - 1].layers:
@@ -68,16 +69,16 @@ def sketch_reach(config: DeployConfig, far: Reach, boards: list[Board]) -> Quant
         layers.append(sketch_layer(layer, in_bits, config.act_bits, config.prune))
         engines.append(SketchedEngine.of(layers[-1]))
         sketch = QuantGraph("sketch", layers[0].in_shape, tuple(layers))
-        if far_too_large(draft_hardware(sketch, engines, largest, weights=config.weights)):
+        enough = len(layers) >= far.counts[0]
+        if enough and far_too_large(draft_hardware(sketch, engines, largest, weights=config.weights)):
             break
     return sketch
 
 
-def host_macs(far: Reach, work: dict[str, Work]) -> tuple[int | None, ...]:
-    """Multiply-accumulates a frame behind the first 1, 2, ... layers; None where some are not known."""
+def host_macs(far: Reach, work: dict[str, Work]) -> dict[int, int | None]:
+    """Multiply-accumulates a frame behind each number of layers that can go; None where some are not known."""
     total = [entry.macs for entry in work.values()]
     if None in total:
-        return (None,) * far.available
-    counts = range(1, far.available + 1)
-    on_fpga = [sum(work[node.outputs[0]].macs for node in far.nodes(count)) for count in counts]
-    return tuple(sum(total) - macs for macs in on_fpga)
+        return dict.fromkeys(far.counts)
+    on_fpga = {count: sum(work[node.outputs[0]].macs for node in far.nodes(count)) for count in far.counts}
+    return {count: sum(total) - macs for count, macs in on_fpga.items()}

@@ -16,13 +16,14 @@ from lognet_fpga.frontend.file import STANDARD_DOMAINS
 from lognet_fpga.frontend.pools import average_pool, global_pool, max_pool
 from lognet_fpga.frontend.reading import Context, Unfit, resolve_pads
 from lognet_fpga.frontend.shapes import known_shapes
-from lognet_fpga.ir.graph import Affine, Concat, Conv, HostOp, Identity, Minimum, Node, Op, Relu, ZeroPad
+from lognet_fpga.ir.graph import Affine, Concat, Conv, HostOp, Identity, Minimum, Node, Op, Relu, Sum, ZeroPad
 
 # In words, for the user.
 FPGA_OPERATORS = "Conv, BatchNormalization, Relu, Clip from 0, MaxPool, AveragePool, small global pools and zero Pad"
 
 # A grouped or dilated kernel is stored dense; beyond this many weights it is far past any FPGA anyway.
 _MAX_DENSE_WEIGHTS = 1 << 23
+_JOIN = "it joins two computed tensors (a residual or gating branch)"
 _LARGEST = 3e38  # a bound beyond this is none: exporters write the largest float32
 
 _PROBLEMS = {
@@ -138,10 +139,12 @@ def _batch_normalization(context: Context) -> Affine:
     return Affine(factor, offset - mean * factor)
 
 
-def _arithmetic(context: Context) -> Affine:
+def _arithmetic(context: Context) -> Affine | Sum:
     kind, left, right = context.node.op_type, context.constant(0), context.constant(1)
     if left is None and right is None:
-        raise Unfit("it joins two computed tensors (a residual or gating branch)")
+        if kind == "Add":
+            return Sum(kind, _JOIN)
+        raise Unfit(_JOIN)
     channels, _, _ = context.frame(0 if left is None else 1)
     value = _per_channel(right if left is None else left, channels)
     one, zero = np.ones(channels), np.zeros(channels)
@@ -156,6 +159,23 @@ def _arithmetic(context: Context) -> Affine:
     if not value.all():
         raise Unfit("it divides by zero")
     return Affine(one / value, zero)
+
+
+def _sum(context: Context) -> Affine | Identity | Sum:
+    """Sum of any number of tensors: all but two are constant, or there is nothing to add."""
+    values = [context.constant(index) for index in range(len(context.node.input))]
+    computed = [index for index, value in enumerate(values) if value is None]
+    constants = [value for value in values if value is not None]
+    if len(computed) > 2:
+        raise Unfit(f"it joins {len(computed)} computed tensors: a residual block on the FPGA adds two")
+    if len(computed) == 2:
+        if constants:
+            raise Unfit("it joins two computed tensors and a constant: a residual block on the FPGA adds two tensors")
+        return Sum("Sum", _JOIN)
+    channels, _, _ = context.frame(computed[0])
+    if not constants:
+        return Identity()
+    return Affine(np.ones(channels), sum(_per_channel(value, channels) for value in constants))
 
 
 def _per_channel(value: np.ndarray, channels: int) -> np.ndarray:
@@ -181,9 +201,11 @@ def _clip(context: Context) -> Relu | Minimum:
     return Relu(_positive(high))
 
 
-def _extremum(context: Context) -> Relu | Minimum:
-    """Min or Max of the frame and one constant number."""
+def _extremum(context: Context) -> Relu | Minimum | Identity:
+    """Min or Max of the frame and one constant number, or of the frame alone."""
     values = [context.constant(index) for index in range(len(context.node.input))]
+    if len(values) == 1:
+        return Identity()
     constants = [value for value in values if value is not None]
     if len(values) != 2 or len(constants) != 1:
         raise Unfit("it compares computed tensors")
@@ -204,7 +226,9 @@ def _positive(bound: float) -> float:
     return bound
 
 
-def _concat(context: Context) -> Concat:
+def _concat(context: Context) -> Concat | Identity:
+    if len(context.node.input) == 1:
+        return Identity()
     if context.attributes["axis"] % 4 != 1:
         raise Unfit("it joins other things than channels")
     for index in range(len(context.node.input)):
@@ -240,6 +264,7 @@ _READERS: dict[str, Callable[[Context], Op]] = {
     "Conv": _conv,
     "BatchNormalization": _batch_normalization,
     "Add": _arithmetic,
+    "Sum": _sum,
     "Sub": _arithmetic,
     "Mul": _arithmetic,
     "Div": _arithmetic,

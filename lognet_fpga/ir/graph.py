@@ -120,6 +120,11 @@ class Concat(HostOp):
     """A concatenation of channels: the host's, unless what it joins can be made one convolution."""
 
 
+@dataclass(frozen=True)
+class Sum(HostOp):
+    """A sum of two computed tensors: the host's, unless it ends a residual block that can be made a chain."""
+
+
 Op = Conv | Affine | Relu | Minimum | MaxPool | AveragePool | ZeroPad | Identity | HostOp
 
 

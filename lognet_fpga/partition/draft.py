@@ -71,7 +71,8 @@ class Chain:
 
     affine: scaling of the stream that the next conv must absorb, None for none; waiting: names of nodes that belong
     to the next conv; padding: zeros around the stream that the next pool or conv must absorb, put there by the nodes
-    named in padding_nodes.
+    named in padding_nodes.  unread: the last convolution on the way could not be read, so that nothing can be said of
+    the activations and pools that belong to it.
     """
 
     drafts: list[Draft] = field(default_factory=list)
@@ -80,6 +81,7 @@ class Chain:
     waiting: list[str] = field(default_factory=list)
     padding: Pads = NO_PADS
     padding_nodes: list[str] = field(default_factory=list)
+    unread: bool = False
 
     @property
     def last(self) -> Draft | None:
@@ -116,6 +118,9 @@ class Chain:
             self.report(node, op.problem)
             self.affine, self.padding = None, NO_PADS
             self.excuse()
+            self.unread |= node.op_type == "Conv"
+            return
+        if self.unread:
             return
         if isinstance(op, ZeroPad):
             self.padding = add_pads(self.padding, op.pads)
@@ -170,7 +175,7 @@ class Chain:
                 )
         nodes = [*self.waiting, *self.padding_nodes, *node.names]
         self.drafts.append(Draft(node, weight, bias, pads, pad_value, nodes, in_shape))
-        self.affine, self.waiting, self.padding, self.padding_nodes = None, [], NO_PADS, []
+        self.affine, self.waiting, self.padding, self.padding_nodes, self.unread = None, [], NO_PADS, [], False
 
     def _take_affine(self, node: Node, op: Affine) -> None:
         layer = self.last

@@ -11,6 +11,7 @@ from lognet_fpga.partition.walk import Span, convolutions, walk
 
 # What would help, by a part of what is wrong; the first that is found counts.
 _REMEDIES = (
+    ("inside the residual block", "cut in front of that block or behind it"),
     ("its output goes to", "a chain without branches: no residual sums, no Concat but of parallel convolutions"),
     (
         "elements inside the frame",
@@ -47,9 +48,15 @@ class Reach:
         return len(self.spans)
 
     @property
+    def counts(self) -> tuple[int, ...]:
+        """The numbers of layers without a problem, ascending: those that lognet_fpga.partition.partition takes.  Not
+        all up to the largest: a cut inside a residual block is none."""
+        return tuple(count for count, span in enumerate(self.spans, 1) if not span.problems)
+
+    @property
     def possible(self) -> int:
         """The largest number of layers without a problem, 0 for none."""
-        return max((count for count, span in enumerate(self.spans, 1) if not span.problems), default=0)
+        return max(self.counts, default=0)
 
     def nodes(self, count: int) -> tuple[Node, ...]:
         """The model's nodes up to the cut behind the first count layers."""

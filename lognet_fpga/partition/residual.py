@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lognet_fpga.ir.graph import NO_PADS, AveragePool, Conv, Graph, HostOp, Identity, MaxPool, Node, Relu
+from lognet_fpga.ir.graph import NO_PADS, AveragePool, Conv, Graph, Identity, MaxPool, Node, Relu, Sum
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,16 @@ def widen_residuals(graph: Graph, within: frozenset[str] | None = None) -> Graph
     within: names of convolutions; only blocks whose convolutions are all among them are changed.  None: all blocks.
     """
     for node in graph.nodes:
-        block = _block(graph, node) if node.op_type == "Add" and isinstance(node.op, HostOp) else None
+        block = _block(graph, node) if isinstance(node.op, Sum) else None
         if block is not None and (within is None or within.issuperset(conv.name for conv in block.convs)):
             graph = _widen(graph, block)
     return graph
+
+
+def residual_blocks(graph: Graph) -> dict[str, str]:
+    """The residual blocks of graph that can become chains: the tensor each begins with, and the name of its sum."""
+    blocks = (_block(graph, node) for node in graph.nodes if isinstance(node.op, Sum))
+    return {block.convs[0].inputs[0]: block.add.name for block in blocks if block is not None}
 
 
 def _block(graph: Graph, add: Node) -> _Block | None:
@@ -43,7 +49,7 @@ def _block(graph: Graph, add: Node) -> _Block | None:
         return None
     for main, other in (add.inputs, add.inputs[::-1]):
         convs, relus = _branch(graph, main)
-        if not convs:
+        if not convs or not _pass_on(graph, convs, add):
             continue
         source = convs[0].inputs[0]
         shortcut = None if other == source else _producer(graph, other)
@@ -72,6 +78,20 @@ def _branch(graph: Graph, tensor: str) -> tuple[tuple[Node, ...], tuple[Node, ..
     if len(relus) == len(convs):  # the ReLU in front of the branch is not part of it
         relus = relus[:-1]
     return tuple(convs[::-1]), tuple(relus[::-1])
+
+
+def _pass_on(graph: Graph, convs: tuple[Node, ...], add: Node) -> bool:
+    """Whether every position that add needs of the source is one that each of convs can pass on: one that shrinks the
+    frame, for the next to pad it again, has lost some."""
+    if convs[-1].out_shape != add.out_shape:
+        return False
+    row, column = (size - 1 for size in add.out_shape[1:])
+    for conv in convs[::-1]:
+        row, column = row * conv.op.stride[0], column * conv.op.stride[1]
+        height, width = _shape(graph, conv.inputs[0])[1:]
+        if row >= height or column >= width:
+            return False
+    return True
 
 
 def _is_shortcut(graph: Graph, node: Node, source: str, convs: tuple[Node, ...], add: Node) -> bool:

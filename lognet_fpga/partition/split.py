@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lognet_fpga.errors import UnsupportedModelError, UsageError
@@ -28,16 +29,21 @@ class Placement:
 
 @dataclass(frozen=True)
 class Stop:
-    """Why the FPGA has `layers` convolution layers and not the `wanted` ones: the problems of one more."""
+    """Why the FPGA has `layers` convolution layers and not the `wanted` ones: the problems of one more.
+
+    beyond: the least number above `wanted` that can go, None for none."""
 
     layers: int
     wanted: int
     problems: tuple[Problem, ...]
+    beyond: int | None = None
 
     def __str__(self) -> str:
+        more = "" if self.beyond is None else f"; {self.beyond} layers can go, too (--fpga-layers {self.beyond})"
         return (
             f"{self.layers} of the first {self.wanted} convolution layers can go onto the FPGA; what stops the next: "
             + "; ".join(f"{_line(problem)} (what would help: {remedy(problem)})" for problem in self.problems)
+            + more
         )
 
 
@@ -74,8 +80,9 @@ def partition(graph: Graph, fpga_layers: int | None = None) -> Partition:
     wanted = max(1, min(USUAL_LAYERS, available)) if fpga_layers is None else fpga_layers
     span = walk(merged, min(wanted, available))
     stopped = None
-    if span.problems and fpga_layers is None and (count := _possible(merged, wanted)):
-        stopped = Stop(count, wanted, walk(merged, count + 1).problems)
+    if span.problems and fpga_layers is None and (count := _nearest(merged, range(wanted, 0, -1))):
+        beyond = _nearest(merged, range(wanted + 1, available + 1))
+        stopped = Stop(count, wanted, walk(merged, count + 1).problems, beyond)
         span = walk(merged, count)
     if span.problems or available < wanted:
         raise _refusal(merged, span, wanted, available)
@@ -83,13 +90,14 @@ def partition(graph: Graph, fpga_layers: int | None = None) -> Partition:
     return Partition(graph, span.layers, placements, span.cut, span.layers[-1].out_shape, stopped)
 
 
-def _possible(graph: Graph, available: int) -> int:
-    """The most layers, up to available, without a problem; 0 for none."""
-    return next((count for count in range(available, 0, -1) if not walk(graph, count).problems), 0)
+def _nearest(graph: Graph, counts: Iterable[int]) -> int | None:
+    """The first of these numbers of layers without a problem, None for none."""
+    return next((count for count in counts if not walk(graph, count).problems), None)
 
 
 def _refusal(graph: Graph, span: Span, asked: int, available: int) -> UnsupportedModelError:
-    possible = _possible(graph, available)
+    nearest = (_nearest(graph, range(asked + 1, available + 1)), _nearest(graph, range(min(asked, available), 0, -1)))
+    possible = " or ".join(str(count) for count in nearest if count)
     if available < asked:
         layers = "one convolution layer" if available == 1 else f"{available} convolution layers"
         message = f"the model has {layers} in sequence, fewer than the {asked} asked for"

@@ -19,7 +19,7 @@ from lognet_fpga.ir.graph import (
 )
 from lognet_fpga.partition.draft import Chain, Problem, add_pads
 from lognet_fpga.partition.layers import FloatLayer
-from lognet_fpga.partition.residual import widen_residuals
+from lognet_fpga.partition.residual import residual_blocks, widen_residuals
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,23 +57,26 @@ def convolutions(graph: Graph) -> tuple[Node, ...]:
 
 def walk(graph: Graph, count: int) -> Span:
     """Gather the first count convolution layers of graph.  count: 0 to the number of its `convolutions`."""
+    blocks = residual_blocks(graph)
     graph = widen_residuals(graph, frozenset(node.name for node in convolutions(graph)[:count]))
     path = main_path(graph)
     chain = Chain()
-    shapes = {graph.input: graph.input_shape} | {node.outputs[0]: node.out_shape for node in path}
+    # Of all nodes: a join may have its first input from a branch that is not on the path.
+    shapes = {graph.input: graph.input_shape} | {node.outputs[0]: node.out_shape for node in graph.nodes}
     convs = length = 0
     declined = None
     for index, node in enumerate(path):
-        if convs == count and chain.last is None:
+        tensor = path[index - 1].outputs[0] if index else graph.input
+        if convs == count and (chain.last is None or chain.unread):
             break
         if convs == count and chain.last.relu:
-            following, padding = _next_for_layer(graph, path[index:])
+            following, padding = _next_for_layer(graph, tensor, path[index:])
             why = chain.obstacle(following, padding) if following else None
             if why is not None:
                 declined = Problem(following.name, following.op_type, why)
             if following is None or why is not None:
                 break
-        _report_branch(graph, chain, path[index - 1] if index else None)
+        _report_branch(graph, chain, path[index - 1] if index else None, blocks.get(tensor))
         length = index + 1
         if node.op_type == "Conv":
             convs += 1
@@ -82,7 +85,7 @@ def walk(graph: Graph, count: int) -> Span:
             chain.report(node, f"{node.op.problem}; it stands where the Relu of {conv} should")
             chain.excuse()
             break
-        chain.take(node, shapes[node.inputs[0]])
+        chain.take(node, shapes[tensor])
     else:
         chain.report_missing_relu("no Relu follows it")
     layers = tuple(draft.finish(f"conv{number}") for number, draft in enumerate(chain.drafts, 1))
@@ -94,13 +97,14 @@ def _users(graph: Graph, tensor: str) -> list[Node]:
     return [node for node in graph.nodes if tensor in node.inputs]
 
 
-def _next_for_layer(graph: Graph, rest: tuple[Node, ...]) -> tuple[Node | None, Pads]:
-    """The pool or activation at the beginning of rest that the last layer might take, and zeros that are put around
-    the frame before it; None where a branch, the model's output or anything else comes first."""
+def _next_for_layer(graph: Graph, tensor: str, rest: tuple[Node, ...]) -> tuple[Node | None, Pads]:
+    """The pool or activation at the beginning of rest, behind tensor, that the last layer might take, and zeros that
+    are put around the frame before it; None where a branch, the model's output or anything else comes first."""
     padding = NO_PADS
     for node in rest:
-        if len(_users(graph, node.inputs[0])) > 1 or node.inputs[0] == graph.output:
+        if len(_users(graph, tensor)) > 1 or tensor == graph.output:
             break
+        tensor = node.outputs[0]
         if isinstance(node.op, ZeroPad):
             padding = add_pads(padding, node.op.pads)
         elif not isinstance(node.op, Identity):
@@ -109,13 +113,19 @@ def _next_for_layer(graph: Graph, rest: tuple[Node, ...]) -> tuple[Node | None, 
     return None, NO_PADS
 
 
-def _report_branch(graph: Graph, chain: Chain, node: Node | None) -> None:
-    """Report that the tensor just reached (the output of node, or the input) does not go to one node alone."""
+def _report_branch(graph: Graph, chain: Chain, node: Node | None, end: str | None) -> None:
+    """Report that the tensor just reached (the output of node, or the input) does not go to one node alone.
+
+    end: name of the node that ends the residual block which begins there, None where none does."""
     tensor = graph.input if node is None else node.outputs[0]
     users = _users(graph, tensor)
     names = ", ".join(user.name for user in users)
     if len(users) > 1:
-        why = f"its output goes to {len(users)} nodes ({names}): the FPGA takes one chain without branches"
+        why = f"its output goes to {len(users)} nodes ({names}): "
+        if end is None:
+            why += "the FPGA takes one chain without branches"
+        else:
+            why += f"the cut would lie inside the residual block that ends with {end}"
         chain.problems.append(Problem(node.name if node else tensor, node.op_type if node else "input", why))
     elif tensor == graph.output and node is not None:
         chain.report(node, f"its output is the model's output and goes to {names} as well")

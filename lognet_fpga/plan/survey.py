@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lognet_fpga.ir.quant import QuantGraph
@@ -52,17 +52,20 @@ class Candidate:
 
 def survey(
     quant: QuantGraph,
-    host_macs: Sequence[int | None],
+    host_macs: Mapping[int, int | None],
     board: Board,
     *,
     weights: Weights = CLB,
     fps: float | None = None,
     clk_mhz: float | None = None,
 ) -> tuple[Candidate, ...]:
-    """The candidates for 1, 2, ... layers of quant, a sketch.  host_macs: behind as many layers each."""
+    """The candidates among the first layers of quant, a sketch.  host_macs: the numbers of layers that there may be,
+    ascending, with the multiply-accumulates behind each; those beyond quant are left out."""
     engines = sketched_engines(quant)
     out = []
-    for count, macs in zip(range(1, len(quant.layers) + 1), host_macs):
+    for count, macs in host_macs.items():
+        if count > len(quant.layers):
+            break
         part = replace(quant, layers=quant.layers[:count])
         rate = {"weights": weights, "fps": fps, "clk_mhz": clk_mhz}
         plan = draft_hardware(part, engines[:count], board, **rate)

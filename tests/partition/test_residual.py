@@ -112,3 +112,54 @@ def test_the_quantized_layers_are_close_and_golden(name, tmp_path):
         codes = quant.layers[-1].codes.reshape(len(last.exact), -1)[np.arange(len(last.exact)), last.exact]
         weight = codes * quant.layers[-1].alpha / quant.layers[-2].out_scale[-len(codes) :]
         np.testing.assert_allclose(weight, 1)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_sum_is_a_residual_join_as_an_add_is(turned, tmp_path):
+    net = ModelBuilder((3, 8, 8), seed=7).conv(4).relu().residual(lambda b: b.conv(4).relu().conv(4))
+    net.nodes[-1].op_type = "Sum"
+    if turned:
+        net.nodes[-1].input.reverse()
+    split = check_equal(net.relu().flatten().model(), tmp_path, 3)
+    assert [(p.op_type, p.where) for p in split.placements if p.op_type in ("Sum", "Add")] == [("Sum", "FPGA")]
+
+
+def test_a_sum_of_one_is_itself_and_one_with_constants_is_a_shift(tmp_path):
+    net = ModelBuilder((3, 8, 8), seed=7).conv(4).add("Sum").relu()
+    net.per_channel("Sum", 0.5, 1).conv(4, pads=[0] * 4).relu()
+    check_equal(net.flatten().model(), tmp_path, 2)
+    check_equal(net.flatten().model(), tmp_path, 2, normalize=False)
+
+
+def test_a_sum_of_more_is_refused_with_its_reason(tmp_path):
+    net = ModelBuilder((3, 8, 8), seed=7).conv(4).relu()
+    start = net.tensor
+    net.residual(lambda b: b.conv(4).relu().conv(4), lambda b: b.conv(4, 1))
+    net.nodes[-1].op_type = "Sum"
+    net.nodes[-1].input.append(start)
+    graph = load(save(net.relu().conv(4).relu().flatten().model(), tmp_path))
+    with pytest.raises(UnsupportedModelError) as caught:
+        partition(graph, 3)
+    assert any("(Sum): it joins 3 computed tensors" in line for line in caught.value.context)
+    check_equal(net.model(), tmp_path, 1)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        lambda net: net.residual(lambda b: b.conv(4, 3, pads=[0] * 4).relu().conv(4, 3, pads=[2] * 4)),
+        lambda net: net.residual(lambda b: b.conv(4, 8, pads=[0] * 4)),
+        lambda net: net.residual(
+            lambda b: b.conv(4, 4, strides=[2, 2], pads=[0] * 4).relu().conv(6, pads=[2, 2, 1, 1]),
+            lambda b: b.conv(6, 1, strides=[2, 2]),
+        ),
+    ],
+)
+def test_a_block_that_loses_positions_of_its_shortcut_stays_on_the_host(block, tmp_path):
+    """The frame shrinks inside the block, or the sum spreads one value over the frame."""
+    net = block(ModelBuilder((3, 8, 8), seed=7).conv(4).relu())
+    model = net.relu().flatten().model()
+    split = check_equal(model, tmp_path, 1)
+    assert [placement.where for placement in split.placements if placement.op_type == "Add"] == ["host"]
+    with pytest.raises(UnsupportedModelError):
+        partition(load(save(model, tmp_path)), 2)

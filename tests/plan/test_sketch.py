@@ -110,10 +110,10 @@ def test_the_least_prune_is_the_least(model):
 @pytest.mark.parametrize("name", board_names())
 def test_candidates_take_the_slower_of_fpga_and_host(model, name):
     board = load_board(name)
-    macs = (10**9, 10**6)
+    macs = {1: 10**9, 2: 10**6}
     candidates = survey(model, macs, board)
     assert [candidate.layers for candidate in candidates] == [1, 2]
-    for candidate, tail in zip(candidates, macs):
+    for candidate, tail in zip(candidates, macs.values()):
         host = board.host_gmacs * 1e9 / tail
         assert candidate.host_fps == pytest.approx(host)
         assert candidate.fps == (pytest.approx(min(candidate.plan.fps, host)) if candidate.fits else None)
@@ -122,9 +122,11 @@ def test_candidates_take_the_slower_of_fpga_and_host(model, name):
 
 def test_the_best_of_equals_has_the_fewest_layers_and_nothing_is_best_where_nothing_fits(model):
     board = load_board("pynq-z2")
-    assert best(survey(model, (10**9, 10**9), board)).layers == 1
-    assert best(survey(model, (0, 0), board)).layers == 1  # the host has nothing to do: the first layers are fastest
-    assert best(survey(model, (None, None), board)).layers == 2
+    assert best(survey(model, {1: 10**9, 2: 10**9}, board)).layers == 1
+    assert (
+        best(survey(model, {1: 0, 2: 0}, board)).layers == 1
+    )  # the host has nothing to do: the first layers are fastest
+    assert best(survey(model, {1: None, 2: None}, board)).layers == 2
     tight = dataclasses.replace(board, lut=300)
-    candidates = survey(model, (1, 1), tight)
+    candidates = survey(model, {1: 1, 2: 1}, tight)
     assert best(candidates) is None and all(candidate.prune is None for candidate in candidates)
