@@ -77,7 +77,8 @@ def main() -> None:
 
     graph = load(args.model, input_shape=args.input_shape)
     preprocessing = preprocessing_of(args)[0].for_model(graph.input_shape)
-    frames = load_frames(args.data, graph.input_shape, preprocessing, limit=CALIBRATION_FRAMES + args.skip + args.limit)
+    limit = CALIBRATION_FRAMES + args.skip + args.limit
+    frames = load_frames(args.data, graph.input_shape, preprocessing, limit=limit, classes=graph.classes)
     kept = np.r_[:CALIBRATION_FRAMES, CALIBRATION_FRAMES + args.skip : len(frames)]
     frames = Frames(frames.frames[kept], frames.labels[kept])
     bench = Bench(partition(graph), frames, preprocessing, args.prune)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -13,7 +11,7 @@ from lognet_fpga.bundle import check_place, safe_name
 from lognet_fpga.config import DeployConfig
 from lognet_fpga.errors import InputError, ModelError
 from lognet_fpga.ir.graph import Graph
-from lognet_fpga.runtime.frames import Frames, load_frames, require_classes
+from lognet_fpga.runtime.frames import Frames, load_frames
 from lognet_fpga.tools import find_cxx, find_verilator
 
 CALIBRATION_FRAMES = 256  # at most; fewer of large frames, which is as many positions and bounds the memory
@@ -45,7 +43,7 @@ def read_frames(config: DeployConfig, graph: Graph) -> Frames:
     """The user's frames to calibrate with, and to judge where --eval is not given; else noise: enough to size and
     verify the hardware, no use for accuracy.
 
-    Raises InputError for frames that the model cannot take.
+    Raises InputError for frames that the model cannot take and labels that it does not know.
     """
     shape = graph.input_shape
     if config.frames is None:
@@ -54,7 +52,7 @@ def read_frames(config: DeployConfig, graph: Graph) -> Frames:
         limit = CALIBRATION_FRAMES
     else:
         limit = None if config.eval_limit is None else CALIBRATION_FRAMES + config.eval_limit
-    return load_frames(config.frames, shape, config.preprocessing, limit=limit)
+    return load_frames(config.frames, shape, config.preprocessing, limit=limit, classes=graph.classes)
 
 
 def read_judged(config: DeployConfig, graph: Graph, frames: Frames) -> Frames | None:
@@ -63,42 +61,25 @@ def read_judged(config: DeployConfig, graph: Graph, frames: Frames) -> Frames | 
     None for noise.  Raises InputError for frames that the model cannot take, labels that it does not know, and
     where --max-drop has no labels.
     """
-    scores = next((node.out_shape for node in graph.nodes if graph.output in node.outputs), ())
-    classes = int(np.prod(scores)) if scores and min(scores) > 0 else None
     if config.eval_frames is not None:
         judged = load_frames(
             config.eval_frames,
             graph.input_shape,
             config.preprocessing,
             limit=config.eval_limit,
-            class_names=names_of_all(classes, frames),
+            classes=graph.classes,
+            class_names=names_of_all(graph.classes, frames),
         )
-        judged = _labelled(judged, classes, config.eval_frames)
     elif config.frames is not None:
-        frames = _labelled(frames, classes, config.frames)
         judged = unseen(frames).first(config.eval_limit)
     else:
         return None
-    if classes is not None:
-        require_classes((judged if config.eval_frames else frames).labels, classes)
     if config.max_drop is not None and judged.labels is None:
         raise InputError(
             f"{config.eval_frames or config.frames} has no labels, which --max-drop needs",
             hint="give an .npz with labels, a folder with a subfolder a class, or one with a labels.csv",
         )
     return judged
-
-
-def _labelled(frames: Frames, classes: int | None, where: Path) -> Frames:
-    """frames; without labels where they come from subfolders that are not as many as the model's classes."""
-    if frames.names is None or frames.class_names is None or classes in (None, len(frames.class_names)):
-        return frames
-    warnings.warn(
-        f"{where} has {len(frames.class_names)} subfolders and the model {classes:,} classes: the frames count as "
-        "without labels; to see how many get the right class, give a subfolder for each, or a labels.csv",
-        stacklevel=2,
-    )
-    return replace(frames, labels=None, class_names=None)
 
 
 def names_of_all(classes: int | None, *frames: Frames | None) -> tuple[str, ...] | None:

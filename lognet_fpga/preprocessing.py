@@ -7,7 +7,6 @@ does it, in `runtime.images`.  The numeric one (scale, mean, std) is folded into
 from __future__ import annotations
 
 import math
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from fractions import Fraction
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lognet_fpga.array_file import ONLY, ArrayFile
 from lognet_fpga.errors import BundleError, InputError, UsageError
 
 CHANNEL_ORDERS = ("rgb", "bgr")
@@ -226,20 +226,16 @@ class MeanImage:
 
         Raises InputError for anything else.
         """
-        try:
-            array = np.load(path, allow_pickle=False)
-        except OSError as error:
-            raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-        except (ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
-            raise InputError(f"{path} is not a whole .npy file: {' '.join(str(error).split())}") from error
-        if isinstance(array, np.ndarray) and array.ndim == 4 and len(array) == 1:
-            array = array[0]
-        if not (isinstance(array, np.ndarray) and array.ndim == 3 and array.size and array.dtype.kind in "uif"):
-            what = f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else "more than one array"
+        file = ArrayFile(path)
+        header = None if file.is_archive else file.header(ONLY)
+        shape = () if header is None else header.shape
+        shape = shape[1:] if len(shape) == 4 and shape[0] == 1 else shape
+        if header is None or len(shape) != 3 or 0 in shape or header.dtype.kind not in "uif":
             raise InputError(
-                f"{path} is no mean image: it holds {what}",
+                f"{path} is no mean image: it holds {'several arrays' if header is None else header}",
                 hint="give an .npy of numbers, (channels, height, width) or (height, width, channels)",
             )
+        array = file.read(ONLY).reshape(shape)
         pixels = array.astype(np.float64)
         pixels = pixels if pixels.shape[0] <= pixels.shape[2] else pixels.transpose(2, 0, 1)
         if not np.isfinite(pixels).all():

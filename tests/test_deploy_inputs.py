@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from lognet_fpga.config import DeployConfig
-from lognet_fpga.deploy_inputs import calibrated_among, calibration, names_of_all, read_judged, unseen, verified
+from lognet_fpga.deploy_inputs import (
+    calibrated_among,
+    calibration,
+    names_of_all,
+    read_frames,
+    read_judged,
+    unseen,
+    verified,
+)
 from lognet_fpga.errors import InputError
-from lognet_fpga.runtime.frames import Frames, load_frames
+from lognet_fpga.ir.graph import Graph, Node
+from lognet_fpga.runtime.frames import Frames
 
 
 @pytest.mark.parametrize(
@@ -31,10 +39,10 @@ def test_frames_are_found_again_by_their_pixels():
     assert calibrated_among(Frames(pixels[250:][::-1]), given) == 6
 
 
-def graph_of(classes: int) -> SimpleNamespace:
-    """As much of a graph as the frames need: one channel of 4 x 4, so many scores."""
-    head = SimpleNamespace(outputs=("scores",), out_shape=(classes,))
-    return SimpleNamespace(input_shape=(1, 4, 4), output="scores", nodes=(head,))
+def graph_of(classes: int) -> Graph:
+    """One channel of 4 x 4, so many scores."""
+    head = Node("head", "Gemm", None, (), ("scores",), (classes,))
+    return Graph("model", "image", (1, 4, 4), "scores", (head,), b"", "")
 
 
 def folder_of(path: Path, *classes: str) -> Path:
@@ -49,9 +57,8 @@ def folder_of(path: Path, *classes: str) -> Path:
 def judged_of(classes: int, **options: object) -> Frames | None:
     """read_judged as a deployment calls it, of a folder in options."""
     config = DeployConfig(model=Path("model.onnx"), **options)
-    shape = graph_of(classes).input_shape
-    frames = Frames(np.zeros((1, *shape), np.uint8)) if config.frames is None else load_frames(config.frames, shape)
-    return read_judged(config, graph_of(classes), frames)
+    graph = graph_of(classes)
+    return read_judged(config, graph, read_frames(config, graph))
 
 
 @pytest.mark.parametrize("option", ["frames", "eval_frames"])

@@ -34,17 +34,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lognet_fpga.errors import BundleError, UsageError
+from lognet_fpga.array_file import ONLY, ArrayFile
+from lognet_fpga.errors import BundleError, InputError, UsageError
 from lognet_fpga.ir.stream_format import StreamFormat
 from lognet_fpga.preprocessing import Preprocessing
 
 FORMAT = "lognet-bundle"
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
+SCORES = "scores.npy"
 SUFFIX = ".lognet"
 ZIP_SUFFIX = ".lognet.zip"
 
@@ -136,6 +139,18 @@ class Bundle:
     def class_names(self) -> tuple[str, ...] | None:
         names = self.manifest["input"].get("class_names") if isinstance(self.manifest.get("input"), Mapping) else None
         return tuple(map(str, names)) if names else None
+
+    @property
+    def classes(self) -> int | None:
+        """How many classes the model tells apart: a score each.  None for a bundle without scores, and for a single
+        one, which may be a decision between two or the number of one."""
+        if SCORES not in self.files:
+            return None
+        try:
+            count = math.prod(ArrayFile(self.files[SCORES], SCORES).header(ONLY).shape[1:])
+        except InputError as error:
+            raise BundleError(f"the bundle has no scores: {error.message}") from error
+        return count if count > 1 else None
 
     @property
     def accuracy(self) -> Mapping[str, float] | None:

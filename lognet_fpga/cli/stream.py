@@ -96,6 +96,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> int:
             bundle.preprocessing,
             limit=arguments.limit,
             pace_fps=arguments.pace,
+            classes=bundle.classes,
             class_names=bundle.class_names,
         )
         count = "any number of frames" if source.total is None else f"{source.total:,} frames"

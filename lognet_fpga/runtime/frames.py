@@ -7,21 +7,18 @@ accuracy.
 
 from __future__ import annotations
 
-import itertools
-import unicodedata
-import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from lognet_fpga.array_file import ONLY, ArrayFile
 from lognet_fpga.errors import InputError
 from lognet_fpga.preprocessing import Preprocessing
+from lognet_fpga.runtime.image_folder import IMAGE_SUFFIXES, list_images
 from lognet_fpga.runtime.images import RESIZE_HINT, fit_arrays, read_images
-from lognet_fpga.runtime.label_list import read_label_list
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 FRAME_KEYS = ("frames", "x", "images", "data")
 LABEL_KEYS = ("labels", "y", "label")
 
@@ -51,46 +48,69 @@ def load_frames(
     preprocessing: Preprocessing = Preprocessing(),
     *,
     limit: int | None = None,
+    classes: int | None = None,
     class_names: Sequence[str] | None = None,
 ) -> Frames:
     """The frames in source, the first `limit` of them where given, as the FPGA takes them.
 
     shape: (channels, height, width) that the model takes.  preprocessing: its resize, crop and channel order are
     applied; its numeric part is not, for the first FPGA layer has it.  source is one of
-      .npz    an array named frames, x, images or data; optionally labels, y or label, and class_names
+      .npz    an array named frames, x, images or data; optionally labels, y or label, and class_names; FILE.npz:NAME
+              takes the array NAME, and of x_test the labels y_test, of train_images train_labels
       .npy    an array
-      a PNG or JPEG file, or a folder of them; labels.csv or labels.txt in it gives the class numbers, else
-              subfolders are classes, numbered in the order of their names; with class_names, those of the model
-              in their order, they have their numbers there, and are no classes where none of them is there and they
-              are not as many
+      an image file, or a folder of them; labels.csv or labels.txt in it gives the class numbers, else subfolders are
+              classes, numbered as list_images says
+    classes: how many the model has, class_names: how they are called; None where not known.
     Arrays are (n, C, H, W) or (n, H, W, C), told apart by shape (the first where both fit); uint8, or another
     number type that holds only whole numbers 0..255.  Arrays of the model's size are not resized or cropped.
-    Raises InputError for anything else, UsageError for a preprocessing that cannot make frames of that shape,
-    MissingToolError when images are given, or arrays to be resized, and pillow is not installed.
+    Raises InputError for anything else and for labels that are none of the classes, UsageError for a preprocessing
+    that cannot make frames of that shape, MissingToolError when images are given, or arrays to be resized, and pillow
+    is not installed.
     """
     source = Path(source)
     preprocessing = preprocessing.for_model(shape)
     if limit is not None and limit < 1:
         raise InputError(f"the number of frames must be 1 or more, not {limit}")
-    if not source.exists():
-        raise InputError(f"there are no frames at {source}", hint="give an .npz or .npy file, an image or a folder")
     try:
-        if source.is_dir():
-            frames = _from_folder(source, shape, preprocessing, limit, class_names)
-        elif source.suffix.lower() in (".npz", ".npy"):
-            frames = _from_arrays(source, shape, preprocessing, limit)
-        elif source.suffix.lower() in IMAGE_SUFFIXES:
-            frames = Frames(read_images([source], shape, preprocessing), names=(source.name,))
-        else:
-            raise InputError(
-                f"{source} is none of the kinds of frames that can be read",
-                hint="give .npz, .npy, .png, .jpg, or a folder of images",
-            )
+        frames = _from_anything(source, shape, preprocessing, limit, classes, class_names)
     except OSError as error:
         raise InputError(f"{source} cannot be read: {error.strerror or error}") from error
+    except MemoryError as error:
+        raise InputError(
+            f"the frames of {source} are more than fits into memory", hint="give fewer (--limit N)"
+        ) from error
     if not len(frames):
         raise InputError(f"{source} holds no frames", hint="give at least one frame")
+    if classes is not None:
+        require_classes(frames.labels, classes)
     return replace(frames, frames=preprocessing.reorder(frames.frames))
+
+
+def _from_anything(
+    source: Path,
+    shape: tuple[int, int, int],
+    preprocessing: Preprocessing,
+    limit: int | None,
+    classes: int | None,
+    class_names: Sequence[str] | None,
+) -> Frames:
+    file, _, name = str(source).rpartition(":")
+    if file.lower().endswith(".npz") and name and not source.exists():
+        return _from_arrays(Path(file), name, shape, preprocessing, limit)
+    if not source.exists():
+        raise InputError(f"there are no frames at {source}", hint="give an .npz or .npy file, an image or a folder")
+    if source.is_dir():
+        images = list_images(source, limit, classes, class_names)
+        frames = read_images(list(images.files), shape, preprocessing)
+        return Frames(frames, images.labels, images.names, images.class_names)
+    if source.suffix.lower() in (".npz", ".npy"):
+        return _from_arrays(source, None, shape, preprocessing, limit)
+    if source.suffix.lower() in IMAGE_SUFFIXES and source.is_file():
+        return Frames(read_images([source], shape, preprocessing), names=(source.name,))
+    raise InputError(
+        f"{source} is none of the kinds of frames that can be read",
+        hint=f"give .npz, .npy, {', '.join(IMAGE_SUFFIXES)}, or a folder of images",
+    )
 
 
 def require_classes(labels: np.ndarray | None, classes: int) -> None:
@@ -107,59 +127,96 @@ def require_classes(labels: np.ndarray | None, classes: int) -> None:
         )
 
 
-def _from_arrays(source: Path, shape: tuple[int, int, int], preprocessing: Preprocessing, limit: int | None) -> Frames:
-    arrays = _load_arrays(source)
-    key = next((key for key in FRAME_KEYS if key in arrays), None)
+def _from_arrays(
+    source: Path, name: str | None, shape: tuple[int, int, int], preprocessing: Preprocessing, limit: int | None
+) -> Frames:
+    if not source.exists():
+        raise InputError(f"there are no frames at {source}", hint="give an .npz or .npy file, an image or a folder")
+    file = ArrayFile(source)
+    key = ONLY if not file.is_archive else _key_of_frames(file, source, name)
+    where = f"{source}, array {key}" if file.is_archive else str(source)
+    header = file.header(key)
+    layout = _layout(where, header.shape, shape, preprocessing.changes_size)
+    labels = _labels(file, source, _key_of_labels(file, key), header.shape[0], limit)
+    pixels = _to_uint8(where, layout(file.read(key, limit)))
+    return Frames(fit_arrays(where, pixels, shape, preprocessing), labels, None, _class_names(file, source))
+
+
+def _key_of_frames(file: ArrayFile, source: Path, name: str | None) -> str:
+    """The array of an archive that is meant: `name` where given, else the only one with a name of frames."""
+    found = [key for key in ((name,) if name else FRAME_KEYS) if key in file.names]
+    if len(found) > 1:  # one of them may be something else
+        found = [key for key in found if len(file.header(key).shape) in (3, 4)]
+    if len(found) != 1:
+        problem = f"has no array {name}" if name else f"has {'several arrays' if found else 'no array'} of frames"
+        example = name if name in file.names else next(iter(found or file.names), "NAME")
+        raise InputError(
+            f"{source} {problem}{'' if file.names else '; it has no arrays at all'}",
+            context=file.listing(),
+            hint=f"say which one, such as {source}:{example}, or call it {' or '.join(FRAME_KEYS)}",
+        )
+    return found[0]
+
+
+def _key_of_labels(file: ArrayFile, key: str) -> str | None:
+    """The array of labels that belongs to an array of frames: of x y, of test_images test_labels; None without."""
+    parts = key.split("_")
+    for place, part in enumerate(parts):
+        if part in FRAME_KEYS:
+            usual = ("y", "labels", "label") if part == "x" else LABEL_KEYS
+            names = ("_".join((*parts[:place], label, *parts[place + 1 :])) for label in usual)
+            return next((name for name in names if name in file.names), None)
+    return next((label for label in LABEL_KEYS if label in file.names), None)
+
+
+def _labels(file: ArrayFile, source: Path, key: str | None, count: int, limit: int | None) -> np.ndarray | None:
+    """(n,) int64 of the first n = limit of count frames."""
     if key is None:
+        return None
+    header = file.header(key)
+    column = len(header.shape) == 2 and header.shape[1] == 1
+    if not (header.shape[:1] == (count,) and (len(header.shape) == 1 or column)) or header.dtype.kind not in "ui":
         raise InputError(
-            f"{source} has no array of frames; it has {', '.join(arrays) or 'none'}",
-            hint=f"name the array {' or '.join(FRAME_KEYS)}",
+            f"the labels in {source}, array {key}, are {header}, but must be {count} class numbers",
+            hint="give one integer a frame, counted from 0",
         )
-    where = f"{source}, array {key}" if source.suffix.lower() == ".npz" else str(source)
-    labels = next((arrays[key] for key in LABEL_KEYS if key in arrays), None)
-    if labels is not None:
-        labels = _check_labels(source, labels, len(arrays[key]) if arrays[key].ndim else 0)[:limit]
-    names = arrays.get("class_names")
-    class_names = (
-        None
-        if names is None
-        else tuple(
-            name.decode(errors="replace") if isinstance(name, bytes) else str(name) for name in names.ravel().tolist()
-        )
-    )
-    pixels = _to_uint8(where, _to_nchw(where, arrays[key], shape, preprocessing.changes_size)[:limit])
-    return Frames(fit_arrays(where, pixels, shape, preprocessing), labels, None, class_names)
+    labels = file.read(key, limit).reshape(-1)[:limit]
+    if labels.dtype.kind == "u" and len(labels) and labels.max() > np.iinfo(np.int64).max:
+        raise InputError(f"the labels in {source}, array {key}, are no class numbers: {labels.max()} is one of them")
+    return labels.astype(np.int64)
 
 
-def _load_arrays(source: Path) -> dict[str, np.ndarray]:
-    """Arrays by name; a lone .npy array is called frames.  Other entries of an .npz are not read."""
+def _class_names(file: ArrayFile, source: Path) -> tuple[str, ...] | None:
+    if "class_names" not in file.names:
+        return None
     try:
-        loaded = np.load(source, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return {FRAME_KEYS[0]: loaded}
-        with loaded:
-            return {key: loaded[key] for key in loaded.files if key in (*FRAME_KEYS, *LABEL_KEYS, "class_names")}
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, MemoryError) as error:
+        names = file.read("class_names").ravel().tolist()
+        texts = tuple(name.decode(errors="replace") if isinstance(name, bytes) else str(name) for name in names)
+        "".join(texts).encode()
+    except (ValueError, SystemError) as error:  # code points that are no characters
         raise InputError(
-            f"{source} is not a whole NumPy file of plain arrays: {' '.join(str(error).split())}",
-            hint="write it again with numpy.savez(file, frames=..., labels=...)",
+            f"the class_names in {source} are no text", hint="write them as an array of strings"
         ) from error
+    return texts
 
 
-def _to_nchw(where: str, array: np.ndarray, shape: tuple[int, int, int], any_size: bool) -> np.ndarray:
-    """array as (n, channels, h, w).  any_size: h and w may differ from those in shape."""
+def _layout(
+    where: str, have: tuple[int, ...], shape: tuple[int, int, int], any_size: bool
+) -> Callable[[np.ndarray], np.ndarray]:
+    """What makes (n, channels, h, w) of an array of the shape `have`.  any_size: h and w may differ from those in
+    shape."""
     channels, height, width = shape
     for wanted in (shape, (channels, -1, -1)) if any_size else (shape,):
-        if array.ndim == 4 and _matches(array.shape[1:], wanted):
-            return array
-        if array.ndim == 4 and _matches(array.shape[1:], (*wanted[1:], channels)):
-            return array.transpose(0, 3, 1, 2)
-        if array.ndim == 3 and channels == 1 and _matches(array.shape[1:], wanted[1:]):
-            return array[:, None]
+        if len(have) == 4 and _matches(have[1:], wanted):
+            return lambda array: array
+        if len(have) == 4 and _matches(have[1:], (*wanted[1:], channels)):
+            return lambda array: array.transpose(0, 3, 1, 2)
+        if len(have) == 3 and channels == 1 and _matches(have[1:], wanted[1:]):
+            return lambda array: array[:, None]
     raise InputError(
-        f"{where} has shape {array.shape}, but the model takes frames of {channels} "
+        f"{where} has shape {have}, but the model takes frames of {channels} "
         f"{'channel' if channels == 1 else 'channels'}, {height} high and {width} wide",
-        hint=_shape_hint(array.shape, shape),
+        hint=_shape_hint(have, shape),
     )
 
 
@@ -187,115 +244,18 @@ def _to_uint8(where: str, array: np.ndarray) -> np.ndarray:
         raise InputError(f"{where} has type {array.dtype}, but frames are whole numbers 0..255", hint="give uint8")
     if array.dtype != np.uint8 and array.size:
         low, high = array.min(), array.max()
-        whole = array.dtype.kind != "f" or bool((np.mod(array, 1) == 0).all())  # NaN is not whole
+        with np.errstate(invalid="ignore"):
+            whole = array.dtype.kind != "f" or bool((np.mod(array, 1) == 0).all())  # NaN is not whole
         if not (low >= 0 and high <= 255 and whole):
             raise InputError(
                 f"{where} has values {low:g} to {high:g}{'' if whole else ', not all whole'}, "
                 "but frames are whole numbers 0..255",
                 hint="give the pixels before normalization; scale, mean and std belong to lognet-deploy",
             )
+        if array.dtype.kind == "f" and high == 1:
+            raise InputError(
+                f"{where} has only the values 0.0 and 1.0: pixels of 0 and 1, or black and white scaled to 0..1?",
+                hint="give uint8: frames.astype(numpy.uint8) where the model was trained on pixels of 0 and 1 of 255, "
+                "(frames * 255).astype(numpy.uint8) where 1.0 is white",
+            )
     return np.ascontiguousarray(array, np.uint8)
-
-
-def _check_labels(source: Path, labels: np.ndarray, count: int) -> np.ndarray:
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if labels.ndim != 1 or labels.dtype.kind not in "ui" or len(labels) != count:
-        raise InputError(
-            f"the labels in {source} are {labels.dtype} of shape {labels.shape}, but must be {count} class numbers",
-            hint="give one integer a frame, counted from 0",
-        )
-    return labels.astype(np.int64)
-
-
-@dataclass(frozen=True, eq=False)
-class ImageList:
-    """Image files of a folder in the order in which they are taken; labels, names, class_names: as of Frames."""
-
-    files: tuple[Path, ...]
-    labels: np.ndarray | None
-    names: tuple[str, ...]
-    class_names: tuple[str, ...] | None
-
-
-def list_images(folder: Path, limit: int | None = None, class_names: Sequence[str] | None = None) -> ImageList:
-    """The images in a folder, the first `limit` of them where given; none is read.  class_names: as of load_frames.
-    Raises InputError without any."""
-    listed = read_label_list(folder)
-    if listed is not None:
-        files, labels = zip(*listed[:limit])
-        names = tuple(path.relative_to(folder).as_posix() for path in files)
-        return ImageList(files, np.array(labels, np.int64), names, None)
-    classes = sorted(
-        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".") and any(_images_in(path))
-    )
-    if not classes:
-        files = tuple(itertools.islice(_images_in(folder), limit))
-        if not files:
-            raise InputError(f"{folder} holds no images", hint=f"give a folder of {', '.join(IMAGE_SUFFIXES)} files")
-        return ImageList(files, None, tuple(path.name for path in files), None)
-    numbers, names = _numbered([place.name for place in classes], folder, class_names)
-    # One of each class in turn, so that a limit does not leave only the first class.
-    turns = itertools.zip_longest(
-        *[[(path, number) for path in _images_in(place)] for number, place in zip(numbers, classes)]
-    )
-    chosen = list(itertools.islice((pair for turn in turns for pair in turn if pair is not None), limit))
-    files = tuple(path for path, _ in chosen)
-    labels = None if names is None else np.array([number for _, number in chosen], np.int64)
-    return ImageList(files, labels, tuple(path.relative_to(folder).as_posix() for path in files), names)
-
-
-def _numbered(
-    found: list[str], folder: Path, class_names: Sequence[str] | None
-) -> tuple[Sequence[int], tuple[str, ...] | None]:
-    """The class numbers of subfolders of these names, in order, and the names of all classes; None where they are no
-    classes of the model's."""
-    places: dict[str, list[int]] = {}
-    for number, name in enumerate(class_names or ()):
-        places.setdefault(_plain(name), []).append(number)
-    unknown = [name for name in found if _plain(name) not in places]
-    if len(unknown) == len(found):
-        # Without names of the model's, or as many others in their place: the order is what is left to go by.
-        own = not class_names or len(class_names) == len(found)
-        return range(len(found)), tuple(found) if own else None
-    if unknown:
-        raise InputError(
-            f"{len(unknown)} of the {len(found)} subfolders of {folder} are no classes of the model: "
-            f"{', '.join(unknown[:3])}{', ...' if len(unknown) > 3 else ''}",
-            hint=f"name them as its classes ({', '.join(list(class_names)[:3])}, ...), or number the files in a "
-            "labels.csv",
-        )
-    twice = next((name for name in found if len(places[_plain(name)]) > 1), None)
-    if twice is not None:
-        raise InputError(
-            f"two classes of the model are called {twice}, so that the subfolder {folder / twice} could be either",
-            hint="number the files in a labels.csv",
-        )
-    return [places[_plain(name)][0] for name in found], tuple(class_names)
-
-
-def _plain(name: str) -> str:
-    """As names are compared: file systems differ in case and in how they write accents."""
-    return unicodedata.normalize("NFC", name).strip().casefold()
-
-
-def _from_folder(
-    folder: Path,
-    shape: tuple[int, int, int],
-    preprocessing: Preprocessing,
-    limit: int | None,
-    class_names: Sequence[str] | None,
-) -> Frames:
-    images = list_images(folder, limit, class_names)
-    frames = read_images(list(images.files), shape, preprocessing)
-    return Frames(frames, images.labels, images.names, images.class_names)
-
-
-def _images_in(folder: Path) -> Iterable[Path]:
-    return iter(
-        sorted(
-            path
-            for path in folder.iterdir()
-            if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
-        )
-    )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import struct
+import functools
+import warnings
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lognet_fpga.errors import InputError, MissingToolError
+from lognet_fpga.errors import InputError, LogNetError, MissingToolError
 from lognet_fpga.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -18,7 +20,15 @@ RESIZE_HINT = (
     "give lognet-deploy --resize S (shorter side S, then the centre cut out), --resize H,W or --crop, as the model was "
     "trained; the bundle keeps it for every other command"
 )
-MAX_RESIZED_PIXELS = 1 << 26  # of one picture; what a very long and narrow one could become is far more
+MAX_PIXELS = 1 << 25  # of one picture, as it is decoded and as it is resized: 128 MiB in Pillow, of a PYNQ-Z2's 512
+_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP")  # Pillow's names; it knows others that run programs
+# Pillow's modes of at most 8 bits a channel that it makes grey and colour of.
+_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
+_BITS_PER_SAMPLE = 258  # a TIFF tag
+_ORIENTATION = 0x0112  # an EXIF tag
+# A JPEG of more pixels is decoded at 1/2, 1/4 or 1/8 of its size, by libjpeg, but to no less than so many times what it
+# is resized to: then a pixel is off by a level or two at most.
+_JPEG_SPARE = 4
 
 
 def read_images(files: list[Path], shape: tuple[int, int, int], preprocessing: Preprocessing) -> np.ndarray:
@@ -26,26 +36,97 @@ def read_images(files: list[Path], shape: tuple[int, int, int], preprocessing: P
 
     Each is turned upright as its EXIF data say, converted (grey to colour, colour to grey as Pillow's L, palettes
     to their colours, transparency dropped), then resized and cropped.  preprocessing must be settled for shape.
-    Raises InputError for what is not an image of 8 bits a channel that gets that shape, MissingToolError
-    without pillow.
+    Raises InputError for what is not one image of 8 bits a channel and MAX_PIXELS that gets that shape,
+    MissingToolError without pillow.
     """
-    pillow, image_ops = _pillow("image files are read")
+    pillow = _pillow("image files are read")
     check_channels("image files", shape)
-    channels = shape[0]
     frames = np.empty((len(files), *shape), np.uint8)
     for index, path in enumerate(files):
         try:
-            with pillow.open(path) as image:
-                if image.mode[0] in "IF":
-                    raise InputError(f"{path} has more than 8 bits a pixel", hint="give images of 8 bits a channel")
-                picture = image_ops.exif_transpose(image).convert("L" if channels == 1 else "RGB")
-        except (OSError, SyntaxError, ValueError, struct.error, pillow.DecompressionBombError) as error:
+            with pillow.open(path, formats=_FORMATS) as image:
+                picture, size = _decoded(image, path, shape, preprocessing)
+        except LogNetError:
+            raise
+        except MemoryError as error:
+            raise InputError(f"{path} is larger than the memory", hint="make it smaller") from error
+        except Exception as error:  # of Pillow and its decoders, which have no common base
             raise InputError(
-                f"{path} is not a whole PNG or JPEG image: {' '.join(str(error).split())}",
-                hint="write it again, or take it out of the folder",
+                f"{path} is not a whole image that can be read: {' '.join(str(error).split())[:200]}",
+                hint="write it again, as PNG or JPEG, or take it out of the folder",
             ) from error
-        frames[index] = _frame(picture, str(path), shape, preprocessing)
+        frames[index] = _frame(picture, str(path), shape, preprocessing, size)
     return frames
+
+
+def _decoded(
+    image: Image.Image, path: Path, shape: tuple[int, int, int], preprocessing: Preprocessing
+) -> tuple[Image.Image, tuple[int, int]]:
+    """(the picture of an opened file, upright, grey or RGB; the (height, width) that it has in the file)."""
+    if image.mode not in _MODES or _bits_a_channel(image, path) > 8:
+        raise InputError(
+            f"{path} has more than 8 bits a channel, or channels that are no colours ({image.mode})",
+            hint="convert it to 8 bits a channel as for the model's training (its values may reach less far than its "
+            "bits), or give the frames as an .npz file",
+        )
+    if image.format != "MPO" and getattr(image, "is_animated", False):  # of an MPO the first is the photo itself
+        raise InputError(
+            f"{path} has several pictures, not one",
+            hint="write each into a file of its own, or give a video file to lognet-stream",
+        )
+    size = image.height, image.width
+    smooth = preprocessing.interpolation != "nearest"
+    if image.format in ("JPEG", "MPO") and smooth and image.width * image.height > MAX_PIXELS:
+        sideways = _orientation(image) in (5, 6, 7, 8)
+        least = preprocessing.resized(*(size[::-1] if sideways else size))
+        height, width = (_JPEG_SPARE * length for length in (least[::-1] if sideways else least))
+        image.draft(image.mode, (width, height))
+    if image.width * image.height > MAX_PIXELS:
+        raise InputError(
+            f"{path} is {_words(size)}, more than the {MAX_PIXELS:,} pixels that are read", hint="make it smaller"
+        )
+    image.load()
+    # What is as it should be is not copied: a board has no memory for copies of a large picture.
+    turned = _upright(image, _orientation(image))
+    if turned.mode in ("P", "RGBX"):  # of transparent palettes Pillow warns otherwise, and of RGBX it makes no grey
+        turned = turned.convert("RGBA" if "transparency" in turned.info else "RGB")
+    wanted = "L" if shape[0] == 1 else "RGB"
+    if (turned.height > turned.width) != (image.height > image.width):
+        size = size[::-1]
+    return turned if turned.mode == wanted else turned.convert(wanted), size
+
+
+def _bits_a_channel(image: Image.Image, path: Path) -> int:
+    """Of the file, for Pillow cuts 16 bits a channel to 8 without a word where there are several channels."""
+    if image.format == "PNG":
+        with open(path, "rb") as file:
+            start = file.read(25)  # signature; length and name of the header, width, height, bit depth
+        if start[12:16] != b"IHDR":
+            raise ValueError("it does not begin with its header")
+        return start[24]
+    if image.format == "TIFF":
+        return max(image.tag_v2.get(_BITS_PER_SAMPLE, (1,)))
+    return 8
+
+
+def _orientation(image: Image.Image) -> object:
+    return image.getexif().get(_ORIENTATION, 1)
+
+
+def _upright(image: Image.Image, orientation: object) -> Image.Image:
+    """image, or a copy of it turned as its EXIF orientation says; values that mean nothing are ignored."""
+    from PIL.Image import Transpose
+
+    turns = {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }
+    return image.transpose(turns[orientation]) if orientation in turns else image
 
 
 def frame_of(pixels: np.ndarray, where: str, shape: tuple[int, int, int], preprocessing: Preprocessing) -> np.ndarray:
@@ -53,7 +134,7 @@ def frame_of(pixels: np.ndarray, where: str, shape: tuple[int, int, int], prepro
 
     where: names the picture in errors.  Raises as read_images.
     """
-    pillow, _ = _pillow("pictures are resized")
+    pillow = _pillow("pictures are resized")
     check_channels("pictures", shape)
     return _frame(pillow.fromarray(pixels).convert("L" if shape[0] == 1 else "RGB"), where, shape, preprocessing)
 
@@ -66,9 +147,15 @@ def check_channels(what: str, shape: tuple[int, int, int]) -> None:
         )
 
 
-def _frame(picture: Image.Image, where: str, shape: tuple[int, int, int], preprocessing: Preprocessing) -> np.ndarray:
+def _frame(
+    picture: Image.Image,
+    where: str,
+    shape: tuple[int, int, int],
+    preprocessing: Preprocessing,
+    given: tuple[int, int] | None = None,
+) -> np.ndarray:
     channels, height, width = shape
-    pixels = np.asarray(_fit(picture, where, (height, width), preprocessing))
+    pixels = np.asarray(_fit(picture, where, (height, width), preprocessing, given))
     return pixels.reshape(height, width, channels).transpose(2, 0, 1)
 
 
@@ -79,7 +166,7 @@ def fit_arrays(where: str, frames: np.ndarray, shape: tuple[int, int, int], prep
     """
     if frames.shape[1:] == shape:
         return frames
-    pillow, _ = _pillow("frames are resized")
+    pillow = _pillow("frames are resized")
     out = np.empty((len(frames), *shape), np.uint8)
     for index, frame in enumerate(frames):
         for channel, plane in enumerate(frame):  # Pillow filters every channel by itself, so this is the same
@@ -88,13 +175,19 @@ def fit_arrays(where: str, frames: np.ndarray, shape: tuple[int, int, int], prep
     return out
 
 
-def _fit(picture: Image.Image, where: str, size: tuple[int, int], preprocessing: Preprocessing) -> Image.Image:
-    """picture resized and cropped to size, (height, width)."""
+def _fit(
+    picture: Image.Image,
+    where: str,
+    size: tuple[int, int],
+    preprocessing: Preprocessing,
+    given: tuple[int, int] | None = None,
+) -> Image.Image:
+    """picture resized and cropped to size, (height, width).  given: its size in its file, where it was read smaller."""
     from PIL import Image
 
-    given = picture.height, picture.width
+    given = given or (picture.height, picture.width)
     height, width = preprocessing.resized(*given)
-    if height * width > MAX_RESIZED_PIXELS:
+    if height * width > MAX_PIXELS:
         raise InputError(
             f"{where} is {_words(given)}; resized it would be {_words((height, width))}, more than can be handled",
             hint="take it out, or cut it",
@@ -106,7 +199,7 @@ def _fit(picture: Image.Image, where: str, size: tuple[int, int], preprocessing:
         if preprocessing.resize:
             hint = "add --crop to lognet-deploy" if larger else "give lognet-deploy a larger --resize, or --resize H,W"
         raise InputError(f"{where} is {_words(given)}{resized}, but the model takes {_words(size)}", hint=hint)
-    if (height, width) != given:
+    if (height, width) != (picture.height, picture.width):
         picture = picture.resize((width, height), Image.Resampling[preprocessing.interpolation.upper()])
     if (height, width) != size:
         # Halves round to the even number, as in torchvision's CenterCrop.
@@ -119,13 +212,15 @@ def _words(size: tuple[int, int]) -> str:
     return f"{size[1]} wide and {size[0]} high"
 
 
-def _pillow(purpose: str):
-    """The modules Image and ImageOps of Pillow."""
+@functools.cache
+def _pillow(purpose: str) -> ModuleType:
+    """The module Image of Pillow."""
     try:
-        from PIL import Image, ImageOps
+        from PIL import Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401  which open asks for
     except ImportError as error:
         raise MissingToolError(
             f"pillow is not installed, and {purpose} with it",
             hint="pip install pillow, or give the frames as an .npz file of the model's size",
         ) from error
-    return Image, ImageOps
+    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # MAX_PIXELS is less
+    return Image

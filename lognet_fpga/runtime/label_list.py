@@ -7,6 +7,7 @@ from pathlib import Path
 from lognet_fpga.errors import InputError
 
 LABEL_FILES = ("labels.csv", "labels.txt")
+_LABEL_DIGITS = 9
 _FORMAT = "one line a frame: the file's path below the folder, a comma or a space, the class number"
 
 
@@ -30,15 +31,22 @@ def read_label_list(folder: Path) -> list[tuple[Path, int]] | None:
             continue
         name, _, label = line.strip().rpartition("," if "," in line else " ")
         name, label = name.strip().strip('"'), label.strip().strip('"')
-        if not (name and label.isascii() and label.isdigit()):
+        if not (name and label.isascii() and label.isdigit() and len(label) <= _LABEL_DIGITS):
             if number == 1:
                 continue
             raise InputError(f"{source}, line {number}, is not a file and its class number: {line[:80]}", hint=_FORMAT)
         path = folder / name
-        if path in listed or not path.is_file() or Path(name).is_absolute():
+        if path in listed or Path(name).is_absolute() or not _is_file(path):
             why = "is listed before" if path in listed else "is not a file in this folder"
             raise InputError(f"{source}, line {number}: {name} {why}", hint=_FORMAT)
         listed[path] = int(label)
     if not listed:
         raise InputError(f"{source} lists no files", hint=_FORMAT)
     return list(listed.items())
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long
+        return False

@@ -61,10 +61,11 @@ def find_frames(bundle: Bundle, place: Path | str | None = None) -> Frames:
     bundle, else the frames that it was verified with, which have no labels."""
     given = place or os.environ.get("LOGNET_FRAMES")
     if given:
-        return load_frames(Path(given), bundle.input_shape, bundle.preprocessing, class_names=bundle.class_names)
+        known = {"classes": bundle.classes, "class_names": bundle.class_names}
+        return load_frames(Path(given), bundle.input_shape, bundle.preprocessing, **known)
     for folder in _folders(".", MODEL_FOLDER):
         try:
-            return load_frames(folder / FRAMES_FILE, bundle.input_shape, bundle.preprocessing)
+            return load_frames(folder / FRAMES_FILE, bundle.input_shape, bundle.preprocessing, classes=bundle.classes)
         except InputError:  # not there, or of another model
             continue
     with np.load(io.BytesIO(bundle.file(VECTORS))) as vectors:

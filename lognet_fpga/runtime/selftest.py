@@ -8,14 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lognet_fpga.bundle import Bundle
+from lognet_fpga.bundle import SCORES, Bundle
 from lognet_fpga.errors import BundleError, VerificationError
 from lognet_fpga.report import Report, Section, Table
 from lognet_fpga.runtime.device import Device
 from lognet_fpga.runtime.session import Session
 
 VECTORS = "vectors.npz"
-SCORES = "scores.npy"
 TOLERANCE = 1e-5  # of the greatest score, between two evaluators of the host's part
 
 

@@ -13,7 +13,8 @@ import numpy as np
 from lognet_fpga.errors import InputError, UsageError
 from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.runtime.frame_source import FrameSource
-from lognet_fpga.runtime.frames import Frames, list_images, load_frames
+from lognet_fpga.runtime.frames import Frames, load_frames, require_classes
+from lognet_fpga.runtime.image_folder import list_images
 from lognet_fpga.runtime.images import read_images
 from lognet_fpga.runtime.video import CAMERA, VIDEO_SUFFIXES, camera, video_file
 
@@ -28,14 +29,15 @@ def open_source(
     *,
     limit: int | None = None,
     pace_fps: float | None = None,
+    classes: int | None = None,
     class_names: Sequence[str] | None = None,
 ) -> FrameSource:
     """The frames at `where`, the first `limit` of them where given.
 
     where: as of load_frames, of which the images of a folder are read one by one while the stream runs; a video file;
     "camera", or "camera:" and its number, device or address; or "synthetic", random frames without end.  shape,
-    preprocessing, class_names: as of load_frames.  pace_fps: as of paced.  Raises what load_frames, video_file and
-    camera raise; what is wrong with a single image shows when it is its turn.
+    preprocessing, classes, class_names: as of load_frames.  pace_fps: as of paced.  Raises what load_frames,
+    video_file and camera raise; what is wrong with a single image shows when it is its turn.
     """
     if limit is not None and limit < 1:
         raise InputError(f"the number of frames must be 1 or more, not {limit}")
@@ -47,9 +49,9 @@ def open_source(
     elif Path(where).suffix.lower() in VIDEO_SUFFIXES:
         source = video_file(Path(where), shape, preprocessing, limit)
     elif Path(where).is_dir():
-        source = _folder(Path(where), shape, preprocessing, limit, class_names)
+        source = _folder(Path(where), shape, preprocessing, limit, classes, class_names)
     else:
-        source = in_memory(load_frames(Path(where), shape, preprocessing, limit=limit), str(where))
+        source = in_memory(load_frames(Path(where), shape, preprocessing, limit=limit, classes=classes), str(where))
     return source if pace_fps is None else paced(source, pace_fps)
 
 
@@ -98,12 +100,15 @@ def _folder(
     shape: tuple[int, int, int],
     preprocessing: Preprocessing,
     limit: int | None,
+    classes: int | None,
     class_names: Sequence[str] | None,
 ) -> FrameSource:
     try:
-        images = list_images(folder, limit, class_names)
+        images = list_images(folder, limit, classes, class_names)
     except OSError as error:
         raise InputError(f"{folder} cannot be read: {error.strerror or error}") from error
+    if classes is not None:
+        require_classes(images.labels, classes)
 
     def pieces() -> Iterator[np.ndarray]:
         for path in images.files:

@@ -13,7 +13,7 @@ import numpy as np
 from lognet_fpga.errors import InputError, MissingToolError
 from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.runtime.frame_source import FrameSource
-from lognet_fpga.runtime.images import check_channels, frame_of
+from lognet_fpga.runtime.images import MAX_PIXELS, check_channels, frame_of
 
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm")
 CAMERA = "camera"
@@ -73,6 +73,13 @@ def _pictures(
         if not capture.isOpened():
             raise InputError(
                 f"{where} cannot be opened", hint="check that it is there, and that no other program uses it"
+            )
+        width, height = (capture.get(which) for which in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+        if width * height > MAX_PIXELS:
+            raise InputError(
+                f"the pictures of {where} are {width:.0f} wide and {height:.0f} high, more than the {MAX_PIXELS:,} "
+                "pixels that are read",
+                hint="make them smaller",
             )
         capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # of a camera the newest picture, not what came while nobody looked
         while True:

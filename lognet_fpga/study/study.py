@@ -101,7 +101,7 @@ def run_study(config: StudyConfig, progress: Progress = NoProgress()) -> Study:
     if config.data is None:
         return study
     preprocessing = config.preprocessing.for_model(graph.input_shape)
-    frames = load_frames(config.data, graph.input_shape, preprocessing, limit=config.limit)
+    frames = load_frames(config.data, graph.input_shape, preprocessing, limit=config.limit, classes=graph.classes)
     with WorkerPool(config.dask) if config.dask else nullcontext() as pool:
         judge = Judge(frames.frames, frames.labels, preprocessing, pool)
         with progress.stage("the float model"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from lognet_fpga.errors import ModelError
+from lognet_fpga.array_file import ArrayFile, ArrayHeader
+from lognet_fpga.errors import InputError, ModelError
 from lognet_fpga.ir.graph import Graph
 
 WEIGHT_OPS = ("Conv", "Gemm", "MatMul")
@@ -59,13 +59,17 @@ def layers_of_arrays(path: Path) -> tuple[WeightLayer, ...]:
     Raises ModelError.
     """
     try:
-        with np.load(path) as arrays:
-            found = [(name, arrays[name].astype(np.float64)) for name in arrays.files if arrays[name].ndim >= 2]
-    except (OSError, ValueError, zipfile.BadZipFile, AttributeError, TypeError) as error:
-        raise ModelError(f"{path} is not readable as .npz: {error}", hint="save the weights by numpy.savez") from error
+        file = ArrayFile(path)
+        found = [(name, file.read(name).astype(np.float64)) for name in file.names if _is_weight(file.header(name))]
+    except InputError as error:
+        raise ModelError(error.message, hint="save the weights by numpy.savez") from error
     for name, weight in found:
         if not np.isfinite(weight).all():
             raise ModelError(f"{path}: {name} holds values that are no finite numbers", hint="save the weights again")
     if not found:
         raise ModelError(f"{path} holds no array of two dimensions and more", hint="save the weights by numpy.savez")
     return tuple(WeightLayer(name.removesuffix(".weight"), name, weight) for name, weight in found)
+
+
+def _is_weight(header: ArrayHeader) -> bool:
+    return len(header.shape) >= 2 and header.dtype.kind in "uif" and header.nbytes > 0

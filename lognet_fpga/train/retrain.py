@@ -115,11 +115,10 @@ def _weights(layer) -> np.ndarray:
 
 def _frames(config: RetrainConfig, graph: Graph) -> tuple[Frames, Frames]:
     """(to train on, to judge on)."""
-    frames = load_frames(config.data, graph.input_shape, config.preprocessing, limit=config.limit)
+    given = {"shape": graph.input_shape, "preprocessing": config.preprocessing, "classes": graph.classes}
+    frames = load_frames(config.data, **given, limit=config.limit)
     if config.eval_frames is not None:
-        judged = load_frames(
-            config.eval_frames, graph.input_shape, config.preprocessing, class_names=frames.class_names
-        )
+        judged = load_frames(config.eval_frames, **given, class_names=frames.class_names)
     else:
         last = np.arange(len(frames)) % _HELD_OUT == _HELD_OUT - 1
         frames, judged = _part(frames, ~last), _part(frames, last)

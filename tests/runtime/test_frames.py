@@ -125,7 +125,6 @@ def test_folder_of_images_in_the_order_of_their_names(tmp_path, pixels, save):
 def test_subfolders_are_classes_by_name(tmp_path, pixels, save):
     for index, place in enumerate(["dog/a.png", "cat/a.png", "cat/b.PNG"]):
         save(tmp_path / place, pixels[index].transpose(1, 2, 0))
-    (tmp_path / "empty").mkdir()
     frames = load_frames(tmp_path, SHAPE)
     assert frames.class_names == ("cat", "dog")
     assert dict(zip(frames.names, frames.labels.tolist())) == {"cat/a.png": 0, "cat/b.PNG": 0, "dog/a.png": 1}
@@ -149,9 +148,11 @@ def test_some_of_the_model_s_classes_have_their_numbers(tmp_path, pixels, save):
     # None is, but they are as many: what remains is their order.
     assert set(load_frames(tmp_path, SHAPE, class_names=("ant", "cow")).labels.tolist()) == {0, 1}
     # None is, and they are others: folders that have nothing to do with classes.
-    foreign = load_frames(tmp_path, SHAPE, class_names=("ant", "cow", "fly"))
+    with pytest.warns(UserWarning, match="2 subfolders and the model 3 classes"):
+        foreign = load_frames(tmp_path, SHAPE, class_names=("ant", "cow", "fly"))
     assert foreign.labels is None and foreign.class_names is None and len(foreign) == 2
-    assert "no classes" in open_source(tmp_path, SHAPE, class_names=("ant", "cow", "fly")).description
+    with pytest.warns(UserWarning):
+        assert "no classes" in open_source(tmp_path, SHAPE, class_names=("ant", "cow", "fly")).description
 
 
 def test_names_of_classes_as_file_systems_write_them(tmp_path, pixels, save):
@@ -181,7 +182,7 @@ def test_images_of_another_size_or_kind_are_refused(tmp_path, pixels, save):
     with pytest.raises(InputError, match="6 wide and 5 high.*5 wide and 6 high"):
         load_frames(tmp_path / "size.png", SHAPE)
     save(tmp_path / "deep.png", np.full((6, 5), 3000, np.uint16))
-    with pytest.raises(InputError, match="more than 8 bits"):
+    with pytest.raises(InputError, match="more than 8 bits a channel"):
         load_frames(tmp_path / "deep.png", (1, 6, 5))
     whole = (tmp_path / "size.png").read_bytes()
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
@@ -192,3 +193,70 @@ def test_images_of_another_size_or_kind_are_refused(tmp_path, pixels, save):
         load_frames(tmp_path / "none", SHAPE)
     with pytest.raises(InputError, match="takes 4"):
         load_frames(tmp_path / "size.png", (4, 6, 5))
+
+
+# --- which array, which values ----------------------------------------------------------------------------------------
+
+
+def test_several_arrays_are_listed_and_one_can_be_named(tmp_path, pixels):
+    other = pixels[:3] ^ 255
+    np.savez(
+        tmp_path / "mnist.npz", x_train=pixels, y_train=np.arange(7), x_test=other, y_test=[5, 6, 7], labels=[9, 9]
+    )
+    with pytest.raises(InputError, match="mnist.npz has no array of frames") as caught:
+        load_frames(tmp_path / "mnist.npz", SHAPE)
+    assert "x_test: uint8 of shape (3, 3, 6, 5)" in caught.value.context and "mnist.npz:x_train" in caught.value.hint
+    for read in (load_frames, open_source):
+        found = read(f"{tmp_path}/mnist.npz:x_test", SHAPE)
+        assert found.labels.tolist() == [5, 6, 7]
+    assert np.array_equal(load_frames(tmp_path / "mnist.npz:x_train", SHAPE, limit=2).frames, pixels[:2])
+    with pytest.raises(InputError, match="has no array x_val"):
+        load_frames(tmp_path / "mnist.npz:x_val", SHAPE)
+    np.savez(tmp_path / "both.npz", x=pixels, images=pixels, y=np.arange(7), data=np.zeros(3))
+    with pytest.raises(InputError, match="several arrays of frames(.|\n)*images: uint8"):
+        load_frames(tmp_path / "both.npz", SHAPE)
+    assert load_frames(tmp_path / "both.npz:x", SHAPE).labels.tolist() == list(range(7))
+    np.savez(tmp_path / "train_images.npz", train_images=pixels, train_labels=np.arange(7), val_images=other)
+    assert load_frames(tmp_path / "train_images.npz:train_images", SHAPE).labels.tolist() == list(range(7))
+    assert load_frames(tmp_path / "train_images.npz:val_images", SHAPE).labels is None
+    with pytest.raises(InputError, match="no frames at"):
+        load_frames(tmp_path / "none.npz:x", SHAPE)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, ">f4"])
+def test_float_frames_of_zeros_and_ones_are_asked_about(tmp_path, dtype):
+    binary = np.random.default_rng(0).integers(0, 2, (4, *SHAPE))
+    np.save(tmp_path / "f.npy", binary.astype(dtype))
+    with pytest.raises(InputError, match="only the values 0.0 and 1.0") as caught:
+        load_frames(tmp_path / "f.npy", SHAPE)
+    assert "astype(numpy.uint8)" in caught.value.hint and "* 255" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.ones((2, *SHAPE), np.uint8), np.ones((2, *SHAPE), np.int64), np.zeros((2, *SHAPE)), np.full((2, *SHAPE), 2.0)],
+)
+def test_frames_that_say_what_they_are_are_not_asked_about(tmp_path, array):
+    np.save(tmp_path / "f.npy", array)
+    assert np.array_equal(load_frames(tmp_path / "f.npy", SHAPE).frames, array)
+
+
+def test_a_limit_reads_only_so_many_rows(tmp_path):
+    """The rest is not even allocated: the file says a hundred gigabytes, and has them, as a hole."""
+    with open(tmp_path / "f.npy", "wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": (10**9, *SHAPE)})
+        file.truncate(file.tell() + 90 * 10**9)
+    assert len(load_frames(tmp_path / "f.npy", SHAPE, limit=3)) == 3
+
+
+@pytest.mark.parametrize("names", [np.array(["a"]).view(np.uint32) | 0x7FFFFFFF, np.array([0xD800], np.uint32)])
+def test_class_names_that_are_no_text(tmp_path, pixels, names):
+    np.savez(tmp_path / "f.npz", x=pixels, class_names=names.astype(np.uint32).view("<U1"))
+    with pytest.raises(InputError, match="class_names in .* are no text"):
+        load_frames(tmp_path / "f.npz", SHAPE)
+
+
+def test_labels_beyond_64_bits(tmp_path, pixels):
+    np.savez(tmp_path / "f.npz", x=pixels, y=np.full(7, 2**64 - 1, np.uint64))
+    with pytest.raises(InputError, match="no class numbers"):
+        load_frames(tmp_path / "f.npz", SHAPE)

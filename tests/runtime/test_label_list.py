@@ -52,10 +52,17 @@ def test_the_list_gives_files_order_and_classes(folder, name, text):
         ("a.png,1\n/dev/null,2", "line 2: /dev/null is not a file in this folder"),
         ("a.png,1\nb.png,-2", "line 2, is not"),
         ("file,label\n", "lists no files"),
+        ("a.png,1\nb.png," + "9" * 20, "line 2, is not"),
+        ("a.png,1\nb.png," + "9" * 5000, "line 2, is not"),
+        ("a.png,1\n" + "x" * 5000 + ",1", "line 2: x+ is not a file"),
+        ("a.png,1\nb\0.png,1", "line 2: .* is not a file"),
+        ("a.png,1\n,1", "line 2, is not"),
+        ("a.png,1\nb.png,1.0", "line 2, is not"),
+        ("a.png,1\nb.png,\u0661", "line 2, is not"),
     ],
 )
 def test_a_list_that_does_not_fit_is_refused(folder, text, says):
-    (folder / "labels.csv").write_text(text)
+    (folder / "labels.csv").write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=says):
         load_frames(folder, SHAPE)
 

@@ -85,6 +85,9 @@ def test_a_camera(cv2, monkeypatch):
         def isOpened(self) -> bool:
             return True
 
+        def get(self, name: int) -> float:
+            return {cv2.CAP_PROP_FRAME_WIDTH: 48.0, cv2.CAP_PROP_FRAME_HEIGHT: 32.0}[name]
+
         def set(self, name: int, value: float) -> bool:
             return True
 
@@ -120,3 +123,19 @@ def test_without_opencv_it_says_what_to_install(monkeypatch, tmp_path):
     for where in (tmp_path / "x.mp4", "camera"):
         with pytest.raises(MissingToolError, match=r"lognet-fpga\[video\]"):
             open_source(where, SHAPE)
+
+
+def test_pictures_too_large_are_not_decoded(cv2, monkeypatch, tmp_path):
+    class Capture:
+        isOpened, release = (lambda self: True), (lambda self: None)
+
+        def __init__(self, place) -> None:
+            pass
+
+        def get(self, name: int) -> float:
+            return 15_360.0
+
+    monkeypatch.setattr(cv2, "VideoCapture", Capture)
+    (tmp_path / "v.mp4").write_bytes(b"")
+    with pytest.raises(InputError, match="15360 wide and 15360 high, more than the 33,554,432 pixels"):
+        next(open_source(tmp_path / "v.mp4", SHAPE, CUT).pieces())

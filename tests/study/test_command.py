@@ -20,6 +20,7 @@ from lognet_fpga.partition import make_tail, partition
 from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.quantize import quantize
 from lognet_fpga.study.experiments import zero_smallest
+from lognet_fpga.study.study import StudyConfig, run_study
 from lognet_fpga.verify.evaluate import host_scores
 from lognet_fpga.verify.onnx_session import OnnxSession
 from tests.models import run_onnx, save, small_cnn
@@ -132,3 +133,22 @@ def test_senseless_input(arguments, code, words, tmp_path, capsys):
     given = [text.format(**places) for text in arguments]
     assert command.main([*given, "--out", str(tmp_path / "out")]) == code
     assert words in capsys.readouterr().err
+
+
+def test_a_class_folder_without_images_shifts_no_labels(tmp_path, require_tool):
+    """Labels are the float model's own answers, so that anything below 100% is a label of another class."""
+    require_tool("PIL")
+    from PIL import Image
+
+    frames = np.random.default_rng(3).integers(0, 256, (24, 3, 16, 16), dtype=np.uint8)
+    model = small_cnn(3)
+    answers = run_onnx(model, frames.astype(np.float32))[0].argmax(1)
+    empty = np.bincount(answers, minlength=10).argmax() - 1  # the classes behind it have frames
+    for number in range(10):
+        (tmp_path / "photos" / f"class{number}").mkdir(parents=True)
+    for index in np.flatnonzero(answers != empty):
+        picture = Image.fromarray(frames[index].transpose(1, 2, 0))
+        picture.save(tmp_path / "photos" / f"class{answers[index]}" / f"{index}.png")
+    with pytest.warns(UserWarning, match="without images, but each counts as a class"):
+        study = run_study(StudyConfig(save(model, tmp_path), tmp_path / "photos", bits=(4,)))
+    assert study.float_model.top1 == 1.0

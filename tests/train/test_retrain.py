@@ -167,3 +167,31 @@ def test_what_cannot_be_is_said_in_one_line(options, code, says, tmp_path, in_pr
     error = capsys.readouterr().err
     assert says in error and "Traceback" not in error
     assert not (tmp_path / "o.onnx").exists()
+
+
+@pytest.mark.parametrize("option", ["--data", "--eval"])
+def test_a_class_folder_without_images_shifts_no_labels(
+    option, tmp_path, in_process, capsys, torch, require_tool
+) -> None:
+    """Labels are the float model's own answers, so that anything below 100% is a label of another class."""
+    require_tool("PIL")
+    from PIL import Image
+
+    model, data = task(tmp_path)
+    with np.load(data) as arrays:
+        frames = arrays["frames"]
+    answers = run_onnx(model.read_bytes(), SCALE.apply(frames))[0].reshape(len(frames), -1).argmax(axis=1)
+    np.savez(data, frames=frames, labels=answers)
+    count = 10
+    empty = (int(np.bincount(answers).argmax()) - 1) % count  # the classes behind it have frames
+    for number in range(count):
+        (tmp_path / "photos" / f"class{number}").mkdir(parents=True)
+    for index in np.flatnonzero(answers != empty):
+        picture = Image.fromarray(frames[index].transpose(1, 2, 0))
+        picture.save(tmp_path / "photos" / f"class{answers[index]}" / f"{index}.png")
+    sources = ("--data", tmp_path / "photos") if option == "--data" else ("--data", data, "--eval", tmp_path / "photos")
+    arguments = (model, *sources, "--out", tmp_path / "out.onnx", *OPTIONS, "--epochs", 1, "--json")
+    assert in_process(command.main, *arguments) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["accuracy"][0]["top1"] == 1.0
+    assert "without images, but each counts as a class" in said.err
