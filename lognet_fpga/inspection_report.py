@@ -176,13 +176,15 @@ def _host_data(seen: Inspection) -> dict[str, object]:
     return {
         "macs": macs,
         "parameters": sum(work.parameters for work in works),
-        "fpga_macs_share": 1 - macs / max(1, sum(total)) if known else None,
+        "fpga_macs_share": 1 - macs / sum(total) if known and sum(total) else None,
     }
 
 
 def _host_section(seen: Inspection, host: dict) -> Section:
     if host["macs"] is None:
-        macs = "multiply-accumulates not known, for some of its sizes are not static"
+        macs = "multiply-accumulates not known, for some of its sizes are not static or some operators not standard"
+    elif host["fpga_macs_share"] is None:
+        macs = "no convolution and no product of matrices: no multiply-accumulates that count"
     else:
         macs = (
             f"{host['macs']:,} multiply-accumulates a frame; the FPGA does {host['fpga_macs_share']:.1%} of the model's"

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import onnx
 import onnx.inliner
 from google.protobuf.message import DecodeError
-from onnx import numpy_helper
 
 from lognet_fpga.errors import ModelError, UnsupportedModelError
+from lognet_fpga.frontend.order import name_nodes, sort_nodes
+from lognet_fpga.frontend.tensors import check_finite, check_types, load_external_data
 
 OLDEST_OPSET = 7
 STANDARD_DOMAINS = ("", "ai.onnx")
 _COPY_AGAIN = "copy the file again, or export the model again as .onnx"
-_FLOAT_TYPES = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE)
 _SEQUENTIAL = {
     "LSTM": "recurrent",
     "GRU": "recurrent",
@@ -25,6 +23,8 @@ _SEQUENTIAL = {
     "If": "control flow",
     "Scan": "control flow",
 }
+# Domains of QONNX, which Brevitas and FINN write: onnxruntime has none of their operators.
+_QONNX_DOMAINS = ("qonnx.custom_op", "finn.custom_op", "onnx.brevitas")
 
 
 def opset_of(model: onnx.ModelProto) -> int:
@@ -33,15 +33,20 @@ def opset_of(model: onnx.ModelProto) -> int:
 
 
 def read_model(path: Path) -> tuple[bytes, onnx.ModelProto]:
-    """The file's bytes and the model in it, checked, external data loaded, model-local functions inlined.
+    """The file's bytes and the model in it, checked, external data loaded, model-local functions inlined, nodes in an
+    order of computation and each with a name of its own.
 
-    Raises ModelError when the file is missing, not ONNX, truncated, invalid, of an unknown opset or holds
-    weights that are not finite; UnsupportedModelError when it holds recurrent or control-flow operators.
+    Raises ModelError when the file is missing, not ONNX, truncated, invalid, of an unknown opset, holds tensors of
+    unknown types or weights that are not finite; UnsupportedModelError when it holds recurrent, control-flow or
+    QONNX's operators.
     """
     data = _read_bytes(path)
     model = _parse(path, data)
     _check_opset(path, model)
-    _load_external_data(path, model)
+    check_types(path, model)
+    _check_operators(path, model)
+    load_external_data(path, model)
+    sort_nodes(path, model)
     try:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError) as error:
@@ -50,8 +55,10 @@ def read_model(path: Path) -> tuple[bytes, onnx.ModelProto]:
         ) from error
     if model.functions:
         model = onnx.inliner.inline_local_functions(model)
-    _check_operators(path, model)
-    _check_finite(path, model)
+        _check_operators(path, model)
+        sort_nodes(path, model)
+    check_finite(path, model)
+    name_nodes(model.graph)
     return data, model
 
 
@@ -100,29 +107,18 @@ def _check_opset(path: Path, model: onnx.ModelProto) -> None:
         )
 
 
-def _load_external_data(path: Path, model: onnx.ModelProto) -> None:
-    outside = [tensor for tensor in _tensors(model) if tensor.data_location == onnx.TensorProto.EXTERNAL]
-    locations = {entry.value for tensor in outside for entry in tensor.external_data if entry.key == "location"}
-    missing = sorted(name for name in locations if not (path.parent / name).is_file())
-    if missing:
-        raise ModelError(
-            f"{path} keeps its weights in another file that is missing: {', '.join(missing)}",
-            hint=f"put it beside {path.name}",
-        )
-    if not outside:
-        return
-    try:
-        onnx.load_external_data_for_model(model, str(path.parent))
-        for tensor in _tensors(model):
-            numpy_helper.to_array(tensor)
-    except (OSError, ValueError, onnx.checker.ValidationError) as error:
-        raise ModelError(
-            f"the weights of {path} in {', '.join(sorted(locations))} cannot be read: {first_line(error)}",
-            hint="copy the file again: it may be truncated",
-        ) from error
-
-
 def _check_operators(path: Path, model: onnx.ModelProto) -> None:
+    quantized = [
+        f"{node.name or node.op_type} ({node.op_type}): of {node.domain}, which onnxruntime cannot run"
+        for node in model.graph.node
+        if node.domain.startswith(_QONNX_DOMAINS)
+    ]
+    if quantized:
+        raise UnsupportedModelError(
+            f"{path} is a quantized model: {len(quantized)} of its nodes are QONNX's",
+            context=quantized,
+            hint="give the float model it was made from",
+        )
     found = [
         f"{node.name or node.op_type} ({node.op_type}): {_SEQUENTIAL[node.op_type]}"
         for node in model.graph.node
@@ -134,36 +130,3 @@ def _check_operators(path: Path, model: onnx.ModelProto) -> None:
             context=found,
             hint="use a feed-forward CNN, exported without control flow",
         )
-
-
-def _check_finite(path: Path, model: onnx.ModelProto) -> None:
-    bad = []
-    for tensor in _tensors(model):
-        if tensor.data_type not in _FLOAT_TYPES:
-            continue
-        try:
-            with np.errstate(over="ignore"):
-                values = numpy_helper.to_array(tensor).astype(np.float32)
-        except ValueError as error:
-            raise ModelError(
-                f"{path} is not a valid ONNX model: initializer {tensor.name}: {first_line(error)}"
-            ) from error
-        # A single infinity is a legitimate bound, as in Clip or Pad.
-        if np.isnan(values).any() or (values.size > 1 and np.isinf(values).any()):
-            bad.append(tensor.name or "(unnamed constant)")
-    if bad:
-        raise ModelError(
-            f"{path} holds weights that are NaN or infinite: {', '.join(bad)}",
-            hint="the training has diverged, or the file is damaged: export a sound checkpoint",
-        )
-
-
-def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    """All initializers and constants; a constant without a name goes by its node's output."""
-    yield from model.graph.initializer
-    for node in model.graph.node:
-        for attribute in node.attribute:
-            if attribute.type == onnx.AttributeProto.TENSOR:
-                if not attribute.t.name and node.output:
-                    attribute.t.name = node.output[0]
-                yield attribute.t

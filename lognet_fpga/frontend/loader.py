@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from lognet_fpga.frontend.file import read_model
+from lognet_fpga.frontend.fold import fold_constants
 from lognet_fpga.frontend.normalize import normalize
 from lognet_fpga.frontend.operators import read_nodes
 from lognet_fpga.frontend.precision import to_float32
@@ -26,7 +27,7 @@ def load(path: str | os.PathLike[str], *, input_shape: tuple[int, int, int] | No
     """
     place = Path(path)
     data, model = read_model(place)
-    model = settle_signature(to_float32(model), input_shape)
+    model = settle_signature(fold_constants(to_float32(model)), input_shape)
     model = normalize(model)
     frame = model.graph.input[0]
     channels, height, width = (dim.dim_value for dim in frame.type.tensor_type.shape.dim[1:])

@@ -19,29 +19,18 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnx.version_converter
-import onnxruntime
 from google.protobuf.message import DecodeError
-from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from lognet_fpga.errors import ModelError
 from lognet_fpga.frontend.channel_order import drop_channel_permutation
 from lognet_fpga.frontend.file import STANDARD_DOMAINS, first_line, opset_of
+from lognet_fpga.frontend.needed import drop_unneeded
 from lognet_fpga.frontend.rewrite import floor_pools, free_batch, relu_before_pool, trim_inputs
+from lognet_fpga.frontend.session import ORT_ERRORS, open_session
 from lognet_fpga.frontend.shapes import forget_shapes
-from lognet_fpga.frontend.signature import drop_unneeded
 
 OPSET = 17
 IR_VERSION = 10
-_ORT_ERRORS = (
-    ort_errors.Fail,
-    ort_errors.InvalidArgument,
-    ort_errors.InvalidGraph,
-    ort_errors.InvalidProtobuf,
-    ort_errors.NotImplemented,
-    ort_errors.RuntimeException,
-    ort_errors.EPFail,
-    ort_errors.NoSuchFile,
-)
 _ONNX_ERRORS = (
     onnx.checker.ValidationError,
     onnx.shape_inference.InferenceError,
@@ -85,22 +74,11 @@ def normalize(model: onnx.ModelProto) -> onnx.ModelProto:
                 if freed:
                     candidate = free_batch(candidate, batch)
                 candidate = _finish(candidate)
-            except (_NotNormalized, *_ORT_ERRORS, *_ONNX_ERRORS):
+            except (_NotNormalized, *ORT_ERRORS, *_ONNX_ERRORS):
                 continue
             if _agrees(candidate, samples):
                 return candidate
     return _finish(model)
-
-
-def open_session(model: onnx.ModelProto, optimized: Path | None = None) -> onnxruntime.InferenceSession:
-    """model in onnxruntime, without graph optimizations; optimized: where to write the model after the basic ones."""
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    level = onnxruntime.GraphOptimizationLevel
-    options.graph_optimization_level = level.ORT_ENABLE_BASIC if optimized else level.ORT_DISABLE_ALL
-    if optimized:
-        options.optimized_model_filepath = str(optimized)
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
 def _samples(model: onnx.ModelProto) -> list[_Sample]:
@@ -117,7 +95,7 @@ def _samples(model: onnx.ModelProto) -> list[_Sample]:
                 output = session.run(None, {model.graph.input[0].name: frames})[0]
                 samples.append(_Sample(frames, np.asarray(output)))
             return samples
-        except _ORT_ERRORS as error:
+        except ORT_ERRORS as error:
             reason = error
     raise ModelError(
         f"onnxruntime cannot run the model: {first_line(reason)}",
@@ -183,7 +161,7 @@ def _optimize_once(model: onnx.ModelProto) -> onnx.ModelProto:
         try:
             open_session(model, place)
             return onnx.load(place)
-        except (DecodeError, *_ORT_ERRORS) as error:
+        except (DecodeError, *ORT_ERRORS) as error:
             (Path(folder) / "probe").write_bytes(bytes(model.ByteSize()))  # a full disk is no reason to go on without
             raise _NotNormalized from error
 
@@ -220,7 +198,7 @@ def _agrees(model: onnx.ModelProto, samples: list[_Sample]) -> bool:
             output = np.concatenate([sample.output for sample in samples])
             pairs = [(frames, output), (frames[:1], output[:1])]
         return all(_close(session.run(None, {name: frames})[0], output) for frames, output in pairs)
-    except _ORT_ERRORS:
+    except ORT_ERRORS:
         return False
 
 

@@ -32,10 +32,10 @@ _PROBLEMS = {
     "Reshape": "it ends the two-dimensional frame",
     "Gemm": "fully connected layers run on the host",
     "MatMul": "fully connected layers run on the host",
-    "QLinearConv": "the model is quantized already; the float model is needed",
-    "QuantizeLinear": "the model is quantized already; the float model is needed",
-    "DequantizeLinear": "the model is quantized already; the float model is needed",
 }
+QUANTIZED = "the model is quantized already; the float model is needed"
+# Operators on quantized tensors, of standard ONNX and of onnxruntime's own, have names that hold one of these.
+_QUANTIZED_NAMES = ("quantize", "qlinear", "qgemm", "qattention", "integer", "nbits")
 _ACTIVATIONS = (
     "LeakyRelu",
     "PRelu",
@@ -74,8 +74,15 @@ def read_nodes(model: onnx.ModelProto) -> tuple[Node, ...]:
     return tuple(nodes)
 
 
+def is_quantized(op_type: str) -> bool:
+    """Whether an operator works on quantized tensors, makes them or takes them apart."""
+    return any(part in op_type.lower() for part in _QUANTIZED_NAMES)
+
+
 def _read_op(context: Context) -> Op:
     node = context.node
+    if is_quantized(node.op_type):
+        return HostOp(node.op_type, QUANTIZED)
     if node.domain not in STANDARD_DOMAINS:
         return HostOp(node.op_type, f"it is an operator of {node.domain}, not of standard ONNX")
     reader = _READERS.get(node.op_type)

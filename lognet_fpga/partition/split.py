@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lognet_fpga.errors import UnsupportedModelError, UsageError
-from lognet_fpga.frontend.operators import FPGA_OPERATORS
+from lognet_fpga.frontend.operators import FPGA_OPERATORS, is_quantized
 from lognet_fpga.ir.graph import Affine, Concat, Graph, HostOp, Identity, ZeroPad
 from lognet_fpga.partition.draft import Problem
 from lognet_fpga.partition.layers import FloatLayer
@@ -15,6 +15,7 @@ from lognet_fpga.partition.reach import remedy
 from lognet_fpga.partition.walk import Span, convolutions, walk
 
 USUAL_LAYERS = 3  # as in the paper
+_MOST_NAMED = 12  # nodes of a quantized model
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ def partition(graph: Graph, fpga_layers: int | None = None) -> Partition:
     if fpga_layers is not None and fpga_layers < 1:
         raise UsageError(f"--fpga-layers must be at least 1, not {fpga_layers}")
     if not any(node.op_type == "Conv" for node in graph.nodes):
+        if quantized := [node for node in graph.nodes if is_quantized(node.op_type)]:
+            raise _quantized(graph, [Problem(node.name, node.op_type, node.op.problem) for node in quantized])
         raise UnsupportedModelError(
             f"{graph.name} has no convolution: there is nothing to put on the FPGA",
             hint="use a model that starts with Conv layers, or run this one on the host alone",
@@ -98,6 +101,8 @@ def _nearest(graph: Graph, counts: Iterable[int]) -> int | None:
 def _refusal(graph: Graph, span: Span, asked: int, available: int) -> UnsupportedModelError:
     nearest = (_nearest(graph, range(asked + 1, available + 1)), _nearest(graph, range(min(asked, available), 0, -1)))
     possible = " or ".join(str(count) for count in nearest if count)
+    if not possible and any(is_quantized(problem.op_type) for problem in span.problems):
+        return _quantized(graph, list(span.problems))
     if available < asked:
         layers = "one convolution layer" if available == 1 else f"{available} convolution layers"
         message = f"the model has {layers} in sequence, fewer than the {asked} asked for"
@@ -114,6 +119,18 @@ def _refusal(graph: Graph, span: Span, asked: int, available: int) -> Unsupporte
             f"to {FPGA_OPERATORS} in one chain"
         )
     return UnsupportedModelError(message, context=[_line(problem) for problem in span.problems], hint=hint)
+
+
+def _quantized(graph: Graph, problems: list[Problem]) -> UnsupportedModelError:
+    """Where quantized operators keep the FPGA from taking anything."""
+    lines = [_line(problem) for problem in problems]
+    if len(lines) > _MOST_NAMED:
+        lines = [*lines[:_MOST_NAMED], f"and {len(lines) - _MOST_NAMED} more"]
+    return UnsupportedModelError(
+        f"{graph.name} is a quantized model: the FPGA takes float models, which are quantized on the way",
+        context=lines,
+        hint="give the float model it was made from",
+    )
 
 
 def _line(problem: Problem) -> str:
