@@ -181,8 +181,8 @@ def da4ml_figures(weights: np.ndarray, stage_adders: int, progress: Progress) ->
             netlist_of(files, "matrix", folder)
 
     files, adders, stages = da4ml_verilog(weights, stage_adders)
-    folder, _ = cached("netlist", netlist_key(files, "matrix"), make)  # minutes to make; counting takes seconds
-    modules = json.loads((folder / "netlist.json").read_text())["modules"]
+    found = cached("netlist", netlist_key(files, "matrix"), make)  # minutes to make; counting takes seconds
+    modules = json.loads(found["netlist.json"])["modules"]
     return {
         "ii_cycles": 1,
         "adder_graph": adders,

@@ -81,11 +81,10 @@ def kept(
     """What make gives, from the cache where it was made from the same sources: of its own file and of folders."""
 
     def write(folder: Path) -> None:
-        (folder / "figures.json").write_text(json.dumps(make()))
+        (folder / "figures.json").write_text(json.dumps(make()), encoding="utf-8")
 
     made_by = sources(make.__code__.co_filename, *folders)
-    folder, _ = cached("figures", digest(kind, made_by, *map(repr, key)), write)
-    return json.loads((folder / "figures.json").read_text())
+    return json.loads(cached("figures", digest(kind, made_by, *map(repr, key)), write)["figures.json"])
 
 
 def quantized(model: onnx.ModelProto, *, prune: float, act_bits: int, progress: Progress) -> QuantGraph:

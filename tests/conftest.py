@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 import pytest
 
+from lognet_fpga import signals
+
 
 @pytest.fixture(scope="session")
 def require_tool() -> Callable[..., None]:
@@ -34,13 +36,12 @@ def in_process(monkeypatch) -> Callable[..., int]:
     """in_process(main, *arguments): exit code of a command that is run here; its handlers do not stay."""
 
     def run(main: Callable[[list[str]], int], *arguments: object) -> int:
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        before = [signal.getsignal(number) for number in numbers]
+        before = {number: signal.getsignal(number) for number in signals.TERMINATING}
         monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # so that it is put back
         try:
             return main([str(argument) for argument in arguments])
         finally:
-            for number, handler in zip(numbers, before):
+            for number, handler in before.items():
                 signal.signal(number, handler)
 
     return run

@@ -17,9 +17,9 @@ from lognet_fpga.cache import cached, digest
 from lognet_fpga.errors import ToolError
 from lognet_fpga.ir.design import VerilogDesign, is_verilog
 from lognet_fpga.progress import NoProgress, Progress
+from lognet_fpga.sources import made_by
 from lognet_fpga.tools import find_yosys, run_tool
 
-_FORMAT = "6"  # of the cached figures
 _WORD = re.compile(r"\b[A-Za-z_][A-Za-z0-9_$]*\b")
 _CONTENT = re.compile(r'\$readmemh\("([^"]*)"')
 _MODULE = re.compile(r"^\s*module\s+([A-Za-z_][A-Za-z0-9_$]*)", re.MULTILINE)
@@ -105,6 +105,6 @@ def _synthesize_module(design: VerilogDesign, module: str) -> tuple[PartCounts, 
         (folder / "part.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
         shutil.rmtree(scratch)
 
-    folder, _ = cached("yosys", digest(_FORMAT, netlist_key(files, module)), make)
-    found = json.loads((folder / "part.json").read_text(encoding="utf-8"))
+    key = digest(made_by(__name__), netlist_key(files, module))
+    found = json.loads(cached("yosys", key, make)["part.json"])
     return PartCounts.from_json(found["counts"]), PathEstimate.from_json(found["path"])

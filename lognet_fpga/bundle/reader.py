@@ -6,9 +6,13 @@ write outside nor fill the memory: nothing is ever unpacked to disk.
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import io
 import json
+import lzma
 import os
+import stat
 import struct
 import zipfile
 import zlib
@@ -31,6 +35,19 @@ MAX_MANIFEST_BYTES = 16 << 20
 MAX_BUNDLE_BYTES = 2 << 30
 MAX_FILES = 10_000
 
+# What zipfile and the modules below it raise for damaged archives.
+ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    OverflowError,
+    OSError,
+)
+_PIECE = 1 << 20
 _AGAIN = "; copy the bundle again, or run lognet-deploy again"
 
 ReadFile = Callable[[str, int], bytes]  # (file name, greatest size) to content, at most one byte more than that
@@ -39,19 +56,39 @@ ReadFile = Callable[[str, int], bytes]  # (file name, greatest size) to content,
 def read_bundle(path: Path) -> Bundle:
     """The bundle at path, a folder or a .zip.  Raises BundleError, in one line, for anything but a whole bundle."""
     path = Path(path)
+    while True:
+        before = _identity(path)
+        try:
+            return _read_whole(path)
+        except BundleError:
+            if _identity(path) == before:
+                raise  # else another one was put in its place meanwhile
+
+
+def _identity(path: Path) -> tuple[int, ...]:
+    try:
+        status = path.stat()
+    except OSError:
+        return ()
+    return status.st_dev, status.st_ino, status.st_ctime_ns
+
+
+def _read_whole(path: Path) -> Bundle:
     try:
         if path.is_dir():
-            return _read(path.name, _folder_sizes(path), lambda name, limit: _read_plain(path / name, limit))
+            return _read(path.name, _folder_sizes(path), lambda name, limit: read_plain(path / name, limit))
         if not path.exists():
             raise BundleError(f"there is no bundle at {path}: give the NAME.lognet that lognet-deploy wrote")
+        if not path.is_file():  # a pipe would be waited for
+            raise BundleError(f"{path} is not a bundle: it is neither a folder nor a file")
         with zipfile.ZipFile(path) as archive:
             members = _zip_members(path.name, archive)
             sizes = {name: member.file_size for name, member in members.items()}
             return _read(path.name, sizes, lambda name, limit: _read_member(archive, members[name], limit))
-    except (zipfile.BadZipFile, struct.error, ValueError, RuntimeError, EOFError) as error:
-        raise BundleError(f"{path} is not a bundle, or is cut off or damaged: {_one_line(error)}{_AGAIN}") from error
     except OSError as error:
         raise BundleError(f"{path} cannot be read: {error.strerror or error}") from error
+    except ZIP_ERRORS as error:
+        raise BundleError(f"{path} is not a bundle, or is cut off or damaged: {_one_line(error)}{_AGAIN}") from error
 
 
 def _read(place: str, sizes: dict[str, int], read: ReadFile) -> Bundle:
@@ -125,8 +162,11 @@ def _folder_sizes(folder: Path) -> dict[str, int]:
     return sizes
 
 
-def _read_plain(path: Path, limit: int) -> bytes:
-    with path.open("rb") as file:
+def read_plain(path: Path, limit: int) -> bytes:
+    """Content of a plain file, at most a byte more than `limit`.  Raises OSError, also where it is something else."""
+    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is not a plain file", str(path))
         return file.read(limit + 1)
 
 
@@ -149,10 +189,14 @@ def _zip_members(place: str, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipI
 
 
 def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit: int) -> bytes:
+    """Piece by piece into one buffer, which becomes the result as it is: read at once it would be there three times."""
+    content = io.BytesIO()
     try:
         with archive.open(member) as file:
-            return file.read(limit + 1)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OSError) as error:
+            while piece := file.read(min(_PIECE, limit + 1 - content.tell())):
+                content.write(piece)
+        return content.getvalue()
+    except ZIP_ERRORS as error:
         raise BundleError(f"{archive.filename}: {member.filename} is damaged: {_one_line(error)}{_AGAIN}") from error
 
 

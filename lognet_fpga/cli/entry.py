@@ -5,17 +5,18 @@ from __future__ import annotations
 import argparse
 import errno
 import os
-import signal
 import sys
 import time
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn
 
+from lognet_fpga import signals
 from lognet_fpga.cache import cache_root
-from lognet_fpga.cli.reporter import Reporter, debugging
+from lognet_fpga.cli.reporter import Reporter, debugging, escape_output, print_out
+from lognet_fpga.cli.start import INTERRUPTED
 from lognet_fpga.errors import (
     EXIT_INTERNAL,
     EXIT_INTERRUPTED,
@@ -40,9 +41,10 @@ exit codes:
 """
 
 Command = Callable[[argparse.Namespace, Reporter], int | None]  # the exit code where it is not EXIT_OK
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Of a full, read-only or failing disk, wherever it shows: not a defect.
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+# Of paths that no file system takes.
+_NAME_ERRORS = {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR}
 # Package that is imported: what to install for it.
 _PACKAGES = {
     "numpy": "numpy",
@@ -72,60 +74,72 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, hint=f"see {self.prog} --help")
 
+    def _print_message(self, message: str, file: IO[str] | None = None) -> None:
+        print_out(message)  # the help, for errors go the way of all others
+
 
 def run(parser: Parser, command: Command, arguments: Sequence[str] | None = None) -> int:
     """Parse the arguments, run the command, and turn every way it may end into an exit code.
 
     A LogNetError is said in its own words.  Any other exception is a defect: one line says so and where the traceback
-    was saved.  LOGNET_DEBUG=1 shows tracebacks.
+    was saved.  LOGNET_DEBUG=1 shows tracebacks.  Behind a signal everything ends as interrupted.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     reporter = Reporter(parser.prog, "--json" in arguments)
-    for number in _SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup sets it
-            signal.signal(number, _interrupt)
+    escape_output()
     warnings.showwarning = lambda message, *_, **__: reporter.warning(" ".join(str(message).split()))
+    signals.on_interrupt(stop_tools)
+    signals.catch()
+    try:
+        exit_code = _outcome(parser, command, arguments, reporter)
+        signals.check()  # one that was swallowed
+        signals.leave(lambda: exit_code)  # all is said, Python has only to end
+    except KeyboardInterrupt:
+        exit_code = _say(reporter, LogNetError(INTERRUPTED), EXIT_INTERRUPTED, "Interrupted")
+    return exit_code
+
+
+def _outcome(parser: Parser, command: Command, arguments: Sequence[str], reporter: Reporter) -> int:
+    """As run, but raises KeyboardInterrupt where a signal came."""
     try:
         return command(parser.parse_args(arguments), reporter) or EXIT_OK
-    except KeyboardInterrupt:
-        stop = LogNetError("interrupted; nothing was left half written")
-        return _say(reporter, stop, EXIT_INTERRUPTED, "Interrupted")
-    except LogNetError as error:
-        return _say(reporter, error, error.exit_code)
-    except ModuleNotFoundError as error:
+    except SystemExit as end:  # of --help
+        return end.code if isinstance(end.code, int) else EXIT_OK
+    except Exception as error:
+        if signals.received():
+            raise KeyboardInterrupt from error
+        told = _told(error)
+        return _say_defect(parser.prog, reporter, error) if told is None else _say(reporter, told, told.exit_code)
+
+
+def _told(error: Exception) -> LogNetError | None:
+    """What the user is told of it; None for a defect of this program."""
+    if isinstance(error, LogNetError):
+        return error
+    if isinstance(error, ModuleNotFoundError):
         package = (error.name or "").partition(".")[0]
-        if package not in _PACKAGES:
-            return _say_defect(parser.prog, reporter, error)
-        missing = MissingToolError(
-            f"the Python package {package} is not installed",
-            hint=f"pip install {_PACKAGES[package]}, or all that this command needs: "
-            f"pip install 'lognet-fpga[{'train' if package == 'torch' else 'deploy'}]'",
+        return (
+            package in _PACKAGES
+            and MissingToolError(
+                f"the Python package {package} is not installed",
+                hint=f"pip install {_PACKAGES[package]}, or all that this command needs: "
+                f"pip install 'lognet-fpga[{'train' if package == 'torch' else 'deploy'}]'",
+            )
+            or None
         )
-        return _say(reporter, missing, missing.exit_code)
-    except OSError as error:
-        no_folder = "temporary directory" in str(error)  # tempfile's words when every candidate is full
-        if error.errno not in _DISK_ERRORS and not no_folder:
-            return _say_defect(parser.prog, reporter, error)
-        reason = (error.strerror or str(error)).lower()
-        full = OutputError(
-            f"{reason}{f': {error.filename}' if error.filename and not no_folder else ''}",
+    if not isinstance(error, OSError):
+        return None
+    no_folder = "temporary directory" in str(error)  # tempfile's words when every candidate is full
+    what = f"{error.strerror or error}".lower() + (f": {error.filename}" if error.filename and not no_folder else "")
+    if error.errno in _DISK_ERRORS or no_folder:
+        return OutputError(
+            what,
             hint="free some space, or set TMPDIR (temporary files) and LOGNET_CACHE (results) to folders "
             "with more; a bundle that was there before is unchanged",
         )
-        return _say(reporter, full, full.exit_code)
-    except Exception as error:
-        return _say_defect(parser.prog, reporter, error)
-
-
-def _interrupt(number: int, frame: object) -> NoReturn:
-    """End the programs that are running, in whichever thread, then end this one.
-
-    Once is enough: the second signal of an impatient user would cut the cleaning up short.
-    """
-    for again in _SIGNALS:
-        signal.signal(again, signal.SIG_IGN)
-    stop_tools()
-    raise KeyboardInterrupt
+    if error.errno in _NAME_ERRORS:
+        return OutputError(what, hint="give another path, or set TMPDIR and LOGNET_CACHE to other folders")
+    return None
 
 
 def _say(reporter: Reporter, error: LogNetError, exit_code: int, kind: str = "") -> int:
@@ -147,7 +161,7 @@ def _save_traceback(program: str) -> Path | str:
     try:
         path = cache_root() / "logs" / f"{program}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(traceback.format_exc())
+        path.write_text(traceback.format_exc(), encoding="utf-8", errors="backslashreplace")
     except (OSError, OutputError):
         return "no file, for none could be written; set LOGNET_DEBUG=1 to see it"
     return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TextIO
 
+from lognet_fpga import signals
 from lognet_fpga.errors import EXIT_OK, LogNetError, OutputError
 from lognet_fpga.report import Report
 
@@ -35,11 +37,13 @@ class Reporter:
         self._start = time.monotonic()
         self._tty = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._drawn = False
+        self._answered = False  # whether stdout has its JSON object
         self._stages: list[_Stage] = []  # the running ones, outermost first
 
     @contextmanager
     def stage(self, name: str) -> Iterator[_Stage]:
         """Progress.stage: shows name, elapsed seconds and what the stage says of itself."""
+        signals.check()
         if self._stages:
             self._stages[-1].head()
         stage = _Stage(self, name, len(self._stages))
@@ -63,9 +67,9 @@ class Reporter:
     def result(self, report: Report, extra: Mapping[str, object] | None = None) -> None:
         """Print the report on stdout; as JSON, its data with `extra` added.  Raises OutputError when stdout is full."""
         if self._as_json:
-            self._stdout(json.dumps({**report.data, **(extra or {})}) + "\n")
+            self._object({**report.data, **(extra or {})})
         else:
-            self._stdout(report.text())
+            print_out(report.text())
 
     def verdict(self, report: Report, error: LogNetError | None, extra: Mapping[str, object] | None = None) -> int:
         """The result, and error with it: on stderr, and as JSON in a field of the object.  Returns the exit code."""
@@ -79,12 +83,12 @@ class Reporter:
 
     def text(self, text: str) -> None:
         """Print on stdout, as it is, what takes the report's place.  Raises OutputError when stdout is full."""
-        self._stdout(text)
+        print_out(text)
 
     def after(self, text: str) -> None:
         """What the user may want to do next, behind the report; programs do not want it."""
         if not self._as_json:
-            self._stdout(f"\n{text}\n")
+            print_out(f"\n{text}\n")
 
     def warning(self, message: str) -> None:
         self._line(f"{self._program}: warning: {message}")
@@ -92,8 +96,13 @@ class Reporter:
     def error(self, message: str, *, kind: str, exit_code: int, detail: str = "") -> None:
         """Say an error on stderr and, as JSON, on stdout too.  detail: a traceback, stderr only."""
         self._line(f"{detail}{self._program}: error: {message}")
-        if self._as_json:
-            self._stdout(json.dumps({"error": {"kind": kind, "message": message, "exit_code": exit_code}}) + "\n")
+        if self._as_json and not self._answered:
+            self._object({"error": {"kind": kind, "message": message, "exit_code": exit_code}})
+
+    def _object(self, data: Mapping[str, object]) -> None:
+        text = json.dumps(data) + "\n"
+        self._answered = True
+        print_out(text)
 
     def _tick(self, stage: _Stage, stopped: threading.Event) -> None:
         turn = 0
@@ -118,16 +127,6 @@ class Reporter:
         with self._lock:
             self._drawn = True
             _write(sys.stderr, f"\r\x1b[K{text[: max(20, _terminal_width() - 1)]}")
-
-    def _stdout(self, text: str) -> None:
-        try:
-            sys.stdout.write(text)
-            sys.stdout.flush()
-        except BrokenPipeError:  # who reads has seen enough
-            _point_away(sys.stdout)
-        except OSError as error:
-            _point_away(sys.stdout)
-            raise OutputError(f"standard output cannot be written: {error.strerror}") from error
 
 
 class _Stage:
@@ -160,11 +159,34 @@ class _Stage:
         self._reporter._line(f"{self.indent}  {text}")
 
     def update(self, done: int, total: int | None, state: str = "") -> None:
+        signals.check()
         of = "" if total is None else f" of {total:,}"
         self._state = f": {done:,}{of}{state and ', '}{state}"
 
     def state(self) -> str:
         return self._state
+
+
+def print_out(text: str) -> None:
+    """Print on stdout.  Raises OutputError when it is full or closed, but not when nobody reads on."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:  # who reads has seen enough
+        _point_away(sys.stdout)
+    except OSError as error:
+        _point_away(sys.stdout)
+        raise OutputError(
+            f"standard output cannot be written: {(error.strerror or str(error)).lower()}",
+            hint="let it go to a file or a program that takes it",
+        ) from error
+
+
+def escape_output() -> None:
+    """Have characters that stdout and stderr cannot show escaped: names of files may be any bytes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def debugging() -> bool:

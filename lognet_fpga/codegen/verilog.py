@@ -11,7 +11,6 @@ import tempfile
 import textwrap
 import warnings
 from dataclasses import replace
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +26,7 @@ from lognet_fpga.plan.adder_graph import AdderGraph
 from lognet_fpga.plan.memory import BLOCK_RAM_DEPTH
 from lognet_fpga.plan.model import HardwarePlan
 from lognet_fpga.plan.streams import layer_format, sink_format, source_format
+from lognet_fpga.sources import made_by
 
 
 def generate(
@@ -40,10 +40,10 @@ def generate(
 
     def make(folder: Path) -> None:
         for name, text in verilog_files(top):
-            (folder / name).write_text(text)
+            (folder / name).write_text(text, encoding="utf-8")
 
-    folder, _ = cached("verilog", _key(quant, plan, graphs, model_sha256), make)
-    files = tuple((path.name, path.read_text()) for path in sorted(folder.iterdir()))
+    found = cached("verilog", _key(quant, plan, graphs, model_sha256), make)
+    files = tuple((name, data.decode()) for name, data in sorted(found.items()))
     layers = [instance for instance in top.instances if isinstance(instance.module, Composite)]
     monitors = tuple(
         Monitor(layer.name, f"mon_{instance.name}", layer_format(layer, layer_plan))
@@ -56,14 +56,6 @@ def generate(
 
 def _key(quant: QuantGraph, plan: HardwarePlan, graphs: tuple[AdderGraph | None, ...], model_sha256: str) -> str:
     """Digest of all that the Verilog depends on, the generator's own source included."""
-    import myhdl
-
-    sources = [
-        entry.read_bytes()
-        for package in ("hw", "hw.bram", "codegen", "plan", "ir")
-        for entry in sorted(resources.files(f"lognet_fpga.{package}").iterdir(), key=lambda entry: entry.name)
-        if entry.name.endswith(".py")
-    ]
     layers = [
         part
         for layer in quant.layers
@@ -76,8 +68,7 @@ def _key(quant: QuantGraph, plan: HardwarePlan, graphs: tuple[AdderGraph | None,
         )
     ]
     return digest(
-        myhdl.__version__,
-        *sources,
+        made_by(__name__, "myhdl"),
         *layers,
         repr(plan),
         *(graph.to_json() if graph else "" for graph in graphs),
@@ -118,7 +109,7 @@ def _leaf(module: Leaf) -> str:
             trace=False,
             timescale="1ns/1ps",
         )
-        text = (Path(folder) / f"{module.name}.v").read_text()
+        text = (Path(folder) / f"{module.name}.v").read_text(encoding="utf-8")
     return _canonical(module, text)
 
 

@@ -25,13 +25,13 @@ from lognet_fpga.hw.cost.lane import array_leaf, memory_leaf, sequencer_leaf
 from lognet_fpga.hw.cost.shape import PORT_BITS, LaneShape
 from lognet_fpga.hw.structure import Leaf
 from lognet_fpga.progress import NoProgress, Progress
+from lognet_fpga.sources import made_by
 from lognet_fpga.tools import find_yosys
 
 CLK_MHZ = 100.0
 MIN_COLS, MAX_COLS = 512, 65_536  # Yosys makes shallower memories of LUTs
 NO_DSP = "-nodsp"  # the multiplier of a linear weight is to be compared in LUTs
 _TRIALS, _CYCLES, _SEED = 16, 512, 1
-_FORMAT = "1"  # of the cached figures
 
 
 @dataclass(frozen=True)
@@ -198,13 +198,13 @@ def _counts(leaf: Leaf, files: Sequence[tuple[str, str]]) -> PartCounts:
         netlist = _netlist(leaf, files, folder)
         (folder / "counts.json").write_text(json.dumps(count_netlist(netlist, leaf.name).to_json()), encoding="utf-8")
 
-    folder, _ = cached("cost", digest(_FORMAT, "counts", netlist_key(files, leaf.name, NO_DSP)), make)
-    return PartCounts.from_json(json.loads((folder / "counts.json").read_text(encoding="utf-8")))
+    key = digest(made_by(__name__, "numpy"), "counts", netlist_key(files, leaf.name, NO_DSP))
+    return PartCounts.from_json(json.loads(cached("cost", key, make)["counts.json"]))
 
 
 def _array(shape: LaneShape, files: Sequence[tuple[str, str]]) -> tuple[PartCounts, Activity]:
     leaf = array_leaf(shape)
-    key = digest(_FORMAT, "array", repr((shape, _TRIALS, _CYCLES, _SEED)), netlist_key(files, leaf.name, NO_DSP))
+    key = digest(made_by(__name__, "numpy"), "array", repr(shape), netlist_key(files, leaf.name, NO_DSP))
 
     def make(folder: Path) -> None:
         netlist = _netlist(leaf, files, folder)
@@ -214,8 +214,7 @@ def _array(shape: LaneShape, files: Sequence[tuple[str, str]]) -> tuple[PartCoun
         }
         (folder / "array.json").write_text(json.dumps(found), encoding="utf-8")
 
-    folder, _ = cached("cost", key, make)
-    found = json.loads((folder / "array.json").read_text(encoding="utf-8"))
+    found = json.loads(cached("cost", key, make)["array.json"])
     return PartCounts.from_json(found["counts"]), Activity(**found["activity"])
 
 

@@ -23,9 +23,9 @@ from lognet_fpga import cache
 from lognet_fpga.errors import VerificationError
 from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.progress import NoProgress, Progress
+from lognet_fpga.sources import made_by
 from lognet_fpga.tools import Tool, run_tool
 
-VERSION = "2"  # of the normalized form; part of the cache key
 GROUP_WEIGHTS = 25_000  # nonzero weights solved at once: about 20 seconds
 ZERO = -1  # node number of an output that is always zero
 _LARGE = 300  # nonzero weights from which da4ml takes long enough to run as a process of its own
@@ -160,7 +160,8 @@ def _groups(weights: np.ndarray) -> list[np.ndarray]:
 
 
 def _solve_group(weights: np.ndarray, in_bits: int, solver: str) -> AdderGraph:
-    key = cache.digest(VERSION, solver, str(in_bits), str(weights.shape), np.ascontiguousarray(weights).tobytes())
+    question = str(in_bits), str(weights.shape), np.ascontiguousarray(weights, np.int64).tobytes()
+    key = cache.digest(made_by(__name__, "numpy"), solver, *question)
 
     def make(folder: Path) -> None:
         if solver == "balanced tree":
@@ -178,10 +179,9 @@ def _solve_group(weights: np.ndarray, in_bits: int, solver: str) -> AdderGraph:
                 f"the adder graph found by {solver} does not compute the layer's weights",
                 hint="report this with the model",
             )
-        (folder / "graph.json").write_text(graph.to_json())
+        (folder / "graph.json").write_text(graph.to_json(), encoding="utf-8")
 
-    folder, _ = cache.cached("adders", key, make)
-    return AdderGraph.from_json((folder / "graph.json").read_text())
+    return AdderGraph.from_json(cache.cached("adders", key, make)["graph.json"].decode())
 
 
 def _side_by_side(graphs: list[AdderGraph]) -> AdderGraph:
@@ -251,7 +251,7 @@ def _da4ml_apart(weights: np.ndarray, in_bits: int, solver: str, folder: Path) -
     question, answer = folder / "weights.npy", folder / "answer.json"
     np.save(question, weights)
     run_tool(search, [question.name, str(in_bits), solver, answer.name], folder, "searching the adder graph")
-    graph = AdderGraph.from_json(answer.read_text())
+    graph = AdderGraph.from_json(answer.read_text(encoding="utf-8"))
     question.unlink()
     answer.unlink()
     return graph
@@ -292,4 +292,5 @@ def _balanced(weights: np.ndarray) -> AdderGraph:
 
 
 if __name__ == "__main__":  # the other side of _da4ml_apart
-    Path(sys.argv[4]).write_text(_da4ml(np.load(sys.argv[1]), int(sys.argv[2]), sys.argv[3]).to_json())
+    found = _da4ml(np.load(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
+    Path(sys.argv[4]).write_text(found.to_json(), encoding="utf-8")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lognet_fpga import signals
 from lognet_fpga.errors import InputError, LogNetError, UsageError
 from lognet_fpga.numerics.ranking import in_top
 from lognet_fpga.runtime.frame_source import FrameSource
@@ -179,13 +180,17 @@ def _run(
             while (finished := stages.get()) is not None:
                 tally.add(finished)
         except KeyboardInterrupt:
-            if not tally:
-                raise
             interrupted = True
-        except LogNetError:
-            if tally:
-                on_broken(tally.result(batch, policy, alone_us, idle, broken=True))
-            raise
+        except Exception as error:
+            interrupted = signals.received()  # then code in C has made another error of it
+            if not interrupted:
+                if tally and isinstance(error, LogNetError):
+                    on_broken(tally.result(batch, policy, alone_us, idle, broken=True))
+                raise
+        if interrupted:
+            if not tally:
+                raise KeyboardInterrupt
+            signals.taken()
     finally:
         stages.stop()
     return tally.result(batch, policy, alone_us, idle, interrupted=interrupted)

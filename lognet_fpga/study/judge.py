@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -12,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lognet_fpga.cache import cached, digest, held
-from lognet_fpga.errors import OutputError
+from lognet_fpga.cache import Files, cached, digest, find
 from lognet_fpga.numerics.ranking import in_top, points_lost
 from lognet_fpga.preprocessing import Preprocessing
+from lognet_fpga.sources import made_by
 from lognet_fpga.verify.onnx_session import OnnxSession
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 _BATCH = 50  # frames at a time in a thread, which bounds the memory; fewer large ones
 _BATCH_POSITIONS = 2**18
-_FORMAT = "1"
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +73,8 @@ class Judge:
         self._frames, self._labels, self._preprocessing, self._pool = frames, labels, preprocessing, pool
         self._shared = pool.share((frames, labels, preprocessing)) if pool else None
         known = b"" if labels is None else np.ascontiguousarray(labels, np.int64).tobytes()
-        self._key = digest(np.ascontiguousarray(frames).tobytes(), known, repr(preprocessing), _FORMAT)
+        made = made_by(__name__, "numpy", "onnxruntime")
+        self._key = digest(np.ascontiguousarray(frames).tobytes(), known, repr(preprocessing), made)
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -102,24 +103,24 @@ class Judge:
             for key, model in keyed:
                 yield self._kept(key, partial(judge_model, model, self._frames, self._labels, self._preprocessing))
             return
-        waiting: deque[tuple[str, Callable[[], Marks]]] = deque()
+        waiting: deque[Callable[[], Answers]] = deque()
         for key, model in keyed:
-            waiting.append(
-                (key, _forgotten if held("study", key) else self._pool.submit(_judge_shared, model, self._shared))
-            )
+            files = find("study", key)
+            if files is None:
+                waiting.append(partial(self._kept, key, self._pool.submit(_judge_shared, model, self._shared)))
+            else:
+                waiting.append(partial(_answers, files))
             if len(waiting) > self._pool.window:
-                yield self._kept(*waiting.popleft())
+                yield waiting.popleft()()
         while waiting:
-            yield self._kept(*waiting.popleft())
+            yield waiting.popleft()()
 
     def answers_of(self, key: str, scores: Callable[[], Scores]) -> Answers:
         """Of the function that scores() makes; key: of whatever its results depend on."""
         return self._kept(digest(key, self._key), lambda: judge_scores(scores(), self._frames, self._labels))
 
     def _kept(self, key: str, marks: Callable[[], Marks]) -> Answers:
-        folder, _ = cached("study", key, lambda folder: np.savez(folder / "answers.npz", **marks()))
-        with np.load(folder / "answers.npz") as kept:
-            return Answers(kept["classes"], *(kept[name] if name in kept.files else None for name in ("top1", "top5")))
+        return _answers(cached("study", key, lambda folder: np.savez(folder / "answers.npz", **marks())))
 
 
 def judge_model(
@@ -153,8 +154,9 @@ def _judge_shared(model: bytes, shared: tuple[np.ndarray, np.ndarray | None, Pre
     return judge_model(model, *shared, threads=1)  # a worker has tasks for all its cores
 
 
-def _forgotten() -> Marks:
-    raise OutputError("an entry of the cache has gone while it was wanted", hint="start the study again")
+def _answers(files: Files) -> Answers:
+    with np.load(io.BytesIO(files["answers.npz"])) as kept:
+        return Answers(kept["classes"], *(kept[name] if name in kept.files else None for name in ("top1", "top5")))
 
 
 def _marks(scores: np.ndarray, labels: np.ndarray | None) -> Marks:

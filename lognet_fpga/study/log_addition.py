@@ -21,12 +21,12 @@ from lognet_fpga.partition import Partition, make_tail, partition
 from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.progress import Progress
 from lognet_fpga.quantize import quantize
+from lognet_fpga.sources import made_by
 from lognet_fpga.study.judge import Judge, Scores
 from lognet_fpga.verify.evaluate import host_scores
 
 CALIBRATION_FRAMES = 256  # at most, for codes and scales; labels are not used
 ERROR_FRAMES = 16  # that a layer's error is measured and its bias corrected on
-_FORMAT = "1"
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def correct_biases(quant: QuantGraph, sums: Sequence[Sums | None], frames: np.nd
 def _deployed(parts: Partition, quant: QuantGraph, mode: Mode, frames: np.ndarray) -> tuple[str, Callable[[], Scores]]:
     """(key, what makes the scores) of the deployed model that adds in this mode; see Judge.answers_of."""
     tail, sums = make_tail(parts, quant), mode.of(quant)
-    key = digest(golden_onnx(quant), tail, repr(mode), _FORMAT)
+    key = digest(golden_onnx(quant), tail, repr(mode), made_by(__name__, "onnx"))
 
     def made() -> Scores:
         used = correct_biases(quant, sums, frames) if mode.corrected else quant

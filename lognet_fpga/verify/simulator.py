@@ -8,19 +8,22 @@ and simulating some ten thousand cycles; `docs/architecture.md` has the measurem
 from __future__ import annotations
 
 import os
+import platform
 import re
 import shutil
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from lognet_fpga.cache import cached, digest
+from lognet_fpga.cache import cached_folder, digest
 from lognet_fpga.errors import ToolError
 from lognet_fpga.ir.design import VerilogDesign, is_verilog
 from lognet_fpga.ir.stream_format import StreamFormat
 from lognet_fpga.progress import NoProgress, Progress, Stage
+from lognet_fpga.sources import made_by
 from lognet_fpga.tools import Tool, find_cxx, find_verilator, run_tool
 
 VERILATOR_FLAGS = (
@@ -48,7 +51,6 @@ VERILATOR_FLAGS = (
 CXX_FLAGS = ("-std=c++17", "-w", "-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TIMING=0", "-DVM_TRACE=0")
 FAST = "-O1"  # code that runs every cycle; -O0 saves 5 s of compiling and costs 20 times in simulation
 SLOW = "-O0"  # code that runs once
-_FLAGS = (VERILATOR_FLAGS, CXX_FLAGS, FAST, SLOW)
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ def compile_simulator(
     """
     verilator, cxx = find_verilator(), find_cxx()
     bench = bench or frames_bench(design)
-    key = digest(design.top, design.digest, repr(bench), verilator.version, cxx.version, repr(_FLAGS))
+    made = (made_by(__name__), verilator.version, cxx.version, *_machine())
+    key = digest(design.top, design.digest, repr(bench), *made)
     workers = jobs or max(1, os.cpu_count() or 1)
 
     def make(folder: Path) -> None:
@@ -97,8 +100,7 @@ def compile_simulator(
             os.replace(scratch / name, folder / name)
         shutil.rmtree(scratch)
 
-    folder, _ = cached("verilator", key, make)
-    return folder / "simulator"
+    return cached_folder("verilator", key, make) / "simulator"
 
 
 def frames_bench(design: VerilogDesign) -> Bench:
@@ -188,8 +190,14 @@ def _runtime(verilator: Tool, cxx: Tool, flags: Sequence[str], names: Sequence[s
 
     # Compilers refuse a precompiled header whose source was moved or touched.
     modified = str((root / "include" / "verilated.h").stat().st_mtime_ns)
-    key = digest(verilator.version, cxx.version, str(root), modified, " ".join((FAST, SLOW, *flags, *names)))
-    return cached("verilator-runtime", key, make)[0]
+    made = (made_by(__name__), verilator.version, cxx.version, *_machine(), str(root), modified)
+    key = digest(*made, " ".join((*flags, *names)))
+    return cached_folder("verilator-runtime", key, make)
+
+
+def _machine() -> tuple[str, ...]:
+    """What programs that are compiled here run on: several machines may share a cache."""
+    return sys.platform, platform.machine(), *platform.libc_ver()
 
 
 def _runtime_names(verilator: Tool, folder: Path) -> list[str]:

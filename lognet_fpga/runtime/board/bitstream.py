@@ -1,7 +1,8 @@
 """Where the driver finds a bundle's bitstream.
 
 In the bundle it is bitstream/NAME.bit with bitstream/NAME.hwh beside it.  PYNQ wants files, so they are copied to the
-cache, under a name that carries the hash of their content: PYNQ takes files of one name for the same.
+cache, which checks them before each use, under a name that carries the hash of their content: PYNQ takes files of one
+name for the same.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lognet_fpga.bundle import Bundle
-from lognet_fpga.cache import cached, digest
+from lognet_fpga.cache import cached_folder, digest
 from lognet_fpga.errors import BoardError
 
 FOLDER = "bitstream"
@@ -42,7 +43,7 @@ def bitstream_of(bundle: Bundle, place: Path | None = None) -> Path:
         (folder / f"{stem}.bit").write_bytes(bit)
         (folder / f"{stem}.hwh").write_bytes(hwh)
 
-    return cached("bitstream", key, make)[0] / f"{stem}.bit"
+    return cached_folder("bitstream", key, make) / f"{stem}.bit"
 
 
 def _given(place: Path) -> Path:

@@ -1,0 +1,93 @@
+"""Deployments with a cache in which something is wrong: the bundle is that of an empty cache, or nothing is."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lognet_fpga.cli import deploy
+from tests.deploy.workplace import OPTIONS, Workplace, snapshot
+
+SEED = 20
+
+
+def flipped(path: Path, rng: random.Random) -> None:
+    data = bytearray(path.read_bytes())
+    if data:
+        data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+    path.write_bytes(data)
+
+
+def cut(path: Path, rng: random.Random) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[: rng.randrange(len(data))] if data else b"")
+
+
+def emptied(path: Path, rng: random.Random) -> None:
+    path.write_bytes(b"")
+
+
+def deleted(path: Path, rng: random.Random) -> None:
+    path.unlink()
+
+
+DAMAGE = (flipped, cut, emptied, deleted)
+
+
+@pytest.fixture
+def cache(place, deployed, tmp_path, monkeypatch) -> Path:
+    """A copy of the cache that the first deployment has filled."""
+    monkeypatch.setenv("LOGNET_CACHE", str(tmp_path / "cache"))
+    return Path(shutil.copytree(place.folder / "cache", tmp_path / "cache"))
+
+
+def deploy_again(place: Workplace, in_process, out: Path, *options: str) -> dict[str, bytes]:
+    assert in_process(deploy.main, *OPTIONS, place.model, "--frames", place.frames, "--out", out, *options) == 0
+    return verilog(out / "tiny.lognet") if options else snapshot(out / "tiny.lognet")
+
+
+def verilog(bundle: Path) -> dict[str, bytes]:
+    return {name: data for name, data in snapshot(bundle).items() if name.startswith("verilog/")}
+
+
+def kept_files(cache: Path, *kinds: str) -> list[Path]:
+    return sorted(path for kind in kinds for path in (cache / kind).rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_one_file_of_every_kind_of_entry(place, deployed, cache, in_process, tmp_path, damage):
+    """Without the compiled ones, for the time that they take."""
+    rng = random.Random(f"{SEED} {damage.__name__}")
+    print(f"seed: {SEED} {damage.__name__}")
+    for kind in ("adders", "verilog"):
+        damage(rng.choice(kept_files(cache, kind)), rng)
+    found = deploy_again(place, in_process, tmp_path / "out", "--no-verify")
+    assert found == verilog(place.folder / deployed["bundle"])
+
+
+@pytest.mark.slow
+def test_every_file_of_a_full_cache(place, deployed, cache, in_process, tmp_path):
+    """One after the other, each flipped, cut, emptied and deleted."""
+    rng, right = random.Random(SEED), place.folder / deployed["bundle"]
+    kinds = ("adders", "verilog", "verilator")
+    assert {path.name for path in cache.iterdir()} == {*kinds, "verilator-runtime"}
+    tried = 0
+    for path in kept_files(cache, *kinds):
+        for damage in DAMAGE:
+            damage(path, rng)
+            if path.is_relative_to(cache / "verilator"):
+                assert deploy_again(place, in_process, tmp_path / "out") == snapshot(right)
+            else:
+                assert deploy_again(place, in_process, tmp_path / "out", "--no-verify") == verilog(right)
+            assert path.is_file(), f"{path} was not made again"
+            tried += 1
+    for number, path in enumerate(kept_files(cache, "verilator-runtime")):
+        DAMAGE[number % len(DAMAGE)](path, rng)
+        shutil.rmtree(cache / "verilator")  # else nobody asks for the runtime
+        assert deploy_again(place, in_process, tmp_path / "out") == snapshot(right)
+        tried += 1
+    print(f"{tried} damages")
+    assert tried > 150
