@@ -177,7 +177,7 @@ def print_out(text: str) -> None:
     except OSError as error:
         _point_away(sys.stdout)
         raise OutputError(
-            f"standard output cannot be written: {(error.strerror or str(error)).lower()}",
+            f"standard output cannot be written: {error.strerror or error}",
             hint="let it go to a file or a program that takes it",
         ) from error
 

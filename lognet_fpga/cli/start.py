@@ -17,7 +17,7 @@ class ClosedStream(io.TextIOBase):
     """In the place of a stdout that the user has closed: whoever writes is told."""
 
     def write(self, text: str) -> int:
-        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        raise OSError(errno.EBADF, "it is closed")
 
     def fileno(self) -> int:
         return 1
