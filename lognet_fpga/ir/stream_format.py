@@ -7,6 +7,7 @@ tdata are zero.  `docs/stream.md` states the whole contract.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,13 +88,45 @@ class StreamFormat:
         if self.bits == 8:
             lanes = self._lanes(beats).reshape(batch, height, width, self.beats_per_position * self.channels_per_beat)
             return lanes[..., :channels].copy()
-        used = self.channels_per_beat * self.bits
-        bits = np.unpackbits(np.ascontiguousarray(beats), axis=-1, bitorder="little")[..., :used]
-        values = bits.reshape(batch, height, width, self.beats_per_position * self.channels_per_beat, self.bits)
-        return np.packbits(values, axis=-1, bitorder="little")[..., :channels, 0].copy()
+        split = _split_within_bytes if 8 % self.bits == 0 else _split_across_bytes
+        values = split(np.ascontiguousarray(beats), self.bits)[..., : self.channels_per_beat]
+        lanes = values.reshape(batch, height, width, self.beats_per_position * self.channels_per_beat)
+        return np.ascontiguousarray(lanes[..., :channels])
 
     def _lanes(self, beats: np.ndarray) -> np.ndarray:
         """Beats of 8-bit activations as (batch, h, w, beats_per_position, channels_per_beat), without the unused."""
         batch, (_, height, width) = len(beats), self.shape
         shape = (batch, height, width, self.beats_per_position, beats.shape[-1])  # also of no frames at all
         return beats.reshape(shape)[..., : self.channels_per_beat]
+
+
+def _split_within_bytes(beats: np.ndarray, bits: int) -> np.ndarray:
+    """Lanes of 4, 2 or 1 bits of contiguous beats (batch, beats, bytes) uint8: (batch, beats, bytes * 8 // bits) uint8.
+
+    Each byte, in a word of as many bytes as it has lanes, is spread by halves: 4 bits by one shift for all of them.
+    """
+    slot, width = 64 // bits, 8
+    words = beats.astype(f"<u{8 // bits}")
+    while width > bits:
+        slot, width = slot // 2, width // 2
+        words |= words << (slot - width)
+        words &= sum(((1 << width) - 1) << place for place in range(0, 64 // bits, slot))
+    return words.view(np.uint8)
+
+
+def _split_across_bytes(beats: np.ndarray, bits: int) -> np.ndarray:
+    """The same for any number of bits less than 8, as many lanes as are whole.
+
+    Lanes repeat their places in bytes: with 3 bits every eight in three bytes.  Each place is one operation.
+    """
+    group = math.lcm(bits, 8)
+    lanes, size = group // bits, group // 8
+    values = np.empty((*beats.shape[:2], beats.shape[2] * 8 // bits), np.uint8)
+    for lane in range(min(lanes, values.shape[2])):
+        byte, shift = divmod(lane * bits, 8)
+        out = values[..., lane::lanes]
+        np.right_shift(beats[..., byte::size][..., : out.shape[2]], shift, out=out)
+        if shift + bits > 8:  # the rest is in the next byte
+            out |= beats[..., byte + 1 :: size][..., : out.shape[2]] << (8 - shift)
+    values &= (1 << bits) - 1
+    return values

@@ -54,3 +54,34 @@ def test_round_trip(bits, channels, lanes, tdata):
         for first in range(0, channels, lanes)
     ]
     assert values == expected
+
+
+def split_by_bits(form: StreamFormat, beats: np.ndarray) -> np.ndarray:
+    """(batch, h, w, channels): every bit on its own, whatever the format."""
+    channels, height, width = form.shape
+    lanes = np.unpackbits(beats, axis=-1, bitorder="little")[..., : form.channels_per_beat * form.bits]
+    lanes = lanes.reshape(len(beats), height, width, form.beats_per_position * form.channels_per_beat, form.bits)
+    return (lanes[..., :channels, :] << np.arange(form.bits, dtype=np.uint8)).sum(axis=-1, dtype=np.uint8)
+
+
+@pytest.mark.parametrize("bits", range(1, 9))
+@pytest.mark.parametrize("seed", range(6))
+def test_unpacking_equals_bits_one_by_one_in_every_format(bits, seed):
+    """Beats of any content, also where no channel is; some in memory that goes by other steps."""
+    print(f"seed {seed}")
+    rng = np.random.default_rng((bits, seed))
+    for _ in range(40):
+        lanes = int(rng.integers(1, 40))
+        tdata = -(-lanes * bits // 8) * 8 + 8 * int(rng.integers(0, 3) * rng.integers(0, 2))
+        if rng.random() < 0.5:
+            tdata = max(8, 1 << (lanes * bits - 1).bit_length())  # as overlays have it
+        shape = (int(rng.integers(1, 80)), int(rng.integers(1, 5)), int(rng.integers(1, 5)))
+        form = StreamFormat(shape, bits, lanes, tdata)
+        every = rng.integers(0, 256, (int(rng.integers(0, 7)), form.beats_per_frame, tdata // 8), dtype=np.uint8)
+        before = every.copy()
+        beats = every[::2] if rng.random() < 0.3 else every
+        positions = form.unpack_positions(beats)
+        np.testing.assert_array_equal(positions, split_by_bits(form, np.ascontiguousarray(beats)), str(form))
+        assert positions.flags.c_contiguous and positions.dtype == np.uint8
+        positions[...] = 0
+        assert np.array_equal(every, before)  # a copy
