@@ -26,8 +26,9 @@ from lognet_fpga.partition import Partition, make_tail, partition, run_float_lay
 from lognet_fpga.preprocessing import Preprocessing  # noqa: E402
 from lognet_fpga.quantize import Methods, quantize  # noqa: E402
 from lognet_fpga.runtime.frames import Frames, load_frames  # noqa: E402
-from lognet_fpga.verify.evaluate import host_scores  # noqa: E402
+from lognet_fpga.verify.evaluate import host_outputs  # noqa: E402
 from lognet_fpga.verify.onnx_session import OnnxSession  # noqa: E402
+from lognet_fpga.verify.output import run_model, settle_output  # noqa: E402
 
 CALIBRATION_FRAMES = 256
 ERROR_FRAMES = 64
@@ -103,7 +104,8 @@ class Bench:
         self._calibration = frames.frames[:CALIBRATION_FRAMES]
         self.judged, self._labels = frames.frames[CALIBRATION_FRAMES:], frames.labels[CALIBRATION_FRAMES:]
         model = OnnxSession(parts.graph.onnx_model, "the model")
-        self.float_right = self._right(lambda part: model(preprocessing.apply(part))[0])
+        self._output = settle_output(parts.graph, preprocessing)
+        self.float_right = self._right(lambda part: run_model(self._output, model, preprocessing.apply(part)))
         self._float = run_float_layers(parts, preprocessing.apply(self.judged[:ERROR_FRAMES]))[-1]
         self._known: dict[tuple[Methods, int], str] = {}
 
@@ -117,17 +119,17 @@ class Bench:
             self._parts, self._calibration, self._preprocessing, act_bits=act_bits, prune=self._prune, methods=methods
         )
         golden, tail = OnnxSession(golden_onnx(quant), "golden.onnx"), make_tail(self._parts, quant)
-        right = self._right(lambda part: host_scores(tail, golden(part)[-1]))
+        right = self._right(lambda part: host_outputs(tail, golden(part)[-1], self._output))
         lost, error = points_lost(self.float_right, right)
         got = golden(self.judged[:ERROR_FRAMES])[-1] * quant.layers[-1].out_scale.reshape(1, -1, 1, 1)
         off = np.sqrt(np.mean((got - self._float) ** 2) / np.mean(self._float**2))
         zeros = np.mean(np.concatenate([layer.codes.reshape(-1) == 0 for layer in quant.layers]))
         return f"{right.mean():.2%} | {lost:.2f} | {error:.2f} | {off:.2%} | {zeros:.1%}".replace("%", "")
 
-    def _right(self, scores) -> np.ndarray:
+    def _right(self, outputs) -> np.ndarray:
         starts = range(0, len(self.judged), BATCH)
-        parts = [scores(np.ascontiguousarray(self.judged[start : start + BATCH])) for start in starts]
-        return np.concatenate([part.reshape(len(part), -1).argmax(axis=1) for part in parts]) == self._labels
+        parts = [outputs(np.ascontiguousarray(self.judged[start : start + BATCH])) for start in starts]
+        return np.concatenate([self._output.predictions(part) for part in parts]) == self._labels
 
 
 if __name__ == "__main__":

@@ -36,8 +36,10 @@ from lognet_fpga.plan.planner import plan_hardware
 from lognet_fpga.progress import NoProgress, Progress
 from lognet_fpga.quantize import quantize
 from lognet_fpga.report import Report
+from lognet_fpga.verify.accuracy import Accuracy
 from lognet_fpga.verify.check import verify
-from lognet_fpga.verify.evaluate import host_scores, measure_accuracy
+from lognet_fpga.verify.evaluate import host_outputs, measure_accuracy
+from lognet_fpga.verify.output import PROBES, settle_output, settle_threshold
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,10 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
         config = settle_act_bits(settle_preprocessing(config, graph), graph)
         choice = choose_layers(config, graph, board)
         parts = choice.parts
-        frames = read_frames(config, graph)
-        judged = read_judged(config, graph, frames)
+        output = settle_output(graph, config.preprocessing)
+        frames = read_frames(config, graph, output)
+        output = settle_threshold(output, graph, config.preprocessing.apply(frames.frames[:PROBES]))
+        judged = read_judged(config, graph, frames, output)
 
     quant = quantize(
         parts,
@@ -83,13 +87,14 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
         judged.frames,
         judged.labels,
         config.preprocessing,
+        output=output,
         calibrated=calibrated_among(judged, frames),
         progress=progress,
     )
-    if accuracy:
+    if isinstance(accuracy, Accuracy):
         warn_of_a_lost_model(accuracy, judged.labels)
-    if accuracy and config.max_drop is not None:
-        accuracy.require(config.max_drop)
+        if config.max_drop is not None:
+            accuracy.require(config.max_drop)
 
     in_memory = settle_weights(quant, board, config.weights, fps=config.fps, clk_mhz=config.clk_mhz)
     graphs = solve_layers(quant, in_memory, progress)
@@ -107,21 +112,24 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
         verdict.require()
     synthesis: SynthesisReport | None = synthesize(design, progress) if config.synth else None
 
-    report = deploy_report.build(config, choice, quant, plan, design, verdict, synthesis, accuracy, frames, tail)
+    report = deploy_report.build(
+        config, choice, quant, plan, design, verdict, synthesis, accuracy, frames, tail, output
+    )
     activations = dict(zip((layer.name for layer in quant.layers), quant.run_layers(vectors)))
-    scores = host_scores(tail, activations[quant.layers[-1].name])
+    outputs = host_outputs(tail, activations[quant.layers[-1].name], output)
     files = {
         "golden.onnx": golden,
         "tail.onnx": tail,
         "vectors.npz": deploy_report.npz_bytes(frames=vectors, **activations),
-        "scores.npy": deploy_report.npy_bytes(scores),
+        **deploy_report.output_files(outputs),
         "report.txt": report.text().encode(),
         "report.json": deploy_report.json_bytes(report.data),
         **{f"verilog/{name}": text.encode() for name, text in design.files},
     }
-    class_names = names_of_all(scores.shape[1], judged, frames)
+    class_names = names_of_all(output.classes, judged, frames)
+    name = safe_name(config.model.stem)
     manifest = deploy_report.manifest(
-        config, graph, quant, plan, design, verdict, accuracy, class_names, core_sha256, safe_name(config.model.stem)
+        config, graph, quant, plan, design, verdict, accuracy, output, class_names, core_sha256, name
     )
     with progress.stage("write the bundle"):
         paths = write_bundle(files, manifest, config.out_folder)

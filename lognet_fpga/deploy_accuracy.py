@@ -8,17 +8,21 @@ from pathlib import Path
 
 import numpy as np
 
+from lognet_fpga.numerics.closeness import Closeness
 from lognet_fpga.report import Section, Table
-from lognet_fpga.verify.accuracy import Accuracy, Loss, Shares
+from lognet_fpga.verify.accuracy import Accuracy, Loss, RawAccuracy, Shares, greatest_error, least_cosine
 
 _FRAMES_TO_WARN = 50
 
 
-def accuracy_sections(accuracy: Accuracy | None, source: Path | None) -> tuple[Section, ...]:
+def accuracy_sections(accuracy: Accuracy | RawAccuracy | None, source: Path | None) -> tuple[Section, ...]:
     """The three models beside each other, then layer by layer; source: where the frames are from."""
     if accuracy is None:
         return (Section("Accuracy", ("not known; it is counted on the frames of --eval, or of --frames",)),)
-    return _models(accuracy, source.name if source else "?"), _steps(accuracy)
+    name = source.name if source else "?"
+    if isinstance(accuracy, RawAccuracy):
+        return _raw_models(accuracy, name), _raw_steps(accuracy)
+    return _models(accuracy, name), _steps(accuracy)
 
 
 def warn_of_a_lost_model(accuracy: Accuracy, labels: np.ndarray | None) -> None:
@@ -35,9 +39,13 @@ def warn_of_a_lost_model(accuracy: Accuracy, labels: np.ndarray | None) -> None:
         )
 
 
-def _models(accuracy: Accuracy, source: str) -> Section:
+def _judged_on(accuracy: Accuracy | RawAccuracy, source: str) -> str:
     used = f"{accuracy.calibrated:,}" if accuracy.calibrated else "none"
-    lines = [f"on {accuracy.frames:,} frames of {source}, {used} of them used to calibrate"]
+    return f"on {accuracy.frames:,} frames of {source}, {used} of them used to calibrate"
+
+
+def _models(accuracy: Accuracy, source: str) -> Section:
+    lines = [_judged_on(accuracy, source)]
     if not accuracy.labelled:
         lines.append("right class: not known, for these frames have no labels; lost: agreement with the float model")
     low, high = (accuracy.loss.points + sign * 2 * accuracy.loss.standard_error for sign in (-1, 1))
@@ -50,18 +58,68 @@ def _models(accuracy: Accuracy, source: str) -> Section:
         ("log2 weights, float activations", *_percents(accuracy.weights), *_points(accuracy.weights_loss)),
         ("deployed model", *_percents(accuracy.deployed), *_points(accuracy.loss)),
     )
-    return Section("Accuracy", tuple(lines), Table(("model", *_COLUMNS), rows))
+    if accuracy.float_model.auc is not None:
+        lines.append("AUC: area under the receiver operating characteristic, 1 where every frame of class 1 is above")
+        aucs = [_number(shares.auc) for shares in (accuracy.float_model, accuracy.weights, accuracy.deployed)]
+        table = Table(("model", "AUC", *_COLUMNS), tuple((row[0], auc, *row[1:]) for row, auc in zip(rows, aucs)))
+    else:
+        table = Table(("model", *_COLUMNS), rows)
+    return Section("Accuracy", tuple(lines), table)
+
+
+def _raw_models(accuracy: RawAccuracy, source: str) -> Section:
+    lines = (
+        _judged_on(accuracy, source),
+        "no classes are read from this model's output, and labels are not used: its outputs beside the float model's",
+        "cosine: mean over the frames; error: root of the summed squares of the differences, of those of the outputs",
+        "comparable: outputs of the same shape, numbers in the same places; cosine and error are of those frames",
+    )
+    rows = [
+        (name, model, *_close(part))
+        for model, parts in (("log2 weights", accuracy.weights), ("deployed model", accuracy.deployed))
+        for name, part in zip(accuracy.names, parts)
+    ]
+    return Section("Accuracy", lines, Table(("output", "model", *_RAW_COLUMNS), tuple(rows)))
+
+
+def _raw_steps(accuracy: RawAccuracy) -> Section:
+    several = "; of several outputs the least cosine and the greatest error" if len(accuracy.names) > 1 else ""
+    rows = tuple(
+        (step.layer, _number(least_cosine(step.outputs)), _percent(greatest_error(step.outputs)))
+        for step in accuracy.steps
+    )
+    table = Table(("quantized up to", *_RAW_COLUMNS[:2]), rows)
+    return Section("Accuracy, layer by layer", (*_steps_lines(accuracy), *filter(None, (several[2:],))), table)
+
+
+_RAW_COLUMNS = ("cosine", "error %", "equal %", "comparable %")
+
+
+def _close(part: Closeness) -> tuple[object, ...]:
+    return _number(part.cosine), _percent(part.relative_error), 100 * part.equal, 100 * part.comparable
+
+
+def _number(value: float | None) -> str | None:
+    return None if value is None else f"{value:.4f}"
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
+
+
+def _steps_lines(accuracy: Accuracy | RawAccuracy) -> tuple[str, ...]:
+    some = f"on the first {accuracy.steps_frames:,} of these frames" if accuracy.steps_frames < accuracy.frames else ""
+    lines = ("each row: the FPGA layers up to this one quantized, the rest of the model in float", some)
+    return tuple(filter(None, lines))
 
 
 def _steps(accuracy: Accuracy) -> Section:
-    some = f"on the first {accuracy.steps_frames:,} of these frames" if accuracy.steps_frames < accuracy.frames else ""
-    lines = ["each row: the FPGA layers up to this one quantized, the rest of the model in float", some]
-    lines.append(_costly(accuracy))
+    lines = (*_steps_lines(accuracy), _costly(accuracy))
     rows = (
         ("none: the float model", *_percents(accuracy.steps_from), None, None),
         *((step.layer, *_percents(step.shares), *_points(step.loss)) for step in accuracy.steps),
     )
-    return Section("Accuracy, layer by layer", tuple(filter(None, lines)), Table(("quantized up to", *_COLUMNS), rows))
+    return Section("Accuracy, layer by layer", lines, Table(("quantized up to", *_COLUMNS), rows))
 
 
 def _costly(accuracy: Accuracy) -> str:

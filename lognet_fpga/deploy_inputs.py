@@ -9,8 +9,9 @@ import numpy as np
 from lognet_fpga.build.yosys import find_yosys
 from lognet_fpga.bundle import check_place, safe_name
 from lognet_fpga.config import DeployConfig
-from lognet_fpga.errors import InputError, ModelError
+from lognet_fpga.errors import InputError, ModelError, UsageError
 from lognet_fpga.ir.graph import Graph
+from lognet_fpga.ir.output import ModelOutput
 from lognet_fpga.runtime.frames import Frames, load_frames
 from lognet_fpga.tools import find_cxx, find_verilator
 
@@ -39,7 +40,7 @@ def settle_preprocessing(config: DeployConfig, graph: Graph) -> DeployConfig:
     return replace(config, preprocessing=config.preprocessing.for_model(graph.input_shape))
 
 
-def read_frames(config: DeployConfig, graph: Graph) -> Frames:
+def read_frames(config: DeployConfig, graph: Graph, output: ModelOutput) -> Frames:
     """The user's frames to calibrate with, and to judge where --eval is not given; else noise: enough to size and
     verify the hardware, no use for accuracy.
 
@@ -52,28 +53,37 @@ def read_frames(config: DeployConfig, graph: Graph) -> Frames:
         limit = CALIBRATION_FRAMES
     else:
         limit = None if config.eval_limit is None else CALIBRATION_FRAMES + config.eval_limit
-    return load_frames(config.frames, shape, config.preprocessing, limit=limit, classes=graph.classes)
+    return load_frames(config.frames, shape, config.preprocessing, limit=limit, classes=output.classes)
 
 
-def read_judged(config: DeployConfig, graph: Graph, frames: Frames) -> Frames | None:
-    """The frames to count the accuracy on: of --eval, else those of `frames` that calibration leaves.
+def read_judged(config: DeployConfig, graph: Graph, frames: Frames, output: ModelOutput) -> Frames | None:
+    """The frames to count the accuracy on: of --eval, else those of `frames` that calibration leaves; without labels
+    where the model's output has no classes.
 
     None for noise.  Raises InputError for frames that the model cannot take, labels that it does not know, and
-    where --max-drop has no labels.
+    where --max-drop has no labels; UsageError where it has no classes.
     """
+    if config.max_drop is not None and not output.has_classes:
+        raise UsageError(
+            "--max-drop limits how much accuracy is lost, and this model has none to lose: no classes are read from "
+            f"its output, for {output.reason}",
+            hint="leave --max-drop out; the report says how near the outputs are to the float model's",
+        )
     if config.eval_frames is not None:
         judged = load_frames(
             config.eval_frames,
             graph.input_shape,
             config.preprocessing,
             limit=config.eval_limit,
-            classes=graph.classes,
-            class_names=names_of_all(graph.classes, frames),
+            classes=output.classes,
+            class_names=names_of_all(output.classes, frames),
         )
     elif config.frames is not None:
         judged = unseen(frames).first(config.eval_limit)
     else:
         return None
+    if not output.has_classes:
+        return replace(judged, labels=None, class_names=None)
     if config.max_drop is not None and judged.labels is None:
         raise InputError(
             f"{config.eval_frames or config.frames} has no labels, which --max-drop needs",

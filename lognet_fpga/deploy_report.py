@@ -19,6 +19,8 @@ from lognet_fpga.deploy_inputs import calibration
 from lognet_fpga.deploy_preprocessing import input_data, input_section
 from lognet_fpga.ir.design import VerilogDesign
 from lognet_fpga.ir.graph import Graph
+from lognet_fpga.ir.output import ModelOutput
+from lognet_fpga.ir.packed import pack
 from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.ir.stream_format import StreamFormat
 from lognet_fpga.layer_choice import LayerChoice
@@ -28,7 +30,7 @@ from lognet_fpga.plan.budget import budget
 from lognet_fpga.plan.model import HardwarePlan, Resources
 from lognet_fpga.report import Report, Section, Table
 from lognet_fpga.runtime.frames import Frames
-from lognet_fpga.verify.accuracy import Accuracy
+from lognet_fpga.verify.accuracy import Accuracy, RawAccuracy
 from lognet_fpga.verify.verdict import Verdict
 
 
@@ -40,9 +42,10 @@ def build(
     design: VerilogDesign,
     verdict: Verdict | None,
     synthesis: SynthesisReport | None,
-    accuracy: Accuracy | None,
+    accuracy: Accuracy | RawAccuracy | None,
     frames: Frames,
     tail: bytes,
+    output: ModelOutput,
 ) -> Report:
     """Everything a user should know about the bundle; data carries the same figures."""
     sections = [
@@ -54,6 +57,7 @@ def build(
         _verification(verdict),
         _synthesis(plan, synthesis),
         host_section(tail, plan.board),
+        Section("Output of the model", output.lines()),
         *accuracy_sections(accuracy, config.eval_frames or config.frames),
     ]
     data = {
@@ -69,6 +73,7 @@ def build(
         "layers": [_layer_data(layer) for layer in quant.layers],
         "plan": plan_data(plan),
         "host": host_data(tail),
+        "output": output.to_dict(),
         "verification": None if verdict is None else verdict.to_json(),
         "synthesis": None if synthesis is None else synthesis.to_json(),
         "accuracy": None if accuracy is None else accuracy.to_json(),
@@ -85,7 +90,8 @@ def manifest(
     plan: HardwarePlan,
     design: VerilogDesign,
     verdict: Verdict | None,
-    accuracy: Accuracy | None,
+    accuracy: Accuracy | RawAccuracy | None,
+    output: ModelOutput,
     class_names: Sequence[str] | None,
     core_sha256: str,
     name: str,
@@ -100,6 +106,7 @@ def manifest(
         "core_sha256": core_sha256,
         "input": {"shape": list(quant.input_shape), "dtype": "uint8", "preprocessing": config.preprocessing.to_dict()},
         "output": {"shape": list(quant.out_shape), "bits": quant.layers[-1].out_bits},
+        "model_output": output.to_dict(),
         "source": _format(design.source),
         "sink": _format(design.sink),
         "plan": plan_data(plan),
@@ -132,6 +139,13 @@ def plan_data(plan: HardwarePlan) -> dict:
         "estimate": asdict(plan.total),
         "layers": [asdict(layer) for layer in plan.layers],
     }
+
+
+def output_files(outputs: Sequence[np.ndarray]) -> dict[str, bytes]:
+    """What the model gives for the vectors: scores.npy, or outputs.npz where one plain array does not hold it."""
+    if len(outputs) == 1 and outputs[0].dtype.kind in "fiub":
+        return {"scores.npy": npy_bytes(outputs[0])}
+    return {"outputs.npz": npz_bytes(**pack(outputs))}
 
 
 def json_bytes(data: object) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from lognet_fpga.deploy_inputs import (
     verified,
 )
 from lognet_fpga.errors import InputError
-from lognet_fpga.ir.graph import Graph, Node
+from lognet_fpga.ir.output import SCORES, ModelOutput, OutputTensor
 from lognet_fpga.runtime.frames import Frames
 
 
@@ -39,10 +40,9 @@ def test_frames_are_found_again_by_their_pixels():
     assert calibrated_among(Frames(pixels[250:][::-1]), given) == 6
 
 
-def graph_of(classes: int) -> Graph:
-    """One channel of 4 x 4, so many scores."""
-    head = Node("head", "Gemm", None, (), ("scores",), (classes,))
-    return Graph("model", "image", (1, 4, 4), "scores", (head,), b"", "")
+def graph_of() -> SimpleNamespace:
+    """As much of a graph as the frames need: one channel of 4 x 4."""
+    return SimpleNamespace(input_shape=(1, 4, 4))
 
 
 def folder_of(path: Path, *classes: str) -> Path:
@@ -57,8 +57,8 @@ def folder_of(path: Path, *classes: str) -> Path:
 def judged_of(classes: int, **options: object) -> Frames | None:
     """read_judged as a deployment calls it, of a folder in options."""
     config = DeployConfig(model=Path("model.onnx"), **options)
-    graph = graph_of(classes)
-    return read_judged(config, graph, read_frames(config, graph))
+    output = ModelOutput(SCORES, (OutputTensor("scores", "float32", (classes,)),), classes)
+    return read_judged(config, graph_of(), read_frames(config, graph_of(), output), output)
 
 
 @pytest.mark.parametrize("option", ["frames", "eval_frames"])

@@ -18,6 +18,8 @@ and deploy fills in
     input           {shape [C, H, W], dtype "uint8", preprocessing {...}: the Preprocessing,
                     class_names (optional)}
     output          {shape [C, H, W], bits}: the activations that leave the FPGA
+    model_output    what the whole model gives for a frame: {kind, tensors [{name, dtype, shape, rows}], classes,
+                    threshold, tail_batch, reason, left_out}, see lognet_fpga.ir.output; not in older bundles
     source, sink    {shape, bits, channels_per_beat, tdata_bits}: the stream formats at the overlay's edges
     plan            {fps, cycles_per_frame, latency_cycles, layers [...]}: steady state, in cycles of clk_mhz
     verification    {...}: what was compared with what
@@ -25,9 +27,10 @@ and deploy fills in
                     as in the JSON of lognet-deploy
 
 Files: golden.onnx (uint8 frames (n, C, H, W) in, the integer activations out), tail.onnx (input `activations`,
-uint8 (n, H, W, C) of the FPGA's output, to scores (n, classes)), verilog/*.v, vectors.npz (frames, and the activations
-(n, C, H, W) of every layer by its name), scores.npy (of those frames), report.txt, report.json; where one was made,
-bitstream/*.bit with its .hwh.
+uint8 (n, H, W, C) of the FPGA's output, to the model's outputs; n is model_output.tail_batch where that is a number),
+verilog/*.v, vectors.npz (frames, and the activations (n, C, H, W) of every layer by its name), scores.npy (the model's
+output for those frames; outputs.npz, see lognet_fpga.ir.packed, where it is several, text, or of a size that differs
+from frame to frame), report.txt, report.json; where one was made, bitstream/*.bit with its .hwh.
 """
 
 from __future__ import annotations
@@ -41,6 +44,7 @@ from dataclasses import dataclass
 
 from lognet_fpga.array_file import ONLY, ArrayFile
 from lognet_fpga.errors import BundleError, InputError, UsageError
+from lognet_fpga.ir.output import ModelOutput
 from lognet_fpga.ir.stream_format import StreamFormat
 from lognet_fpga.preprocessing import Preprocessing
 
@@ -136,14 +140,26 @@ class Bundle:
         return layers[-1]["name"]
 
     @property
+    def model_output(self) -> ModelOutput | None:
+        """What the whole model gives for a frame; None in bundles of before that was written."""
+        if "model_output" not in self.manifest:
+            return None
+        try:
+            return ModelOutput.from_dict(self._field(Mapping, "model_output"))
+        except ValueError as error:
+            raise BundleError(f"field model_output in {MANIFEST} of the bundle is {error}") from error
+
+    @property
     def class_names(self) -> tuple[str, ...] | None:
         names = self.manifest["input"].get("class_names") if isinstance(self.manifest.get("input"), Mapping) else None
         return tuple(map(str, names)) if names else None
 
     @property
     def classes(self) -> int | None:
-        """How many classes the model tells apart: a score each.  None for a bundle without scores, and for a single
-        one, which may be a decision between two or the number of one."""
+        """How many classes the model tells apart; None where that is not known, and without classes.  Bundles of before
+        model_output was written have as many as scores, where these are several."""
+        if (output := self.model_output) is not None:
+            return output.classes
         if SCORES not in self.files:
             return None
         try:

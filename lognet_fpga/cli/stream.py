@@ -19,6 +19,7 @@ examples:
   lognet-stream model.lognet --frames test.npz
   lognet-stream model.lognet.zip --frames photos/ --batch 1 --limit 100
   lognet-stream model.lognet --frames cat.png --json
+  lognet-stream model.lognet --frames photos/ --save-outputs outputs.npz
   lognet-stream model.lognet --frames synthetic --pace 30 --batch 1
   lognet-stream model.lognet --frames camera --device pynq --batch 1
   lognet-stream model.lognet --frames photos/ --device pynq
@@ -72,6 +73,12 @@ def parser() -> entry.Parser:
         metavar="SECONDS",
         help="watch the sensor that long before anything runs (default: %(default)g)",
     )
+    this.add_argument(
+        "--save-outputs",
+        type=Path,
+        metavar="FILE",
+        help="write what the model gives for every frame to this .npz: its outputs, class numbers, labels",
+    )
     this.add_argument("--pace", type=options.number, metavar="FPS", help="give FPS frames a second, as a camera would")
     return this
 
@@ -80,6 +87,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> int:
     # Imported here, so that --help and wrong options answer at once.
     from lognet_fpga.bundle import read_bundle
     from lognet_fpga.runtime.power import open_meter
+    from lognet_fpga.runtime.saved_outputs import check_place, save_outputs
     from lognet_fpga.runtime.session import Session
     from lognet_fpga.runtime.sources import open_source
     from lognet_fpga.runtime.stream import StreamResult, stream
@@ -101,6 +109,8 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> int:
         )
         count = "any number of frames" if source.total is None else f"{source.total:,} frames"
         stage.note(f"{source.description}: {count}{'' if source.labels is None else ' with labels'}")
+    if arguments.save_outputs is not None:
+        check_place(arguments.save_outputs, source)
     if not 0 <= arguments.idle <= MAX_IDLE_S:
         raise UsageError(f"--idle must be 0 to {MAX_IDLE_S} seconds, not {arguments.idle:g}")
     meter = open_meter(arguments.power, on_board=arguments.device == "pynq")
@@ -121,6 +131,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> int:
                 policy=arguments.policy,
                 meter=meter,
                 idle_s=arguments.idle,
+                keep_outputs=arguments.save_outputs is not None,
                 on_update=lambda update: stage.update(update.done, update.total, str(update)),
                 on_broken=until_then.append,
             )
@@ -128,7 +139,9 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> int:
         if not until_then:
             raise
         error, result = broken, until_then[0]
-    exit_code = reporter.verdict(stream_report(session, result), error)
+    if arguments.save_outputs is not None:
+        save_outputs(arguments.save_outputs, result)
+    exit_code = reporter.verdict(stream_report(session, result, arguments.save_outputs), error)
     return EXIT_INTERRUPTED if result.interrupted else exit_code
 
 

@@ -48,7 +48,7 @@ def read_model(path: Path) -> tuple[bytes, onnx.ModelProto]:
     load_external_data(path, model)
     sort_nodes(path, model)
     try:
-        onnx.checker.check_model(model)
+        check_model(model)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError) as error:
         raise ModelError(
             f"{path} is not a valid ONNX model: {first_line(error)}", hint="export the model again"
@@ -60,6 +60,19 @@ def read_model(path: Path) -> tuple[bytes, onnx.ModelProto]:
     check_finite(path, model)
     name_nodes(model.graph)
     return data, model
+
+
+def check_model(model: onnx.ModelProto) -> None:
+    """onnx's checker, which wants a shape of every output although the shape may be anything; raises what it raises."""
+    kinds = [value.type.tensor_type for value in model.graph.output if value.type.HasField("tensor_type")]
+    unstated = [kind for kind in kinds if not kind.HasField("shape")]
+    try:
+        for kind in unstated:
+            kind.shape.SetInParent()
+        onnx.checker.check_model(model)
+    finally:
+        for kind in unstated:
+            kind.ClearField("shape")
 
 
 def first_line(error: Exception) -> str:

@@ -23,7 +23,7 @@ from google.protobuf.message import DecodeError
 
 from lognet_fpga.errors import ModelError
 from lognet_fpga.frontend.channel_order import drop_channel_permutation
-from lognet_fpga.frontend.file import STANDARD_DOMAINS, first_line, opset_of
+from lognet_fpga.frontend.file import STANDARD_DOMAINS, check_model, first_line, opset_of
 from lognet_fpga.frontend.needed import drop_unneeded
 from lognet_fpga.frontend.rewrite import floor_pools, free_batch, relu_before_pool, trim_inputs
 from lognet_fpga.frontend.session import ORT_ERRORS, open_session
@@ -127,7 +127,7 @@ def lower_opset(model: onnx.ModelProto) -> onnx.ModelProto:
     for entry in out.opset_import:
         if entry.domain in STANDARD_DOMAINS:
             entry.version = OPSET
-    onnx.checker.check_model(out)
+    check_model(out)
     return out
 
 
@@ -181,7 +181,7 @@ def _finish(model: onnx.ModelProto) -> onnx.ModelProto:
         out.opset_import.add(domain=domain, version=version)
     out.ir_version = min(max(out.ir_version, 8), IR_VERSION)
     out = onnx.shape_inference.infer_shapes(out, data_prop=True)
-    onnx.checker.check_model(out)
+    check_model(out)
     return out
 
 

@@ -169,11 +169,3 @@ class Graph:
     nodes: tuple[Node, ...]
     onnx_model: bytes
     source_sha256: str
-
-    @property
-    def classes(self) -> int | None:
-        """How many classes the model tells apart: a score each.  None where that is open, or not to be seen: a single
-        value may be a decision between two or the number of one."""
-        shape = next((node.out_shape for node in self.nodes if self.output in node.outputs), ())
-        count = math.prod(shape) if shape and min(shape) > 0 else 0
-        return count if count > 1 else None

@@ -29,3 +29,18 @@ def points_lost(before: np.ndarray, after: np.ndarray) -> tuple[float, float]:
     lost, won, n = int(np.sum(before & ~after)), int(np.sum(~before & after)), len(before) + 2
     error = math.sqrt(lost + won + 1 - (lost - won) ** 2 / n) / n
     return 100 * (lost - won) / len(before), 100 * error
+
+
+def area_under_curve(scores: np.ndarray, labels: np.ndarray) -> float | None:
+    """Area under the receiver operating characteristic: the share of all pairs of a frame of class 1 and one of class 0
+    in which the first has the greater score, equal scores counting half.  None where one of the classes has no frame.
+
+    scores: (n,) float; labels: (n,) 0 or 1.  A score that is not a number loses all its pairs.
+    """
+    ones, zeros = (np.sort(scores[labels == label].astype(np.float64)) for label in (1, 0))
+    pairs = len(ones) * len(zeros)
+    if not pairs:
+        return None
+    ones, zeros = (part[~np.isnan(part)] for part in (ones, zeros))
+    below, not_above = (np.searchsorted(zeros, ones, side) for side in ("left", "right"))
+    return float((below.sum(dtype=np.float64) + not_above.sum(dtype=np.float64)) / 2 / pairs)

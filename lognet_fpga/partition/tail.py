@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from lognet_fpga.frontend.file import STANDARD_DOMAINS
+from lognet_fpga.frontend.file import STANDARD_DOMAINS, check_model
 from lognet_fpga.frontend.normalize import IR_VERSION
 from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.partition.alignment import aligned_onnx
@@ -74,7 +74,7 @@ def _behind_the_cut(partition: Partition, kind: int, shape: tuple[int, int, int]
     used = {node.domain for node in nodes}
     imports = [entry for entry in model.opset_import if entry.domain in STANDARD_DOMAINS or entry.domain in used]
     tail = helper.make_model(graph, opset_imports=imports, ir_version=min(model.ir_version, IR_VERSION))
-    onnx.checker.check_model(tail)
+    check_model(tail)
     return aligned_onnx(tail)
 
 

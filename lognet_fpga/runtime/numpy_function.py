@@ -18,7 +18,7 @@ def unknown_operators(content: bytes) -> tuple[str, ...]:
 
 
 class NumpyFunction:
-    """The graph of a serialized ONNX model, from its only input to its last output.
+    """The graph of a serialized ONNX model, from its only input to its last output, or to all of them.
 
     name: what messages call it.  Raises BundleError when the graph cannot be read or its run fails, MissingToolError
     when it has operators that only onnxruntime runs.
@@ -38,6 +38,10 @@ class NumpyFunction:
         self._uses = Counter(value for node in self._graph.nodes for value in node.inputs)
 
     def __call__(self, array: np.ndarray) -> np.ndarray:
+        return self.all(array)[-1]
+
+    def all(self, array: np.ndarray) -> list[np.ndarray]:
+        """Every output, in order."""
         graph = self._graph
         values: dict[str, np.ndarray] = {**graph.constants, graph.input: array}
         left = Counter(self._uses)
@@ -53,14 +57,14 @@ class NumpyFunction:
                 ) from error
             for name in node.inputs:  # let go of what is not needed any more: boards have little memory
                 left[name] -= 1
-                if not left[name] and name != graph.output and name not in graph.constants:
+                if not left[name] and name not in graph.outputs and name not in graph.constants:
                     values.pop(name, None)
-        return values[graph.output]
+        return [values[name] for name in graph.outputs]
 
 
 def _unknown(graph: OnnxGraph) -> tuple[str, ...]:
     read = Counter(name for node in graph.nodes for name in node.inputs)
-    read[graph.output] += 1
+    read.update(graph.outputs)
     return tuple(
         _title(node)
         for node in graph.nodes

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,13 +50,19 @@ class OnnxNode:
 @dataclass(frozen=True, eq=False)
 class OnnxGraph:
     """opset: of the standard operators.  constants: by name; they lie in the file's own bytes where those are aligned
-    as NumPy needs it, which copies others on every use.  input: the first that is no constant; output: the last."""
+    as NumPy needs it, which copies others on every use.  input: the first that is no constant; outputs: all, in
+    order."""
 
     opset: int
     nodes: tuple[OnnxNode, ...]
     constants: Mapping[str, np.ndarray]
     input: str
-    output: str
+    outputs: tuple[str, ...]
+
+    @property
+    def output(self) -> str:
+        """The last one."""
+        return self.outputs[-1]
 
 
 def read_onnx(content: bytes) -> OnnxGraph:
@@ -72,10 +78,17 @@ def read_onnx(content: bytes) -> OnnxGraph:
             tuple(_node(part) for part in graph[1]),
             constants,
             next(name for name in inputs if name not in constants),
-            _text(_message(graph[12][-1]), 1),
+            _outputs(graph[12]),
         )
     except (IndexError, ValueError, StopIteration, struct.error, KeyError, TypeError, OverflowError) as error:
         raise BundleError(f"this is not an ONNX graph that can be read: {error}") from error
+
+
+def _outputs(parts: Sequence[Value]) -> tuple[str, ...]:
+    names = tuple(_text(_message(part), 1) for part in parts)
+    if not names:
+        raise ValueError("it has no output")
+    return names
 
 
 def _node(data: memoryview) -> OnnxNode:

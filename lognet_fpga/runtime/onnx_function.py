@@ -9,8 +9,9 @@ from lognet_fpga.errors import BundleError, MissingToolError
 
 
 class OnnxFunction:
-    """The graph in file `name` of the bundle, from its only input to its last output.
+    """The graph in file `name` of the bundle, from its only input to its last output, or to all of them.
 
+    batch: the only number of frames that the graph takes, None where it takes any.
     Raises MissingToolError without onnxruntime, BundleError when onnxruntime does not take the graph or its run fails.
     """
 
@@ -31,12 +32,21 @@ class OnnxFunction:
             self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's exceptions have no common base of their own
             raise BundleError(f"onnxruntime does not take {name} of the bundle: {_one_line(error)}") from error
-        self._input = self._session.get_inputs()[0].name
-        self._output = self._session.get_outputs()[-1].name
+        source = self._session.get_inputs()[0]
+        self._input = source.name
+        self._outputs = [output.name for output in self._session.get_outputs()]
+        self.batch = source.shape[0] if source.shape and isinstance(source.shape[0], int) else None
 
     def __call__(self, array: np.ndarray) -> np.ndarray:
+        return self._run(self._outputs[-1:], array)[0]
+
+    def all(self, array: np.ndarray) -> list[np.ndarray]:
+        """Every output, in order."""
+        return self._run(self._outputs, array)
+
+    def _run(self, outputs: list[str], array: np.ndarray) -> list[np.ndarray]:
         try:
-            return self._session.run([self._output], {self._input: array})[0]
+            return self._session.run(outputs, {self._input: array})
         except Exception as error:
             raise BundleError(
                 f"{self._name} of the bundle fails on {array.dtype} of shape {array.shape}: {_one_line(error)}"

@@ -10,29 +10,32 @@ import numpy as np
 
 from lognet_fpga.bundle import SCORES, Bundle
 from lognet_fpga.errors import BundleError, VerificationError
+from lognet_fpga.ir.output import SCORES as KIND_SCORES
+from lognet_fpga.ir.packed import pack, unpack
 from lognet_fpga.report import Report, Section, Table
 from lognet_fpga.runtime.device import Device
 from lognet_fpga.runtime.session import Session
 
 VECTORS = "vectors.npz"
+OUTPUTS = "outputs.npz"  # the model's output for those frames where SCORES is not there
 TOLERANCE = 1e-5  # of the greatest score, between two evaluators of the host's part
 
 
 @dataclass(frozen=True)
 class Mismatch:
     """The first element that differs.  index: its place, (frame, channel, row, column) of an activation, (frame, class)
-    of a score.  count: how many of the tensor's elements differ."""
+    of a score.  got, expected: numbers, or text.  count: how many of the tensor's elements differ."""
 
     tensor: str
     index: tuple[int, ...]
-    got: float
-    expected: float
+    got: float | str
+    expected: float | str
     count: int
 
     def __str__(self) -> str:
+        got, expected = (f"{v:g}" if isinstance(v, float) else repr(v) for v in (self.got, self.expected))
         return (
-            f"{self.tensor}{list(self.index)} is {self.got:g}, but must be {self.expected:g}; "
-            f"{self.count:,} of its elements differ"
+            f"{self.tensor}{list(self.index)} is {got}, but must be {expected}; {self.count:,} of its elements differ"
         )
 
 
@@ -90,18 +93,22 @@ class SelfTest:
 def run_selftest(bundle: Bundle, device: Device) -> SelfTest:
     """Run the frames of the bundle's vectors through device and host.
 
-    Activations must be equal in every bit to those in the vectors; scores, where the bundle has them, within TOLERANCE
-    of the greatest.  Raises BundleError where the bundle has no vectors, and what the device raises.
+    Activations must be equal in every bit to those in the vectors; the model's outputs, where the bundle has them, in
+    size and in every whole number and text, and else within TOLERANCE of the greatest.  Raises BundleError where the
+    bundle has no vectors, and what the device raises.
     """
-    frames, activations, scores = _vectors(bundle)
+    frames, activations, outputs = _vectors(bundle)
     name, expected = activations
     with Session(bundle, device) as session:
         run = session.fpga(frames)
-        found = session.tail(run.activations)
-        description = device.description
+        found = session.outputs(run.activations)
+        description, output = device.description, session.output
     compared = [_compare(name, run.activations.transpose(0, 3, 1, 2), expected, 0.0)]
-    if scores is not None:
-        compared.append(_compare("scores", found, scores, TOLERANCE * float(np.abs(scores).max(initial=0.0))))
+    if outputs is not None and len(outputs) != len(found):
+        raise BundleError(f"{VECTORS} of the bundle has {len(outputs)} outputs, but there are {len(found)}")
+    for tensor, got, wanted in zip(output.tensors, found, outputs or ()):
+        title = "scores" if output.kind == KIND_SCORES else f"output {tensor.name}"
+        compared += _compare_output(title, got, wanted)
     planned = bundle.latency_cycles + (len(frames) - 1) * bundle.cycles_per_frame
     return SelfTest(
         description,
@@ -113,26 +120,53 @@ def run_selftest(bundle: Bundle, device: Device) -> SelfTest:
     )
 
 
-def _compare(
-    name: str, got: np.ndarray, expected: np.ndarray, tolerance: float
-) -> tuple[tuple[str, int, int], Mismatch | None]:
+Compared = tuple[tuple[str, int, int], Mismatch | None]
+
+
+def _compare_output(name: str, got: np.ndarray, expected: np.ndarray) -> list[Compared]:
+    """One of the model's outputs, (n, ...); where sizes differ from frame to frame, these first."""
+    if len(got) != len(expected) or (got.dtype == object) != (expected.dtype == object):
+        raise BundleError(f"{VECTORS} of the bundle does not fit {name}, of {len(expected)} and {len(got)} frames")
+    if expected.dtype != object:
+        return [_compare(name, got, expected.reshape(got.shape) if expected.size == got.size else expected)]
+    shapes = _compare(f"size of {name}", *(np.array([frame.shape for frame in part]) for part in (got, expected)))
+    if shapes[1] is not None:
+        return [shapes]
+    return [shapes, _compare(name, *(pack([part])["outputs"] for part in (got, expected)))]
+
+
+def _compare(name: str, got: np.ndarray, expected: np.ndarray, tolerance: float | None = None) -> Compared:
+    """tolerance: the most that elements may differ; None: TOLERANCE of the greatest, of fractions only."""
     if got.shape != expected.shape:
         raise BundleError(f"{VECTORS} of the bundle has {name} of shape {expected.shape}, but it is {got.shape}")
-    wrong = ~(np.abs(got.astype(np.float64) - expected) <= tolerance)  # so that NaN differs
+    if expected.dtype.kind == "f":
+        if tolerance is None:
+            tolerance = TOLERANCE * float(np.abs(expected[np.isfinite(expected)]).max(initial=0.0))
+        with np.errstate(invalid="ignore"):
+            near = np.abs(got.astype(np.float64) - expected) <= tolerance
+        wrong = ~(near | (got == expected) | (np.isnan(got) & np.isnan(expected)))
+    else:
+        wrong = got != expected
     count = int(wrong.sum())
     if not count:
         return (name, got.size, 0), None
     index = tuple(int(place) for place in np.argwhere(wrong)[0])
-    return (name, got.size, count), Mismatch(name, index, float(got[index]), float(expected[index]), count)
+    values = (str(part[index]) if part.dtype.kind == "U" else float(part[index]) for part in (got, expected))
+    return (name, got.size, count), Mismatch(name, index, *values, count)
 
 
-def _vectors(bundle: Bundle) -> tuple[np.ndarray, tuple[str, np.ndarray], np.ndarray | None]:
-    """The frames, the name of the last layer and its activations, and the scores."""
+def _vectors(bundle: Bundle) -> tuple[np.ndarray, tuple[str, np.ndarray], list[np.ndarray] | None]:
+    """The frames, the name of the last layer and its activations, and the model's outputs."""
     last = bundle.last_layer
     try:
         with np.load(io.BytesIO(bundle.file(VECTORS)), allow_pickle=False) as arrays:
             frames, activations = arrays["frames"], arrays[last]
-        scores = np.load(io.BytesIO(bundle.file(SCORES)), allow_pickle=False) if SCORES in bundle.files else None
+        outputs = None
+        if SCORES in bundle.files:
+            outputs = [np.load(io.BytesIO(bundle.file(SCORES)), allow_pickle=False)]
+        elif OUTPUTS in bundle.files:
+            with np.load(io.BytesIO(bundle.file(OUTPUTS)), allow_pickle=False) as arrays:
+                outputs = unpack(arrays)
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise BundleError(f"the vectors of the bundle cannot be read: {' '.join(str(error).split())}") from error
-    return frames, (last, activations), scores
+    return frames, (last, activations), outputs

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from types import TracebackType
 
 import numpy as np
 
 from lognet_fpga.bundle import Bundle
-from lognet_fpga.errors import InputError
+from lognet_fpga.errors import BundleError, InputError
+from lognet_fpga.ir.output import SCORES, ModelOutput, guessed
 from lognet_fpga.runtime.device import Device, DeviceRun
 from lognet_fpga.runtime.numpy_function import NumpyFunction
 from lognet_fpga.runtime.onnx_function import OnnxFunction
@@ -20,14 +21,16 @@ TAIL = "tail.onnx"
 class Session:
     """Use as a context manager: the device is open inside.
 
-    The host's part runs in onnxruntime where that is installed, else in NumPy; tail_runs_in says which.  Raises what
-    the device's open raises, and MissingToolError or BundleError for the host's part.
+    The host's part runs in onnxruntime where that is installed, else in NumPy; tail_runs_in says which.  output: what
+    the model's outputs are; of a bundle that does not say it is known after the first of them, None before.  Raises
+    what the device's open raises, and MissingToolError or BundleError for the host's part.
     """
 
     def __init__(self, bundle: Bundle, device: Device) -> None:
         self.bundle = bundle
         self.device = device
-        self._tail: Callable[[np.ndarray], np.ndarray]
+        self.output: ModelOutput | None = bundle.model_output
+        self._tail: OnnxFunction | NumpyFunction
         if find_spec("onnxruntime") is not None:
             self._tail, self.tail_runs_in = OnnxFunction(bundle, TAIL), "onnxruntime"
         else:
@@ -51,13 +54,36 @@ class Session:
         as of Device.runs."""
         return self.device.runs(None if batch is None else self._checked(batch) for batch in batches)
 
+    def outputs(self, activations: np.ndarray) -> list[np.ndarray]:
+        """Run the host's part on activations, (n, height, width, channels) uint8; every output of the model as of
+        ModelOutput.collect, scores as (n, classes)."""
+        try:
+            output = self.output or self._guessed(activations)
+            outputs = output.collect(self._tail.all, activations)
+        except ValueError as error:
+            raise BundleError(f"{TAIL} of the bundle does not give what it must: {error}") from error
+        self.output = output
+        if output.kind == SCORES:
+            outputs[0] = outputs[0].reshape(len(activations), -1)
+        return outputs
+
     def tail(self, activations: np.ndarray) -> np.ndarray:
-        """Run the host's part on activations, (n, height, width, channels) uint8; scores (n, classes)."""
-        return self._tail(activations).reshape(len(activations), -1)
+        """The first of outputs: of a model with scores those, (n, classes)."""
+        return self.outputs(activations)[0]
 
     def classify(self, frames: np.ndarray) -> np.ndarray:
-        """Scores (n, classes) of frames, through both parts."""
+        """As tail, of frames, through both parts."""
         return self.tail(self.fpga(frames).activations)
+
+    def predict(self, frames: np.ndarray) -> np.ndarray | None:
+        """Class numbers (n,) of frames, through both parts; None for a model whose outputs are no classes."""
+        outputs = self.outputs(self.fpga(frames).activations)
+        return self.output.predictions(outputs)
+
+    def _guessed(self, activations: np.ndarray) -> ModelOutput:
+        batch = getattr(self._tail, "batch", None)
+        part = np.resize(activations, (batch, *activations.shape[1:])) if batch else activations
+        return guessed(self._tail.all(np.ascontiguousarray(part)), len(part), batch)
 
     def _checked(self, frames: np.ndarray) -> np.ndarray:
         shape = self.bundle.input_shape

@@ -8,14 +8,15 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from lognet_fpga import signals
 from lognet_fpga.errors import InputError, LogNetError, UsageError
-from lognet_fpga.numerics.ranking import in_top
+from lognet_fpga.ir.output import SCORES, ModelOutput
+from lognet_fpga.numerics.ranking import area_under_curve
 from lognet_fpga.runtime.frame_source import FrameSource
 from lognet_fpga.runtime.frames import Frames, require_classes
 from lognet_fpga.runtime.power import Meter, Phase, PowerResult, Sampler
@@ -55,10 +56,12 @@ class StreamUpdate:
 
 @dataclass(frozen=True, eq=False)
 class StreamResult:
-    """scores: (n, classes) float, None for a source without end; predictions: (n,) int64; numbers: (n,) int64, places
-    of the frames in the source.
+    """output: what the model's outputs are.  outputs: of all frames, as of Session.outputs; None for a source without
+    end, and for a model without classes unless they were asked for.  predictions: (n,) int64, None for a model without
+    classes; numbers: (n,) int64, places of the frames in the source.
     top1: share of right predictions, None without labels.  top5: share of labels among the five greatest scores, None
-    without labels and for up to five classes.
+    without labels and for up to five classes.  auc: of a binary score, the area under the receiver operating
+    characteristic; None without frames of both classes.
 
     pl_rate: frames a second of the programmable logic over the batches as they were sent, each starting in an idle
     overlay.  pl_latency: of the first frame, sent alone, first beat in to last beat out.  load_rate, device_rate,
@@ -71,11 +74,13 @@ class StreamResult:
     """
 
     source: FrameSource
-    scores: np.ndarray | None
-    predictions: np.ndarray
+    output: ModelOutput
+    outputs: Sequence[np.ndarray] | None
+    predictions: np.ndarray | None
     numbers: np.ndarray
     top1: float | None
     top5: float | None
+    auc: float | None
     batch: int
     policy: str
     dropped: int
@@ -94,7 +99,12 @@ class StreamResult:
     power_note: str
 
     def __len__(self) -> int:
-        return len(self.predictions)
+        return len(self.numbers)
+
+    @property
+    def scores(self) -> np.ndarray | None:
+        """(n, classes) float; None for a source without end, and where the model's output is something else."""
+        return self.outputs[0] if self.outputs is not None and self.output.kind == SCORES else None
 
     @property
     def labels(self) -> np.ndarray | None:
@@ -115,6 +125,7 @@ def stream(
     policy: str | None = None,
     meter: Meter | None = None,
     idle_s: float = 2.0,
+    keep_outputs: bool = False,
     on_update: Callable[[StreamUpdate], None] = lambda update: None,
     on_broken: Callable[[StreamResult], None] = lambda result: None,
 ) -> StreamResult:
@@ -122,7 +133,8 @@ def stream(
 
     policy: what happens to frames that come faster than they can be worked on: "block" lets the source wait, "drop"
     lets go of the batches that have waited longest; None blocks, but drops for a source that is live.  meter: a power
-    sensor, which is watched for idle_s seconds before anything runs, and while the stream does.  on_update is
+    sensor, which is watched for idle_s seconds before anything runs, and while the stream does.  keep_outputs: those of
+    a model without classes, too, which may be large.  on_update is
     called after a batch, at most every UPDATE_S, and at the end.  Ctrl-C ends the stream; what was classified until
     then is the result.  on_broken is called with that, if there is any, before a LogNetError that ends the stream is
     raised.  Raises KeyboardInterrupt where Ctrl-C comes before the first result, InputError for a batch below 1 or of
@@ -148,12 +160,12 @@ def stream(
             hint="" if policy not in POLICIES else "give the frames a pace (--pace), or leave the policy out",
         )
     if meter is None:
-        return _run(session, source, batch, policy, None, None, on_update, on_broken)
+        return _run(session, source, batch, policy, None, None, keep_outputs, on_update, on_broken)
     with Sampler(meter) as sampler:
         begin = time.perf_counter()
         time.sleep(idle_s)
         idle = sampler.phase(begin, time.perf_counter())
-        return _run(session, source, batch, policy, sampler, idle, on_update, on_broken)
+        return _run(session, source, batch, policy, sampler, idle, keep_outputs, on_update, on_broken)
 
 
 def _run(
@@ -163,6 +175,7 @@ def _run(
     policy: str,
     sampler: Sampler | None,
     idle: Phase | None,
+    keep_outputs: bool,
     on_update: Callable[[StreamUpdate], None],
     on_broken: Callable[[StreamResult], None],
 ) -> StreamResult:
@@ -172,7 +185,7 @@ def _run(
         if first is None:
             raise InputError("there are no frames to stream")
         alone = session.fpga(first.frames[:1])
-        tally = _Tally(session, source, stages, sampler, on_update)
+        tally = _Tally(session, source, stages, sampler, keep_outputs, on_update)
         stages.begin(Batch(first.frames, first.numbers, np.full(len(first), time.perf_counter())))
         alone_us = alone.pl_cycles / alone.clk_mhz
         interrupted = False
@@ -199,10 +212,14 @@ def _run(
 @dataclass(frozen=True, eq=False)
 class _Done:
     """A batch that is classified.  latencies_s: (n,) float64; end: time.perf_counter(); pl_us, tail_s: its time in the
-    programmable logic and in the tail.  scores: None where they are not kept."""
+    programmable logic and in the tail.  predictions: None without classes.  right1, right5: (n,) bool, None where not
+    known.  decision: (n,) of a binary score, else None.  outputs: None where they are not kept."""
 
-    predictions: np.ndarray
-    scores: np.ndarray | None
+    predictions: np.ndarray | None
+    right1: np.ndarray | None
+    right5: np.ndarray | None
+    decision: np.ndarray | None
+    outputs: list[np.ndarray] | None
     numbers: np.ndarray
     latencies_s: np.ndarray
     end: float
@@ -219,8 +236,10 @@ class _Tally:
         source: FrameSource,
         stages: Stages,
         sampler: Sampler | None,
+        keep_outputs: bool,
         on_update: Callable[[StreamUpdate], None],
     ) -> None:
+        self._keep_outputs = keep_outputs
         self._session, self._source, self._stages, self._on_update = session, source, stages, on_update
         self._sampler = sampler
         self._batches: list[_Done] = []  # the only state that Ctrl-C may find half done, and append is one step
@@ -233,13 +252,19 @@ class _Tally:
     def add(self, finished: Finished) -> None:
         batch, run = finished.batch, finished.run
         start = time.perf_counter()
-        scores = self._session.tail(run.activations)
+        outputs = self._session.outputs(run.activations)
         end = time.perf_counter()
-        if not self._batches:
-            require_classes(self._source.labels, scores.shape[1])
+        output = self._session.output
+        if not self._batches and output.classes is not None:
+            require_classes(self._source.labels, output.classes)
+        labels = None if self._source.labels is None else self._source.labels[batch.numbers]
+        # Of a stream without end they would fill the memory.
+        keep = self._source.total is not None and (output.has_classes or self._keep_outputs)
         done = _Done(
-            scores.argmax(axis=1),
-            None if self._source.total is None else scores,  # of a stream without end they would fill the memory
+            output.predictions(outputs),
+            *(None if labels is None else output.right(outputs, labels, count) for count in (1, 5)),
+            None if labels is None else output.decision(outputs),
+            outputs if keep else None,
             batch.numbers,
             end - batch.came,
             end,
@@ -276,8 +301,11 @@ class _Tally:
         batches, device, stages = self._batches, self._session.device, self._stages
         numbers = np.concatenate([done.numbers for done in batches])
         count = len(numbers)
-        scores = None if batches[0].scores is None else np.concatenate([done.scores for done in batches])
-        labels = None if self._source.labels is None else self._source.labels[numbers]
+        outputs = None
+        if batches[0].outputs is not None:
+            outputs = [np.concatenate(parts) for parts in zip(*(done.outputs for done in batches))]
+        right1, right5 = (_joined([getattr(done, name) for done in batches]) for name in ("right1", "right5"))
+        decision = _joined([done.decision for done in batches])
         pl_s = sum(done.pl_us for done in batches) * 1e-6
         simulated = device.kind in ("simulated", "rtl")
         how = "on this host" + (", simulating the FPGA" if simulated else "")
@@ -298,11 +326,13 @@ class _Tally:
         }
         return StreamResult(
             self._source,
-            scores,
-            np.concatenate([done.predictions for done in batches]),
+            self._session.output,
+            outputs,
+            _joined([done.predictions for done in batches]),
             numbers,
-            _share_in_top(scores, labels, 1),
-            _share_in_top(scores, labels, 5),
+            None if right1 is None else float(right1.mean()),
+            None if right5 is None else float(right5.mean()),
+            None if decision is None else area_under_curve(decision, self._source.labels[numbers]),
             batch,
             policy,
             stages.dropped,
@@ -322,8 +352,6 @@ class _Tally:
         )
 
 
-def _share_in_top(scores: np.ndarray | None, labels: np.ndarray | None, count: int) -> float | None:
-    """Share of labels among the `count` greatest scores, None without labels and where that is trivial."""
-    if labels is None or scores is None or scores.shape[1] <= count:
-        return None
-    return float(in_top(scores, labels, count).mean())
+def _joined(parts: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    """Of all batches; None where they have none."""
+    return None if parts[0] is None else np.concatenate(parts)

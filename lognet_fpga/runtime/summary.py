@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from lognet_fpga.bundle import Bundle
 from lognet_fpga.report import Report, Section, Table
@@ -22,8 +23,9 @@ LIMITS = {
 }
 
 
-def stream_report(session: Session, result: StreamResult) -> Report:
-    """What `lognet-stream` prints: figures, accuracy beside that of the float model, the first predictions."""
+def stream_report(session: Session, result: StreamResult, saved: Path | None = None) -> Report:
+    """What `lognet-stream` prints: figures, accuracy beside that of the float model, the first predictions.  saved:
+    where the outputs were written."""
     bundle = session.bundle
     batches = f"batches of {min(result.batch, len(result)):,}"
     stages = (
@@ -53,7 +55,8 @@ def stream_report(session: Session, result: StreamResult) -> Report:
         Section("Speed", explained, Table(("stage", "sent as", "figure"), stages)),
         Section("Power", result.power.lines() if result.power else (result.power_note,)),
         *_accuracy_section(bundle, result),
-        _prediction_section(bundle, result),
+        Section("Output of the model", (*result.output.lines(), *([f"written to {saved}"] if saved else []))),
+        *([_prediction_section(bundle, result)] if result.output.has_classes else []),
     ]
     data = {
         "bundle": bundle.name,
@@ -72,8 +75,11 @@ def stream_report(session: Session, result: StreamResult) -> Report:
         "power_measured": result.power and result.power.to_dict(),
         "top1": result.top1,
         "top5": result.top5,
+        "auc": result.auc,
         "accuracy_at_deploy": dict(bundle.accuracy) if bundle.accuracy else None,
-        "predictions": result.predictions.tolist(),
+        "output": result.output.to_dict(),
+        "predictions": None if result.predictions is None else result.predictions.tolist(),
+        "saved_outputs": saved and str(saved),
     }
     return Report(f"{bundle.name} on {bundle.board_title}", tuple(sections), data)
 
@@ -83,21 +89,52 @@ def _accuracy_section(bundle: Bundle, result: StreamResult) -> list[Section]:
     known = bundle.accuracy or {}
     count = known.get("frames")
     deploy = f"lognet-deploy{f', {count:,} frames' if isinstance(count, int) else ''}"
+    if not result.output.has_classes:
+        return _raw_section(known, deploy)
+    this = (result.top1, result.top5, None, result.auc)
     models = (
-        (f"float model ({deploy})", "float_top1", "float_top5", None),
-        (f"log2 weights ({deploy})", "weights_top1", "weights_top5", "weights_agreement"),
-        (f"deployed model ({deploy})", "deployed_top1", "deployed_top5", "agreement"),
+        (f"this run, {len(result):,} frames", this),
+        *(
+            (f"{name} ({deploy})", tuple(known.get(key) for key in keys))
+            for name, keys in (
+                ("float model", ("float_top1", "float_top5", "", "float_auc")),
+                ("log2 weights", ("weights_top1", "weights_top5", "weights_agreement", "weights_auc")),
+                ("deployed model", ("deployed_top1", "deployed_top5", "agreement", "deployed_auc")),
+            )
+        ),
     )
-    rows = [(name, *(_percent(known.get(key)) for key in keys)) for name, *keys in models]
-    rows.insert(0, (f"this run, {len(result):,} frames", _percent(result.top1), _percent(result.top5), None))
-    rows = [row for row in rows if any(cell is not None for cell in row[1:])]
-    table = Table(("model", "top-1 %", "top-5 %", "as float %"), tuple(rows))
+    rows = [
+        (name, *map(_percent, shares), f"{auc:.4f}" if _is_number(auc) else None)
+        for name, (*shares, auc) in models
+        if any(map(_is_number, (*shares, auc)))
+    ]
+    columns = ("model", "top-1 %", "top-5 %", "as float %", "AUC")
+    shown = len(columns) if any(row[-1] is not None for row in rows) else len(columns) - 1
+    table = Table(columns[:shown], tuple(row[:shown] for row in rows))
     return [Section("Accuracy", (), table)] if rows else []
+
+
+def _raw_section(known: Mapping[str, object], deploy: str) -> list[Section]:
+    """How near the outputs were to the float model's."""
+    rows = [
+        (f"{name} ({deploy})", f"{cosine:.4f}", _percent(known.get(error)))
+        for name, key, error in (
+            ("log2 weights", "weights_cosine", "weights_relative_error"),
+            ("deployed model", "cosine", "relative_error"),
+        )
+        if _is_number(cosine := known.get(key))
+    ]
+    lines = ("beside the float model's outputs: cosine, and relative error; there are no classes",)
+    return [Section("Accuracy", lines, Table(("model", "cosine", "error %"), tuple(rows)))] if rows else []
 
 
 def _percent(share: object) -> float | None:
     """A share 0..1 in percent; None for anything else, for a manifest may hold anything."""
-    return 100.0 * share if isinstance(share, (int, float)) and not isinstance(share, bool) else None
+    return 100.0 * share if _is_number(share) else None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _prediction_section(bundle: Bundle, result: StreamResult) -> Section:
@@ -107,11 +144,14 @@ def _prediction_section(bundle: Bundle, result: StreamResult) -> Section:
     def named(number: int, class_names: Sequence[str] | None) -> str:
         return class_names[number] if class_names and 0 <= number < len(class_names) else str(number)
 
+    decision = result.output.decision(result.outputs) if result.outputs is not None else None
+    columns = ["frame", "class"] + ["score"] * (decision is not None) + ["label"] * (labels is not None)
     rows = []
     for index, prediction in enumerate(result.predictions[:SHOWN_PREDICTIONS].tolist()):
         number = int(result.numbers[index])
+        score = () if decision is None else (f"{decision[index]:.4g}",)
         label = () if labels is None else (named(int(labels[index]), of_source or of_model),)
-        rows.append((names[number] if names else str(number), named(prediction, of_model or of_source), *label))
-    columns = ("frame", "class") if labels is None else ("frame", "class", "label")
-    more = len(result) - len(rows)
-    return Section("Predictions" + (f", the first {len(rows)}" if more > 0 else ""), (), Table(columns, tuple(rows)))
+        frame = names[number] if names else str(number)
+        rows.append((frame, named(prediction, of_model or of_source), *score, *label))
+    some = f", the first {len(rows)}" if len(result) > len(rows) else ""
+    return Section(f"Predictions{some}", (), Table(tuple(columns), tuple(rows)))

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lognet_fpga.cache import Files, cached, digest, find
-from lognet_fpga.numerics.ranking import in_top, points_lost
+from lognet_fpga.ir.output import ModelOutput
+from lognet_fpga.numerics.ranking import points_lost
 from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.sources import made_by
 from lognet_fpga.verify.onnx_session import OnnxSession
+from lognet_fpga.verify.output import run_model
 
 if TYPE_CHECKING:
     from lognet_fpga.study.workers import WorkerPool
@@ -51,8 +53,8 @@ class Answers:
         return points_lost(before.right1, self.right1)
 
 
-Scores = Callable[[np.ndarray], np.ndarray]
-"""uint8 frames, (n, channels, h, w) -> scores, n rows; may be called by several threads at a time."""
+Outputs = Callable[[np.ndarray], list[np.ndarray]]
+"""uint8 frames, (n, channels, h, w), to outputs as of ModelOutput.collect; several threads may call it at a time."""
 
 
 Marks = dict[str, np.ndarray]
@@ -60,21 +62,23 @@ Marks = dict[str, np.ndarray]
 
 
 class Judge:
-    """frames: (n, channels, height, width) uint8; labels: (n,) class numbers or None.  pool: machines that judge
-    models; None: this one."""
+    """frames: (n, channels, height, width) uint8; labels: (n,) class numbers or None.  output: what all models give,
+    which has classes.  pool: machines that judge models; None: this one."""
 
     def __init__(
         self,
         frames: np.ndarray,
         labels: np.ndarray | None,
         preprocessing: Preprocessing,
+        output: ModelOutput,
         pool: WorkerPool | None = None,
     ) -> None:
         self._frames, self._labels, self._preprocessing, self._pool = frames, labels, preprocessing, pool
-        self._shared = pool.share((frames, labels, preprocessing)) if pool else None
+        self._output = output
+        self._shared = pool.share((frames, labels, preprocessing, output)) if pool else None
         known = b"" if labels is None else np.ascontiguousarray(labels, np.int64).tobytes()
         made = made_by(__name__, "numpy", "onnxruntime")
-        self._key = digest(np.ascontiguousarray(frames).tobytes(), known, repr(preprocessing), made)
+        self._key = digest(np.ascontiguousarray(frames).tobytes(), known, repr(preprocessing), repr(output), made)
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -82,7 +86,7 @@ class Judge:
     def part(self, start: int, stop: int) -> Judge:
         """A judge of the frames from `start` up to `stop`, on this machine."""
         labels = None if self._labels is None else self._labels[start:stop]
-        return Judge(self._frames[start:stop], labels, self._preprocessing)
+        return Judge(self._frames[start:stop], labels, self._preprocessing, self._output)
 
     def frames(self, count: int) -> np.ndarray:
         """The first `count` frames, uint8."""
@@ -101,7 +105,8 @@ class Judge:
         keyed = ((digest(digest(model), self._key), model) for model in models)
         if self._pool is None:
             for key, model in keyed:
-                yield self._kept(key, partial(judge_model, model, self._frames, self._labels, self._preprocessing))
+                judged = partial(judge_model, model, self._frames, self._labels, self._preprocessing, self._output)
+                yield self._kept(key, judged)
             return
         waiting: deque[Callable[[], Answers]] = deque()
         for key, model in keyed:
@@ -115,9 +120,13 @@ class Judge:
         while waiting:
             yield waiting.popleft()()
 
-    def answers_of(self, key: str, scores: Callable[[], Scores]) -> Answers:
-        """Of the function that scores() makes; key: of whatever its results depend on."""
-        return self._kept(digest(key, self._key), lambda: judge_scores(scores(), self._frames, self._labels))
+    def answers_of(self, key: str, outputs: Callable[[ModelOutput], Outputs]) -> Answers:
+        """Of the function that outputs() makes for the judge's kind of output; key: of whatever its results depend
+        on."""
+        return self._kept(
+            digest(key, self._key),
+            lambda: judge_outputs(outputs(self._output), self._frames, self._labels, self._output),
+        )
 
     def _kept(self, key: str, marks: Callable[[], Marks]) -> Answers:
         return _answers(cached("study", key, lambda folder: np.savez(folder / "answers.npz", **marks())))
@@ -128,14 +137,24 @@ def judge_model(
     frames: np.ndarray,
     labels: np.ndarray | None,
     preprocessing: Preprocessing,
+    output: ModelOutput,
     threads: int | None = None,
 ) -> Marks:
     """The answers of an ONNX model; threads: at a time, None: one for each core."""
     session = OnnxSession(model, "the model with other numbers in it", threads=1)
-    return judge_scores(lambda part: session(preprocessing.apply(part))[0], frames, labels, threads)
+    outputs = partial(_outputs, output, session, preprocessing)
+    return judge_outputs(outputs, frames, labels, output, threads)
 
 
-def judge_scores(scores: Scores, frames: np.ndarray, labels: np.ndarray | None, threads: int | None = None) -> Marks:
+def _outputs(
+    output: ModelOutput, session: OnnxSession, preprocessing: Preprocessing, part: np.ndarray
+) -> list[np.ndarray]:
+    return run_model(output, session, preprocessing.apply(part))
+
+
+def judge_outputs(
+    outputs: Outputs, frames: np.ndarray, labels: np.ndarray | None, output: ModelOutput, threads: int | None = None
+) -> Marks:
     """The answers of a function, some frames at a time in each thread."""
     height, width = frames.shape[2:]
     batch = max(1, min(_BATCH, _BATCH_POSITIONS // (height * width)))
@@ -143,14 +162,14 @@ def judge_scores(scores: Scores, frames: np.ndarray, labels: np.ndarray | None, 
     def judge(start: int) -> Marks:
         part = np.ascontiguousarray(frames[start : start + batch])
         known = None if labels is None else labels[start : start + batch]
-        return _marks(scores(part).reshape(len(part), -1), known)
+        return _marks(output, outputs(part), known)
 
     with ThreadPoolExecutor(threads or _cores()) as pool:
         parts = list(pool.map(judge, range(0, len(frames), batch)))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _judge_shared(model: bytes, shared: tuple[np.ndarray, np.ndarray | None, Preprocessing]) -> Marks:
+def _judge_shared(model: bytes, shared: tuple[np.ndarray, np.ndarray | None, Preprocessing, ModelOutput]) -> Marks:
     return judge_model(model, *shared, threads=1)  # a worker has tasks for all its cores
 
 
@@ -159,12 +178,12 @@ def _answers(files: Files) -> Answers:
         return Answers(kept["classes"], *(kept[name] if name in kept.files else None for name in ("top1", "top5")))
 
 
-def _marks(scores: np.ndarray, labels: np.ndarray | None) -> Marks:
-    marks = {"classes": scores.argmax(axis=1)}
-    if labels is not None:
-        marks["top1"] = in_top(scores, labels, 1)
-        if scores.shape[1] > 5:
-            marks["top5"] = in_top(scores, labels, 5)
+def _marks(output: ModelOutput, outputs: list[np.ndarray], labels: np.ndarray | None) -> Marks:
+    marks = {"classes": output.predictions(outputs)}
+    for name, count in (("top1", 1), ("top5", 5)):
+        right = None if labels is None else output.right(outputs, labels, count)
+        if right is not None:
+            marks[name] = right
     return marks
 
 

@@ -16,14 +16,15 @@ from lognet_fpga.cache import digest
 from lognet_fpga.ir.golden import golden_onnx
 from lognet_fpga.ir.graph import Graph
 from lognet_fpga.ir.log_sums import ExactSums, LogSums
+from lognet_fpga.ir.output import ModelOutput
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer, Sums
 from lognet_fpga.partition import Partition, make_tail, partition
 from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.progress import Progress
 from lognet_fpga.quantize import quantize
 from lognet_fpga.sources import made_by
-from lognet_fpga.study.judge import Judge, Scores
-from lognet_fpga.verify.evaluate import host_scores
+from lognet_fpga.study.judge import Judge, Outputs
+from lognet_fpga.verify.evaluate import host_outputs
 
 CALIBRATION_FRAMES = 256  # at most, for codes and scales; labels are not used
 ERROR_FRAMES = 16  # that a layer's error is measured and its bias corrected on
@@ -140,14 +141,16 @@ def correct_biases(quant: QuantGraph, sums: Sequence[Sums | None], frames: np.nd
     return dataclasses.replace(quant, layers=tuple(layers))
 
 
-def _deployed(parts: Partition, quant: QuantGraph, mode: Mode, frames: np.ndarray) -> tuple[str, Callable[[], Scores]]:
-    """(key, what makes the scores) of the deployed model that adds in this mode; see Judge.answers_of."""
+def _deployed(
+    parts: Partition, quant: QuantGraph, mode: Mode, frames: np.ndarray
+) -> tuple[str, Callable[[ModelOutput], Outputs]]:
+    """(key, what makes the outputs) of the deployed model that adds in this mode; see Judge.answers_of."""
     tail, sums = make_tail(parts, quant), mode.of(quant)
     key = digest(golden_onnx(quant), tail, repr(mode), made_by(__name__, "onnx"))
 
-    def made() -> Scores:
+    def made(output: ModelOutput) -> Outputs:
         used = correct_biases(quant, sums, frames) if mode.corrected else quant
-        return lambda batch: host_scores(tail, used.run_layers(batch, sums)[-1])
+        return lambda batch: host_outputs(tail, used.run_layers(batch, sums)[-1], output)
 
     return key, made
 

@@ -8,8 +8,10 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lognet_fpga.errors import ModelError, UsageError
+from lognet_fpga.errors import ModelError, UnsupportedModelError, UsageError
 from lognet_fpga.frontend import load
+from lognet_fpga.ir.graph import Graph
+from lognet_fpga.ir.output import ModelOutput
 from lognet_fpga.numerics.quantizers import MAX_BITS
 from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.progress import NoProgress, Progress
@@ -21,6 +23,7 @@ from lognet_fpga.study.nmse import Distribution, ErrorPoint, LayerBoundaries, bo
 from lognet_fpga.study.schemes import Choice, Scheme
 from lognet_fpga.study.weights import WeightLayer, layers_of_arrays, layers_of_model
 from lognet_fpga.study.workers import WorkerPool
+from lognet_fpga.verify.output import PROBES, settle_output, settle_threshold
 
 BOUNDARY_BITS = 4
 MAX_BASE = 16.0  # beyond, the smallest powers of 8 bits are no numbers
@@ -101,9 +104,11 @@ def run_study(config: StudyConfig, progress: Progress = NoProgress()) -> Study:
     if config.data is None:
         return study
     preprocessing = config.preprocessing.for_model(graph.input_shape)
-    frames = load_frames(config.data, graph.input_shape, preprocessing, limit=config.limit, classes=graph.classes)
+    output = _with_classes(graph, preprocessing)
+    frames = load_frames(config.data, graph.input_shape, preprocessing, limit=config.limit, classes=output.classes)
+    output = settle_threshold(output, graph, preprocessing.apply(frames.frames[:PROBES]))
     with WorkerPool(config.dask) if config.dask else nullcontext() as pool:
-        judge = Judge(frames.frames, frames.labels, preprocessing, pool)
+        judge = Judge(frames.frames, frames.labels, preprocessing, output, pool)
         with progress.stage("the float model"):
             experiments = Experiments(graph, layers, judge, config.template)
         return replace(
@@ -117,6 +122,17 @@ def run_study(config: StudyConfig, progress: Progress = NoProgress()) -> Study:
             if config.log_add
             else None,
         )
+
+
+def _with_classes(graph: Graph, preprocessing: Preprocessing) -> ModelOutput:
+    """What the model gives.  Raises UnsupportedModelError where that is no classes."""
+    output = settle_output(graph, preprocessing)
+    if not output.has_classes:
+        raise UnsupportedModelError(
+            f"accuracy cannot be counted: no classes are read from the output of this model, for {output.reason}",
+            hint="leave --data out, for the errors of the weights alone",
+        )
+    return output
 
 
 def _of_weights(config: StudyConfig, layers: Sequence[WeightLayer], sha256: str, progress: Progress) -> Study:

@@ -41,13 +41,15 @@ class Epoch:
 @dataclass(frozen=True, eq=False)
 class Lesson:
     """frames: (n, channels, h, w) uint8; labels: (n,) int64 or None.  teacher: scores of the float model for a batch of
-    frames, None where nothing is learned from it.  judged, judged_labels: as frames, for the history."""
+    frames, None where nothing is learned from it.  judged, judged_labels: as frames, for the history.  scores: from
+    what the network gives, (batch, values), to a score for each class, (batch, classes)."""
 
     frames: torch.Tensor
     labels: torch.Tensor | None
     teacher: Callable[[torch.Tensor], torch.Tensor] | None
     judged: torch.Tensor
     judged_labels: torch.Tensor | None
+    scores: Callable[[torch.Tensor], torch.Tensor] = torch.nn.Identity()
 
 
 def train(
@@ -134,7 +136,8 @@ class _Run:
         right = 0
         with torch.no_grad():
             for start in range(0, len(lesson.judged), _EVAL_BATCH):
-                scores = self._network(lesson.judged[start : start + _EVAL_BATCH].float().to(device))
+                batch = lesson.judged[start : start + _EVAL_BATCH].float().to(device)
+                scores = lesson.scores(self._network(batch))
                 right += int((scores.argmax(1).cpu() == lesson.judged_labels[start : start + _EVAL_BATCH]).sum())
         return right / len(lesson.judged)
 
@@ -150,7 +153,8 @@ class _Run:
         lesson, config, device = self._lesson, self._config, self._network.out_scale.device
         frames = augment(lesson.frames[pick], config.flip, config.shift, self._rng).to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
-            scores = self._network(frames.contiguous(memory_format=torch.channels_last)).float()
+            values = self._network(frames.contiguous(memory_format=torch.channels_last)).float()
+        scores = lesson.scores(values)
         share = 1.0 if lesson.labels is None else config.distill or 0.0
         loss = scores.new_zeros(())
         if share < 1:

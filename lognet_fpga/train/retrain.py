@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from lognet_fpga.errors import InputError, ModelError, OutputError, VerificationError
+from lognet_fpga.errors import InputError, ModelError, OutputError, UnsupportedModelError, VerificationError
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.golden import golden_onnx
 from lognet_fpga.ir.graph import Graph
+from lognet_fpga.ir.output import BINARY_SCORE, SCORES, ModelOutput, frames_at_a_time
 from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.numerics.ranking import points_lost
 from lognet_fpga.partition import Partition, make_tail, partition
@@ -24,12 +26,15 @@ from lognet_fpga.train.graph_module import GraphModule
 from lognet_fpga.train.last_layer import quantize_last
 from lognet_fpga.train.loop import Epoch, Lesson, train
 from lognet_fpga.train.network import LogNetwork, write_model
+from lognet_fpga.verify.evaluate import host_outputs
 from lognet_fpga.verify.onnx_session import OnnxSession
+from lognet_fpga.verify.output import PROBES, run_model, settle_output, settle_threshold
 
 _CALIBRATION_FRAMES = 256
 _HELD_OUT = 10  # one frame in so many, where no frames to judge on are given
 _BATCH = 100
 _CHECKED_FRAMES = 8
+_LEAST_PROBABILITY = 1e-6  # and that far from 1: where a logit ends
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,12 +78,14 @@ def retrain(config: RetrainConfig, progress: Progress = NoProgress()) -> Retrain
         graph = load(config.model, input_shape=config.input_shape)
         config = replace(config, preprocessing=config.preprocessing.for_model(graph.input_shape))
         parts = partition(graph, config.fpga_layers)
-        frames, judged = _frames(config, graph)
+        output = _trainable(graph, config)
+        frames, judged = _frames(config, graph, output)
+        output = settle_threshold(output, graph, config.preprocessing.apply(frames.frames[:PROBES]))
     preprocessing, calibration = config.preprocessing, frames.frames[:_CALIBRATION_FRAMES]
     quant = quantize(parts, calibration, preprocessing, act_bits=config.act_bits, progress=progress)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = LogNetwork(parts, quant, calibration, preprocessing, config.method).to(device)
-    lesson = _lesson(config, graph, frames, judged, device)
+    lesson = _lesson(config, graph, output, frames, judged, device)
     history = train(network, lesson, config, config.out.with_suffix(".checkpoint.pt"), progress)
     if config.last_bits:
         quantize_last(network.tail, config.last_bits)
@@ -90,9 +97,9 @@ def retrain(config: RetrainConfig, progress: Progress = NoProgress()) -> Retrain
         deployed = quantize(again, calibration, preprocessing, act_bits=config.act_bits)
         _check(network, deployed, calibration[:_CHECKED_FRAMES], config.out)
         runs = [
-            _float_classes(graph, config, judged),
-            _deployed_classes(parts, quant, judged),
-            _deployed_classes(again, deployed, judged),
+            _float_classes(graph, config, output, judged),
+            _deployed_classes(parts, quant, output, judged),
+            _deployed_classes(again, deployed, output, judged),
         ]
         stage.update(len(judged), len(judged))
     return Retrained(
@@ -113,9 +120,9 @@ def _weights(layer) -> np.ndarray:
     return layer.weights / 2.0**layer.shift
 
 
-def _frames(config: RetrainConfig, graph: Graph) -> tuple[Frames, Frames]:
+def _frames(config: RetrainConfig, graph: Graph, output: ModelOutput) -> tuple[Frames, Frames]:
     """(to train on, to judge on)."""
-    given = {"shape": graph.input_shape, "preprocessing": config.preprocessing, "classes": graph.classes}
+    given = {"shape": graph.input_shape, "preprocessing": config.preprocessing, "classes": output.classes}
     frames = load_frames(config.data, **given, limit=config.limit)
     if config.eval_frames is not None:
         judged = load_frames(config.eval_frames, **given, class_names=frames.class_names)
@@ -135,8 +142,39 @@ def _part(frames: Frames, which: np.ndarray) -> Frames:
     return Frames(np.ascontiguousarray(frames.frames[which]), None if frames.labels is None else frames.labels[which])
 
 
-def _lesson(config: RetrainConfig, graph: Graph, frames: Frames, judged: Frames, device: str) -> Lesson:
-    teacher = None
+def _trainable(graph: Graph, config: RetrainConfig) -> ModelOutput:
+    """What the model gives.  Raises UnsupportedModelError where nothing can be learned by that."""
+    output = settle_output(graph, config.preprocessing)
+    if output.kind not in (SCORES, BINARY_SCORE):
+        raise UnsupportedModelError(
+            "retraining learns by the scores of classes, and the output of this model is of kind "
+            f"{output.kind!r}: {output.reason}",
+            hint="export the model with its scores as the only output",
+        )
+    if output.batch is not None:
+        raise UnsupportedModelError(
+            f"the model runs {frames_at_a_time(output.batch)} only, and retraining needs batches of any size",
+            hint="export the model with an open batch",
+        )
+    return output
+
+
+def _scores(output: ModelOutput) -> Callable[[torch.Tensor], torch.Tensor]:
+    """From what the network gives to a score for each class: a binary score's classes have 0 and its logit."""
+    if output.kind == SCORES:
+        return torch.nn.Identity()
+
+    def of_two_classes(values: torch.Tensor) -> torch.Tensor:
+        logits = torch.logit(values, eps=_LEAST_PROBABILITY) if output.threshold else values
+        return torch.cat([torch.zeros_like(logits), logits], dim=1)
+
+    return of_two_classes
+
+
+def _lesson(
+    config: RetrainConfig, graph: Graph, output: ModelOutput, frames: Frames, judged: Frames, device: str
+) -> Lesson:
+    teacher, scores = None, _scores(output)
     if config.distill or frames.labels is None:
         factor, offset = (
             torch.tensor(part, dtype=torch.float32, device=device).view(1, -1, 1, 1)
@@ -145,13 +183,18 @@ def _lesson(config: RetrainConfig, graph: Graph, frames: Frames, judged: Frames,
         module = GraphModule(graph.onnx_model, config.model.name).to(device)
 
         def teacher(batch: torch.Tensor) -> torch.Tensor:
-            return module(batch * factor + offset)
+            return scores(module(batch * factor + offset))
 
     def labels(of: Frames) -> torch.Tensor | None:
         return None if of.labels is None else torch.from_numpy(of.labels.astype(np.int64))
 
     return Lesson(
-        torch.from_numpy(frames.frames), labels(frames), teacher, torch.from_numpy(judged.frames), labels(judged)
+        torch.from_numpy(frames.frames),
+        labels(frames),
+        teacher,
+        torch.from_numpy(judged.frames),
+        labels(judged),
+        scores,
     )
 
 
@@ -178,19 +221,18 @@ def _check(network: LogNetwork, deployed: QuantGraph, frames: np.ndarray, path: 
         )
 
 
-def _float_classes(graph: Graph, config: RetrainConfig, judged: Frames) -> np.ndarray:
-    run = OnnxSession(graph.onnx_model, config.model.name)
-    return _classes(judged, lambda batch: run(config.preprocessing.apply(batch))[0])
+def _float_classes(graph: Graph, config: RetrainConfig, output: ModelOutput, judged: Frames) -> np.ndarray:
+    session = OnnxSession(graph.onnx_model, config.model.name)
+    return _classes(judged, output, lambda batch: run_model(output, session, config.preprocessing.apply(batch)))
 
 
-def _deployed_classes(parts: Partition, quant: QuantGraph, judged: Frames) -> np.ndarray:
-    golden, tail = OnnxSession(golden_onnx(quant), "golden.onnx"), OnnxSession(make_tail(parts, quant), "tail.onnx")
-    return _classes(judged, lambda batch: tail(golden(batch)[-1].transpose(0, 2, 3, 1))[0])
+def _deployed_classes(parts: Partition, quant: QuantGraph, output: ModelOutput, judged: Frames) -> np.ndarray:
+    golden, tail = OnnxSession(golden_onnx(quant), "golden.onnx"), make_tail(parts, quant)
+    return _classes(judged, output, lambda batch: host_outputs(tail, golden(batch)[-1], output))
 
 
-def _classes(judged: Frames, scores) -> np.ndarray:
+def _classes(judged: Frames, output: ModelOutput, run: Callable[[np.ndarray], list[np.ndarray]]) -> np.ndarray:
     parts = []
     for start in range(0, len(judged), _BATCH):
-        batch = np.ascontiguousarray(judged.frames[start : start + _BATCH])
-        parts.append(scores(batch).reshape(len(batch), -1).argmax(axis=1))
+        parts.append(output.predictions(run(np.ascontiguousarray(judged.frames[start : start + _BATCH]))))
     return np.concatenate(parts)

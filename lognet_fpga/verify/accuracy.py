@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
 from lognet_fpga.errors import AccuracyError
+from lognet_fpga.numerics.closeness import Closeness
 
 
 @dataclass(frozen=True)
 class Shares:
     """Shares 0..1 of the frames.  top1: their label has the greatest score; None without labels.  top5: it is among the
     five greatest; None without labels and for models of up to five scores.  agreement: the class is the float model's.
+    auc: of a binary score with labels, the area under the receiver operating characteristic; else None.
     """
 
     top1: float | None
     top5: float | None
     agreement: float
+    auc: float | None = None
 
     @property
     def best(self) -> float:
@@ -111,6 +115,9 @@ class Accuracy:
             "weights_lost_error": self.weights_loss.standard_error,
             "deployed_top1": self.deployed.top1,
             "deployed_top5": self.deployed.top5,
+            "float_auc": self.float_model.auc,
+            "weights_auc": self.weights.auc,
+            "deployed_auc": self.deployed.auc,
             "agreement": self.deployed.agreement,
             "lost": self.loss.points,
             "lost_error": self.loss.standard_error,
@@ -120,6 +127,65 @@ class Accuracy:
                 *(_step_json(step.layer, step.shares, step.loss) for step in self.steps),
             ],
         }
+
+
+@dataclass(frozen=True)
+class RawStep:
+    """As LayerStep, of a model without classes: each output against the float model's."""
+
+    layer: str
+    outputs: tuple[Closeness, ...]
+
+
+@dataclass(frozen=True)
+class RawAccuracy:
+    """As Accuracy, of a model whose outputs are no classes.  names: of the outputs; weights, deployed: each of them
+    against the float model's, on the same frames."""
+
+    names: tuple[str, ...]
+    frames: int
+    calibrated: int
+    weights: tuple[Closeness, ...]
+    deployed: tuple[Closeness, ...]
+    steps_frames: int
+    steps: tuple[RawStep, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """Flat, with the fields that Accuracy has, null; see docs/commands.md."""
+        return {
+            **dict.fromkeys(_OF_CLASSES),
+            "frames": self.frames,
+            "frames_calibrated": self.calibrated,
+            "cosine": least_cosine(self.deployed),
+            "relative_error": greatest_error(self.deployed),
+            "weights_cosine": least_cosine(self.weights),
+            "weights_relative_error": greatest_error(self.weights),
+            "outputs": [{"name": name, **asdict(part)} for name, part in zip(self.names, self.deployed)],
+            "by_layer_frames": self.steps_frames,
+            "by_layer": [
+                {
+                    "layer": step.layer,
+                    "cosine": least_cosine(step.outputs),
+                    "relative_error": greatest_error(step.outputs),
+                }
+                for step in self.steps
+            ],
+        }
+
+
+def least_cosine(outputs: Sequence[Closeness]) -> float | None:
+    """Of several outputs; None where it is known of none."""
+    return min((part.cosine for part in outputs if part.cosine is not None), default=None)
+
+
+def greatest_error(outputs: Sequence[Closeness]) -> float | None:
+    """The relative one, of several outputs; None where it is known of none."""
+    return max((part.relative_error for part in outputs if part.relative_error is not None), default=None)
+
+
+_OF_CLASSES = tuple(
+    f"{prefix}_{figure}" for prefix in ("float", "weights", "deployed") for figure in ("top1", "top5", "auc")
+) + ("weights_agreement", "weights_lost", "weights_lost_error", "agreement", "lost", "lost_error")
 
 
 def _step_json(layer: str | None, shares: Shares, loss: Loss) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,14 +11,17 @@ import onnx
 
 from lognet_fpga.errors import InputError
 from lognet_fpga.ir.graph import Graph
+from lognet_fpga.ir.output import SCORES, ModelOutput
 from lognet_fpga.ir.quant import QuantGraph
-from lognet_fpga.numerics.ranking import in_top, points_lost
+from lognet_fpga.numerics.closeness import Closeness, ClosenessSums
+from lognet_fpga.numerics.ranking import area_under_curve, points_lost
 from lognet_fpga.partition import Partition, make_float_tail, run_float_layers
 from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.progress import NoProgress, Progress
 from lognet_fpga.quantize import with_quantized_weights
-from lognet_fpga.verify.accuracy import Accuracy, LayerStep, Loss, Shares
+from lognet_fpga.verify.accuracy import Accuracy, LayerStep, Loss, RawAccuracy, RawStep, Shares
 from lognet_fpga.verify.onnx_session import OnnxSession
+from lognet_fpga.verify.output import run_model, settle_output
 
 STEPS_FRAMES = 1000  # at most, and no more than these multiplications take: minutes
 STEPS_MULTIPLICATIONS = 10**12
@@ -35,39 +39,55 @@ def measure_accuracy(
     labels: np.ndarray | None,
     preprocessing: Preprocessing,
     *,
+    output: ModelOutput | None = None,
     calibrated: int = 0,
     steps_frames: int | None = None,
     progress: Progress = NoProgress(),
-) -> Accuracy:
+) -> Accuracy | RawAccuracy:
     """Judge the float model of parts, the same with the weights of quant, and golden.onnx followed by tail.onnx.
 
-    frames: (n, c, h, w) uint8; labels: (n,) class numbers or None.  calibrated: how many of the frames calibration
-    used, for the record.  steps_frames: how many of the frames are judged layer by layer; None: as many as
-    `affordable_steps` says.  Raises InputError for a label that is no class, ModelError where onnxruntime does not
-    run the model.
+    frames: (n, c, h, w) uint8; labels: (n,) class numbers or None.  output: what the model gives, None to settle it
+    here; RawAccuracy is what comes of one without classes, and labels are not used then.  calibrated: how many of the
+    frames calibration used, for the record.  steps_frames: how many of the frames are judged layer by layer; None: as
+    many as `affordable_steps` says.  Raises InputError for a label that is no class, ModelError where onnxruntime does
+    not run the model.
     """
-    models = _Models(parts, quant, golden, tail, preprocessing)
+    output = output or settle_output(parts.graph, preprocessing)
+    models = _Models(parts, quant, golden, tail, preprocessing, output)
+    answers_of = _Answers.of if output.has_classes else _Likeness.of
     if steps_frames is None:
         steps_frames = affordable_steps(parts)
     steps_frames = min(steps_frames, len(frames))
     height, width = quant.input_shape[1:]
     batch = max(1, min(_BATCH_FRAMES, _BATCH_POSITIONS // (height * width)))
-    answers: list[list[_Answers]] = []
-    step_answers: list[list[_Answers]] = []
+    answers: list[list[_Judged]] = []
+    step_answers: list[list[_Judged]] = []
     with progress.stage("accuracy") as stage:
         for start, end in _batches(len(frames), batch, steps_frames):
             part = np.ascontiguousarray(frames[start:end])
             known = None if labels is None else labels[start:end]
             activations = models.quantized_activations(part)
             ends = [models.float_model(part), models.deployed(activations[-1])]
-            _require_classes(known, ends[0].shape[1])
-            answers.append([_Answers.of(scores, known) for scores in (ends[0], models.weights(part), ends[1])])
+            _require_classes(known, output)
+            three = (ends[0], models.weights(part), ends[1])
+            answers.append([answers_of(output, outputs, ends[0], known) for outputs in three])
             if start < steps_frames:
-                middle = models.steps(part, activations)
-                step_answers.append([_Answers.of(scores, known) for scores in (ends[0], *middle, ends[1])])
+                all_steps = (ends[0], *models.steps(part, activations), ends[1])
+                step_answers.append([answers_of(output, outputs, ends[0], known) for outputs in all_steps])
             stage.update(end, len(frames))
-    float_model, weights, deployed = (_Answers.joined(several) for several in zip(*answers))
-    steps = [_Answers.joined(several) for several in zip(*step_answers)]
+    whole, steps = ([type(each[0]).joined(each) for each in zip(*several)] for several in (answers, step_answers))
+    names = [layer.name for layer in quant.layers]
+    if not output.has_classes:
+        return RawAccuracy(
+            names=tuple(tensor.name for tensor in output.tensors),
+            frames=len(frames),
+            calibrated=calibrated,
+            weights=whole[1].result(),
+            deployed=whole[2].result(),
+            steps_frames=steps_frames,
+            steps=tuple(RawStep(name, step.result()) for name, step in zip(names, steps[1:])),
+        )
+    float_model, weights, deployed = whole
     return Accuracy(
         frames=len(frames),
         calibrated=calibrated,
@@ -79,15 +99,15 @@ def measure_accuracy(
         steps_frames=steps_frames,
         steps_from=steps[0].shares(steps[0]),
         steps=tuple(
-            LayerStep(layer.name, after.shares(steps[0]), _loss(before, after, steps[0]))
-            for layer, before, after in zip(quant.layers, steps, steps[1:])
+            LayerStep(name, after.shares(steps[0]), _loss(before, after, steps[0]))
+            for name, before, after in zip(names, steps, steps[1:])
         ),
     )
 
 
-def host_scores(tail: bytes, activations: np.ndarray) -> np.ndarray:
-    """Scores, (n, classes), of the last FPGA layer's integers, (n, channels, h, w) uint8, by tail.onnx."""
-    return _scores(OnnxSession(tail, "tail.onnx")(activations.transpose(0, 2, 3, 1))[0])
+def host_outputs(tail: bytes, activations: np.ndarray, output: ModelOutput) -> list[np.ndarray]:
+    """The model's outputs of the last FPGA layer's integers, (n, channels, h, w) uint8, by tail.onnx."""
+    return run_model(output, OnnxSession(tail, "tail.onnx"), activations.transpose(0, 2, 3, 1))
 
 
 def affordable_steps(parts: Partition) -> int:
@@ -117,43 +137,84 @@ def multiplications(graph: Graph) -> int:
 @dataclass(frozen=True, eq=False)
 class _Answers:
     """Of one model on n frames: classes, (n,) int64; right1 and right5: (n,) bool, whether the label is the best or
-    among the five best, None as in Shares."""
+    among the five best, None as in Shares; score, (n,) float64, and labels: of a binary score that has labels, else
+    None."""
 
     classes: np.ndarray
     right1: np.ndarray | None
     right5: np.ndarray | None
+    score: np.ndarray | None
+    labels: np.ndarray | None
 
     @classmethod
-    def of(cls, scores: np.ndarray, labels: np.ndarray | None) -> _Answers:
-        classes = scores.argmax(axis=1)
+    def of(
+        cls,
+        output: ModelOutput,
+        outputs: Sequence[np.ndarray],
+        float_model: Sequence[np.ndarray],
+        labels: np.ndarray | None,
+    ) -> _Answers:
+        classes = output.predictions(outputs)
         if labels is None:
-            return cls(classes, None, None)
-        right5 = in_top(scores, labels, 5) if scores.shape[1] > 5 else None
-        return cls(classes, in_top(scores, labels, 1), right5)
+            return cls(classes, None, None, None, None)
+        score = output.decision(outputs)
+        right1, right5 = (output.right(outputs, labels, count) for count in (1, 5))
+        return cls(classes, right1, right5, score, None if score is None else labels)
 
     @classmethod
-    def joined(cls, parts: tuple[_Answers, ...]) -> _Answers:
-        columns = zip(*((part.classes, part.right1, part.right5) for part in parts))
+    def joined(cls, parts: Sequence[_Answers]) -> _Answers:
+        columns = zip(*((part.classes, part.right1, part.right5, part.score, part.labels) for part in parts))
         return cls(*(None if column[0] is None else np.concatenate(column) for column in columns))
 
     def shares(self, float_model: _Answers) -> Shares:
         top1, top5 = (None if right is None else float(right.mean()) for right in (self.right1, self.right5))
-        return Shares(top1, top5, float(np.mean(self.classes == float_model.classes)))
+        auc = None if self.score is None else area_under_curve(self.score, self.labels)
+        return Shares(top1, top5, float(np.mean(self.classes == float_model.classes)), auc)
 
     def right(self, float_model: _Answers) -> np.ndarray:
         """What losses are counted in: right or wrong, or without labels as the float model or not."""
         return self.classes == float_model.classes if self.right1 is None else self.right1
 
 
+@dataclass(frozen=True)
+class _Likeness:
+    """Of one model without classes on some frames: each of its outputs beside the float model's."""
+
+    sums: tuple[ClosenessSums, ...]
+
+    @classmethod
+    def of(
+        cls,
+        output: ModelOutput,
+        outputs: Sequence[np.ndarray],
+        float_model: Sequence[np.ndarray],
+        labels: np.ndarray | None,
+    ) -> _Likeness:
+        return cls(tuple(map(ClosenessSums.of, outputs, float_model)))
+
+    @classmethod
+    def joined(cls, parts: Sequence[_Likeness]) -> _Likeness:
+        return cls(tuple(map(ClosenessSums.summed, zip(*(part.sums for part in parts)))))
+
+    def result(self) -> tuple[Closeness, ...]:
+        return tuple(sums.result() for sums in self.sums)
+
+
+_Judged = _Answers | _Likeness
+
+
 def _loss(before: _Answers, after: _Answers, float_model: _Answers) -> Loss:
     return Loss(*points_lost(before.right(float_model), after.right(float_model)))
 
 
-def _require_classes(labels: np.ndarray | None, classes: int) -> None:
-    """For models that do not state how many scores they have; of others the labels were checked when read."""
-    if labels is not None and not (labels.min() >= 0 and labels.max() < classes):
+def _require_classes(labels: np.ndarray | None, output: ModelOutput) -> None:
+    """For labels that nobody has checked when they were read."""
+    if labels is None or output.classes is None:
+        return
+    classes, what = output.classes, "scores" if output.kind == SCORES else "classes"
+    if not (labels.min() >= 0 and labels.max() < classes):
         raise InputError(
-            f"the labels reach from {labels.min()} to {labels.max()}, but the model has {classes:,} scores",
+            f"the labels reach from {labels.min()} to {labels.max()}, but the model has {classes:,} {what}",
             hint=f"number the classes from 0 to {classes - 1:,}, the way the model was trained",
         )
 
@@ -165,22 +226,28 @@ def _batches(count: int, batch: int, border: int) -> list[tuple[int, int]]:
 
 
 class _Models:
-    """The models to judge, as functions from a batch to scores, (n, classes) float."""
+    """The models to judge, as functions from a batch to their outputs, as of ModelOutput.collect."""
 
     def __init__(
-        self, parts: Partition, quant: QuantGraph, golden: bytes, tail: bytes, preprocessing: Preprocessing
+        self,
+        parts: Partition,
+        quant: QuantGraph,
+        golden: bytes,
+        tail: bytes,
+        preprocessing: Preprocessing,
+        output: ModelOutput,
     ) -> None:
-        self._parts, self._quant, self._preprocessing = parts, quant, preprocessing
+        self._parts, self._quant, self._preprocessing, self._output = parts, quant, preprocessing, output
         self._weights = with_quantized_weights(parts, quant, preprocessing)
         self._float = OnnxSession(parts.graph.onnx_model, "the model")
         self._golden = OnnxSession(golden, "golden.onnx")
         self._tail = OnnxSession(tail, "tail.onnx")
         self._float_tail = OnnxSession(make_float_tail(parts), "the model behind the FPGA layers")
 
-    def float_model(self, frames: np.ndarray) -> np.ndarray:
-        return _scores(self._float(self._preprocessing.apply(frames))[0])
+    def float_model(self, frames: np.ndarray) -> list[np.ndarray]:
+        return run_model(self._output, self._float, self._preprocessing.apply(frames))
 
-    def weights(self, frames: np.ndarray) -> np.ndarray:
+    def weights(self, frames: np.ndarray) -> list[np.ndarray]:
         """With quantized weights, everything else in float."""
         return self._behind(run_float_layers(self._weights, self._preprocessing.apply(frames)))
 
@@ -188,12 +255,12 @@ class _Models:
         """The integers of every FPGA layer, (n, channels, h, w) uint8 each."""
         return self._golden(frames)
 
-    def deployed(self, activations: np.ndarray) -> np.ndarray:
+    def deployed(self, activations: np.ndarray) -> list[np.ndarray]:
         """As the bundle runs: the last layer's integers through tail.onnx."""
-        return _scores(self._tail(activations.transpose(0, 2, 3, 1))[0])
+        return run_model(self._output, self._tail, activations.transpose(0, 2, 3, 1))
 
-    def steps(self, frames: np.ndarray, activations: list[np.ndarray]) -> list[np.ndarray]:
-        """Scores with the first 1, 2, ... layers quantized, all but the last, and the rest in float."""
+    def steps(self, frames: np.ndarray, activations: list[np.ndarray]) -> list[list[np.ndarray]]:
+        """Outputs with the first 1, 2, ... layers quantized, all but the last, and the rest in float."""
         values = [
             part.astype(np.float32) * layer.out_scale.astype(np.float32).reshape(1, -1, 1, 1)
             for part, layer in zip(activations, self._quant.layers)
@@ -201,9 +268,5 @@ class _Models:
         x = self._preprocessing.apply(frames)
         return [self._behind(run_float_layers(self._parts, x, values[:count])) for count in range(1, len(values))]
 
-    def _behind(self, activations: list[np.ndarray]) -> np.ndarray:
-        return _scores(self._float_tail(activations[-1])[0])
-
-
-def _scores(output: np.ndarray) -> np.ndarray:
-    return output.reshape(len(output), -1)
+    def _behind(self, activations: list[np.ndarray]) -> list[np.ndarray]:
+        return run_model(self._output, self._float_tail, activations[-1])

@@ -12,6 +12,7 @@ import pytest
 
 from lognet_fpga.bundle import Bundle, make_bundle
 from lognet_fpga.errors import BoardError, BundleError, InputError, MissingToolError, UsageError
+from lognet_fpga.ir.output import guessed
 from lognet_fpga.runtime.frame_source import FrameSource
 from lognet_fpga.runtime.frames import Frames
 from lognet_fpga.runtime.session import Session
@@ -76,7 +77,9 @@ def test_top1_counts_right_predictions(session):
 
 def test_top5_counts_labels_among_the_five_best(session, monkeypatch):
     scores = np.random.default_rng(0).standard_normal((12, 9))
-    monkeypatch.setattr(session, "tail", lambda activations: scores[: len(activations)])
+    output = guessed([scores], len(scores))
+    monkeypatch.setattr(session, "output", output)
+    monkeypatch.setattr(session, "outputs", lambda activations: [scores[: len(activations)]])
     labels = np.arange(12) % 9
     expected = np.mean([label in np.argsort(-row)[:5] for row, label in zip(scores, labels)])
     result = stream(session, Frames(small_bundle.frames(12), labels), 12)
@@ -86,7 +89,7 @@ def test_top5_counts_labels_among_the_five_best(session, monkeypatch):
 def test_the_device_works_ahead_of_the_host(session):
     """While the tail runs on the first batch, the device is given the second."""
     started = threading.Semaphore(0)
-    original_run, original_tail = session.device.run, session.tail
+    original_run, original_tail = session.device.run, session.outputs
 
     def run(batch):
         started.release()
@@ -99,7 +102,7 @@ def test_the_device_works_ahead_of_the_host(session):
         return original_tail(activations)
 
     tails: list[int] = []
-    session.device.run, session.tail = run, tail
+    session.device.run, session.outputs = run, tail
     stream(session, Frames(small_bundle.frames(5)), 2)
     assert tails == [2, 2, 1]
 
@@ -129,8 +132,8 @@ def test_the_next_frames_are_loaded_while_the_device_works(session):
 
 def test_live_frames_that_come_too_fast_are_dropped(session, monkeypatch):
     """A tail that takes 20 ms, frames every ms: what is classified is what was not dropped, in order."""
-    original_tail = session.tail
-    monkeypatch.setattr(session, "tail", lambda activations: (time.sleep(0.02), original_tail(activations))[1])
+    original_tail = session.outputs
+    monkeypatch.setattr(session, "outputs", lambda activations: (time.sleep(0.02), original_tail(activations))[1])
     frames = small_bundle.frames(100)
     expected = small_bundle.expected_scores(frames).argmax(axis=1)
     source = paced(in_memory(Frames(frames, expected)), 1000)
@@ -159,7 +162,7 @@ def test_the_stage_that_limits_is_named(session, monkeypatch, slow, fps):
         return lambda argument: (time.sleep(len(argument) / fps), function(argument))[1]
 
     if slow == "tail":
-        monkeypatch.setattr(session, "tail", slowed(session.tail))
+        monkeypatch.setattr(session, "outputs", slowed(session.outputs))
     if slow == "simulation":
         session.device.run = slowed(session.device.run)
     source = in_memory(Frames(frames))
@@ -174,8 +177,8 @@ def test_the_stage_that_limits_is_named(session, monkeypatch, slow, fps):
 
 def test_latency_is_from_the_source_to_the_class(session, monkeypatch):
     """Frames come one by one every 30 ms and the tail takes 10 ms, whatever may still come."""
-    original_tail = session.tail
-    monkeypatch.setattr(session, "tail", lambda activations: (time.sleep(0.01), original_tail(activations))[1])
+    original_tail = session.outputs
+    monkeypatch.setattr(session, "outputs", lambda activations: (time.sleep(0.01), original_tail(activations))[1])
     result = stream(session, paced(in_memory(Frames(small_bundle.frames(10))), 33), 1)
     assert 10 <= result.latency_p50.value < 25 and result.latency_p50.value <= result.latency_p99.value
 
@@ -195,7 +198,7 @@ def test_ctrl_c_before_the_first_result_is_passed_on(session, monkeypatch):
     def tail(activations):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(session, "tail", tail)
+    monkeypatch.setattr(session, "outputs", tail)
     with pytest.raises(KeyboardInterrupt):
         stream(session, Frames(small_bundle.frames(4)))
 

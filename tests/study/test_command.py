@@ -21,8 +21,9 @@ from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.quantize import quantize
 from lognet_fpga.study.experiments import zero_smallest
 from lognet_fpga.study.study import StudyConfig, run_study
-from lognet_fpga.verify.evaluate import host_scores
+from lognet_fpga.verify.evaluate import host_outputs
 from lognet_fpga.verify.onnx_session import OnnxSession
+from lognet_fpga.verify.output import settle_output
 from tests.models import run_onnx, save, small_cnn
 
 MODEL = Path(__file__).parents[2] / "models" / "cifar10_64x3"
@@ -89,7 +90,8 @@ def test_sums_in_the_log_domain(tmp_path):
     parts = partition(load(place))
     quant = quantize(parts, frames, Preprocessing())
     activations = OnnxSession(golden_onnx(quant), "golden")(frames[:8])[-1]
-    scores = host_scores(make_tail(parts, quant), activations)
+    output = settle_output(parts.graph, Preprocessing())
+    (scores,) = host_outputs(make_tail(parts, quant), activations, output)
     assert found["rows"][0]["top1"] == np.mean(scores.argmax(1) == labels[:8]) > 0
     assert [error["layer"] for error in found["errors"]] == [
         parts.layers[place].name for place in (0, *[1] * 4, *[2] * 4)

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from lognet_fpga.errors import ToolError, UsageError
+from lognet_fpga.ir.output import SCORES, ModelOutput, OutputTensor
 from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.study.judge import Judge, judge_model
 from lognet_fpga.study.workers import WorkerPool
 from tests.models import small_cnn
 
 distributed = pytest.importorskip("distributed")
+OUTPUT = ModelOutput(SCORES, (OutputTensor("scores", "float32", (10,)),), 10)
 
 
 @pytest.fixture(scope="module")
@@ -36,15 +38,15 @@ def test_the_same_answers_in_the_same_order(address, frames, tmp_path, monkeypat
     monkeypatch.setenv("LOGNET_CACHE", str(tmp_path))
     models = _models(9)
     with WorkerPool(address) as pool:
-        judge = Judge(*frames, Preprocessing(), pool)
+        judge = Judge(*frames, Preprocessing(), OUTPUT, pool)
         judge.answers(models[4])  # kept already when its turn comes
         spread = list(judge.answers_each(models))
     for model, answers in zip(models, spread):
-        marks = judge_model(model, *frames, Preprocessing())
+        marks = judge_model(model, *frames, Preprocessing(), OUTPUT)
         np.testing.assert_array_equal(answers.classes, marks["classes"])
         np.testing.assert_array_equal(answers.right1, marks["top1"])
     assert len({answers.classes.tobytes() for answers in spread}) > 1
-    assert [a.top1 for a in Judge(*frames, Preprocessing()).answers_each(models)] == [a.top1 for a in spread]
+    assert [a.top1 for a in Judge(*frames, Preprocessing(), OUTPUT).answers_each(models)] == [a.top1 for a in spread]
 
 
 def test_models_are_not_made_far_ahead(address, frames, tmp_path, monkeypatch):
@@ -58,7 +60,7 @@ def test_models_are_not_made_far_ahead(address, frames, tmp_path, monkeypatch):
             yield model
 
     with WorkerPool(address) as pool:
-        next(Judge(*frames, Preprocessing(), pool).answers_each(models()))
+        next(Judge(*frames, Preprocessing(), OUTPUT, pool).answers_each(models()))
         assert made == pool.window + 1
 
 
