@@ -13,8 +13,12 @@ from lognet_fpga.runtime.onnx_file import OnnxGraph, OnnxNode, read_onnx
 
 
 def unknown_operators(content: bytes) -> tuple[str, ...]:
-    """The nodes of a serialized ONNX model that NumPy cannot run here, "name (operator)"; empty where it runs all."""
-    return _unknown(read_onnx(content))
+    """The nodes of a serialized ONNX model that NumPy cannot run here, "name (operator)", or why the model cannot even
+    be read; empty where it runs all."""
+    try:
+        return _unknown(read_onnx(content))
+    except BundleError as error:
+        return (error.message,)
 
 
 class NumpyFunction:

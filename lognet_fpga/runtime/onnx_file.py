@@ -33,6 +33,7 @@ DTYPES: Mapping[int, np.dtype] = {
     }.items()
 }
 _FLOAT_DATA, _SIGNED_DATA, _UNSIGNED_DATA = {4: "<f4", 10: "<f8"}, (5, 7), 11  # fields of TensorProto
+_STRING = 8  # an element type without a NumPy type of fixed size
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +125,9 @@ def _attribute(data: memoryview) -> tuple[str, object]:
 def _tensor(data: memoryview) -> tuple[str, np.ndarray]:
     part = _message(data)
     name, kind = _text(part, 8), _one(part, 2, 0)
+    if kind == _STRING:
+        shape = [value for chunk in part[1] for value in _varints(chunk)]
+        return name, np.array([bytes(text).decode() for text in part[6]], str).reshape(shape)
     if kind not in DTYPES:
         raise ValueError(f"constant {name} has element type {kind}")
     if _one(part, 14, 0):

@@ -134,9 +134,10 @@ def _same_together(session: OnnxSession, frames: np.ndarray, singles: Sequence[S
         return False
     for pair, *alone in zip(together, *singles):
         pair = np.asarray(pair)
-        if pair.shape[:1] != (2,) or any(pair[index].size != one.size for index, one in enumerate(alone)):
+        if pair.shape[:1] != (2,):
             return False
-        if not all(_close(pair[index].ravel(), one.ravel()) for index, one in enumerate(alone)):
+        parts = [pair[index : index + 1].ravel() for index in range(2)]
+        if not all(part.size == one.size and _close(part, one.ravel()) for part, one in zip(parts, alone)):
             return False
     return True
 

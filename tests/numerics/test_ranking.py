@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lognet_fpga.numerics.ranking import in_top, points_lost
+from lognet_fpga.numerics.ranking import area_under_curve, in_top, points_lost
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 10])
@@ -51,3 +51,20 @@ def test_two_errors_cover_the_true_difference_in_19_of_20_cases():
         points, error = points_lost(kind < 2, (kind == 0) | (kind == 2))
         covered += abs(points - 3) <= 2 * error
     assert 0.92 < covered / len(kinds) < 0.995
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_area_under_the_curve_counts_pairs(seed):
+    """Against every pair, with many equal scores and some that are no numbers."""
+    rng = np.random.default_rng(seed)
+    scores, labels = rng.integers(0, 6, 60).astype(np.float32), rng.integers(0, 2, 60)
+    scores[rng.random(60) < 0.1] = np.nan
+    pairs = [(one, zero) for one in scores[labels == 1] for zero in scores[labels == 0]]
+    expected = np.mean([(one > zero) + 0.5 * (one == zero) for one, zero in pairs])
+    assert area_under_curve(scores, labels) == pytest.approx(expected, abs=1e-12)
+
+
+def test_area_under_the_curve_needs_both_classes():
+    assert area_under_curve(np.array([0.1, 0.2]), np.array([1, 1])) is None
+    assert area_under_curve(np.array([0.1, 0.2]), np.array([0, 1])) == 1.0
+    assert area_under_curve(np.array([0.3, 0.2]), np.array([0, 1])) == 0.0
