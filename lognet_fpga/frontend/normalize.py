@@ -21,7 +21,8 @@ import onnx
 import onnx.version_converter
 from google.protobuf.message import DecodeError
 
-from lognet_fpga.errors import ModelError
+from lognet_fpga.errors import ModelError, UnsupportedModelError
+from lognet_fpga.frontend.batch import with_small_batch
 from lognet_fpga.frontend.channel_order import drop_channel_permutation
 from lognet_fpga.frontend.file import STANDARD_DOMAINS, check_model, first_line, opset_of
 from lognet_fpga.frontend.needed import drop_unneeded
@@ -58,11 +59,14 @@ class _Sample:
 def normalize(model: onnx.ModelProto) -> onnx.ModelProto:
     """model, with one float32 input and one output, normalized as far as it can be; shapes inferred.
 
-    Raises ModelError when onnxruntime cannot run the model at all.
+    Raises ModelError when onnxruntime cannot run the model at all, UnsupportedModelError when it is fixed to a batch
+    too large to try out and cannot be run with a smaller one.
     """
     model = _copy(model)
     trim_inputs(model.graph)
-    samples = _samples(model)
+    stated = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value
+    model = with_small_batch(model)
+    samples = _samples(model, stated)
     batch = len(samples[0].frames)
     for converted in _at_opset(model):
         for freed in (True, False):
@@ -76,27 +80,36 @@ def normalize(model: onnx.ModelProto) -> onnx.ModelProto:
                 candidate = _finish(candidate)
             except (_NotNormalized, *ORT_ERRORS, *_ONNX_ERRORS):
                 continue
-            if _agrees(candidate, samples):
+            # What was open before need not hold for more batches than it did; what is freed here must.
+            if _agrees(candidate, samples, not stated and (batch > 1 or not freed)):
                 return candidate
     return _finish(model)
 
 
-def _samples(model: onnx.ModelProto) -> list[_Sample]:
-    """Two samples of one frame where the model takes only one frame at a time, else one of a whole batch."""
+def _samples(model: onnx.ModelProto, stated: int) -> list[_Sample]:
+    """One of a whole batch where the model states one, else one of two frames and one of one; two samples of one frame
+    where it takes only one at a time.  stated: the batch in the file, 0 for none."""
     batch, *frame_shape = (dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim)
-    sizes = (batch,) if batch else (2, 1)
     rng = np.random.default_rng(0)
-    for size in sizes:
+    samples: list[_Sample] = []
+    reason: Exception | None = None
+    for size in (batch,) if batch else (2, 1):
         try:
             session = open_session(_with_batch(model, size))
-            samples = []
-            for _ in range(2 if size == 1 else 1):
+            for _ in range(2 if size == 1 and not samples else 1):
                 frames = rng.standard_normal((size, *frame_shape)).astype(np.float32)
                 output = session.run(None, {model.graph.input[0].name: frames})[0]
                 samples.append(_Sample(frames, np.asarray(output)))
-            return samples
         except ORT_ERRORS as error:
             reason = error
+    if samples:
+        return samples
+    if stated > batch:
+        raise UnsupportedModelError(
+            f"the model is fixed to a batch of {stated:,} frames, too many to try it out, and does not run with "
+            f"{batch}: {first_line(reason)}",
+            hint="export the model with an open batch, or a batch of 1",
+        )
     raise ModelError(
         f"onnxruntime cannot run the model: {first_line(reason)}",
         hint="check that the model runs in plain onnxruntime; it computes the layers left on the host",
@@ -185,13 +198,14 @@ def _finish(model: onnx.ModelProto) -> onnx.ModelProto:
     return out
 
 
-def _agrees(model: onnx.ModelProto, samples: list[_Sample]) -> bool:
-    """Whether model computes the samples' outputs; a symbolic batch must also hold for other batches."""
+def _agrees(model: onnx.ModelProto, samples: list[_Sample], open_before: bool) -> bool:
+    """Whether model computes the samples' outputs; a symbolic batch, unless it was open before, must also hold for
+    other batches."""
     name, batch = model.graph.input[0].name, model.graph.input[0].type.tensor_type.shape.dim[0].dim_value
+    pairs = [(sample.frames, sample.output) for sample in samples if batch in (0, len(sample.frames))]
     try:
         session = open_session(model)
-        pairs = [(sample.frames, sample.output) for sample in samples]
-        if not batch:
+        if not batch and not open_before:
             frames = np.concatenate([sample.frames for sample in samples])
             if any(sample.output.ndim == 0 for sample in samples):
                 return False

@@ -16,6 +16,7 @@ from lognet_fpga.frontend.operators import read_nodes
 from lognet_fpga.ir import reference
 from lognet_fpga.ir.graph import Affine, AveragePool, Conv, Graph, HostOp, Identity, MaxPool, Minimum, Relu, ZeroPad
 from tests.models import ModelBuilder, run_onnx, save, small_cnn
+from tests.output_models import clear_frames, head_model
 
 
 def test_graph_of_a_small_cnn(tmp_path: Path) -> None:
@@ -243,3 +244,25 @@ def test_computed_weights_are_a_problem(tmp_path: Path) -> None:
     weight, start.tensor = start.tensor, "Relu_1_out"
     graph = load(save(start.add("Conv", weight).model(), tmp_path))
     assert "computed" in _unfit(graph)["Conv"]
+
+
+@pytest.mark.parametrize("name", ["non-maximum suppression", "rows that vary", "scalar", "mean over the batch"])
+def test_outputs_that_do_not_count_frames_are_normalized_too(name: str, tmp_path: Path) -> None:
+    """Constants are folded in front of them as in front of others."""
+    model = head_model(name)
+    model.graph.node[0].input[1] = "twice"
+    factor = onnx.numpy_helper.from_array(np.array(2, np.float32), "two")
+    model.graph.initializer.append(factor)
+    scale = onnx.helper.make_node("BatchNormalization", ["c", "ones", "zeros", "zeros", "ones"], ["n"], name="bn")
+    for constant in ("ones", "zeros"):
+        values = np.full(3, constant == "ones", np.float32)
+        model.graph.initializer.append(onnx.numpy_helper.from_array(values, constant))
+    model.graph.node[1].input[0] = "n"
+    nodes = [onnx.helper.make_node("Mul", ["w", "two"], ["twice"]), model.graph.node[0], scale, *model.graph.node[1:]]
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del model.graph.node[:]
+    model.graph.node.extend(copies)
+    found = onnx.load_from_string(load(save(model, tmp_path)).onnx_model)
+    assert not {"BatchNormalization", "Mul"} & {node.op_type for node in found.graph.node}
+    for frame in (clear_frames()[:3] / 600).astype(np.float32):
+        np.testing.assert_allclose(run_onnx(found, frame[None])[0], run_onnx(model, frame[None])[0], atol=1e-4)
