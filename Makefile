@@ -17,14 +17,14 @@ demo: $(VENV)/.deploy-installed
 	$(BIN)/lognet-deploy $(MODEL)/$(MODEL_FILE).onnx --frames $(MODEL)/test_frames.npz --out $(DEMO) $(if $(filter-out 0,$(SYNTH)),--synth)
 	$(BIN)/lognet-stream $(DEMO)/$(MODEL_FILE).lognet --frames $(MODEL)/test_frames.npz
 
-test: $(VENV)/.test-installed .venv-pynq31/.installed .venv-pynq40/.installed
+test: $(VENV)/.test-installed .venv-pynq30/.installed .venv-pynq31/.installed .venv-pynq40/.installed
 	$(BIN)/python -m pytest
 
 $(VENV)/.%-installed: pyproject.toml | $(BIN)/pip
 	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[$*]"
 	touch $@
 
-# The driver's tests run with the pynq of two images, which cannot share an environment with each other or with .venv.
+# The driver's tests run with the pynq of three images, which cannot share an environment with each other or with .venv.
 .venv-pynq%/.installed: tests/board/requirements-pynq%.txt
 	@$(PYNQ_PYTHON) -c "import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))" || \
 	    { echo "error: pynq needs Python 3.10 to 3.12; choose one with make test PYNQ_PYTHON=..." >&2; exit 1; }
@@ -43,4 +43,4 @@ $(BIN)/pip:
 	$(PYTHON) -m venv $(VENV)
 
 clean:
-	rm -rf $(VENV) .venv-pynq31 .venv-pynq40 $(DEMO)
+	rm -rf $(VENV) .venv-pynq30 .venv-pynq31 .venv-pynq40 $(DEMO)

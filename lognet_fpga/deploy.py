@@ -55,6 +55,7 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
     """Run every stage and write the bundle; raises a LogNetError when one cannot do its part.  The bitstream is made
     of the written bundle, which stays as it is where that fails."""
     board = load_board(config.board)
+    clk_mhz = board.clock_mhz(config.clk_mhz)
     if config.bitstream is not None:
         require_board(config.bitstream, board)
     check_surroundings(config)
@@ -96,10 +97,10 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
         if config.max_drop is not None:
             accuracy.require(config.max_drop)
 
-    in_memory = settle_weights(quant, board, config.weights, fps=config.fps, clk_mhz=config.clk_mhz)
+    in_memory = settle_weights(quant, board, config.weights, fps=config.fps, clk_mhz=clk_mhz)
     graphs = solve_layers(quant, in_memory, progress)
     with progress.stage(f"plan for {board.title}"):
-        rate = {"fps": config.fps, "clk_mhz": config.clk_mhz}
+        rate = {"fps": config.fps, "clk_mhz": clk_mhz}
         plan = plan_hardware(quant, graphs, board, weights=config.weights, **rate)
     with progress.stage("generate Verilog"):
         design = generate(quant, plan, graphs, core_sha256)

@@ -17,6 +17,7 @@ from lognet_fpga.deploy_accuracy import accuracy_sections
 from lognet_fpga.deploy_host import host_data, host_section
 from lognet_fpga.deploy_inputs import calibration
 from lognet_fpga.deploy_preprocessing import input_data, input_section
+from lognet_fpga.ir.clocks import mhz_text
 from lognet_fpga.ir.design import VerilogDesign
 from lognet_fpga.ir.graph import Graph
 from lognet_fpga.ir.output import ModelOutput
@@ -53,7 +54,7 @@ def build(
         _partition(choice.parts),
         *([_choice(choice)] if choice.candidates else []),
         _quantization(quant, config, frames),
-        _plan(plan),
+        _plan(plan, config.clk_mhz),
         _verification(verdict),
         _synthesis(plan, synthesis),
         host_section(tail, plan.board),
@@ -239,7 +240,7 @@ def _quantization(quant: QuantGraph, config: DeployConfig, frames: Frames) -> Se
     )
 
 
-def _plan(plan: HardwarePlan) -> Section:
+def _plan(plan: HardwarePlan, asked_mhz: float | None) -> Section:
     rows = [
         (
             layer.name,
@@ -271,7 +272,7 @@ def _plan(plan: HardwarePlan) -> Section:
     total = plan.total
     lines = [
         f"predicted  {plan.fps:,.0f} frames a second: {plan.cycles_per_frame:,} clock "
-        f"cycles a frame at {plan.clk_mhz:g} MHz",
+        f"cycles a frame at {mhz_text(plan.clk_mhz)} MHz",
         f"latency    {plan.latency_cycles / plan.clk_mhz:,.1f} us: "
         f"{plan.latency_cycles:,} cycles from a frame's first pixel "
         "to its last result",
@@ -280,11 +281,15 @@ def _plan(plan: HardwarePlan) -> Section:
         f"           {total.m_lut / board.m_lut:.0%} of the LUTs that can hold memory and shift registers (M LUT)",
         "weights: other than zero; in: clb, the fabric itself, or bram, memories; slot: one position of the output",
     ]
+    if asked_mhz is not None and plan.clk_mhz != asked_mhz:
+        lines.append(
+            f"clock: {mhz_text(plan.clk_mhz)} MHz, the fastest at or below the {mhz_text(asked_mhz)} MHz asked for "
+            f"that the board's processor makes, from its PLL of {mhz_text(board.pll_mhz)} MHz"
+        )
     if plan.clk_mhz != board.clk_mhz:
         lines.append(
-            f"clock: as asked for; this board is planned with {board.clk_mhz:g} MHz, and what "
-            f"a chip reaches shows only "
-            "after placement and routing"
+            f"clock: not the {mhz_text(board.clk_mhz)} MHz that this board is planned with by itself; what a chip "
+            "reaches shows only after placement and routing"
         )
     return Section(
         f"Plan for {board.title} ({board.part})",
@@ -350,7 +355,7 @@ def _synthesis(plan: HardwarePlan, synthesis: SynthesisReport | None) -> Section
     lines += [
         f"longest path: about {path.ns:.1f} ns ({path.mhz:.0f} MHz), {path.levels} levels of LUTs, in {slowest} from "
         f"{path.begin} to {path.end}; estimated before placement, with guessed nets"
-        + (f": slower than the {plan.clk_mhz:g} MHz planned for" if path.mhz < plan.clk_mhz else ""),
+        + (f": slower than the {mhz_text(plan.clk_mhz)} MHz planned for" if path.mhz < plan.clk_mhz else ""),
         f"widest control net: {control.control_loads} registers, {control.control_net} in {widest}",
     ]
     if not plan.board.part.startswith("xc7"):

@@ -8,6 +8,7 @@ import numpy as np
 
 from lognet_fpga.config import DeployConfig
 from lognet_fpga.inspection import BoardFit, Inspection
+from lognet_fpga.ir.clocks import mhz_text
 from lognet_fpga.ir.graph import HostOp
 from lognet_fpga.layer_report import ESTIMATED, candidate_data, candidate_table, reason
 from lognet_fpga.partition.reach import Obstacle, remedy
@@ -24,7 +25,7 @@ def build(config: DeployConfig, seen: Inspection) -> Report:
         *([_obstacle_section(seen)] if seen.reach.obstacles else []),
         *([_layer_section(layers)] if layers else []),
         _host_section(seen, host),
-        *([_board_section(seen)] if seen.boards else []),
+        *([_board_section(config, seen)] if seen.boards else []),
     ]
     if seen.error is not None:
         sections.append(Section("lognet-deploy would refuse", tuple(str(seen.error).splitlines())))
@@ -39,7 +40,7 @@ def build(config: DeployConfig, seen: Inspection) -> Report:
         "obstacles": [_obstacle_data(obstacle) for obstacle in seen.reach.obstacles],
         "layers": layers,
         "host": host,
-        "boards": [_board_data(fit) for fit in seen.boards],
+        "boards": [_board_data(config, fit) for fit in seen.boards],
     }
     return Report(f"{config.model.name}: nothing was built; sizes and rates are estimates", tuple(sections), data)
 
@@ -193,18 +194,29 @@ def _host_section(seen: Inspection, host: dict) -> Section:
     return Section("The host's part, behind the cut" if seen.parts else "The host's part: the whole model", lines)
 
 
-def _board_data(fit: BoardFit) -> dict[str, object]:
+def _board_data(config: DeployConfig, fit: BoardFit) -> dict[str, object]:
     return {
         "board": fit.board.name,
+        "clk_mhz": fit.board.clock_mhz(config.clk_mhz),
         "layers_that_fit": fit.most_layers,
         "best_layers": fit.best.layers if fit.best else None,
         "candidates": [candidate_data(candidate) for candidate in fit.candidates],
     }
 
 
-def _board_section(seen: Inspection) -> Section:
+def _clocks(config: DeployConfig, seen: Inspection) -> str:
+    """The boards' clocks: the usual ones, or the fastest at or below what was asked for."""
+    boards: dict[float, list[str]] = {}
+    for fit in seen.boards:
+        boards.setdefault(fit.board.clock_mhz(config.clk_mhz), []).append(fit.board.title)
+    clocks = [f"{mhz_text(mhz)} MHz" + f" ({', '.join(boards[mhz])})" * (len(boards) > 1) for mhz in sorted(boards)]
+    asked = f", at most the {config.clk_mhz:g} MHz asked for" if config.clk_mhz not in (None, *boards) else ""
+    return ", ".join(clocks) + asked
+
+
+def _board_section(config: DeployConfig, seen: Inspection) -> Section:
     lines = [
-        f"{ESTIMATED}; rates at the board's clock, or at --clk-mhz",
+        f"{ESTIMATED}; rates at {_clocks(config, seen)}",
         "FPGA fps: of the fastest plan that fits; together: with the host's part side by side, at the slower rate",
     ]
     if len(seen.boards) == 1 and seen.boards[0].best:

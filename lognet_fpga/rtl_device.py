@@ -9,6 +9,7 @@ import numpy as np
 
 from lognet_fpga.bundle import Bundle
 from lognet_fpga.errors import BundleError, VerificationError
+from lognet_fpga.ir.clocks import mhz_text
 from lognet_fpga.ir.design import VerilogDesign
 from lognet_fpga.progress import NoProgress, Progress
 from lognet_fpga.runtime.device import DeviceRun
@@ -73,7 +74,7 @@ class RtlDevice:
         return (self.run(batch) for batch in batches if batch is not None)
 
     def figure(self, value: float, unit: str) -> Simulated:
-        return Simulated(value, unit, f"Verilog in Verilator, at {self._bundle.clk_mhz:g} MHz")
+        return Simulated(value, unit, f"Verilog in Verilator, at {mhz_text(self._bundle.clk_mhz)} MHz")
 
     def power(self) -> str:
         return (

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 from lognet_fpga.errors import TimingError
+from lognet_fpga.ir.clocks import mhz_text
 
 NOT_RUN = "not run on hardware"
 
@@ -23,13 +24,16 @@ class Counts:
 
 @dataclass(frozen=True)
 class Timing:
-    """period_ns: of the clock that was asked for.  slack_ns: the worst of setup, hold_slack_ns: of hold; None where the
-    tool does not say.  failing: endpoints that miss their time."""
+    """period_ns: of the bundle's clock, which the overlay may have.  slack_ns, pulse_slack_ns: the worst of setup and
+    of pulse widths at that clock; hold_slack_ns: of hold, which no clock changes.  failing: endpoints known to miss
+    their time.  constraint_ns: the period that the tool was told.  None where the tool does not say."""
 
     period_ns: float
     slack_ns: float
     hold_slack_ns: float | None = None
+    pulse_slack_ns: float | None = None
     failing: int | None = None
+    constraint_ns: float | None = None
 
     @property
     def fmax_mhz(self) -> float:
@@ -38,7 +42,8 @@ class Timing:
 
     @property
     def met(self) -> bool:
-        return self.slack_ns >= 0 and not self.failing and (self.hold_slack_ns is None or self.hold_slack_ns >= 0)
+        slacks = self.slack_ns, self.hold_slack_ns, self.pulse_slack_ns
+        return not self.failing and all(slack is None or slack >= 0 for slack in slacks)
 
 
 @dataclass(frozen=True)
@@ -66,12 +71,13 @@ class PlacedFigures:
         timing = self.timing
         if timing.met or allowed:
             return
-        hold = timing.hold_slack_ns is not None and timing.hold_slack_ns < 0
+        hold, pulse = (slack is not None and slack < 0 for slack in (timing.hold_slack_ns, timing.pulse_slack_ns))
         raise TimingError(
-            f"the routed design misses its clock of {1000 / timing.period_ns:g} MHz",
+            f"the routed design misses its clock of {mhz_text(1000 / timing.period_ns)} MHz",
             context=[
                 f"worst setup slack {timing.slack_ns:.3f} ns: it would run at {timing.fmax_mhz:.1f} MHz",
                 *([f"worst hold slack {timing.hold_slack_ns:.3f} ns: no clock helps against that"] if hold else []),
+                *([f"worst slack of a pulse's width {timing.pulse_slack_ns:.3f} ns"] if pulse else []),
                 f"details: {reports}",
             ],
             hint="deploy with a lower --clk-mhz, or take it as it is with --allow-timing-violation, "

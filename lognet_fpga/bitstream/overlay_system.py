@@ -61,7 +61,13 @@ def system_of(bundle: Bundle) -> OverlaySystem:
             f"a stream of the overlay is {widest} bits wide, and an AXI DMA takes {MAX_STREAM_BITS} at most",
             hint="deploy with fewer frames a second (--fps), so that fewer channels go side by side",
         )
-    system = BoardSystem(processor_of(bundle.part), bundle.clk_mhz, bundle.source.tdata_bits, bundle.sink.tdata_bits)
+    system = BoardSystem(
+        processor_of(bundle.part),
+        bundle.clk_mhz,
+        bundle.source.tdata_bits,
+        bundle.sink.tdata_bits,
+        pll_mhz=load_board(bundle.board_name).pll_mhz,
+    )
     return OverlaySystem(bundle.name, bundle.board_name, bundle.board_title, bundle.part, system, files)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lognet_fpga.bitstream.figures import NOT_RUN, Bitstream, Counts
+from lognet_fpga.ir.clocks import mhz_text
 from lognet_fpga.report import Section, Table
 
 HEADING = "Bitstream: estimate, synthesis, place and route side by side"
@@ -35,7 +36,7 @@ def bitstream_section(made: Bitstream, report: Mapping[str, object], board: Mapp
     lines = [
         f"by {FLOWS[made.flow]}: {', '.join(f'{tool} {version}' for tool, version in made.versions.items())}",
         f"{NOT_RUN}" + ("; experimental: no board has run a bitstream of this flow yet" if made.experimental else ""),
-        f"clock      {1000 / timing.period_ns:g} MHz asked for; {timing.fmax_mhz:.1f} MHz by the longest path "
+        f"clock      {mhz_text(1000 / timing.period_ns)} MHz planned; {timing.fmax_mhz:.1f} MHz by the longest path "
         f"(slack {timing.slack_ns:.3f} ns); timing {'met' if timing.met else 'NOT MET, and allowed by the user'}",
     ]
     if power:

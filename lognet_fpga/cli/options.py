@@ -88,7 +88,11 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
         help="share of the weights to set to zero first, 0 <= X < 1 (default: 0)",
     )
     parser.add_argument(
-        "--clk-mhz", type=number, metavar="F", help="clock of the overlay in MHz (default: the board's)"
+        "--clk-mhz",
+        type=number,
+        metavar="F",
+        help="the most that the overlay's clock may have, in MHz: it gets the next at or below that the board makes "
+        "(default: the board's)",
     )
 
 

@@ -9,6 +9,7 @@ from lognet_fpga.hw.packets import packet_entry, packet_exit
 from lognet_fpga.hw.registers import axil_registers, stream_watch
 from lognet_fpga.hw.stream import axis_sink, axis_source
 from lognet_fpga.hw.structure import Composite, Instance, Leaf, Port, inputs, outputs, same, with_reset_leaves
+from lognet_fpga.ir.clocks import mhz_text
 from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.plan.adder_graph import AdderGraph
 from lognet_fpga.plan.model import HardwarePlan
@@ -201,6 +202,6 @@ def overlay(
         ports,
         tuple(nets),
         tuple(instances),
-        f"Overlay of {len(names)} layers: {plan.clk_mhz:g} MHz, {plan.cycles_per_frame} cycles a frame.",
+        f"Overlay of {len(names)} layers: {mhz_text(plan.clk_mhz)} MHz, {plan.cycles_per_frame} cycles a frame.",
     )
     return with_reset_leaves(top, "core_rst")

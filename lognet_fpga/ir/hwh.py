@@ -1,6 +1,6 @@
 """The hardware handoff file (.hwh) of a BoardSystem: what PYNQ reads to find IP, addresses, parameters and clocks.
 
-It holds what pynq 3.1 and 4.0 read, in Vivado's spelling, and nothing of the wiring between the blocks.
+It holds what pynq 3.0, 3.1 and 4.0 read, in Vivado's spelling, and nothing of the wiring between the blocks.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
+from lognet_fpga.ir.clocks import megahertz
 from lognet_fpga.ir.system import CORE_NAME, CORE_REGISTERS, CORE_VLNV, DMA_NAME, ZYNQ_7000, AddressRange, BoardSystem
 
 _PL_CLOCKS = 4
@@ -30,9 +31,19 @@ def write_hwh(system: BoardSystem) -> bytes:
     return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
 
 
-def _module(parent: Element, name: str, kind: str, vlnv: str, parameters: Mapping[str, object]) -> Element:
+def _module(
+    parent: Element, name: str, kind: str, vlnv: str, parameters: Mapping[str, object], in_fabric: bool = True
+) -> Element:
+    """in_fabric: not the processor, which pynq 3.0 finds by that."""
     module = SubElement(
-        parent, "MODULE", FULLNAME=f"/{name}", INSTANCE=name, IPTYPE="PERIPHERAL", IS_PL="TRUE", MODTYPE=kind, VLNV=vlnv
+        parent,
+        "MODULE",
+        FULLNAME=f"/{name}",
+        INSTANCE=name,
+        IPTYPE="PERIPHERAL",
+        IS_PL=str(in_fabric).upper(),
+        MODTYPE=kind,
+        VLNV=vlnv,
     )
     listed = SubElement(module, "PARAMETERS")
     for key, value in parameters.items():
@@ -46,7 +57,7 @@ def _interface(parent: Element, name: str, kind: str) -> None:
 
 def _processor(modules: Element, system: BoardSystem) -> None:
     processor = system.processor
-    module = _module(modules, "ps", processor.module, processor.vlnv, _clock_parameters(system))
+    module = _module(modules, "ps", processor.module, processor.vlnv, _clock_parameters(system), in_fabric=False)
     _interface(SubElement(module, "BUSINTERFACES"), processor.master, "MASTER")
     memory = SubElement(module, "MEMORYMAP")
     for name, port, place in ((DMA_NAME, _DMA_PORT, processor.dma), (CORE_NAME, _CORE_PORT, processor.core)):
@@ -72,12 +83,12 @@ def _range(memory: Element, name: str, port: str, master: str, place: AddressRan
 
 def _clock_parameters(system: BoardSystem) -> dict[str, object]:
     """Only the first clock of the programmable logic is used."""
-    first, second = system.divisors
+    clock = system.clock
     parameters: dict[str, object] = {}
     for number in range(_PL_CLOCKS):
         used = number == 0
-        div0, div1 = (first, second) if used else (1, 1)
-        mhz = f"{system.clk_mhz_reached if used else system.processor.pll_mhz:.6f}"
+        div0, div1 = (clock.first, clock.second) if used else (1, 1)
+        mhz = f"{clock.mhz if used else megahertz(clock.pll_hz):.6f}"
         if system.processor is ZYNQ_7000:
             parameters |= {
                 f"PCW_FPGA_FCLK{number}_ENABLE": int(used),
@@ -87,13 +98,13 @@ def _clock_parameters(system: BoardSystem) -> dict[str, object]:
                 f"PCW_ACT_FPGA{number}_PERIPHERAL_FREQMHZ": mhz,
             }
         else:
-            clock = f"PSU__CRL_APB__PL{number}_REF_CTRL"
+            name = f"PSU__CRL_APB__PL{number}_REF_CTRL"
             parameters |= {
                 f"PSU__FPGA_PL{number}_ENABLE": int(used),
-                f"{clock}__SRCSEL": "IOPLL",
-                f"{clock}__DIVISOR0": div0,
-                f"{clock}__DIVISOR1": div1,
-                f"{clock}__ACT_FREQMHZ": mhz,
+                f"{name}__SRCSEL": "IOPLL",
+                f"{name}__DIVISOR0": div0,
+                f"{name}__DIVISOR1": div1,
+                f"{name}__ACT_FREQMHZ": mhz,
             }
     return parameters
 

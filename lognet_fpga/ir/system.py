@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from lognet_fpga.errors import UsageError
+from lognet_fpga.ir.clocks import PlClock, fastest_clock, hertz
 
 CORE_NAME = "lognet_overlay_0"
 CORE_VLNV = "lognet-fpga:lognet:lognet_overlay:1.0"
@@ -73,7 +74,7 @@ class AddressRange:
 class Processor:
     """A Zynq family: its name in Vivado, what is fixed about it, and the master that reaches the registers.
 
-    pll_mhz: of the PLL that the clocks of the programmable logic are divided from.
+    pll_mhz: of the PLL that the clocks of the programmable logic are divided from, where no board says otherwise.
     """
 
     name: str
@@ -104,7 +105,7 @@ ZYNQ_ULTRASCALE = Processor(
     "zynq_ultra_ps_e",
     "xilinx.com:ip:zynq_ultra_ps_e:3.5",
     "M_AXI_HPM0_FPD",
-    1500.0,
+    1499.985,
     AddressRange(0xA000_0000, 0x1000),
     AddressRange(0xA001_0000, 0x1_0000),
     40,
@@ -113,8 +114,8 @@ ZYNQ_ULTRASCALE = Processor(
 
 @dataclass(frozen=True)
 class BoardSystem:
-    """clk_mhz: asked for; source_bits, sink_bits: TDATA of the overlay's streams; length_bits: of the DMA's lengths;
-    dma_vlnv: which DMA, one of DMA_VLNVS."""
+    """clk_mhz: the most that the clock may have; source_bits, sink_bits: TDATA of the overlay's streams; length_bits:
+    of the DMA's lengths; dma_vlnv: which DMA, one of DMA_VLNVS; pll_mhz: of the board, None: the processor's usual."""
 
     processor: Processor
     clk_mhz: float
@@ -122,6 +123,7 @@ class BoardSystem:
     sink_bits: int
     length_bits: int = 26
     dma_vlnv: str = DMA_VLNV
+    pll_mhz: float | None = None
 
     @property
     def dma_parameters(self) -> Mapping[str, int]:
@@ -144,17 +146,9 @@ class BoardSystem:
         }
 
     @property
-    def divisors(self) -> tuple[int, int]:
-        """The two divisors, each 1..63, that come closest to clk_mhz."""
-        return min(
-            ((first, second) for first in range(1, 64) for second in range(1, first + 1)),
-            key=lambda pair: (abs(self.processor.pll_mhz / (pair[0] * pair[1]) - self.clk_mhz), pair),
-        )
-
-    @property
-    def clk_mhz_reached(self) -> float:
-        first, second = self.divisors
-        return self.processor.pll_mhz / (first * second)
+    def clock(self) -> PlClock:
+        """What the processor makes: the fastest clock at or below clk_mhz."""
+        return fastest_clock(hertz(self.pll_mhz or self.processor.pll_mhz), hertz(self.clk_mhz))
 
 
 def processor_of(part: str) -> Processor:

@@ -40,7 +40,7 @@ def draft_hardware(
     engines, weights: see layer_foldings.  Where nothing fits it is the smallest plan (for fps: the one for that rate),
     see `fits`.  None when no engines are as fast as fps.
     """
-    clk_mhz = clk_mhz or board.clk_mhz
+    clk_mhz = board.clock_mhz(clk_mhz)
     planner = Planner(quant, layer_foldings(quant, engines, clk_mhz, weights), board, clk_mhz)
     if fps is not None:
         return planner.draft(frame_cycles(fps, clk_mhz))
@@ -60,7 +60,7 @@ def fitting_plan(
 
     engines: None for a layer with its weights in memories.
     """
-    clk_mhz = clk_mhz or board.clk_mhz
+    clk_mhz = board.clock_mhz(clk_mhz)
     planner = Planner(quant, layer_foldings(quant, engines, clk_mhz), board, clk_mhz)
     if fps is not None and (plan := planner.within(frame_cycles(fps, clk_mhz))) is not None and fits(plan):
         return plan

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from lognet_fpga.errors import UsageError
+from lognet_fpga.ir.clocks import fastest_clock, hertz, mhz_text
 from lognet_fpga.plan.bram import staged_positions
 
 
@@ -15,6 +17,7 @@ class Board:
     lut: LUT6 sites.  m_lut: those of them in M slices, which alone hold shift registers and LUT memory: what Vivado's
     utilization reports of the part say is available as "LUT as Memory".
     host_gmacs: 1e9 float32 multiply-accumulates a second that the processor sustains, estimated (docs/commands.md).
+    pll_mhz: of the PLL that the processor divides the clock from, as PYNQ reads it after boot; None: any clock goes.
     """
 
     name: str
@@ -29,6 +32,22 @@ class Board:
     processor: str
     host_gmacs: float
     power_sensor: str
+    pll_mhz: float | None = None
+
+    def clock_mhz(self, most: float | None = None) -> float:
+        """The fastest clock of the overlay that this board makes and that is not above `most`; None: what it is planned
+        with.  Raises UsageError where all are faster."""
+        if most is None:
+            return self.clk_mhz
+        if self.pll_mhz is None:
+            return most
+        clock = fastest_clock(hertz(self.pll_mhz), hertz(most))
+        if clock.hz > hertz(most):
+            raise UsageError(
+                f"{self.title} makes no clock of {most:g} MHz or less",
+                hint=f"its slowest is {mhz_text(clock.mhz)} MHz: ask for that or more",
+            )
+        return clock.mhz
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lognet_fpga.errors import DoesNotFitError
+from lognet_fpga.ir.clocks import mhz_text
 from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.plan.adder_graph import AdderGraph
 from lognet_fpga.plan.engine import AdderEngine
@@ -29,14 +30,14 @@ def plan_hardware(
     engines = [AdderEngine(graph, layer.in_bits) if graph else None for layer, graph in zip(quant.layers, graphs)]
     if (plan := fitting_plan(quant, engines, board, fps=fps, clk_mhz=clk_mhz)) is not None:
         return plan
-    clock = clk_mhz or board.clk_mhz
+    clock = board.clock_mhz(clk_mhz)
     planner = Planner(quant, layer_foldings(quant, engines, clock), board, clock)
     budgets = planner.budgets()
     plan = planner.plan(budgets[-1]) if fps is None else planner.within(frame_cycles(fps, clock))
     if plan is None:
         top = planner.plan(budgets[0])
         raise DoesNotFitError(
-            f"{fps:,.0f} frames a second is more than these layers can do at {clock:g} MHz",
+            f"{fps:,.0f} frames a second is more than these layers can do at {mhz_text(clock)} MHz",
             context=[f"the fastest engines (one position a cycle) reach {top.fps:,.0f} fps"],
             hint="ask for fewer --fps, or raise --clk-mhz",
         )

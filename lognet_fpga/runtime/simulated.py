@@ -8,6 +8,7 @@ import numpy as np
 
 from lognet_fpga.bundle import Bundle
 from lognet_fpga.errors import BundleError
+from lognet_fpga.ir.clocks import mhz_text
 from lognet_fpga.runtime.device import DeviceRun
 from lognet_fpga.runtime.onnx_function import OnnxFunction
 from lognet_fpga.runtime.values import Simulated
@@ -24,7 +25,7 @@ class SimulatedDevice:
         self._golden: OnnxFunction | None = None
         self.description = (
             f"simulated {bundle.board_title}: bit-exact values, cycle-true time at "
-            f"{bundle.clk_mhz:g} MHz; no board was used"
+            f"{mhz_text(bundle.clk_mhz)} MHz; no board was used"
         )
 
     def open(self) -> None:
@@ -41,7 +42,7 @@ class SimulatedDevice:
         return (self.run(batch) for batch in batches if batch is not None)
 
     def figure(self, value: float, unit: str) -> Simulated:
-        return Simulated(value, unit, f"PL, cycle-true at {self._bundle.clk_mhz:g} MHz")
+        return Simulated(value, unit, f"PL, cycle-true at {mhz_text(self._bundle.clk_mhz)} MHz")
 
     def power(self) -> str:
         return (

@@ -41,7 +41,7 @@ def fake_vivado(folder: Path, board: str = "pynq-z2", **options: object) -> dict
     """A program vivado in folder, and the environment in which it is found.  options: see fakes/vivado.tcl."""
     reports = FAKES / ("zynq" if load_board(board).part.startswith("xc7z") else "ultrascale")
     program(folder, "vivado", f'exec {shlex.join(tcl_shell() or [])} {shlex.quote(str(FAKES / "vivado.tcl"))} "$@"')
-    told = {"record": folder / "record.txt", "reports": reports, **options}
+    told = {"record": folder / "record.txt", "reports": reports, "pll": load_board(board).pll_mhz, **options}
     return {
         "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
         "FAKE_VIVADO": " ".join(f"{key}={value}" for key, value in told.items()),

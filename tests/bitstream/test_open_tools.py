@@ -130,9 +130,20 @@ def test_too_slow_or_cut_off_is_refused(tmp_path, put):
 
 
 def test_a_log_of_something_else(tmp_path):
-    assert read_log((FAKES / "nextpnr.log").read_text()).timing.fmax_mhz == pytest.approx(154.32)
+    assert read_log((FAKES / "nextpnr.log").read_text(), 100).timing.fmax_mhz == pytest.approx(154.32)
     with pytest.raises(ToolError, match="says nothing"):
-        read_log("Info: hello\n")
+        read_log("Info: hello\n", 100)
+
+
+def test_timing_is_judged_at_the_bundle_s_clock(tmp_path, put):
+    """nextpnr's log has two digits, and whoever ran it by hand may have asked for another clock."""
+    text = (FAKES / "nextpnr.log").read_text()  # 154.32 MHz (PASS at 100.00 MHz)
+    assert read_log(text, 154.3).timing.met and not read_log(text, 154.33).timing.met
+    record = put(mhz=131.5)
+    path = written_bundle(tmp_path, clk_mhz=142.857143)
+    with pytest.raises(TimingError, match="misses its clock of 142.857143 MHz(.|\n)*131.5 MHz"):
+        make_bitstream(path, REQUEST)
+    assert "--freq 142.857143 " in record.read_text()
 
 
 @pytest.mark.slow

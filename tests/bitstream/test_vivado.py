@@ -7,12 +7,14 @@ import os
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lognet_fpga.bitstream.make import make_bitstream
 from lognet_fpga.bitstream.overlay_system import system_of
 from lognet_fpga.bitstream.project import archive, project_files
 from lognet_fpga.bitstream.vivado.flow import VIVADO
+from lognet_fpga.bitstream.vivado.settings import asked_mhz
 from lognet_fpga.bundle import read_bundle, write_bundle
 from lognet_fpga.cli import bitstream as command
 from lognet_fpga.config import BitstreamRequest
@@ -26,7 +28,8 @@ from lognet_fpga.errors import (
     UsageError,
 )
 from lognet_fpga.ir.hwh import write_hwh
-from lognet_fpga.plan.boards import board_names
+from lognet_fpga.ir.system import BoardSystem, processor_of
+from lognet_fpga.plan.boards import board_names, load_board
 from lognet_fpga.progress import NoProgress
 from lognet_fpga.runtime.board.bitstream import bitstream_of
 from tests.bitstream.bundles import (
@@ -144,6 +147,63 @@ def test_a_design_that_is_too_slow_is_refused(tmp_path, vivado):
     said = read_bundle(path).manifest["bitstream"]
     assert not said["timing_met"] and said["timing_violation_allowed"]
     assert "NOT MET" in read_bundle(path).file("report.txt").decode()
+
+
+def test_timing_is_judged_at_the_bundle_s_clock(tmp_path, vivado):
+    """And not at the period of Vivado's own constraint, whichever of the two is faster."""
+    path = written_bundle(tmp_path, "zcu104", clk_mhz=200.0)  # of a version that did not know what the board makes
+    vivado("zcu104", slack=0.1)  # closed for 187.498 MHz
+    with pytest.raises(TimingError, match="misses its clock of 200 MHz(.|\n)*slack -0.233 ns(.|\n)*191.1 MHz"):
+        make_bitstream(path, BitstreamRequest())
+    vivado("zcu104", slack=0.34)
+    assert make_bitstream(path, BitstreamRequest()).data["timing_met"]
+    path = written_bundle(tmp_path / "slower", "zcu104", clk_mhz=187.498125)
+    vivado("zcu104", slack=-0.1, period=5)  # misses 200 MHz by less than what lies between the two
+    data = make_bitstream(path, BitstreamRequest()).data
+    assert data["timing_met"] and data["figures"]["timing"]["constraint_ns"] == 5
+    assert data["figures"]["fmax_mhz"] == pytest.approx(1000 / 5.1, abs=0.01)
+    vivado("zcu104", slack=0.1, pulse=-0.01)
+    with pytest.raises(TimingError, match="pulse's width -0.010 ns"):
+        make_bitstream(path, BitstreamRequest())
+
+
+@pytest.mark.parametrize("asked", [150, 142.9, 187.6, 199.998, 300])
+def test_a_period_that_the_report_rounds_is_the_same_one(asked, tmp_path, vivado):
+    """A slack of nothing is met, though 6.666733 ns is printed as 6.667."""
+    board = load_board("zcu104")
+    vivado("zcu104", slack=0)
+    path = written_bundle(tmp_path, "zcu104", clk_mhz=board.clock_mhz(asked))
+    assert make_bitstream(path, BitstreamRequest()).data["timing_met"]
+    vivado("zcu104", slack=-0.001)
+    with pytest.raises(TimingError):
+        make_bitstream(path, BitstreamRequest())
+
+
+def test_another_clock_than_planned_is_said_before_synthesis(tmp_path, vivado):
+    record = vivado("zcu104", pll=999.99)
+    path = written_bundle(tmp_path, "zcu104", clk_mhz=187.498125)
+    with pytest.raises(ToolError, match="makes 166.66.* MHz, not the 187.498125 planned(.|\n)*--clk-mhz 166.66"):
+        make_bitstream(path, BitstreamRequest())
+    assert "launch_runs" not in record.read_text()
+
+
+@pytest.mark.parametrize("crystal", ["as in overlays/", "33.33333 MHz", "33.3333333 MHz"])
+@pytest.mark.parametrize("name", PYNQ_BOARDS)
+def test_vivado_is_asked_for_a_clock_that_rounds_to_the_planned_one(name, crystal):
+    """To the nearest as to the next below, in the digits that Vivado may have of the PLL."""
+    board = load_board(name)
+    pll = board.pll_mhz
+    if not crystal.startswith("as") and board.part.startswith("xc7"):
+        return
+    if not crystal.startswith("as"):
+        pll = round(pll / 33.333) * float(crystal.split()[0])
+    products = {first * second for first in range(1, 64) for second in range(1, 64)}
+    clocks = np.sort(np.float32(pll) / np.float32(sorted(products))).astype(np.float64)
+    for mhz in range(50, 305, 5):
+        system = BoardSystem(processor_of(board.part), board.clock_mhz(mhz), 32, 16, pll_mhz=board.pll_mhz)
+        asked = float(asked_mhz(system))
+        below, nearest = clocks[clocks <= asked].max(), clocks[np.abs(clocks - asked).argmin()]
+        assert below == nearest == pytest.approx(system.clock.mhz, rel=5e-5)
 
 
 def test_without_vivado_the_project_is_written(tmp_path, monkeypatch, vivado, in_process, capsys):

@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass
 
 from lognet_fpga.bitstream.flow import RESULTS, WORK
+from lognet_fpga.ir.clocks import mhz_text
 
 HIMBAECHEL, XILINX = "nextpnr-himbaechel", "nextpnr-xilinx"
 # Settings: variable, what it is.
@@ -51,7 +52,8 @@ def steps(name: str, part: str, clk_mhz: float, flavour: str) -> tuple[Step, ...
 
     A design that misses its clock is made all the same; whoever reads the log decides.
     """
-    common = ("--chipdb", "$CHIPDB", "--json", f"{WORK}/system.json", "--freq", f"{clk_mhz:g}", "--timing-allow-fail")
+    common = ("--chipdb", "$CHIPDB", "--json", f"{WORK}/system.json")
+    common += ("--freq", mhz_text(clk_mhz), "--timing-allow-fail")
     if flavour == HIMBAECHEL:
         route = ("--device", part, "-o", "xdc=constraints.xdc", "-o", f"fasm={WORK}/system.fasm", "--router", "router2")
         route += ("--placer", "static")

@@ -37,7 +37,7 @@ leaves {results}/{name}.bit in this folder.  Back in the bundle with it:
 
 def _files(overlay: OverlaySystem) -> dict[str, bytes]:
     files = system_files(overlay)
-    clk_mhz = overlay.system.clk_mhz
+    clk_mhz = overlay.system.clock.mhz
     verilog = tuple(name for name, _ in files if is_verilog(name))
     texts = {
         "build.sh": shell_script(overlay.name, PART, clk_mhz),
@@ -60,7 +60,7 @@ def _find(remote: str | None) -> Tools:
         stage.note("experimental: no board has run a bitstream of this flow")
         for name in (WORK, RESULTS):
             (folder / name).mkdir(exist_ok=True)
-        todo = steps(overlay.name, PART, overlay.system.clk_mhz, tools.flavour)
+        todo = steps(overlay.name, PART, overlay.system.clock.mhz, tools.flavour)
         for number, step in enumerate(todo):
             stage.update(number, len(todo), tools.programs[step.program].name)
             tools.run(step, folder)
@@ -81,7 +81,7 @@ def _read(overlay: OverlaySystem, folder: Path, result: Mapping[str, str]) -> Bi
         write_hwh(replace(overlay.system, dma_vlnv=OWN_DMA_VLNV)),
         OPEN.name,
         tool_versions(result),
-        read_log(log.decode(errors="replace")),
+        read_log(log.decode(errors="replace"), overlay.system.clk_mhz),
         result.get("project", ""),
         experimental=True,
         reports={Path(LOG).name: log},

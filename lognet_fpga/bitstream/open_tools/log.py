@@ -13,8 +13,8 @@ _CLOCK = re.compile(r"Max frequency for clock\s+'?([^':]+)'?:\s+([\d.]+) MHz \((
 _HALVES = 2  # of a LUT site, each counted
 
 
-def read_log(text: str) -> PlacedFigures:
-    """Raises ToolError for a log without utilization and clock."""
+def read_log(text: str, clk_mhz: float) -> PlacedFigures:
+    """Timing is judged at clk_mhz, the bundle's.  Raises ToolError for a log without utilization and clock."""
     used: dict[str, int] = {}
     for name, count, _ in _USED.findall(text):
         used[name] = int(count)  # the last word counts: after packing
@@ -25,14 +25,14 @@ def read_log(text: str) -> PlacedFigures:
             hint="known are nextpnr-himbaechel with the xilinx microarchitecture, and nextpnr-xilinx",
         )
     reached, asked = min(clocks.values())
+    period = 1000.0 / clk_mhz
     total = Counts(
         math.ceil(used["SLICE_LUTX"] / _HALVES),
         used.get("SLICE_FFX", 0),
         _sum(used, "RAMB36") + _sum(used, "RAMBFIFO36") + _sum(used, "RAMB18") / 2,
         _sum(used, "DSP48"),
     )
-    period = 1000.0 / asked
-    return PlacedFigures(total, None, Timing(period, period - 1000.0 / reached), None)
+    return PlacedFigures(total, None, Timing(period, period - 1000.0 / reached, constraint_ns=1000.0 / asked), None)
 
 
 def _sum(used: dict[str, int], prefix: str) -> int:

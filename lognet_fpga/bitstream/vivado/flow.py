@@ -33,7 +33,7 @@ def _read(overlay: OverlaySystem, folder: Path, result: Mapping[str, str]) -> Bi
         required_file(folder, f"{overlay.name}.hwh"),
         VIVADO.name,
         tool_versions(result),
-        read_reports({name: data.decode(errors="replace") for name, data in texts.items()}),
+        read_reports({name: data.decode(errors="replace") for name, data in texts.items()}, overlay.system.clk_mhz),
         result.get("project", ""),
         reports=texts,
     )

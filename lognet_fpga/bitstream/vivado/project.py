@@ -8,11 +8,12 @@ from lognet_fpga.bitstream.flow import RESULTS
 from lognet_fpga.bitstream.overlay_system import OverlaySystem, vivado_board
 from lognet_fpga.bitstream.vivado.settings import settings_tcl
 from lognet_fpga.bitstream.vivado.wrapper import WRAPPER, wrapper_verilog
+from lognet_fpga.ir.clocks import mhz_text
 
 SCRIPTS = ("build.tcl", "package_core.tcl", "system.tcl", "implement.tcl")
 
 _CONSTRAINTS = """\
-# The only clock is the processor's, and its IP constrains it, to {clk_mhz:g} MHz.  No pins are used.
+# The only clock is the processor's, and its IP constrains it, to {clk_mhz} MHz.  No pins are used.
 set_property BITSTREAM.GENERAL.COMPRESS TRUE [current_design]
 """
 _README = """\
@@ -34,7 +35,7 @@ def project_files(overlay: OverlaySystem) -> dict[str, bytes]:
     texts = {
         **{name: _script(name) for name in SCRIPTS},
         "settings.tcl": settings_tcl(overlay, board),
-        "constraints.xdc": _CONSTRAINTS.format(clk_mhz=overlay.system.clk_mhz),
+        "constraints.xdc": _CONSTRAINTS.format(clk_mhz=mhz_text(overlay.system.clock.mhz)),
         "README.txt": _README.format(
             name=overlay.name, title=overlay.title, results=RESULTS, board_files=board.board_files, part=board.part
         ),

@@ -5,11 +5,13 @@ Everything about the system comes from ir.system, which the .hwh and the driver 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lognet_fpga.bitstream.overlay_system import OverlaySystem, VivadoBoard
 from lognet_fpga.bitstream.vivado.wrapper import WRAPPER
+from lognet_fpga.ir.clocks import megahertz, mhz_text
 from lognet_fpga.ir.system import (
     CORE_NAME,
     CORE_REGISTERS,
@@ -23,6 +25,7 @@ from lognet_fpga.ir.system import (
     Processor,
 )
 
+_ASKED_ABOVE = 2e-5  # a crystal of 33.33333 MHz is often called 33.333; the next clock above is 2.5e-4 away at least
 # The DMA takes this one from the stream that is connected to it, and does not let it be set.
 _FROM_THE_STREAM = "c_s_axis_s2mm_tdata_width"
 
@@ -30,11 +33,12 @@ _FROM_THE_STREAM = "c_s_axis_s2mm_tdata_width"
 @dataclass(frozen=True)
 class _Ports:
     """How a processor is connected.  memory: its slave port; clock, reset: what the first PL clock and its reset are
-    called; clock_inputs: of the ports in use; external: what leaves the chip; automation: what sets it up as on the
-    board, in Vivado's words."""
+    called; clock_made: what says which clock Vivado made; clock_inputs: of the ports in use; external: what leaves the
+    chip; automation: what sets it up as on the board, in Vivado's words."""
 
     memory: str
     clock: str
+    clock_made: str
     reset: str
     clock_inputs: tuple[str, ...]
     external: tuple[str, ...]
@@ -45,6 +49,7 @@ _PORTS: Mapping[Processor, _Ports] = {
     ZYNQ_7000: _Ports(
         "S_AXI_HP0",
         "FCLK_CLK0",
+        "PCW_ACT_FPGA0_PERIPHERAL_FREQMHZ",
         "FCLK_RESET0_N",
         ("M_AXI_GP0_ACLK", "S_AXI_HP0_ACLK"),
         ("DDR", "FIXED_IO"),
@@ -53,6 +58,7 @@ _PORTS: Mapping[Processor, _Ports] = {
     ZYNQ_ULTRASCALE: _Ports(
         "S_AXI_HP0_FPD",
         "pl_clk0",
+        "PSU__CRL_APB__PL0_REF_CTRL__ACT_FREQMHZ",
         "pl_resetn0",
         ("maxihpm0_fpd_aclk", "saxihp0_fpd_aclk"),
         (),
@@ -78,6 +84,8 @@ def settings_tcl(overlay: OverlaySystem, board: VivadoBoard) -> str:
         "ps_without_board_files": _config(board.without_board_files),
         "ps_config": _config(_ps_config(system)),
         "ps_clock": ports.clock,
+        "ps_clock_made": f"CONFIG.{ports.clock_made}",
+        "ps_clock_mhz": mhz_text(system.clock.mhz),
         "ps_reset": ports.reset,
         "ps_clock_inputs": ports.clock_inputs,
         "ps_master": processor.master,
@@ -101,7 +109,7 @@ def settings_tcl(overlay: OverlaySystem, board: VivadoBoard) -> str:
             for field in (port, f"0x{place.base:08X}", f"0x{place.size:X}")
         ],
     }
-    lines = [f"# {overlay.name} for {overlay.title}: {system.clk_mhz:g} MHz."]
+    lines = [f"# {overlay.name} for {overlay.title}: {mhz_text(system.clock.mhz)} MHz."]
     lines += [f"set {key} {_value(value)}" for key, value in settings.items()]
     return "\n".join(lines) + "\n"
 
@@ -115,7 +123,8 @@ def _ps_config(system: BoardSystem) -> dict[str, object]:
             "PCW_S_AXI_HP0_DATA_WIDTH": MEMORY_BITS,
             "PCW_EN_CLK0_PORT": 1,
             "PCW_EN_RST0_PORT": 1,
-            "PCW_FPGA0_PERIPHERAL_FREQMHZ": f"{system.clk_mhz:g}",
+            "PCW_FCLK0_PERIPHERAL_CLKSRC": "IO PLL",
+            "PCW_FPGA0_PERIPHERAL_FREQMHZ": asked_mhz(system),
         }
     return {
         "PSU__USE__M_AXI_GP0": 1,
@@ -125,8 +134,16 @@ def _ps_config(system: BoardSystem) -> dict[str, object]:
         "PSU__USE__S_AXI_GP2": 1,
         "PSU__SAXIGP2__DATA_WIDTH": MEMORY_BITS,
         "PSU__FPGA_PL0_ENABLE": 1,
-        "PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ": f"{system.clk_mhz:g}",
+        "PSU__CRL_APB__PL0_REF_CTRL__SRCSEL": "IOPLL",
+        "PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ": asked_mhz(system),
     }
+
+
+def asked_mhz(system: BoardSystem) -> str:
+    """The clock that Vivado is asked for, in MHz: whole ones as they are, others a little above what is meant, which is
+    then both the nearest and the next below, however Vivado rounds and whatever digits it gives the PLL."""
+    hz = system.clock.hz
+    return mhz_text(megahertz(hz if hz % 1_000_000 == 0 else math.ceil(hz * (1 + _ASKED_ABOVE))))
 
 
 def _config(parameters: Mapping[str, object]) -> list[str]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from lognet_fpga.bundle import Bundle
 from lognet_fpga.errors import BoardError, MissingToolError
+from lognet_fpga.ir.clocks import mhz_text
 from lognet_fpga.runtime.device import DeviceRun
 from lognet_fpga.runtime.values import Measured
 
@@ -26,7 +27,7 @@ class BoardDevice:
 
     def __init__(self, bundle: Bundle, *, bitstream: Path | None = None, timeout_s: float | None = None) -> None:
         self.kind = bundle.board_name
-        self.description = f"{bundle.board_title}: the FPGA itself, time by its own cycle counters"
+        self.description = self._plain = f"{bundle.board_title}: the FPGA itself, time by its own cycle counters"
         self._bundle, self._bitstream, self._timeout_s = bundle, bitstream, timeout_s
         self._overlay: LogNetOverlay | None = None
 
@@ -42,6 +43,7 @@ class BoardDevice:
         from lognet_fpga.runtime.board.overlay import LogNetOverlay
 
         self._overlay = LogNetOverlay(self._bundle, bitstream=self._bitstream, timeout_s=self._timeout_s)
+        self.description = "; ".join(filter(None, (self._plain, self._overlay.clock.note)))
 
     @property
     def overlay(self) -> LogNetOverlay:
@@ -58,7 +60,7 @@ class BoardDevice:
             yield self._result(transfer)
 
     def figure(self, value: float, unit: str) -> Measured:
-        return Measured(value, unit, f"by the overlay's cycle counters at {self.overlay.clk_mhz:g} MHz")
+        return Measured(value, unit, f"by the overlay's cycle counters at {mhz_text(self.overlay.clk_mhz)} MHz")
 
     def power(self) -> str:
         return f"not measured (sensor of a {self._bundle.board_title}: {self._bundle.power_sensor})"

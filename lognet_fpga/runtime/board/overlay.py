@@ -25,6 +25,7 @@ from lognet_fpga.errors import BoardError, InputError
 from lognet_fpga.ir.stream_format import StreamFormat
 from lognet_fpga.ir.system import CORE_VLNV, DMA_VLNVS, MAX_FRAMES_PER_PACKET
 from lognet_fpga.runtime.board.bitstream import bitstream_of
+from lognet_fpga.runtime.board.clock import set_clock
 from lognet_fpga.runtime.board.core import CoreRegisters, Counters
 from lognet_fpga.runtime.board.diagnosis import TransferError, TransferState
 from lognet_fpga.runtime.board.dma import ENDED, ERRORS, HALTED, IDLE, MM2S, S2MM, AxiDma
@@ -33,7 +34,6 @@ from lognet_fpga.runtime.board.words import words_of
 MAX_BUFFER_BYTES = 16 << 20  # of one; PYNQ's contiguous memory is 128 MB on a PYNQ-Z2
 LEAST_TIMEOUT_S = 0.5
 TIMEOUT_FACTOR = 10  # times what the plan says a transfer takes
-CLOCK_TOLERANCE = 0.01  # a clock's dividers do not reach every frequency
 
 
 class LogNetCore(pynq.DefaultIP):
@@ -95,7 +95,8 @@ class LogNetOverlay(pynq.Overlay):
                 hint="run on the board, as root (sudo -i), with the pynq of the board's image; docs/board.md",
             ) from error
         self.core: CoreRegisters = getattr(self, self._name_of((CORE_VLNV,), "LogNet overlay")).registers
-        self.clk_mhz = self._set_clock()
+        self.clock = set_clock(self.bundle.clk_mhz)
+        self.clk_mhz = self.clock.mhz
         self.core.require(hashlib.sha256(self.bundle.file("golden.onnx")).hexdigest())
         self._dma = self._open_dma()
         self.recover()
@@ -254,19 +255,6 @@ class LogNetOverlay(pynq.Overlay):
         buffer[:] = 0
         buffer.flush()  # nothing of it is left in the cache that could overwrite what the DMA brings
         return buffer
-
-    def _set_clock(self) -> float:
-        """Set the overlay's clock to the bundle's; what the board then reports, in MHz."""
-        wanted = self.bundle.clk_mhz
-        if abs(pynq.Clocks.fclk0_mhz / wanted - 1) > CLOCK_TOLERANCE:
-            pynq.Clocks.fclk0_mhz = wanted
-        reached = float(pynq.Clocks.fclk0_mhz)
-        if reached > wanted * (1 + CLOCK_TOLERANCE):
-            raise BoardError(
-                f"the board clocks the overlay with {reached:g} MHz, but it was made for {wanted:g} MHz",
-                hint="set pynq.Clocks.fclk0_mhz to no more than that",
-            )
-        return reached
 
     def _name_of(self, vlnvs: tuple[str, ...], what: str) -> str:
         names = [name for name, entry in self.ip_dict.items() if entry.get("type") in vlnvs]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import platform
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,7 +19,7 @@ from pynqmetadata.frontends import Metadata
 from lognet_fpga.bundle import Bundle
 from lognet_fpga.ir.hwh import write_hwh
 from lognet_fpga.ir.system import CORE_VLNV, DMA_VLNVS, BoardSystem, processor_of
-from lognet_fpga.runtime.simboard.clocks import clock_registers
+from lognet_fpga.runtime.simboard.clocks import clock_registers, pl_clock_mhz
 from lognet_fpga.runtime.simboard.core import Engine, SimulatedCore, golden_engine
 from lognet_fpga.runtime.simboard.dma import SimulatedDma
 from lognet_fpga.runtime.simboard.faults import Fault
@@ -99,8 +100,9 @@ class SimulatedBoard:
     """Use as a context manager: pynq's active device is this board inside.
 
     bundle: what its bitstream holds.  engine: computes the overlay's activations, golden.onnx by itself.  faults: one a
-    transfer, in turn, None for none.  real_time: transfers take as long as the plan says.  part: another chip than that
-    of the bundle's board.  bitstream: path of an (empty) .bit file with its .hwh beside it, inside the context.
+    transfer, in turn, None for none.  real_time: transfers take as long as the plan says, at the board's clock.  part:
+    another chip than that of the bundle's board.  pll_mhz: what the board boots with, where that is not the PLL that
+    the bundle was planned for.  bitstream: path of an (empty) .bit file with its .hwh beside it, inside the context.
     """
 
     def __init__(
@@ -111,15 +113,17 @@ class SimulatedBoard:
         faults: Iterable[Fault | None] = (),
         real_time: bool = False,
         part: str | None = None,
+        pll_mhz: float | None = None,
     ) -> None:
         self._bundle, self._engine = bundle, engine
         self._real_time = real_time
-        self.system = BoardSystem(
-            processor_of(part or bundle.part), bundle.clk_mhz, bundle.source.tdata_bits, bundle.sink.tdata_bits
-        )
+        processor, board = processor_of(part or bundle.part), bundle.manifest["board"]
+        planned = (board.get("pll_mhz") if part in (None, bundle.part) else None) or processor.pll_mhz
+        widths = bundle.source.tdata_bits, bundle.sink.tdata_bits
+        self.system = BoardSystem(processor, bundle.clk_mhz, *widths, pll_mhz=planned)
         self._faults = list(faults)
-        self.memory = Memory(self.system.processor.address_bits)
-        self.registers = clock_registers(self.system.processor)
+        self.memory = Memory(processor.address_bits)
+        self.registers = clock_registers(processor, pll_mhz or planned)
         self.device = PynqDevice(self)
         self.core: SimulatedCore | None = None
         self.dma: SimulatedDma | None = None
@@ -162,11 +166,15 @@ class SimulatedBoard:
                 block: SimulatedCore | SimulatedDma = self.core
             elif entry["type"] in DMA_VLNVS:
                 bits = int(entry["parameters"]["c_sg_length_width"])
-                block = self.dma = SimulatedDma(self.core, self.memory, bits, self._bundle.clk_mhz, self._real_time)
+                block = self.dma = SimulatedDma(self.core, self.memory, bits, self.clk_mhz if self._real_time else None)
                 self.dma.next_faults = self._faults
             else:
                 continue
             self._blocks.append((entry["phys_addr"], entry["addr_range"], block))
+
+    def clk_mhz(self) -> float:
+        """The overlay's clock as the registers have it."""
+        return pl_clock_mhz(self.system.processor, self.registers)
 
     def read(self, address: int) -> int:
         for first, size, block in self._blocks:
@@ -195,5 +203,7 @@ def _use(device: Device | None) -> None:
     else:
         Device.active_device = device
     pynq.Clocks.device = device
+    if not hasattr(pynq.Clocks, "set_device"):  # pynq 3.0 asks for the machine that it runs on, not for the device's
+        pynq.ps.CPU_ARCH = platform.machine() if device is None else device.arch
     if hasattr(pynq.Clocks, "_real_instance"):
         del pynq.Clocks._real_instance

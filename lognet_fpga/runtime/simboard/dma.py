@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,12 +32,15 @@ class _Channel:
 
 
 class SimulatedDma:
-    """real_time: transfers take the time that the plan says, else none.  next_faults: a fault a transfer, in turn."""
+    """clk_mhz: says the overlay's clock; transfers take the time that the plan has at that, none where it is None.
+    next_faults: a fault a transfer, in turn."""
 
-    def __init__(self, core: SimulatedCore, memory: Memory, length_bits: int, clk_mhz: float, real_time: bool) -> None:
+    def __init__(
+        self, core: SimulatedCore, memory: Memory, length_bits: int, clk_mhz: Callable[[], float] | None
+    ) -> None:
         self._core, self._memory = core, memory
         self._length_mask = (1 << length_bits) - 1
-        self._clk_mhz = clk_mhz if real_time else None
+        self._clk_mhz = clk_mhz
         self.next_faults: list[Fault | None] = []
         self._send, self._receive = _Channel(), _Channel()
         self._begun = 0.0  # the last packet, monotonic seconds: what computing it here takes is part of its time
@@ -158,4 +162,4 @@ class SimulatedDma:
         if self._clk_mhz is None:
             channel.busy, channel.status = False, channel.status | IDLE
         else:
-            channel.ends_at = self._begun + cycles / (self._clk_mhz * 1e6)
+            channel.ends_at = self._begun + cycles / (self._clk_mhz() * 1e6)

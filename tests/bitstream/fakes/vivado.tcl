@@ -4,9 +4,10 @@
 #     tclsh vivado.tcl -mode batch ... -source build.tcl
 #
 # FAKE_VIVADO: options, KEY=VALUE separated by blanks: record=FILE, slack=NS, version=V, fail=RUN, boards=NAMES,
-# width=BITS of the results' stream as the DMA finds it, reports=FOLDER with the texts of the reports.
+# width=BITS of the results' stream as the DMA finds it, pll=MHZ of the processor, period=NS of the clock in the timing
+# report, pulse=NS of slack there, reports=FOLDER with the texts of the reports.
 
-array set option {record "" slack 0.412 version 2023.1 fail "" boards "" width "" reports ""}
+array set option {record "" slack 0.412 version 2023.1 fail "" boards "" width "" pll 1000 period "" pulse 3.750 reports ""}
 foreach pair [split $::env(FAKE_VIVADO)] {
     lassign [split $pair =] key value
     if {$key ne ""} {set option($key) $value}
@@ -84,6 +85,7 @@ proc set_property {args} {
 proc get_property {name object} {
     global option properties
     if {$name eq "CONFIG.c_s_axis_s2mm_tdata_width"} {return [expr {$option(width) eq "" ? $::sink_bits : $option(width)}]}
+    if {[string match CONFIG.*ACT_*FREQMHZ $name]} {return [made_clock]}
     if {[info exists properties($name,$object)]} {return $properties($name,$object)}
     set failed [expr {$option(fail) ne "" && [string match "* $option(fail)" $object]}]
     switch -- $name {
@@ -92,6 +94,21 @@ proc get_property {name object} {
         PART {return $::part}
     }
     error "get_property $name $object"
+}
+
+# The clock that the processor makes: the fastest at or below what it was asked for, in single precision as Vivado's.
+proc made_clock {} {
+    global option properties
+    foreach name [array names properties -regexp {(FPGA0_PERIPHERAL|PL0_REF_CTRL_)_FREQMHZ}] {set asked $properties($name)}
+    if {[info exists ::made]} {return $::made}
+    set best 0
+    for {set first 1} {$first < 64} {incr first} {
+        for {set second 1} {$second <= $first} {incr second} {
+            binary scan [binary format f [expr {double($option(pll)) / ($first * $second)}]] f clock
+            if {$clock <= $asked && $clock > $best} {set best $clock}
+        }
+    }
+    return [set ::made [format %.6f $best]]
 }
 
 # The width of m_axis in the wrapper, as Vivado hands it on to the DMA.
@@ -121,7 +138,9 @@ proc version {args} {return $::option(version)}
 proc report {file_name arguments} {
     global option
     set file [open [file join $option(reports) $file_name]]
-    set text [string map [list @SLACK@ $option(slack)] [read $file]]
+    set period [expr {$option(period) eq "" ? 1000.0 / [made_clock] : $option(period)}]
+    set clock [list @PERIOD@ [format %.3f $period] @MHZ@ [format %.3f [expr {1000.0 / $period}]]]
+    set text [string map [list @SLACK@ $option(slack) @PULSE@ $option(pulse) {*}$clock] [read $file]]
     close $file
     set file [open [lindex $arguments [lsearch $arguments -file]+1] w]
     puts -nonewline $file $text

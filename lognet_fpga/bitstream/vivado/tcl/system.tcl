@@ -51,6 +51,12 @@ if {$board ne ""} {
 }
 set_property -dict $ps_config $ps
 
+# The frequency that was planned for must be there: timing is closed for the clock that Vivado makes.
+set made [get_property $ps_clock_made $ps]
+if {abs($made - $ps_clock_mhz) > 1e-4 * $ps_clock_mhz} {
+    error "Vivado's processor makes $made MHz, not the $ps_clock_mhz planned: its PLL is not the one in overlays/BOARD/board.json; deploy with --clk-mhz $made"
+}
+
 set reset [cell reset xilinx.com:ip:proc_sys_reset]
 set dma [cell $dma_name [join [lrange [split $dma_vlnv :] 0 2] :]]
 set_property -dict $dma_config $dma
