@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,7 +50,7 @@ class ArrayFile:
 
     def __init__(self, source: Path | bytes, where: str = "") -> None:
         self._source, self._where = source, where or str(source)
-        if isinstance(source, Path) and source.exists() and not source.is_file():  # a pipe would never end
+        if isinstance(source, Path) and os.path.exists(source) and not source.is_file():  # a pipe would never end
             raise InputError(f"{self._where} is not a file", hint="give an .npz or .npy file")
         with self._whole(), self._open() as stream:
             self.is_archive = stream.read(2) == b"PK"

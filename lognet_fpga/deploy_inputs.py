@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -25,7 +26,7 @@ _NOISE_SEED = 1
 
 def check_surroundings(config: DeployConfig) -> None:
     """Raise the ModelError, MissingToolError or OutputError that would otherwise come after minutes of work."""
-    if not config.model.exists():  # before the question of tools: more often the reason
+    if not os.path.exists(config.model):  # before the question of tools: more often the reason
         raise ModelError(f"no such file: {config.model}", hint="give the path of the .onnx file")
     if config.verify:
         find_verilator()

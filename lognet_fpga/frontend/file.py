@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import onnx
@@ -82,7 +83,7 @@ def first_line(error: Exception) -> str:
 
 
 def _read_bytes(path: Path) -> bytes:
-    if path.is_dir():
+    if os.path.isdir(path):
         raise ModelError(f"{path} is a directory, not an ONNX file", hint="give the path of the .onnx file in it")
     try:
         data = path.read_bytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -48,7 +49,7 @@ def open_source(
         source = camera(str(where).partition(":")[2] or "0", shape, preprocessing, limit)
     elif Path(where).suffix.lower() in VIDEO_SUFFIXES:
         source = video_file(Path(where), shape, preprocessing, limit)
-    elif Path(where).is_dir():
+    elif os.path.isdir(where):  # which takes names of any length
         source = _folder(Path(where), shape, preprocessing, limit, classes, class_names)
     else:
         source = in_memory(load_frames(Path(where), shape, preprocessing, limit=limit, classes=classes), str(where))

@@ -29,7 +29,7 @@ def video_file(
     """
     _require_opencv("video files are read")
     check_channels("videos", shape)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"there is no video at {path}", hint="give a video file, or another source of frames")
 
     def pieces() -> Iterator[np.ndarray]:

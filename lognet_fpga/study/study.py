@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -87,7 +88,7 @@ def run_study(config: StudyConfig, progress: Progress = NoProgress()) -> Study:
 
     Raises ModelError, InputError, UsageError, MissingToolError, ToolError.
     """
-    if not config.model.exists():
+    if not os.path.exists(config.model):
         raise ModelError(f"no such file: {config.model}", hint="give an .onnx file, or an .npz file of weights")
     if config.model.suffix == ".npz":
         if config.data is not None:

@@ -71,7 +71,7 @@ def retrain(config: RetrainConfig, progress: Progress = NoProgress()) -> Retrain
     Raises ModelError, UnsupportedModelError, InputError, UsageError, OutputError; VerificationError where the file
     written does not give the codes that were trained.
     """
-    if not config.model.exists():
+    if not os.path.exists(config.model):
         raise ModelError(f"no such file: {config.model}", hint="give the path of the .onnx file")
     torch.manual_seed(config.seed)
     with progress.stage(f"read {config.model.name}"):

@@ -103,3 +103,11 @@ def test_a_pace_is_kept_and_says_so():
     for wrong in (0, -1, float("nan"), float("inf")):
         with pytest.raises(UsageError, match="pace"):
             paced(source, wrong)
+
+
+@pytest.mark.parametrize(
+    "name", ["a" * 300, "a" * 300 + ".mp4", "a" * 300 + ".npz", "a" * 300 + ".npz:x", "a\0b", "x/" * 3000]
+)
+def test_names_that_no_file_can_have(tmp_path, name):
+    with pytest.raises(InputError, match="no frames at|no video at|cannot be read: File name too long|OpenCV is not"):
+        open_source(tmp_path / name, SHAPE, Preprocessing(crop=True))
