@@ -6,6 +6,7 @@ import hashlib
 import os
 from pathlib import Path
 
+from lognet_fpga.frontend.bounds import require_bounded
 from lognet_fpga.frontend.file import read_model
 from lognet_fpga.frontend.fold import fold_constants
 from lognet_fpga.frontend.normalize import normalize
@@ -28,6 +29,7 @@ def load(path: str | os.PathLike[str], *, input_shape: tuple[int, int, int] | No
     place = Path(path)
     data, model = read_model(place)
     model = settle_signature(fold_constants(to_float32(model)), input_shape)
+    require_bounded(model)
     model = normalize(model)
     frame = model.graph.input[0]
     channels, height, width = (dim.dim_value for dim in frame.type.tensor_type.shape.dim[1:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from pathlib import Path
 
@@ -173,3 +174,31 @@ def test_model_that_onnxruntime_cannot_run(tmp_path: Path) -> None:
     model.graph.node[1].op_type, model.graph.node[1].domain = "Mystery", "com.example"
     model.opset_import.append(helper.make_opsetid("com.example", 1))
     assert "Mystery" in error_of(save(model, tmp_path), ModelError).message
+
+
+@pytest.mark.parametrize(
+    "chain, says",
+    [
+        (
+            lambda: ModelBuilder((1, 8, 8)).conv(4, pads=[1, 1, 3_000_000, 1]).relu(),
+            "Conv_0 .Conv.: 1 x 4 x 3000007 x 8",
+        ),
+        (lambda: ModelBuilder((1, 8, 8)).pad(0, 30_000, 60_000, 30_000).conv(4), "Pad_0 .Pad.: 1 x 1 x 60008 x 60008"),
+        (lambda: ModelBuilder((4, 60_000, 60_000)).conv(4), "input image: 1 x 4 x 60000 x 60000"),
+        (
+            lambda: (chain := ModelBuilder((1, 8, 8)).conv(2)).add(
+                "Resize", "", chain.constant(np.array([1, 1, 9e4, 1], np.float32))
+            ),
+            "Resize_1 .Resize.: 1 x 2 x 720000 x 8",
+        ),
+    ],
+    ids=["conv", "pad", "input", "resize"],
+)
+def test_tensors_too_large_are_told_before_anything_runs(chain, says, tmp_path: Path, monkeypatch) -> None:
+    def refuse(*_):
+        raise AssertionError("it was run")
+
+    path = save(chain().relu().flatten().model(), tmp_path)
+    monkeypatch.setattr("lognet_fpga.frontend.normalize.open_session", refuse)
+    error = error_of(path, UnsupportedModelError)
+    assert re.search(says, "\n".join(error.context)), error.context
