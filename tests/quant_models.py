@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lognet_fpga.ir.graph import AveragePool, MaxPool, Pool
-from lognet_fpga.ir.quant import QuantGraph, QuantLayer
+from lognet_fpga.ir.quant import Average, QuantGraph, QuantLayer
 from lognet_fpga.plan.adder_graph import AdderGraph, solve
 from lognet_fpga.plan.boards import load_board
 from lognet_fpga.plan.bram_layer import bram_folding
@@ -28,7 +28,9 @@ SPEEDS = ("slowest", "middle", "fastest")
 
 @dataclass(frozen=True)
 class Spec:
-    """One layer of a random graph.  zeros: share of zero codes; odd_pad: pad with values other than zero."""
+    """One layer of a random graph.  zeros: share of zero codes; odd_pad: pad with values other than zero.  out_bits:
+    of the activations, and of averages unless average_bits says otherwise; average_drop: bits dropped of a window's
+    sum, None for as many as it is wider than what leaves."""
 
     outputs: int
     kernel: tuple[int, int] = (3, 3)
@@ -38,6 +40,19 @@ class Spec:
     out_bits: int = 8
     zeros: float = 0.5
     odd_pad: bool = False
+    average_bits: int | None = None
+    average_drop: int | None = None
+
+    @property
+    def leaving_bits(self) -> int:
+        return self.average_bits or self.out_bits
+
+    @property
+    def average(self) -> Average | None:
+        if not isinstance(self.pool, AveragePool):
+            return None
+        wider = max(0, self.out_bits + self.pool.sum_bits - self.leaving_bits)
+        return Average(self.out_bits, wider if self.average_drop is None else self.average_drop)
 
 
 def random_layer(
@@ -60,7 +75,7 @@ def random_layer(
         name,
         in_shape,
         in_bits,
-        spec.out_bits,
+        spec.leaving_bits,
         codes,
         channel_shift,
         bias,
@@ -72,6 +87,7 @@ def random_layer(
         np.ones(spec.outputs),
         np.ones(spec.outputs),
         0.0,
+        spec.average,
     )
 
 
@@ -80,7 +96,7 @@ def random_graph(seed: int, in_shape: tuple[int, int, int], *specs: Spec) -> Qua
     layers, shape, bits = [], in_shape, 8
     for number, spec in enumerate(specs, 1):
         layers.append(random_layer(rng, f"conv{number}", shape, bits, spec))
-        shape, bits = layers[-1].out_shape, spec.out_bits
+        shape, bits = layers[-1].out_shape, spec.leaving_bits
     return QuantGraph("random", in_shape, tuple(layers))
 
 

@@ -6,10 +6,9 @@ from functools import partial
 
 from lognet_fpga.hw.bram.engine import bram_engine
 from lognet_fpga.hw.fifo import fifo
-from lognet_fpga.hw.pool import PoolShape, pool
+from lognet_fpga.hw.pool import Mean, PoolShape, pool
 from lognet_fpga.hw.serial_engine import serial_engine
 from lognet_fpga.hw.structure import Composite, Instance, Leaf, inputs, outputs, same, with_reset_leaves
-from lognet_fpga.ir.graph import AveragePool
 from lognet_fpga.ir.quant import QuantLayer
 from lognet_fpga.plan.adder_graph import AdderGraph
 from lognet_fpga.plan.model import BramPlan, ClbPlan
@@ -22,7 +21,7 @@ def layer_module(layer: QuantLayer, plan: ClbPlan | BramPlan, graph: AdderGraph 
         instances, nets = bram_engine(layer, plan, name)
     else:
         instances, nets = serial_engine(layer, plan, graph, name)
-    beat_bits = plan.channels_per_beat * layer.out_bits
+    beat_bits, conv_bits = plan.channels_per_beat * layer.out_bits, plan.channels_per_beat * layer.act_bits
     clock, conv = inputs(clk=None, rst=None), {"conv_valid": "mon_valid", "conv_data": "mon_data"}
     if layer.pool is None:
         instances = tuple(
@@ -33,21 +32,21 @@ def layer_module(layer: QuantLayer, plan: ClbPlan | BramPlan, graph: AdderGraph 
         pool_shape = PoolShape(
             rows,
             cols,
-            layer.out_bits,
+            layer.act_bits,
             plan.channels_per_beat,
             -(-layer.codes.shape[0] // plan.channels_per_beat),
             layer.pool.kernel,
             layer.pool.stride,
-            isinstance(layer.pool, AveragePool),
+            layer.average and Mean(layer.average.shift, layer.out_bits),
         )
         pooling = Leaf(
             f"{name}_pool",
-            clock + inputs(in_valid=None, in_data=beat_bits) + outputs(out_valid=None, out_data=beat_bits),
+            clock + inputs(in_valid=None, in_data=conv_bits) + outputs(out_valid=None, out_data=beat_bits),
             partial(pool, shape=pool_shape),
         )
         pooled = {"in_valid": "conv_valid", "in_data": "conv_data", "out_valid": "mon_valid", "out_data": "mon_data"}
         instances += (Instance("pool", pooling, same("clk", "rst") | pooled),)
-        nets += inputs(conv_valid=None, conv_data=beat_bits)
+        nets += inputs(conv_valid=None, conv_data=conv_bits)
     queue = Leaf(
         f"{name}_fifo",
         clock

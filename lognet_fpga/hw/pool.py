@@ -16,10 +16,26 @@ from lognet_fpga.plan.timing import pool_levels
 
 
 @dataclass(frozen=True)
+class Mean:
+    """min(floor(sum / 2**shift + 1/2), 2**bits - 1) of a window's sum."""
+
+    shift: int
+    bits: int
+
+    @property
+    def half(self) -> int:
+        return 1 << self.shift >> 1
+
+    @property
+    def top(self) -> int:
+        return 2**self.bits - 1
+
+
+@dataclass(frozen=True)
 class PoolShape:
     """in_rows, in_cols: of what reaches the pool, padding included; kernel, stride: (y, x).
 
-    average False: the largest of a window; True: the rounded sum of a window / 2**mean_shift.
+    mean None: the largest of a window.
     """
 
     in_rows: int
@@ -29,7 +45,21 @@ class PoolShape:
     beats: int
     kernel: tuple[int, int]
     stride: tuple[int, int]
-    average: bool = False
+    mean: Mean | None = None
+
+    @property
+    def average(self) -> bool:
+        return self.mean is not None
+
+    @property
+    def out_bits(self) -> int:
+        return self.mean.bits if self.mean else self.bits
+
+    @property
+    def clips(self) -> bool:
+        """Whether a window's sum can lie above the largest mean."""
+        largest = self.kernel[0] * self.kernel[1] * (2**self.bits - 1)
+        return largest + self.mean.half >> self.mean.shift > self.mean.top
 
     @property
     def row_bits(self) -> int:
@@ -40,11 +70,6 @@ class PoolShape:
     def window_bits(self) -> int:
         """Bits of a lane behind the pass across rows."""
         return self.row_bits + ((self.kernel[0] - 1).bit_length() if self.average else 0)
-
-    @property
-    def mean_shift(self) -> int:
-        """Base-2 logarithm of the least power of two that is not below the number of elements."""
-        return (self.kernel[0] * self.kernel[1] - 1).bit_length()
 
     @property
     def col_flags(self) -> tuple[int, ...]:
@@ -160,8 +185,8 @@ def pool(clk, rst, in_valid, in_data, out_valid, out_data, *, shape):
     blocks.append(across_rows)
     window_result = window
     if s.average:
-        mean, window_result = vector(width), vector(width)
-        rounding = round_lanes(window, mean, lanes=lanes, shift=s.mean_shift)
+        mean, window_result = vector(lanes * s.out_bits), vector(lanes * s.out_bits)
+        rounding = round_lanes(window, mean, lanes=lanes, form=s.mean, clips=s.clips)
         rounding.name = "mean"
 
         @always(clk.posedge)
@@ -246,17 +271,17 @@ def lane_sum(one, other, total):
 
 
 @block
-def round_lanes(total, mean, *, lanes, shift):
-    """Lane by lane total / 2**shift, rounded, halves up."""
-    total_bits, mean_bits = len(total) // lanes, len(mean) // lanes
-    results = [vector(total_bits + 1) for _ in range(lanes)]
+def round_lanes(total, mean, *, lanes, form, clips):
+    """Lane by lane the Mean `form` of total; clips: whether one can lie above the largest."""
+    total_bits, (low, high) = len(total) // lanes, (form.shift, form.shift + form.bits)
+    results = [vector(max(total_bits + 1, high)) for _ in range(lanes)]
     parts = []
     for lane, result in enumerate(results):
-        low = lane * total_bits
-        part = lane_half(total(low + total_bits, low), result, half=1 << shift >> 1)
+        one = total((lane + 1) * total_bits, lane * total_bits)
+        part = lane_clipped(one, result, form=form) if clips else lane_half(one, result, half=form.half)
         part.name = f"lane{lane}"
         parts.append(part)
-    wires = join([bit for result in results for bit in bits(result)[shift : shift + mean_bits]])
+    wires = join([bit for result in results for bit in bits(result)[low:high]])
 
     @always_comb
     def gather():
@@ -270,5 +295,21 @@ def lane_half(one, total, *, half):
     @always_comb
     def add():
         total.next = one + half
+
+    return add
+
+
+@block
+def lane_clipped(one, total, *, form):
+    """As lane_half, but the largest mean where the sum lies above it: found beside the addition, not behind it."""
+    half, top = form.half, form.top << form.shift
+    beyond = top + (1 << form.shift) - half - 1  # the largest sum that is rounded to it
+
+    @always_comb
+    def add():
+        if one > beyond:
+            total.next = top
+        else:
+            total.next = one + half
 
     return add

@@ -40,7 +40,7 @@ def serial_engine(
         plan.leg_cycles,
         plan.legs,
         layer.shift,
-        layer.out_bits,
+        layer.act_bits,
         plan.channels_per_beat,
         window_shape.raster.blanks,
     )
@@ -79,7 +79,7 @@ def serial_engine(
                 f"{name}_requantize",
                 clock
                 + inputs(acc=acc, acc_soon=None, acc_blank=None)
-                + outputs(out_valid=None, out_data=plan.channels_per_beat * layer.out_bits),
+                + outputs(out_valid=None, out_data=plan.channels_per_beat * layer.act_bits),
                 partial(requantize, shape=requantize_shape),
             ),
             same("clk", "rst", "acc", "acc_soon", "acc_blank") | {"out_valid": "conv_valid", "out_data": "conv_data"},

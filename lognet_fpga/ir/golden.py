@@ -9,7 +9,7 @@ import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from lognet_fpga.errors import ModelError
-from lognet_fpga.ir.graph import AveragePool, MaxPool, Pool
+from lognet_fpga.ir.graph import AveragePool, MaxPool
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
 
 INPUT = "frames"
@@ -106,15 +106,18 @@ def _layer(layer: QuantLayer, source: str) -> tuple[list[NodeProto], list[Tensor
     # Behind Max the sum is not negative, where Div, which truncates, is floor.
     value = add("Max", [value, constant("zero", np.array(0, np.int32))], "relu")
     value = add("Div", [value, constant("lsb", np.array(2**layer.shift, np.int32))], "shifted")
-    value = add("Min", [value, constant("top", np.array(2**layer.out_bits - 1, np.int32))], "clipped")
+    value = add("Min", [value, constant("top", np.array(2**layer.act_bits - 1, np.int32))], "clipped")
     value = add("Cast", [value], "" if layer.pool is None else "activations", to=TensorProto.UINT8)
     if layer.pool is not None:
-        _add_pool(add, constant, value, layer.pool)
+        _add_pool(add, constant, value, layer)
     return nodes, tensors
 
 
-def _add_pool(add: Callable[..., str], constant: Callable[[str, np.ndarray], str], value: str, pool: Pool) -> None:
+def _add_pool(
+    add: Callable[..., str], constant: Callable[[str, np.ndarray], str], value: str, layer: QuantLayer
+) -> None:
     """The layer's last nodes: from tensor value, uint8, to the layer's own."""
+    pool = layer.pool
     window = {"kernel_shape": list(pool.kernel), "strides": list(pool.stride), "pads": list(pool.pads)}
     if isinstance(pool, MaxPool):
         add("MaxPool", [value], "", **window)  # uint8 pads with 0, the least value
@@ -124,7 +127,8 @@ def _add_pool(add: Callable[..., str], constant: Callable[[str, np.ndarray], str
     value = add("AveragePool", [value], "average", count_include_pad=1, **window)
     value = add("Mul", [value, constant("count", np.array(pool.count, np.float32))], "unrounded")
     value = add("Round", [value], "total")
-    value = add("Mul", [value, constant("scale", np.array(2.0**-pool.shift, np.float32))], "scaled_total")
+    value = add("Mul", [value, constant("scale", np.array(2.0**-layer.average.shift, np.float32))], "scaled_total")
     value = add("Add", [value, constant("half", np.array(0.5, np.float32))], "total_half")
     value = add("Floor", [value], "total_rounded")
+    value = add("Min", [value, constant("total_top", np.array(2**layer.out_bits - 1, np.float32))], "total_clipped")
     add("Cast", [value], "", to=TensorProto.UINT8)

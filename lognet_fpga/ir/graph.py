@@ -72,10 +72,7 @@ class MaxPool:
 
 @dataclass(frozen=True)
 class AveragePool:
-    """As MaxPool; padding counts as zeros.
-
-    Of integers the FPGA gives the rounded sum / 2**shift, halves up: the average times count / 2**shift.
-    """
+    """As MaxPool; padding counts as zeros.  What the FPGA makes of a window's sum: `ir.quant.Average`."""
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
@@ -87,8 +84,8 @@ class AveragePool:
         return self.kernel[0] * self.kernel[1]
 
     @property
-    def shift(self) -> int:
-        """Base-2 logarithm of the least power of two that is not below count."""
+    def sum_bits(self) -> int:
+        """By how many bits a window's sum can be wider than what it adds up."""
         return (self.count - 1).bit_length()
 
 

@@ -4,8 +4,8 @@ For each layer, with x the unsigned activations of in_bits bits and pad_value st
 frame:
 
     acc[o] = sum over i, ky, kx of codes[o, i, ky, kx] * 2**channel_shift[o] * x[i, y*sy + ky, x*sx + kx] + bias[o]
-    y[o]   = clip(floor(acc[o] / 2**shift), 0, 2**out_bits - 1)
-    out    = max-pool of y, or floor(sum of y / 2**k + 1/2) for the 2**k next above an average pool's elements
+    y[o]   = clip(floor(acc[o] / 2**shift), 0, 2**act_bits - 1)
+    out    = max-pool of y, or min(floor(sum of y / 2**k + 1/2), 2**out_bits - 1) over an average pool's window
 
 codes are log2 codes: 0 or a sign times a power of two up to 64.  bias carries the rounding half LSB.
 `docs/numerics.md` gives the derivation.
@@ -19,7 +19,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from lognet_fpga.ir import reference
-from lognet_fpga.ir.graph import Pool
+from lognet_fpga.ir.graph import AveragePool, Pool
+
+
+@dataclass(frozen=True)
+class Average:
+    """How an average pool rounds.  act_bits: of the activations that it adds up; shift: bits dropped of their sum."""
+
+    act_bits: int
+    shift: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +38,7 @@ class QuantLayer:
     output channel.  bias: (out,) int64.  shift: bits dropped by requantize.  pad_value: (in,) int64, the
     activation that means zero.  alpha: (out,) float64, the real weight of one code LSB.  out_scale: (out,)
     float64, the real value of one output LSB, behind the pool.  nmse: the weights' normalized mean squared error.
+    out_bits: of what leaves the layer.  average: of an average pool, None where there is none.
     """
 
     name: str
@@ -47,6 +56,16 @@ class QuantLayer:
     alpha: np.ndarray
     out_scale: np.ndarray
     nmse: float
+    average: Average | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.pool, AveragePool) != (self.average is not None):
+            raise ValueError(f"{self.name}: an average pool and how it rounds belong together")
+
+    @property
+    def act_bits(self) -> int:
+        """Bits of the activations in front of the pool."""
+        return self.average.act_bits if self.average else self.out_bits
 
     @property
     def kernel(self) -> tuple[int, int]:
@@ -91,9 +110,18 @@ class QuantLayer:
 
     def run(self, x: np.ndarray, sums: Sums | None = None) -> np.ndarray:
         """Output activations, (batch, *out_shape) uint8.  sums: taken in the place of `accumulate`."""
+        return self.pooled(self.activations(x, sums))
+
+    def activations(self, x: np.ndarray, sums: Sums | None = None) -> np.ndarray:
+        """As run, in front of the pool: (batch, *conv_shape) uint8."""
         acc = self.accumulate(x) if sums is None else sums(self, x)
-        y = np.clip(acc >> self.shift, 0, 2**self.out_bits - 1).astype(np.uint8)
-        return reference.run_pool(y, self.pool)
+        return np.clip(acc >> self.shift, 0, 2**self.act_bits - 1).astype(np.uint8)
+
+    def pooled(self, y: np.ndarray) -> np.ndarray:
+        """What leaves the layer, (batch, *out_shape) uint8, for its activations y."""
+        if self.average is None:
+            return reference.run_pool(y, self.pool)
+        return reference.average(reference.sum_pool(y, self.pool), self.average.shift, self.out_bits).astype(np.uint8)
 
 
 Sums = Callable[[QuantLayer, np.ndarray], np.ndarray]

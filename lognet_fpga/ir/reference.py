@@ -50,15 +50,24 @@ def pool_shape(shape: tuple[int, int, int], pool: Pool | None) -> tuple[int, int
 
 
 def run_pool(x: np.ndarray, pool: Pool | None) -> np.ndarray:
-    """Pool x, (batch, channels, h, w) of values >= 0.  Averages of integers are those of AveragePool.shift."""
+    """Pool x, (batch, channels, h, w) of values >= 0; averages of floats only, for those of codes see `average`."""
     if pool is None:
         return x
+    view = _pool_windows(x, pool)
+    return view.max(axis=(4, 5)) if isinstance(pool, MaxPool) else view.mean(axis=(4, 5), dtype=x.dtype)
+
+
+def sum_pool(x: np.ndarray, pool: Pool) -> np.ndarray:
+    """Sums of each window of x, (batch, channels, h, w) of integers >= 0: int64."""
+    return _pool_windows(x, pool).sum(axis=(4, 5), dtype=np.int64)
+
+
+def average(sums: np.ndarray, shift: int, bits: int) -> np.ndarray:
+    """Averages as the FPGA has them, of the sums of windows: min(floor(sum / 2**shift + 1/2), 2**bits - 1)."""
+    return np.minimum((sums + (1 << shift >> 1)) >> shift, 2**bits - 1)
+
+
+def _pool_windows(x: np.ndarray, pool: Pool) -> np.ndarray:
     if any(pool.pads):
         x = pad(x, pool.pads, np.zeros(x.shape[1]))
-    view = windows(x, pool.kernel, pool.stride)
-    if isinstance(pool, MaxPool):
-        return view.max(axis=(4, 5))
-    if x.dtype.kind == "f":
-        return view.mean(axis=(4, 5), dtype=x.dtype)
-    total = view.sum(axis=(4, 5), dtype=np.int64)
-    return ((total + (1 << pool.shift >> 1)) >> pool.shift).astype(x.dtype)
+    return windows(x, pool.kernel, pool.stride)

@@ -89,8 +89,8 @@ def requantize_resources(layer: QuantLayer, plan: ClbPlan) -> Resources:
     """A register behind each wire that is looked at, kept bits, excess and sign, the beats with clip and load in one
     LUT."""
     channels, digit_bits, leg_bits = layer.codes.shape[0], plan.digit_bits, plan.digit_bits * plan.leg_cycles
-    top_leg, top_bit = (layer.shift + layer.out_bits) // leg_bits, (layer.shift + layer.out_bits) % digit_bits
-    seen = {(bit // leg_bits, bit % digit_bits) for bit in range(layer.shift, layer.shift + layer.out_bits)}
+    top_leg, top_bit = (layer.shift + layer.act_bits) // leg_bits, (layer.shift + layer.act_bits) % digit_bits
+    seen = {(bit // leg_bits, bit % digit_bits) for bit in range(layer.shift, layer.shift + layer.act_bits)}
     seen.add((plan.legs - 1, digit_bits - 1))  # the sign
     ors = 0  # of several wires, with a register behind
     for wires in (
@@ -100,12 +100,12 @@ def requantize_resources(layer: QuantLayer, plan: ClbPlan) -> Resources:
     ):
         seen |= set(wires) if len(wires) == 1 else set()
         ors += len(wires) > 1
-    held = layer.out_bits + 2 + bool(beyond)
+    held = layer.act_bits + 2 + bool(beyond)
     beats = -(-channels // plan.channels_per_beat)
-    results = beats * plan.channels_per_beat * layer.out_bits
-    leaves = 4 * -(-channels // (LEAF_LOADS // (layer.out_bits + 3))) + 2 * -(-results // LEAF_LOADS)
-    clipped = channels * (layer.out_bits + 1 + bool(beyond) + ors)
-    last = plan.channels_per_beat * layer.out_bits  # clipped, and nothing else to load: two bits in a site
+    results = beats * plan.channels_per_beat * layer.act_bits
+    leaves = 4 * -(-channels // (LEAF_LOADS // (layer.act_bits + 3))) + 2 * -(-results // LEAF_LOADS)
+    clipped = channels * (layer.act_bits + 1 + bool(beyond) + ors)
+    last = plan.channels_per_beat * layer.act_bits  # clipped, and nothing else to load: two bits in a site
     return REQUANTIZE_CONTROL + Resources(clipped - last / 2, channels * (len(seen) + ors + held) + results + leaves, 0)
 
 
@@ -130,21 +130,21 @@ def pool_resources(layer: QuantLayer, plan: LayerPlan) -> Resources:
     (pool_h, pool_w), lanes = layer.pool.kernel, plan.channels_per_beat
     beats = -(-layer.codes.shape[0] // lanes)
     average = isinstance(layer.pool, AveragePool)
-    row_bits = layer.out_bits + ((pool_w - 1).bit_length() if average else 0)
+    row_bits = layer.act_bits + ((pool_w - 1).bit_length() if average else 0)
     window_bits = row_bits + ((pool_h - 1).bit_length() if average else 0)
-    beat = lanes * layer.out_bits
+    beat, mean = lanes * layer.act_bits, lanes * layer.out_bits
     if average:
         sums = (pool_w - 1) * carry_sites(row_bits) + (pool_h - 1) * carry_sites(window_bits)
         lane = sums + carry_sites(window_bits + 1)  # rounded
     else:
         # A carry chain takes two bits a step in a comparison, and chooses two bits in a site; of short numbers the
         # choice is part of the comparison.
-        step = layer.out_bits + 0.6
-        if layer.out_bits > 4:
-            step = layer.out_bits / 2 + carry_sites(layer.out_bits / 2) + 0.2 * layer.out_bits
+        step = layer.act_bits + 0.6
+        if layer.act_bits > 4:
+            step = layer.act_bits / 2 + carry_sites(layer.act_bits / 2) + 0.2 * layer.act_bits
         lane = (pool_h + pool_w - 2) * step
     levels = tree_registers(pool_w) * row_bits + tree_registers(pool_h) * window_bits
-    total = POOL_CONTROL + Resources(lanes * lane, (3 if average else 2) * beat + lanes * levels, 0)
+    total = POOL_CONTROL + Resources(lanes * lane, beat + (2 if average else 1) * mean + lanes * levels, 0)
     total += delay_resources((pool_w - 1) * beat, beats)
     if beats > 3:  # the last cycle of the delay is a register
         total += Resources(0, (pool_w - 1) * beat, 0)

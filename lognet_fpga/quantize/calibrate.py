@@ -14,13 +14,12 @@ import numpy as np
 
 from lognet_fpga.errors import InputError
 from lognet_fpga.ir import reference
-from lognet_fpga.ir.graph import AveragePool, Pool
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
 from lognet_fpga.numerics.log2 import log2_codes
 from lognet_fpga.partition import FloatLayer, Partition
 from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.progress import NoProgress, Progress
-from lognet_fpga.quantize import scales, weights
+from lognet_fpga.quantize import averages, scales, weights
 from lognet_fpga.quantize.correlation import correlations
 from lognet_fpga.quantize.grid import GivenCodes, bias_shift, given_codes
 from lognet_fpga.quantize.methods import Methods
@@ -62,9 +61,15 @@ def quantize(
     with progress.stage("quantize") as stage:
         for index, layer in enumerate(partition.layers):
             quantized = _quantize_layer(layer, x, in_scale, in_offset, in_bits, x_float, act_bits, prune, methods, rng)
+            codes, x_float = quantized.activations(x), layer.run(x_float)
+            if quantized.average:
+                following = partition.layers[index + 1 : index + 2]
+                # What a residual block passes on keeps its code, which must be no longer than an activation.
+                fixed = any(each.exact is not None for each in following)
+                quantized = averages.fitted(quantized, codes, x_float, into_layer=bool(following), fixed=fixed)
             layers.append(quantized)
-            x_float, x = layer.run(x_float), quantized.run(x)
-            in_scale, in_offset, in_bits = quantized.out_scale, np.zeros(len(quantized.codes)), act_bits
+            x = quantized.pooled(codes)
+            in_scale, in_offset, in_bits = quantized.out_scale, np.zeros(len(quantized.codes)), quantized.out_bits
             stage.update(index + 1, len(partition.layers))
     return QuantGraph(partition.graph.name, first.in_shape, tuple(layers))
 
@@ -123,14 +128,10 @@ def _quantize_layer(
         pad_value=pad_value,
         pool=layer.pool,
         alpha=rounded.alpha,
-        out_scale=lsb * _pool_factor(layer.pool),
+        out_scale=lsb * averages.scale(layer.pool),
         nmse=weights.nmse(rows, rounded.codes * rounded.alpha[:, None]),
+        average=averages.plain(layer.pool, act_bits),
     )
-
-
-def _pool_factor(pool: Pool | None) -> float:
-    """By what the FPGA's integer pool falls short of the real one: its averages divide by a power of two."""
-    return 2.0**pool.shift / pool.count if isinstance(pool, AveragePool) else 1.0
 
 
 @dataclass(frozen=True, eq=False)

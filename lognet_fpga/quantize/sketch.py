@@ -13,6 +13,7 @@ import numpy as np
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
 from lognet_fpga.numerics.log2 import log2_codes
 from lognet_fpga.partition.layers import FloatLayer
+from lognet_fpga.quantize import averages
 from lognet_fpga.quantize.calibrate import IN_BITS
 from lognet_fpga.quantize.scales import MAX_CHANNEL_SHIFT
 from lognet_fpga.quantize.weights import magnitude_prune, nmse, search_alpha
@@ -59,6 +60,7 @@ def sketch_layer(layer: FloatLayer, in_bits: int, out_bits: int, prune: float = 
         alpha=alpha,
         out_scale=alpha,
         nmse=nmse(rows, codes * alpha[:, None]),
+        average=averages.plain(layer.pool, out_bits),
     )
 
 

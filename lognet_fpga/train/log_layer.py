@@ -39,7 +39,7 @@ class LogConv(nn.Module):
         super().__init__()
         rows = _into_cells(rows, layer.codes)
         self._layer, self._method = layer, method
-        self._top = 2**layer.out_bits - 1
+        self._top, self._out_top = 2**layer.act_bits - 1, 2**layer.out_bits - 1
         drop = (layer.shift - layer.channel_shift).astype(np.float64)
         sums = layer.accumulate(x) / 2.0**layer.shift
         center, spread = x.mean(axis=(0, 2, 3)), x.std(axis=(0, 2, 3))
@@ -90,8 +90,10 @@ class LogConv(nn.Module):
         pads = (left, right, top, bottom)
         if isinstance(pool, MaxPool):
             return self._requantize(F.max_pool2d(F.pad(y, pads) if any(pads) else y, pool.kernel, pool.stride))
-        sums = F.avg_pool2d(F.pad(self._requantize(y), pads), pool.kernel, pool.stride) * (pool.count / 2**pool.shift)
-        return _Straight.apply(sums, torch.floor(sums + 0.5))
+        averages = F.avg_pool2d(F.pad(self._requantize(y), pads), pool.kernel, pool.stride)
+        averages = averages * (pool.count / 2**self._layer.average.shift)
+        passed = torch.clamp(averages, max=self._out_top)
+        return _Straight.apply(passed, torch.clamp(torch.floor(averages.detach() + 0.5), max=self._out_top))
 
     def _requantize(self, y: torch.Tensor) -> torch.Tensor:
         passed = torch.relu(y) if self._method == "paper" else torch.clamp(y, 0, self._top)

@@ -127,7 +127,7 @@ def _front(
                 "Conv", inputs, [name], name=name, kernel_shape=quant.kernel, strides=quant.stride, pads=quant.pads
             )
         )
-        high = constant(f"{name}.top", np.array(2.0**quant.out_bits - 1))
+        high = constant(f"{name}.top", np.array(2.0**quant.act_bits - 1))
         nodes.append(helper.make_node("Clip", [name, low, high], [f"{name}.relu"], name=f"{name}.relu"))
         value = f"{name}.relu"
         if quant.pool is not None:
@@ -138,7 +138,7 @@ def _front(
             value = f"{name}.pool"
             if not isinstance(pool, MaxPool):
                 # The FPGA divides by a power of two; whoever reads the mean multiplies by what is missing.
-                factors = constant(f"{name}.count", np.array(pool.count / 2**pool.shift))
+                factors = constant(f"{name}.count", np.array(pool.count / 2**quant.average.shift))
                 nodes.append(helper.make_node("Mul", [value, factors], [f"{name}.share"], name=f"{name}.share"))
                 value = f"{name}.share"
     nodes.append(helper.make_node("Mul", [value, constant("scale", out_scale)], ["cut"], name="scale"))

@@ -54,6 +54,14 @@ NETS = {  # input, layers, and for each (pe, simd), or the digit bits of one wit
         ),
         [(4, 2), (3, 4)],
     ),
+    "averages with bits of their own": (
+        (2, 11, 10),
+        (
+            Spec(4, pool=AveragePool((2, 2), (2, 2)), out_bits=4, average_bits=5, average_drop=0),
+            Spec(3, pool=AveragePool((3, 2), (2, 1)), out_bits=4, average_bits=7),
+        ),
+        [(4, 2), (3, 4)],
+    ),
     "padded pools": (
         (3, 9, 9),
         (

@@ -55,6 +55,12 @@ NETS = {
         Spec(4, pool=AveragePool((2, 2), (2, 2))),
         Spec(3, pool=AveragePool((4, 2), (1, 2), (1, 0, 2, 1)), out_bits=4),
     ),
+    "averages with bits of their own": (
+        (2, 11, 10),
+        Spec(4, pool=AveragePool((2, 2), (2, 2)), out_bits=4, average_bits=5, average_drop=0),
+        Spec(3, pool=AveragePool((3, 2), (2, 1)), out_bits=4, average_bits=7),
+        Spec(4, (1, 1), pads=(0,) * 4, pool=AveragePool((2, 4), (2, 4)), out_bits=4, average_bits=8, average_drop=0),
+    ),
     "one layer": ((1, 6, 5), Spec(1, pool=None)),
     "1x1 all": ((4, 5, 6), Spec(3, (1, 1), pads=(0, 0, 0, 0), pool=None), Spec(9, (1, 1), pads=(0, 0, 0, 0))),
     "eight, then four bits": (
@@ -74,7 +80,8 @@ NETS = {
         Spec(4, (2, 2), pads=(1, 1, 0, 0), pool=None, zeros=0.9),
     ),
 }
-QUICK = {("odd pads", "fastest"), ("four bits", "middle"), ("stride, 3x3 pool", "slowest"), ("5x5 then 1x1", "middle")}
+QUICK = {("averages with bits of their own", "middle")}
+QUICK |= {("odd pads", "fastest"), ("four bits", "middle"), ("stride, 3x3 pool", "slowest"), ("5x5 then 1x1", "middle")}
 CASES = [
     pytest.param(name, speed, marks=[] if (name, speed) in QUICK else pytest.mark.slow, id=f"{name}-{speed}")
     for name in NETS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from math import floor
 
@@ -13,7 +14,7 @@ import pytest
 from lognet_fpga.errors import ModelError
 from lognet_fpga.ir.golden import golden_onnx
 from lognet_fpga.ir.graph import AveragePool, MaxPool, Pool
-from lognet_fpga.ir.quant import QuantGraph, QuantLayer
+from lognet_fpga.ir.quant import Average, QuantGraph, QuantLayer
 
 POOLS = (
     None,
@@ -38,12 +39,17 @@ def random_layer(
     codes = np.where(field == 0, 0, 1 << np.maximum(field - 1, 0)) * rng.choice([-1, 1], field.shape)
     channel_shift = rng.integers(0, 4, outs)
     out_bits = int(rng.choice([4, 8]))
+    average, leaving = None, out_bits
+    if isinstance(pool, AveragePool):  # some leave with more bits than they add up, some reach their largest value
+        leaving = min(8, out_bits + int(rng.integers(0, pool.sum_bits + 1)))
+        average = Average(out_bits, out_bits + pool.sum_bits - leaving - int(rng.integers(0, 3)))
+        average = Average(out_bits, max(0, average.shift))
     typical = 2**in_bits * 30 * (ins * kernel * kernel) ** 0.5 * 4
     return QuantLayer(
         name=name,
         in_shape=in_shape,
         in_bits=in_bits,
-        out_bits=out_bits,
+        out_bits=leaving,
         codes=codes.astype(np.int8),
         channel_shift=channel_shift.astype(np.int64),
         bias=rng.integers(-typical / 4, typical, outs),
@@ -55,6 +61,7 @@ def random_layer(
         alpha=np.ones(outs),
         out_scale=np.ones(outs),
         nmse=0.0,
+        average=average,
     )
 
 
@@ -92,7 +99,10 @@ def test_random_graphs_cover_the_cases() -> None:
     layers = [layer for seed in range(24) for layer in random_graph(seed).layers]
     assert {layer.kernel[0] for layer in layers} == {1, 3, 5}
     assert {layer.pool for layer in layers} == set(POOLS)
-    assert {layer.out_bits for layer in layers} == {4, 8}
+    assert {layer.act_bits for layer in layers} == {4, 8}
+    averages = [layer for layer in layers if layer.average]
+    assert any(layer.out_bits > layer.act_bits for layer in averages)
+    assert any(layer.average.shift < layer.act_bits + layer.pool.sum_bits - layer.out_bits for layer in averages)
     assert any(layer.stride[0] != layer.stride[1] for layer in layers)
     assert any(layer.pads[0] != layer.pads[2] and layer.pad_value.any() for layer in layers)
     assert any(any(layer.pads) and not layer.pad_value.any() for layer in layers)
@@ -128,12 +138,29 @@ def test_average_of_a_whole_frame(kernel: tuple[int, int]) -> None:
     identity = {"codes": np.ones((1, 1, 1, 1), np.int8), "channel_shift": np.zeros(1, np.int64), "shift": 0}
     layer = QuantLayer(**{**vars(layer), **identity, "bias": np.zeros(1, np.int64), "pads": (0,) * 4, "out_bits": 8})
     power = 1 << int(np.ceil(np.log2(count)))
+    layer = replace(layer, average=Average(8, pool.sum_bits))
     sums = np.arange(255 * count + 1)
     sums = sums if count < 64 else np.append(sums[power // 2 :: power][:2000], sums[-1])
     level, rest = np.divmod(sums, count)  # rest elements are one more than level
     frames = (level[:, None] + (np.arange(count) < rest[:, None])).astype(np.uint8).reshape(-1, 1, *kernel)
     (found,) = run_golden(QuantGraph("mean", (1, *kernel), (layer,)), frames)
     wanted = [floor(Fraction(int(total), power) + Fraction(1, 2)) for total in sums]
+    assert found.reshape(-1).tolist() == wanted
+    np.testing.assert_array_equal(layer.run(frames), found)
+
+
+@pytest.mark.parametrize("act_bits, kernel, bits, shift", [(4, 4, 8, 0), (4, 8, 8, 1), (4, 2, 4, 1), (8, 3, 8, 2)])
+def test_average_with_bits_of_its_own(act_bits: int, kernel: int, bits: int, shift: int) -> None:
+    """Sums kept whole, and sums that end at the largest value: by hand, for every sum."""
+    pool, count = AveragePool((kernel, kernel), (kernel, kernel)), kernel * kernel
+    layer = random_layer(np.random.default_rng(0), "conv1", (1, kernel, kernel), 8, 1, None)
+    identity = {"codes": np.ones((1, 1, 1, 1), np.int8), "channel_shift": np.zeros(1, np.int64), "shift": 0}
+    changes = {"bias": np.zeros(1, np.int64), "pads": (0,) * 4, "pool": pool, "out_bits": bits}
+    layer = replace(layer, **identity, **changes, average=Average(act_bits, shift))
+    level, rest = np.divmod(np.arange((2**act_bits - 1) * count + 1), count)
+    frames = (level[:, None] + (np.arange(count) < rest[:, None])).astype(np.uint8).reshape(-1, 1, kernel, kernel)
+    (found,) = run_golden(QuantGraph("mean", (1, kernel, kernel), (layer,)), frames)
+    wanted = [min(floor(Fraction(s, 2**shift) + Fraction(1, 2)), 2**bits - 1) for s in range(len(level))]
     assert found.reshape(-1).tolist() == wanted
     np.testing.assert_array_equal(layer.run(frames), found)
 

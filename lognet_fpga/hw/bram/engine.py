@@ -30,7 +30,7 @@ def bram_engine(layer: QuantLayer, plan: BramPlan, name: str) -> tuple[tuple[Ins
         constants.lift,
         constants.sum_bits,
         constants.total_bits,
-        layer.out_bits,
+        layer.act_bits,
         tuple(int(drop) for drop in np.unique(constants.drop)),
     )
     weights = weight_words(layer, shape)
@@ -61,7 +61,7 @@ def bram_engine(layer: QuantLayer, plan: BramPlan, name: str) -> tuple[tuple[Ins
         inputs(clk=None, rst=None, sums=lanes * constants.sum_bits, ending=None, blank=None)
         + outputs(index=constant_rom.address_bits)
         + inputs(constants=constant_rom.word_bits)
-        + outputs(out_valid=None, out_data=lanes * layer.out_bits),
+        + outputs(out_valid=None, out_data=lanes * layer.act_bits),
         partial(activations, shape=output_shape),
     )
     elements = _elements(shape, layer.in_bits, lanes, constants, name)

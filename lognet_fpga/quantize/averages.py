@@ -1,0 +1,75 @@
+"""How an average pool leaves the FPGA: with how many bits, and how many low bits of a window's sum are dropped.
+
+A mean over a whole frame of sparse activations is a small part of their largest value, and a sum has more bits than
+what it adds up.  So both are chosen on the calibration frames.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lognet_fpga.ir import reference
+from lognet_fpga.ir.graph import AveragePool, Pool
+from lognet_fpga.ir.quant import Average, QuantLayer
+
+MOST_BITS = 8  # of an activation anywhere
+_RESERVE = 1.25  # times the largest sum of the calibration frames can leave the last layer
+_GOOD_ENOUGH = 1.5  # times the least error: of fewer bits into the next layer, which pays for each
+
+
+@dataclass(frozen=True)
+class _Choice:
+    bits: int
+    shift: int
+    error: float
+
+
+def widest(act_bits: int, sum_bits: int) -> int:
+    """The most bits that an average of activations of act_bits is given."""
+    return min(MOST_BITS, act_bits + sum_bits)
+
+
+def plain(pool: Pool | None, act_bits: int) -> Average | None:
+    """With the activations' bits, for sums as large as can be; None for another pool or none."""
+    return Average(act_bits, pool.sum_bits) if isinstance(pool, AveragePool) else None
+
+
+def scale(pool: Pool | None) -> float:
+    """What an LSB that leaves a pool with a plain average is worth, in LSB of the activations: it divides by a power
+    of two."""
+    return 2.0**pool.sum_bits / pool.count if isinstance(pool, AveragePool) else 1.0
+
+
+def fitted(layer: QuantLayer, codes: np.ndarray, target: np.ndarray, *, into_layer: bool, fixed: bool) -> QuantLayer:
+    """layer, which ends with an average pool, with the bits that leave it chosen.
+
+    codes: its activations in front of the pool, (batch, *conv_shape); target: the float model's averages,
+    (batch, *out_shape).  into_layer: another FPGA layer follows, for which fewer bits are less work: as few as make
+    an error against the float model's averages that is about the least; to the host go all that there may be.
+    fixed: into the next layer go those of the activations.
+    """
+    pool, act_bits = layer.pool, layer.act_bits
+    sums = reference.sum_pool(codes, pool)
+    lsb = layer.out_scale / 2.0**layer.average.shift  # of a sum
+    wanted = target / lsb.reshape(1, -1, 1, 1)
+    bits = act_bits if fixed else widest(act_bits, pool.sum_bits)
+    if into_layer:
+        choices = [_best(sums, wanted, few, act_bits + pool.sum_bits - few) for few in range(act_bits, bits + 1)]
+        least = min(choice.error for choice in choices)
+        chosen = next(choice for choice in choices if choice.error <= _GOOD_ENOUGH * least)
+        bits, shift = chosen.bits, chosen.shift
+    else:
+        largest = min(_RESERVE * int(sums.max()), pool.count * (2**act_bits - 1))
+        shift = max(0, int(np.ceil(np.log2(max(1.0, largest) / (2**bits - 1)))))
+    return replace(layer, out_bits=bits, average=Average(act_bits, shift), out_scale=lsb * 2.0**shift)
+
+
+def _best(sums: np.ndarray, wanted: np.ndarray, bits: int, most: int) -> _Choice:
+    """Of so many bits, with so many bits of the sums dropped, up to `most`, that the squared error is least."""
+    choices = []
+    for shift in range(most + 1):
+        rounded = reference.average(sums, shift, bits) << shift
+        choices.append(_Choice(bits, shift, float(np.mean((rounded - wanted) ** 2))))
+    return min(choices, key=lambda choice: choice.error)
