@@ -28,6 +28,7 @@ def load(path: str | os.PathLike[str], *, input_shape: tuple[int, int, int] | No
     """
     place = Path(path)
     data, model = read_model(place)
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
     model = settle_signature(fold_constants(to_float32(model)), input_shape)
     require_bounded(model)
     model = normalize(model)
@@ -41,4 +42,5 @@ def load(path: str | os.PathLike[str], *, input_shape: tuple[int, int, int] | No
         nodes=read_nodes(model),
         onnx_model=model.SerializeToString(),
         source_sha256=hashlib.sha256(data).hexdigest(),
+        metadata=metadata,
     )

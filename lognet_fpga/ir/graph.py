@@ -9,7 +9,8 @@ All tensors are batch-first; the shapes here leave the batch out.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -156,7 +157,7 @@ class Graph:
     input_shape: (channels, height, width).  onnx_model: the normalized ONNX model (constants folded, batch
     normalization folded, shapes inferred) that the nodes were read from, serialized; it computes the same
     function as the user's file, from (batch, channels, height, width) float32 frames even where the file takes
-    another layout or type.  source_sha256: digest of the user's file.
+    another layout or type.  source_sha256: digest of the user's file.  metadata: the file's metadata_props.
     """
 
     name: str
@@ -166,3 +167,4 @@ class Graph:
     nodes: tuple[Node, ...]
     onnx_model: bytes
     source_sha256: str
+    metadata: Mapping[str, str] = field(default_factory=dict, hash=False)

@@ -8,21 +8,24 @@ weights absorb it per input channel before they are quantized, and the host grap
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
 from lognet_fpga.errors import InputError
 from lognet_fpga.ir import reference
-from lognet_fpga.ir.quant import QuantGraph, QuantLayer
+from lognet_fpga.ir.graph import AveragePool
+from lognet_fpga.ir.quant import Average, QuantGraph, QuantLayer
 from lognet_fpga.numerics.log2 import log2_codes
 from lognet_fpga.partition import FloatLayer, Partition
 from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.progress import NoProgress, Progress
-from lognet_fpga.quantize import averages, scales, weights
+from lognet_fpga.quantize import averages, scales, trained, weights
 from lognet_fpga.quantize.correlation import correlations
 from lognet_fpga.quantize.grid import GivenCodes, bias_shift, given_codes
 from lognet_fpga.quantize.methods import Methods
+from lognet_fpga.quantize.trained import TrainedLayer
 
 IN_BITS = 8
 _SAMPLES = 20_000  # results of a channel that its scale is chosen on
@@ -45,7 +48,8 @@ def quantize(
     frames: (n, channels, h, w) uint8, for calibration.  act_bits: bits of the activations between and behind the
     layers; the frames have 8.  prune: share of zeros that each layer's weights get at least.
     methods: for comparisons.
-    Raises InputError for frames of another shape or type.
+    Warns where a file of lognet-retrain's is no longer what it wrote.  Raises InputError for frames of another shape or
+    type.
     """
     first = partition.layers[0]
     if frames.ndim != 4 or frames.shape[1:] != first.in_shape or frames.dtype != np.uint8 or not len(frames):
@@ -57,12 +61,13 @@ def quantize(
     factor, offset = preprocessing.affine(first.in_shape[0])
     x_float = preprocessing.apply(frames)
     x, in_scale, in_offset, in_bits = frames, factor, offset, IN_BITS
-    layers = []
+    layers, stated = [], _stated(partition, act_bits, prune)
     with progress.stage("quantize") as stage:
         for index, layer in enumerate(partition.layers):
-            quantized = _quantize_layer(layer, x, in_scale, in_offset, in_bits, x_float, act_bits, prune, methods, rng)
+            entering = _Input(x, in_scale, in_offset, in_bits, x_float)
+            quantized, given = _quantize_layer(layer, entering, act_bits, prune, methods, rng, stated[index])
             codes, x_float = quantized.activations(x), layer.run(x_float)
-            if quantized.average:
+            if quantized.average and not given:
                 following = partition.layers[index + 1 : index + 2]
                 # What a residual block passes on keeps its code, which must be no longer than an activation.
                 fixed = any(each.exact is not None for each in following)
@@ -74,19 +79,47 @@ def quantize(
     return QuantGraph(partition.graph.name, first.in_shape, tuple(layers))
 
 
+def _stated(partition: Partition, act_bits: int, prune: float) -> list[TrainedLayer | None]:
+    """What lognet-retrain wrote of each layer; nothing where the user asks for other activations or for more zeros."""
+    layers = trained.read(partition.graph)
+    if layers is None:
+        _warn_of_an_edit(partition.graph.name, "its metadata cannot be read")
+    taken = [] if prune else [layer if layer.act_bits == act_bits else None for layer in layers or ()]
+    return (taken + [None] * len(partition.layers))[: len(partition.layers)]
+
+
+def _warn_of_an_edit(name: str, why: str) -> None:
+    warnings.warn(
+        f"{name} was written by lognet-retrain, but {why}: it was changed since, or its input options were others; "
+        "what was trained is not taken over",
+        stacklevel=2,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Input:
+    """x: what the layers before put out, integers of so many bits that stand for x * scale + offset, channel by
+    channel; x_float: what the float model has in their place."""
+
+    x: np.ndarray
+    scale: np.ndarray
+    offset: np.ndarray
+    bits: int
+    x_float: np.ndarray
+
+
 def _quantize_layer(
     layer: FloatLayer,
-    x: np.ndarray,
-    in_scale: np.ndarray,
-    in_offset: np.ndarray,
-    in_bits: int,
-    x_float: np.ndarray,
+    entering: _Input,
     act_bits: int,
     prune: float,
     methods: Methods,
     rng: np.random.Generator,
-) -> QuantLayer:
-    """x: what the layers before put out, integers that stand for x * in_scale + in_offset, channel by channel."""
+    stated: TrainedLayer | None,
+) -> tuple[QuantLayer, bool]:
+    """(the layer, whether its weights were codes already)."""
+    x, x_float, in_bits = entering.x, entering.x_float, entering.bits
+    in_scale, in_offset = entering.scale, entering.offset
     padded = reference.pad(x_float, layer.pads, layer.pad_value)
     target = reference.conv(padded, layer.weight.astype(np.float32), layer.stride) + layer.bias.reshape(1, -1, 1, 1)
     scaled = weights.magnitude_prune(layer.weight, prune) * in_scale.reshape(1, -1, 1, 1)
@@ -110,28 +143,35 @@ def _quantize_layer(
         sample=rng.choice(positions, _SAMPLES, replace=False) if positions > _SAMPLES else np.arange(positions),
     )
     top = 2**act_bits - 1
-    rounded, drop, shift = _round_layer(data, top) if given is None else _as_given(data, given, top)
+    stated = _checked(data, given, top, stated)
+    rounded, drop, shift = _round_layer(data, top) if given is None else _as_given(data, given, top, stated)
     lsb = rounded.alpha * 2.0**drop
     unit = lsb / 2.0**shift  # real value of one LSB of the accumulator
     half = 2 ** (shift - 1) if shift else 0
-    return QuantLayer(
+    bias = np.rint(rounded.bias / unit) if stated is None else np.array(stated.bias)
+    average, out_bits, share = averages.plain(layer.pool, act_bits), act_bits, averages.scale(layer.pool)
+    if stated is not None and average is not None:
+        average, out_bits = Average(act_bits, stated.average_shift), stated.out_bits
+        share = 2.0**average.shift / layer.pool.count
+    quantized = QuantLayer(
         name=layer.name,
         in_shape=layer.in_shape,
         in_bits=in_bits,
-        out_bits=act_bits,
+        out_bits=out_bits,
         codes=rounded.codes.reshape(layer.weight.shape),
         channel_shift=shift - drop,
-        bias=np.rint(rounded.bias / unit).astype(np.int64) + half,
+        bias=bias.astype(np.int64) + half,
         shift=shift,
         stride=layer.stride,
         pads=layer.pads,
         pad_value=pad_value,
         pool=layer.pool,
         alpha=rounded.alpha,
-        out_scale=lsb * averages.scale(layer.pool),
+        out_scale=lsb * share,
         nmse=weights.nmse(rows, rounded.codes * rounded.alpha[:, None]),
-        average=averages.plain(layer.pool, act_bits),
+        average=average,
     )
+    return quantized, given is not None
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,10 +288,30 @@ def _codes(data: _Data, alpha: np.ndarray) -> np.ndarray:
     return weights.descend(data.rows, codes, alpha, data.correlation, data.wanted, data.exact)
 
 
-def _as_given(data: _Data, given: GivenCodes, top: int) -> tuple[_Rounded, np.ndarray, int]:
+def _checked(data: _Data, given: GivenCodes | None, top: int, stated: TrainedLayer | None) -> TrainedLayer | None:
+    """stated, where it was written for this layer; else a warning."""
+    if stated is None:
+        return None
+    layer, why = data.layer, "its weights are not those that were trained"
+    if given is not None:
+        digest = trained.codes_digest(given.codes, given.drop, given.empty)
+        drop = np.where(given.empty, 0, given.drop)
+        weights_in_steps = np.abs(given.codes.astype(np.int64)).sum(axis=1) * 2.0 ** (stated.shift - drop)
+        bias = data.bias / (layer.bound / top) * 2.0**stated.shift
+        why = stated.why_not(digest, bias, weights_in_steps * 255, isinstance(layer.pool, AveragePool))
+    if why is None:
+        return stated
+    _warn_of_an_edit(layer.name, why)
+    return None
+
+
+def _as_given(
+    data: _Data, given: GivenCodes, top: int, stated: TrainedLayer | None
+) -> tuple[_Rounded, np.ndarray, int]:
     """(codes, drop, shift) of a layer whose weights are codes: nothing of it is changed, not its bias either."""
     lsb = data.layer.bound / top
-    shift = bias_shift(data.bias / lsb, max(0, int(np.max(given.drop, initial=0, where=~given.empty))))
+    least = max(0, int(np.max(given.drop, initial=0, where=~given.empty)))
+    shift = bias_shift(data.bias / lsb, least) if stated is None else stated.shift
     drop = np.where(given.empty, shift, given.drop)
     alpha = lsb / 2.0**drop
     sums = _sums(data.x, given.codes.reshape(data.layer.weight.shape), data.layer, data.pad_value)

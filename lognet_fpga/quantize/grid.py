@@ -1,8 +1,9 @@
 """Layers whose weights are log2 codes already, as lognet-retrain writes them: they are taken over, not rounded anew.
 
-Such a model needs no other mark than its numbers.  Its activations are in units of an LSB: a Clip from 0 to
-2**bits - 1 behind each convolution says how many bits they have, and with that what an LSB is.  A channel's weights,
-in LSB of its result an LSB of its input, are powers of two with exponents that span no more than a code can.
+The codes need no other mark than the numbers.  Activations are in units of an LSB: a Clip from 0 to 2**bits - 1
+behind each convolution says how many bits they have, and with that what an LSB is.  A channel's weights, in LSB of its
+result an LSB of its input, are powers of two with exponents that span no more than a code can.  What numbers cannot
+tell is in the file's metadata (`quantize.trained`); without it, `bias_shift` guesses.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 
 from lognet_fpga.ir.graph import Graph, Relu
 from lognet_fpga.numerics.log2 import largest_code
+from lognet_fpga.quantize import trained
 
 DEFAULT_ACT_BITS = 8
 _MORE_BITS = 6  # more than codes can lack: those of the largest code
@@ -64,6 +66,9 @@ def bias_shift(bias: np.ndarray, shift: int) -> int:
 
 
 def act_bits_of(graph: Graph) -> int:
-    """Bits of the activations that a model with log2 codes says it has: 4 where its first ReLU ends at 15, else 8."""
+    """Bits of the activations that a model with log2 codes says it has, by its metadata or because its first ReLU ends
+    at 15; else 8."""
+    if layers := trained.read(graph):
+        return layers[0].act_bits
     bounds = (node.op.bound for node in graph.nodes if isinstance(node.op, Relu))
     return 4 if next(bounds, 0.0) == 2.0**4 - 1 else DEFAULT_ACT_BITS

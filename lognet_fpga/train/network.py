@@ -15,7 +15,9 @@ from lognet_fpga.ir.quant import QuantGraph, QuantLayer
 from lognet_fpga.partition import Partition, make_float_tail
 from lognet_fpga.partition.tail import INPUT as TAIL_INPUT
 from lognet_fpga.preprocessing import Preprocessing
-from lognet_fpga.quantize import real_rows
+from lognet_fpga.quantize import real_rows, trained
+from lognet_fpga.quantize.grid import given_codes
+from lognet_fpga.quantize.trained import TrainedLayer, codes_digest
 from lognet_fpga.train.graph_module import GraphModule
 from lognet_fpga.train.log_layer import LogConv, Method
 
@@ -66,12 +68,27 @@ class _Layer:
     weight: np.ndarray
     bias: np.ndarray
 
+    @property
+    def stated(self) -> TrainedLayer:
+        """What its numbers do not tell, for the file's metadata."""
+        quant, rows = self.quant, self.weight.reshape(len(self.weight), -1)
+        given = given_codes(rows, np.ones(len(rows)))
+        return TrainedLayer(
+            codes_digest(given.codes, given.drop, given.empty),
+            quant.shift,
+            tuple(np.rint(self.bias * 2.0**quant.shift).astype(int).tolist()),
+            quant.act_bits,
+            quant.out_bits,
+            quant.average.shift if quant.average else None,
+        )
+
 
 @torch.no_grad()
 def write_model(network: LogNetwork, parts: Partition, quant: QuantGraph, preprocessing: Preprocessing) -> bytes:
     """The trained network as a float ONNX model: it takes what parts.graph takes, and lognet-deploy changes no code.
 
-    Activations between the layers are in LSB and end at 2**bits - 1, which `quantize.grid` knows it by.
+    Activations between the layers are in LSB and end at 2**bits - 1, which `quantize.grid` knows it by.  Its metadata
+    holds what float32 does not (`quantize.trained`).
     """
     layers = []
     for module, layer in zip(network.layers, quant.layers):
@@ -91,6 +108,7 @@ def write_model(network: LogNetwork, parts: Partition, quant: QuantGraph, prepro
         node.input[:] = [wanted if name == output else name for name in node.input]
         node.output[:] = [wanted if name == output else name for name in node.output]
     model.graph.output[0].name = wanted
+    helper.set_model_props(model, trained.to_metadata([layer.stated for layer in layers]))
     onnx.checker.check_model(model)
     return model.SerializeToString()
 
@@ -112,15 +130,16 @@ def _front(
     for index, layer in enumerate(layers, 1):
         quant = layer.quant
         name, weight, bias = f"conv{index}", layer.weight, layer.bias
-        if index == 1:
-            # From the model's input to its distance from what padding is, in the model's units.
-            outside = offset + factor * quant.pad_value
-            bias = bias + (weight.sum(axis=(2, 3)) * quant.pad_value).sum(axis=1)
-            weight = weight / factor.reshape(1, -1, 1, 1)
-            if np.any(outside):
-                shift = constant("outside", outside.reshape(1, -1, 1, 1))
-                nodes.append(helper.make_node("Sub", [value, shift], ["centred"], name="centre"))
-                value = "centred"
+        # From the layer's input to its distance from what padding is, in the units that the input has in this model.
+        pad_value = quant.pad_value if any(quant.pads) else np.zeros_like(quant.pad_value)
+        outside = offset + factor * pad_value
+        bias = bias + (weight.sum(axis=(2, 3)) * pad_value).sum(axis=1)
+        weight = weight / factor.reshape(1, -1, 1, 1)
+        if np.any(outside):
+            shift = constant(f"{name}.outside", outside.reshape(1, -1, 1, 1))
+            nodes.append(helper.make_node("Sub", [value, shift], [f"{name}.centred"], name=f"{name}.centre"))
+            value = f"{name}.centred"
+        factor, offset = np.ones(len(weight)), np.zeros(len(weight))  # behind it integers stand for themselves
         inputs = [value, constant(f"{name}.weight", weight), constant(f"{name}.bias", bias)]
         nodes.append(
             helper.make_node(
