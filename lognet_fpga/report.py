@@ -5,8 +5,16 @@ One Report is what a command prints, what report.txt holds (`text()`) and what r
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+_NO_CHARACTERS = re.compile("[\ud800-\udfff]")  # bytes of a file's name that are no text, as Python has them
+
+
+def printable(text: str) -> str:
+    """The text with such bytes escaped, as \\udcff, so that it can be written as UTF-8."""
+    return _NO_CHARACTERS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,7 @@ class Report:
             lines += [f"  {line}" for line in section.lines]
             if section.table is not None:
                 lines += [f"  {line}" for line in section.table.text_lines()]
-        return "\n".join(lines) + "\n"
+        return printable("\n".join(lines)) + "\n"
 
     def markdown(self) -> str:
         """The whole report in Markdown, ending in a line feed."""

@@ -19,16 +19,15 @@ from lognet_fpga.verify.simulator import compile_simulator
 
 TOP = "lognet_overlay"
 RESET_CYCLES = 2_000  # longer than any overlay's internal reset
-_FOLDER = "verilog/"
+_FOLDER = "verilog"
 
 
 def design_of(bundle: Bundle) -> VerilogDesign:
     """The design in the bundle, without monitors; raises BundleError where it has none."""
-    names = sorted(name for name in bundle.files if name.startswith(_FOLDER))
-    if f"{_FOLDER}{TOP}.v" not in names:
-        raise BundleError(f"the bundle {bundle.name} has no Verilog of an overlay: {_FOLDER}{TOP}.v is not in it")
-    files = tuple((name.removeprefix(_FOLDER), bundle.file(name).decode()) for name in names)
-    return VerilogDesign(TOP, files, bundle.source, bundle.sink, (), ())
+    files = bundle.texts(_FOLDER)
+    if f"{TOP}.v" not in files:
+        raise BundleError(f"the bundle {bundle.name} has no Verilog of an overlay: {_FOLDER}/{TOP}.v is not in it")
+    return VerilogDesign(TOP, tuple(sorted(files.items())), bundle.source, bundle.sink, (), ())
 
 
 class RtlDevice:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 
 from lognet_fpga.bitstream.figures import Bitstream
@@ -25,7 +26,7 @@ def attached(bundle: Bundle, made: Bitstream) -> tuple[dict[str, bytes], dict[st
         data = report_data(bundle) | {"bitstream": bitstream_data(made)}
         files[REPORT_DATA] = (json.dumps(data, indent=1, sort_keys=True) + "\n").encode()
     if REPORT_TEXT in files:
-        before = files[REPORT_TEXT].decode().partition(f"\n{HEADING}\n")[0]
+        before = files[REPORT_TEXT].decode(errors="replace").partition(f"\n{HEADING}\n")[0]
         files[REPORT_TEXT] = f"{before}\n{_text(section_of(bundle, made))}".encode()
     return files, {**bundle.manifest, "bitstream": bitstream_data(made)}
 
@@ -41,12 +42,19 @@ def report_data(bundle: Bundle) -> dict[str, object]:
     if REPORT_DATA not in bundle.files:
         return {"plan": bundle.manifest.get("plan")}
     try:
-        data = json.loads(bundle.file(REPORT_DATA))
-    except ValueError as error:
-        raise BundleError(f"{REPORT_DATA} of the bundle is not JSON: {error}; deploy the model again") from error
+        data = json.loads(bundle.file(REPORT_DATA), parse_float=_finite, parse_constant=_finite)
+    except (ValueError, RecursionError) as error:
+        why = str(error)[:200]
+        raise BundleError(f"{REPORT_DATA} of the bundle is not JSON: {why}; deploy the model again") from error
     if not isinstance(data, dict):
         raise BundleError(f"{REPORT_DATA} of the bundle is not an object; deploy the model again")
     return data
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"{text} is not a number")
+    return number
 
 
 def _text(section: Section) -> str:

@@ -17,7 +17,8 @@ from lognet_fpga.bitstream.report import bitstream_data
 from lognet_fpga.bitstream.vivado.flow import VIVADO
 from lognet_fpga.bundle import read_bundle, write_bundle
 from lognet_fpga.config import BitstreamRequest
-from lognet_fpga.errors import InputError, MissingToolError, OutputError
+from lognet_fpga.errors import InputError, MissingToolError
+from lognet_fpga.output_file import new_file
 from lognet_fpga.plan.boards import load_board
 from lognet_fpga.plan.model import Board
 from lognet_fpga.progress import NoProgress, Progress
@@ -85,10 +86,8 @@ def _without_tools(flow: Flow, overlay: OverlaySystem, path: Path, missing: tupl
     """Writes the project's archive."""
     name = folder_name(flow, overlay)
     place = path.parent / f"{name}.zip"
-    try:
-        place.write_bytes(archive(flow, overlay))
-    except OSError as error:
-        raise OutputError(f"the project cannot be written to {place}: {error.strerror}") from error
+    with new_file(place, hint="give the bundle another place") as scratch:
+        scratch.write_bytes(archive(flow, overlay))
     back = "" if flow is VIVADO else f"--tool {flow.name} "
     return MissingToolError(
         f"{flow.title}: not found, so the bundle has no bitstream; the project for it was written",

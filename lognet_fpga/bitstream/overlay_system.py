@@ -15,7 +15,7 @@ from lognet_fpga.plan.boards import load_board
 
 CORE_TOP = "lognet_overlay"
 MAX_STREAM_BITS = 1024
-_VERILOG = "verilog/"
+_VERILOG = "verilog"
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,9 @@ class OverlaySystem:
 def system_of(bundle: Bundle) -> OverlaySystem:
     """Raises UsageError for a board without a processor that runs PYNQ, BundleError for a bundle without
     Verilog, DoesNotFitError for streams wider than a DMA's."""
-    files = tuple(
-        (name.removeprefix(_VERILOG), data.decode()) for name, data in bundle.files.items() if name.startswith(_VERILOG)
-    )
+    files = tuple(bundle.texts(_VERILOG).items())
     if f"{CORE_TOP}.v" not in dict(files):
-        raise BundleError(f"the bundle {bundle.name} has no {_VERILOG}{CORE_TOP}.v; deploy the model again")
+        raise BundleError(f"the bundle {bundle.name} has no {_VERILOG}/{CORE_TOP}.v; deploy the model again")
     widest = max(bundle.source.tdata_bits, bundle.sink.tdata_bits)
     if widest > MAX_STREAM_BITS:
         raise DoesNotFitError(

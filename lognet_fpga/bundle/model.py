@@ -43,10 +43,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lognet_fpga.array_file import ONLY, ArrayFile
+from lognet_fpga.config import MAX_CLK_MHZ
 from lognet_fpga.errors import BundleError, InputError, UsageError
 from lognet_fpga.ir.output import ModelOutput
 from lognet_fpga.ir.stream_format import StreamFormat
 from lognet_fpga.preprocessing import Preprocessing
+from lognet_fpga.report import printable
 
 FORMAT = "lognet-bundle"
 FORMAT_VERSION = 1
@@ -54,6 +56,11 @@ MANIFEST = "manifest.json"
 SCORES = "scores.npy"
 SUFFIX = ".lognet"
 ZIP_SUFFIX = ".lognet.zip"
+# Beyond any bundle that lognet-deploy writes.
+MAX_SIZE = 1 << 16  # channels, height or width
+MAX_FRAME = 1 << 28  # elements of a frame
+MAX_TEXT = 300  # characters
+MAX_NUMBER = float(1 << 60)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,37 +70,48 @@ class Bundle:
     manifest: Mapping[str, object]
     files: Mapping[str, bytes]
 
+    def require_usable(self) -> None:
+        """Raise BundleError unless each of the properties can be had: whoever writes digests that fit may write
+        anything."""
+        for name, member in vars(type(self)).items():
+            if isinstance(member, property):
+                getattr(self, name)
+
     @property
     def name(self) -> str:
-        return self._field(str, "name")
+        name = self._text("name")
+        if name != safe_name(name):
+            raise BundleError(f"{name!r} in {MANIFEST} of the bundle is no name of a bundle")
+        return name
 
     @property
     def digest(self) -> str:
-        return self._field(str, "digest")
+        return self._text("digest")
 
     @property
     def board_name(self) -> str:
-        return self._field(str, "board", "name")
+        return self._text("board", "name")
 
     @property
     def board_title(self) -> str:
         """The board's name as people write it."""
-        board = self.manifest.get("board")
-        title = board.get("title") if isinstance(board, Mapping) else None
-        return title if isinstance(title, str) else self.board_name
+        return self._text("board", "title") if "title" in self._field(Mapping, "board") else self.board_name
 
     @property
     def part(self) -> str:
         """The board's chip."""
-        return self._field(str, "board", "part")
+        return self._text("board", "part")
 
     @property
     def power_sensor(self) -> str:
-        return self._field(str, "board", "power_sensor")
+        return self._text("board", "power_sensor")
 
     @property
     def clk_mhz(self) -> float:
-        return float(self._field((int, float), "clk_mhz"))
+        clk_mhz = self._field((int, float), "clk_mhz")
+        if not 0 < clk_mhz <= MAX_CLK_MHZ:
+            raise BundleError(f"field clk_mhz in {MANIFEST} of the bundle is not above 0 and at most {MAX_CLK_MHZ:g}")
+        return float(clk_mhz)
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -125,17 +143,17 @@ class Bundle:
 
     @property
     def cycles_per_frame(self) -> int:
-        return self._field(int, "plan", "cycles_per_frame")
+        return self._count("plan", "cycles_per_frame")
 
     @property
     def latency_cycles(self) -> int:
-        return self._field(int, "plan", "latency_cycles")
+        return self._count("plan", "latency_cycles")
 
     @property
     def last_layer(self) -> str:
         """Name of the last layer on the FPGA."""
         layers = self._field(list, "plan", "layers")
-        if not layers or not isinstance(layers[-1], Mapping) or not isinstance(layers[-1].get("name"), str):
+        if not layers or not all(isinstance(layer, Mapping) and isinstance(layer.get("name"), str) for layer in layers):
             raise BundleError(f"{MANIFEST} of the bundle lacks the names of the layers, plan.layers")
         return layers[-1]["name"]
 
@@ -151,8 +169,10 @@ class Bundle:
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
-        names = self.manifest["input"].get("class_names") if isinstance(self.manifest.get("input"), Mapping) else None
-        return tuple(map(str, names)) if names else None
+        names = self._field(Mapping, "input").get("class_names")
+        if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+            raise BundleError(f"field input.class_names in {MANIFEST} of the bundle is no list of names")
+        return tuple(names) if names else None
 
     @property
     def classes(self) -> int | None:
@@ -172,7 +192,26 @@ class Bundle:
     def accuracy(self) -> Mapping[str, float] | None:
         """The figures that deploy found on the frames given to it, where it was given labelled ones."""
         accuracy = self.manifest.get("accuracy")
-        return accuracy if isinstance(accuracy, Mapping) else None
+        if accuracy is None:
+            return None
+        if not isinstance(accuracy, Mapping) or any(_is_beyond(value) for value in accuracy.values()):
+            raise BundleError(f"field accuracy in {MANIFEST} of the bundle is not what lognet-deploy writes")
+        return accuracy
+
+    def texts(self, folder: str) -> dict[str, str]:
+        """Content of the files in a folder of the bundle, by their names there.  Raises BundleError for what is no
+        text, or in a folder below."""
+        found = {}
+        for path, data in self.files.items():
+            if path.startswith(f"{folder}/"):
+                name = path.removeprefix(f"{folder}/")
+                try:
+                    found[name] = data.decode("utf-8")
+                except UnicodeDecodeError as error:
+                    raise BundleError(f"{path} of the bundle is no text") from error
+                if "/" in name:
+                    raise BundleError(f"{path} of the bundle is in a folder where there must be none")
+        return found
 
     def file(self, name: str) -> bytes:
         """Content of a file; raises BundleError when the bundle has none of that name."""
@@ -184,21 +223,57 @@ class Bundle:
         value: object = self.manifest
         for key in path:
             value = value.get(key) if isinstance(value, Mapping) else None
-        if not isinstance(value, kind):
+        if not isinstance(value, kind) or isinstance(value, bool) or _is_beyond(value):
             raise BundleError(f"{MANIFEST} of the bundle lacks a usable field {'.'.join(path)}")
         return value
 
+    def _text(self, *path: str) -> str:
+        """A line for people."""
+        text = self._field(str, *path)
+        if not 0 < len(text) <= MAX_TEXT or not text.isprintable():
+            raise BundleError(f"field {'.'.join(path)} in {MANIFEST} of the bundle is not a line of text")
+        return text
+
+    def _count(self, *path: str) -> int:
+        count = self._field(int, *path)
+        if count < 1:
+            raise BundleError(f"field {'.'.join(path)} in {MANIFEST} of the bundle is less than 1")
+        return count
+
     def _stream(self, part: str) -> StreamFormat:
         bits, lanes, tdata_bits = (self._field(int, part, key) for key in ("bits", "channels_per_beat", "tdata_bits"))
-        if not (1 <= bits <= 8 and lanes >= 1 and tdata_bits % 8 == 0 and tdata_bits >= bits * lanes):
+        shape = self._shape(part)
+        if not (
+            1 <= bits <= 8
+            and 1 <= lanes <= shape[0]
+            and tdata_bits % 8 == 0
+            and bits * lanes <= tdata_bits <= 8 * MAX_SIZE
+            and shape == self._shape("input" if part == "source" else "output")
+        ):
             raise BundleError(f"field {part} in {MANIFEST} of the bundle is no stream format")
-        return StreamFormat(self._shape(part), bits, lanes, tdata_bits)
+        return StreamFormat(shape, bits, lanes, tdata_bits)
 
     def _shape(self, part: str) -> tuple[int, int, int]:
         shape = self._field(list, part, "shape")
-        if len(shape) != 3 or not all(isinstance(size, int) and size > 0 for size in shape):
-            raise BundleError(f"field {part}.shape in {MANIFEST} of the bundle is not three sizes: {shape}")
+        if len(shape) != 3 or not all(type(size) is int and 0 < size <= MAX_SIZE for size in shape):
+            raise BundleError(f"field {part}.shape in {MANIFEST} of the bundle is not three sizes: {str(shape)[:60]}")
+        if math.prod(shape) > MAX_FRAME:
+            raise BundleError(f"field {part}.shape in {MANIFEST} of the bundle is too large: {shape}")
         return tuple(shape)
+
+
+def _plain(value):
+    """JSON with every text printable, for names of files may be any bytes."""
+    if isinstance(value, dict):
+        return {printable(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
+    return printable(value) if isinstance(value, str) else value
+
+
+def _is_beyond(value: object) -> bool:
+    """Whether it is a number that nothing in a manifest is."""
+    return isinstance(value, (int, float)) and not abs(value) <= MAX_NUMBER
 
 
 def make_bundle(files: Mapping[str, bytes], manifest: Mapping[str, object]) -> Bundle:
@@ -211,7 +286,7 @@ def make_bundle(files: Mapping[str, bytes], manifest: Mapping[str, object]) -> B
         problem = name_problem(name)
         if problem:
             raise BundleError(f"file name {name!r} cannot be in a bundle: {problem}")
-    plain = json.loads(json.dumps(dict(manifest), allow_nan=False, default=lambda value: value.tolist()))
+    plain = _plain(json.loads(json.dumps(dict(manifest), allow_nan=False, default=lambda value: value.tolist())))
     plain.update(
         format=FORMAT,
         format_version=FORMAT_VERSION,

@@ -19,6 +19,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+from lognet_fpga.bundle.arrays import require_arrays
 from lognet_fpga.bundle.model import (
     FORMAT,
     FORMAT_VERSION,
@@ -113,7 +114,13 @@ def _read(place: str, sizes: dict[str, int], read: ReadFile) -> Bundle:
         if hashlib.sha256(data).hexdigest() != entry["sha256"]:
             raise BundleError(f"{place}: {name} is changed: its SHA-256 is not the one in {MANIFEST}{_AGAIN}")
         files[name] = data
-    return Bundle(manifest, files)
+    bundle = Bundle(manifest, files)
+    try:
+        bundle.require_usable()
+        require_arrays(bundle)
+    except BundleError as error:
+        raise BundleError(f"{place}: {_one_line(error)}") from error
+    return bundle
 
 
 def _parse_manifest(place: str, data: bytes) -> dict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -159,7 +160,8 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
     from lognet_fpga.train.report import build
     from lognet_fpga.train.retrain import retrain
 
-    make_folder(out.parent)
+    if os.path.exists(config.model):  # else that is what is told
+        make_folder(out.parent)
     done = retrain(config, reporter)
     reporter.result(build(config, done))
     reporter.after(

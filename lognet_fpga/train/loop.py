@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import pickle
 import zipfile
 from collections.abc import Callable
@@ -16,6 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from lognet_fpga.errors import InputError, OutputError, UsageError
+from lognet_fpga.output_file import new_file
 from lognet_fpga.progress import NoProgress, Progress
 from lognet_fpga.train.augment import augment
 from lognet_fpga.train.config import RetrainConfig
@@ -186,7 +186,6 @@ class _Run:
             layer.prune(importance > threshold)
 
     def save(self, path: Path, history: list[Epoch]) -> None:
-        scratch = path.with_name(f".{path.name}.{os.getpid()}")
         state = {
             "settings": self._config.settings(),
             "network": self._network.state_dict(),
@@ -196,14 +195,12 @@ class _Run:
             "history": [(e.number, e.loss, e.accuracy, e.zeros) for e in history],
         }
         try:
-            torch.save(state, scratch)
-            os.replace(scratch, path)
-        except (OSError, RuntimeError) as error:
+            with new_file(path) as scratch:
+                torch.save(state, scratch)
+        except RuntimeError as error:  # torch's word for a full disk
             raise OutputError(
                 f"the checkpoint {path} cannot be written: {error}", hint="choose another --out"
             ) from error
-        finally:
-            scratch.unlink(missing_ok=True)
 
     def restore(self, path: Path) -> list[Epoch]:
         """Go on from a checkpoint; its history, empty where there is none."""

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lognet_fpga.errors import InputError, ModelError, OutputError, UnsupportedModelError, VerificationError
+from lognet_fpga.errors import InputError, ModelError, UnsupportedModelError, VerificationError
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.golden import golden_onnx
 from lognet_fpga.ir.graph import Graph
 from lognet_fpga.ir.output import BINARY_SCORE, SCORES, ModelOutput, frames_at_a_time
 from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.numerics.ranking import points_lost
+from lognet_fpga.output_file import new_file
 from lognet_fpga.partition import Partition, make_tail, partition
 from lognet_fpga.progress import NoProgress, Progress
 from lognet_fpga.quantize import quantize
@@ -199,14 +200,8 @@ def _lesson(
 
 
 def _write(path: Path, content: bytes) -> None:
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with new_file(path) as scratch:
         scratch.write_bytes(content)
-        os.replace(scratch, path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}", hint="choose another --out") from error
-    finally:
-        scratch.unlink(missing_ok=True)
 
 
 def _check(network: LogNetwork, deployed: QuantGraph, frames: np.ndarray, path: Path) -> None:

@@ -191,7 +191,7 @@ for turn in range(int(sys.argv[3])):
     check_place("small", Path(sys.argv[1]))
     who = int(sys.argv[2]) * 1000 + turn
     files = {"who": str(who).encode() * 999, "more/who": str(who).encode()}
-    write_bundle(files, manifest(clk_mhz=who), Path(sys.argv[1]))
+    write_bundle(files, manifest(clk_mhz=who / 100), Path(sys.argv[1]))
 print("done")
 """
 
