@@ -3,8 +3,18 @@
 manifest.json describes everything else in the folder; `bundle.model` lists its fields.
 """
 
-from lognet_fpga.bundle.model import SCORES, Bundle, make_bundle, safe_name
+from lognet_fpga.bundle.model import SCORES, VECTORS, Bundle, make_bundle, safe_name
 from lognet_fpga.bundle.reader import read_bundle
 from lognet_fpga.bundle.writer import BundlePaths, check_place, write_bundle
 
-__all__ = ["SCORES", "Bundle", "BundlePaths", "check_place", "make_bundle", "read_bundle", "safe_name", "write_bundle"]
+__all__ = [
+    "SCORES",
+    "VECTORS",
+    "Bundle",
+    "BundlePaths",
+    "check_place",
+    "make_bundle",
+    "read_bundle",
+    "safe_name",
+    "write_bundle",
+]

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from lognet_fpga.array_file import ONLY, ArrayFile
-from lognet_fpga.bundle.model import SCORES, Bundle
+from lognet_fpga.bundle.model import SCORES, VECTORS, Bundle
 from lognet_fpga.errors import BundleError, InputError
-
-VECTORS = "vectors.npz"
 
 
 def require_arrays(bundle: Bundle) -> None:
@@ -14,8 +12,8 @@ def require_arrays(bundle: Bundle) -> None:
     try:
         if SCORES in bundle.files:
             scores = ArrayFile(bundle.files[SCORES], SCORES).header(ONLY)
-            if scores.dtype.kind not in "fiub":
-                raise BundleError(f"{SCORES} of the bundle holds no numbers, but {scores}")
+            if scores.dtype.kind not in "fiub" or not scores.shape:
+                raise BundleError(f"{SCORES} of the bundle holds no numbers a frame, but {scores}")
         if VECTORS in bundle.files:
             _require_vectors(bundle, ArrayFile(bundle.files[VECTORS], VECTORS))
     except InputError as error:

@@ -53,6 +53,7 @@ from lognet_fpga.report import printable
 FORMAT = "lognet-bundle"
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
+VECTORS = "vectors.npz"
 SCORES = "scores.npy"
 SUFFIX = ".lognet"
 ZIP_SUFFIX = ".lognet.zip"

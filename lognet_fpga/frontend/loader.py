@@ -14,6 +14,7 @@ from lognet_fpga.frontend.operators import read_nodes
 from lognet_fpga.frontend.precision import to_float32
 from lognet_fpga.frontend.signature import settle_signature
 from lognet_fpga.ir.graph import Graph
+from lognet_fpga.report import printable
 
 
 def load(path: str | os.PathLike[str], *, input_shape: tuple[int, int, int] | None = None) -> Graph:
@@ -35,7 +36,7 @@ def load(path: str | os.PathLike[str], *, input_shape: tuple[int, int, int] | No
     frame = model.graph.input[0]
     channels, height, width = (dim.dim_value for dim in frame.type.tensor_type.shape.dim[1:])
     return Graph(
-        name=place.stem,
+        name=printable(place.stem),
         input=frame.name,
         input_shape=(channels, height, width),
         output=model.graph.output[0].name,

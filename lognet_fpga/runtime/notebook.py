@@ -15,12 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from lognet_fpga.bundle import Bundle, read_bundle
+from lognet_fpga.bundle import VECTORS, Bundle, read_bundle
 from lognet_fpga.errors import BundleError, InputError, ModelError, UsageError
 from lognet_fpga.runtime.board import BoardDevice
 from lognet_fpga.runtime.device import Device
 from lognet_fpga.runtime.frames import Frames, load_frames
-from lognet_fpga.runtime.selftest import VECTORS
 from lognet_fpga.runtime.simulated import SimulatedDevice
 
 SUFFIXES = (".lognet", ".lognet.zip")

@@ -32,6 +32,8 @@ class OnnxFunction:
             self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's exceptions have no common base of their own
             raise BundleError(f"onnxruntime does not take {name} of the bundle: {_one_line(error)}") from error
+        if len(self._session.get_inputs()) != 1 or not self._session.get_outputs():
+            raise BundleError(f"{name} of the bundle is no model of one input with an output")
         source = self._session.get_inputs()[0]
         self._input = source.name
         self._outputs = [output.name for output in self._session.get_outputs()]

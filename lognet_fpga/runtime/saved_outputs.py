@@ -9,6 +9,7 @@ import numpy as np
 
 from lognet_fpga.errors import OutputError, UsageError
 from lognet_fpga.ir.packed import pack
+from lognet_fpga.output_file import new_file
 from lognet_fpga.runtime.frame_source import FrameSource
 from lognet_fpga.runtime.stream import StreamResult
 
@@ -47,17 +48,8 @@ def save_outputs(place: Path, result: StreamResult) -> None:
         "predictions": result.predictions,
         "labels": result.labels,
     }
-    scratch = _scratch(place)
-    try:
-        with scratch.open("wb") as file:
-            np.savez(file, **{name: array for name, array in arrays.items() if array is not None})
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(scratch, place)
-    except OSError as error:
-        raise _cannot_write(place, error) from error
-    finally:
-        scratch.unlink(missing_ok=True)
+    with new_file(place, _ELSEWHERE) as scratch, scratch.open("wb") as file:
+        np.savez(file, **{name: array for name, array in arrays.items() if array is not None})
 
 
 _ELSEWHERE = "choose another --save-outputs"

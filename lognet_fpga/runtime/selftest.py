@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lognet_fpga.bundle import SCORES, Bundle
+from lognet_fpga.bundle import SCORES, VECTORS, Bundle
 from lognet_fpga.errors import BundleError, VerificationError
 from lognet_fpga.ir.output import SCORES as KIND_SCORES
 from lognet_fpga.ir.packed import pack, unpack
@@ -16,7 +16,6 @@ from lognet_fpga.report import Report, Section, Table
 from lognet_fpga.runtime.device import Device
 from lognet_fpga.runtime.session import Session
 
-VECTORS = "vectors.npz"
 OUTPUTS = "outputs.npz"  # the model's output for those frames where SCORES is not there
 TOLERANCE = 1e-5  # of the greatest score, between two evaluators of the host's part
 

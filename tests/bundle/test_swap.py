@@ -33,13 +33,17 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-@pytest.fixture(params=["in one step", "by renames"])
-def steps(request, monkeypatch) -> int:
-    """How many steps the swap of folder and archive takes, exchanged or, where the system cannot, renamed."""
-    if request.param == "in one step":
-        return 2
-    monkeypatch.setattr(swap, "_exchange", lambda one, two: False)
-    return 4
+WRITES = 8  # 4 files and 4 members of the archive
+STEPS = {"exchanged": 2, "renamed": 4}  # of the swap of folder and archive
+EVERY_STEP = [(way, step) for way, steps in STEPS.items() for step in range(1, WRITES + steps + 1)]
+
+
+@pytest.fixture
+def way(request, monkeypatch) -> str:
+    """How they are swapped; renamed is for systems that cannot exchange."""
+    if request.param == "renamed":
+        monkeypatch.setattr(swap, "_exchange", lambda one, two: False)
+    return request.param
 
 
 @pytest.fixture
@@ -75,13 +79,8 @@ def raising(error: BaseException):
     return act
 
 
-WRITES = 8  # 4 files and 4 members of the archive
-
-
-@pytest.mark.parametrize("step", range(1, WRITES + 5))
-def test_a_failure_at_any_step_leaves_the_earlier_bundle(tmp_path, monkeypatch, steps, at_step, step):
-    if step > WRITES + steps:
-        pytest.skip("there are fewer steps")
+@pytest.mark.parametrize("way, step", EVERY_STEP, indirect=["way"])
+def test_a_failure_at_any_step_leaves_the_earlier_bundle(tmp_path, monkeypatch, way, at_step, step):
     write_bundle(FILES, manifest(), tmp_path)
     before = snapshot(tmp_path)
     at_step(step, raising(OSError(28, "No space left on device")))
@@ -102,11 +101,9 @@ def test_a_failure_at_any_step_of_a_first_bundle_leaves_nothing(tmp_path, monkey
 
 
 @pytest.mark.parametrize("kind", [number.name for number in TERMINATING])
-@pytest.mark.parametrize("step", range(1, WRITES + 5))
-def test_a_signal_at_any_step_leaves_one_of_both_whole(tmp_path, monkeypatch, steps, at_step, step, kind):
+@pytest.mark.parametrize("way, step", EVERY_STEP, indirect=["way"])
+def test_a_signal_at_any_step_leaves_one_of_both_whole(tmp_path, monkeypatch, way, at_step, step, kind):
     """While it is written the earlier one, from the swap on the new one, and nothing beside it."""
-    if step > WRITES + steps:
-        pytest.skip("there are fewer steps")
     write_bundle(FILES, manifest(), tmp_path)
     number = getattr(signal, kind)
     before = signal.signal(number, signal.default_int_handler)
@@ -162,15 +159,15 @@ write_bundle({"a": b"1", "b": b"2"}, manifest(clk_mhz=1), Path(sys.argv[1]))
 
 
 @pytest.mark.parametrize(
-    "way, step", [("exchange", step) for step in (1, 3, 4, 5)] + [("renames", s) for s in (4, 5, 6, 7)]
+    "by, step", [("exchange", step) for step in (1, 3, 4, 5)] + [("renames", s) for s in (4, 5, 6, 7)]
 )
-def test_a_writer_that_was_killed_does_no_lasting_harm(tmp_path, monkeypatch, way, step):
+def test_a_writer_that_was_killed_does_no_lasting_harm(tmp_path, monkeypatch, by, step):
     """Steps 1 to 3 write files, from 4 on it is the swap.  In one step nothing is missing at any moment; what renames
     have moved away the next writer puts back first."""
     write_bundle(FILES, manifest(), tmp_path)
-    killed = subprocess.run([sys.executable, "-c", KILLED, tmp_path, str(step), way], cwd=ROOT, env={"PYTHONPATH": "."})
+    killed = subprocess.run([sys.executable, "-c", KILLED, tmp_path, str(step), by], cwd=ROOT, env={"PYTHONPATH": "."})
     assert killed.returncode == -signal.SIGKILL
-    if way == "exchange":
+    if by == "exchange":
         assert {read_bundle(tmp_path / place).clk_mhz for place in PLACES} <= {100, 1}
     monkeypatch.setattr(writer, "_write_folder", lambda *args: raising(OSError(28, "full"))())
     with pytest.raises(OutputError):  # this one fails too, after it has cleared up
