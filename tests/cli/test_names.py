@@ -98,7 +98,7 @@ def test_a_whole_deployment_of_names_that_are_no_text(command: Command, inputs, 
     assert done.returncode == 0, done.stderr
     bundle = read_bundle(next((tmp_path / NO_TEXT / "out").glob("*.lognet")))
     assert bundle.manifest["model"]["file"] == r"caf\udce9 \udcff.onnx"
-    assert bundle.class_names == tuple(rf"caf\udce9 \udcff{number}" for number in range(5))
+    assert len({name.encode() for name in bundle.class_names}) == 5
     assert r"caf\udce9 \udcff" in bundle.file("report.txt").decode()
 
 
