@@ -14,6 +14,7 @@ from lognet_fpga.errors import BoardError, InputError
 from lognet_fpga.ir.hwh import write_hwh
 from lognet_fpga.ir.system import CORE_VLNV, DMA_VLNV, OWN_DMA_VLNV
 from lognet_fpga.runtime.board import overlay as driver
+from lognet_fpga.runtime.board.diagnosis import Reason, TransferError
 from lognet_fpga.runtime.board.overlay import LogNetCore, LogNetOverlay
 from lognet_fpga.runtime.simboard.faults import Fault
 from tests import small_bundle
@@ -216,3 +217,68 @@ def test_pynq_s_own_dma_driver_gets_the_same(make_overlay):
     overlay.axi_dma_0.sendchannel.wait()
     overlay.axi_dma_0.recvchannel.wait()
     assert np.array_equal(sink.unpack_positions(np.asarray(back).reshape(1, sink.beats_per_frame, -1)), expected(frame))
+
+
+def test_a_stream_left_open_is_ended_by_the_next_run(make_overlay, slow_bundle):
+    """Its generator is kept, so that nothing closes it, and its transfer is on its way."""
+    board, overlay = make_overlay(bundle=slow_bundle, real_time=True)
+    left = overlay.stream(small_bundle.frames(2, seed) for seed in range(5))
+    next(left)
+    assert board.dma.busy
+    frames = small_bundle.frames(3)
+    assert np.array_equal(overlay.run(frames).activations, expected(frames))
+    with pytest.raises(BoardError, match="ended by another run or stream"):
+        next(left)
+    assert np.array_equal(overlay.run(frames).activations, expected(frames))
+    second, third = (overlay.stream([frames[:1], frames[1:]]) for _ in range(2))
+    next(second), next(third)
+    second.close()  # what runs is the third's
+    assert np.array_equal(next(third).activations, expected(frames[1:]))
+
+
+@pytest.mark.parametrize("frames", [None, [], [[1, 2]], "photo.png", 3, small_bundle.frames(2).tolist()])
+def test_what_is_no_array_is_refused(make_overlay, frames):
+    _, overlay = make_overlay()
+    with pytest.raises(InputError, match=f"must be a NumPy array, uint8 of shape .*, not {type(frames).__name__}$"):
+        overlay.run(frames)
+    good = small_bundle.frames(2)
+    assert np.array_equal(overlay.run(good).activations, expected(good))
+
+
+def test_two_programs_with_an_overlay_each(make_overlay, bundle):
+    """The second loads its bitstream while the first has one: the first says what happened, whatever the second did."""
+    frames = small_bundle.frames(3)
+    for used_before in (0, 2):
+        for used_by_second in (0, 1, 3):
+            board, first = make_overlay()
+            if used_before:
+                first.run(frames[:used_before])
+            second = LogNetOverlay(bundle, bitstream=board.bitstream)
+            if used_by_second:
+                second.run(frames[:used_by_second])
+            if used_before == used_by_second == 0:  # nothing of it is to be seen, and nothing of it matters
+                assert np.array_equal(first.run(frames).activations, expected(frames))
+                continue
+            with pytest.raises(BoardError, match="another program, or another overlay(.|\n)*open the overlay again"):
+                first.run(frames)
+            assert np.array_equal(second.run(frames).activations, expected(frames))  # undisturbed
+
+
+def test_another_model_loaded_behind_its_back_is_no_silent_answer(make_overlay):
+    board, overlay = make_overlay()
+    board.inject(Fault.WRONG_MODEL)
+    with pytest.raises(BoardError, match="another program, or another overlay"):
+        overlay.run(small_bundle.frames(2))
+
+
+def test_a_program_that_takes_the_board_during_a_transfer(make_overlay, bundle):
+    board, first = make_overlay(timeout_s=0.01, faults=[None, Fault.SEND_HANGS])
+    frames = small_bundle.frames(6)
+    first.run(frames)
+    stream = first.stream([frames[:2], frames[2:]])
+    with pytest.raises(TransferError) as caught:
+        # while the first transfer hangs, the second program comes and uses the overlay
+        start = first._start
+        first._start = lambda pair: (start(pair), LogNetOverlay(bundle, bitstream=board.bitstream).run(frames[:1]))
+        next(stream)
+    assert caught.value.reason is Reason.TAKEN_OVER and "left to the other" in str(caught.value)

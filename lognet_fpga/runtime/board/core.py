@@ -67,6 +67,13 @@ class CoreRegisters:
         first = MODEL_SHA256 // 4
         return b"".join(self._words[first + i].to_bytes(4, "little") for i in range(8)).hex()
 
+    def taken_over(self, model_sha256: str, frames: int) -> bool:
+        """Whether somebody else has loaded or used the overlay, which holds that model and, empty as it is, has begun
+        so many frames since its reset."""
+        first_word = int.from_bytes(bytes.fromhex(model_sha256[:8]), "little")
+        words = self._words
+        return words[_WORD["model_sha256_0"]] != first_word or words[_WORD["frames_begun"]] != frames % 2**32
+
     def reset(self) -> None:
         """Empty the overlay and clear its counters; raises BoardError if it does not come back."""
         words = self._words

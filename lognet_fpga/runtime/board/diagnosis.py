@@ -26,6 +26,7 @@ _AGAIN = "try again; if it happens again, "
 class Reason(Enum):
     """Why a transfer failed; the value is the message."""
 
+    TAKEN_OVER = "another program, or another overlay in this one, has loaded or used the FPGA meanwhile"
     NO_MEMORY = "the DMA was given an address without memory behind it"
     MEMORY_ERROR = "memory answered the DMA with an error"
     TOO_LONG = "the overlay sent more than was asked for: a TLAST is missing or late"
@@ -47,6 +48,7 @@ class Reason(Enum):
 
 _MEMORY = "another master may hold the memory: stop it, raise the timeout, or send fewer frames at a time"
 _HINTS = {
+    Reason.TAKEN_OVER: "let one program at a time use the FPGA, and open the overlay again",
     Reason.NO_MEMORY: "the buffers were freed, or another program has loaded the board: open the overlay again",
     Reason.MEMORY_ERROR: _AGAIN + "check the memory port of the bitstream (width and address range)",
     Reason.TOO_LONG: _AGAIN + "run lognet-selftest; the bitstream may not be the bundle's",
@@ -68,7 +70,7 @@ class TransferState:
     """A transfer as the registers show it.  frames, sent_bytes, expected_bytes: what it is; bytes_per_frame: into the
     overlay and out of it.  begun, finished: its frames that the overlay began and finished.  received_bytes: what S2MM
     reports, None where it has not ended.  before, after: the overlay's counters, read at the end twice in short
-    succession.  timeout_s: None where it ended before."""
+    succession.  timeout_s: None where it ended before.  same_model: whether the overlay still holds it."""
 
     frames: int
     sent_bytes: int
@@ -81,9 +83,12 @@ class TransferState:
     before: Counters
     after: Counters
     timeout_s: float | None
+    same_model: bool = True
 
     @property
     def reason(self) -> Reason:
+        if not self.same_model or self.begun > self.frames:
+            return Reason.TAKEN_OVER
         for status in (self.send_status, self.receive_status):
             if status & DECODE_ERROR:
                 return Reason.NO_MEMORY

@@ -27,7 +27,7 @@ from lognet_fpga.ir.system import CORE_VLNV, DMA_VLNVS, MAX_FRAMES_PER_PACKET
 from lognet_fpga.runtime.board.bitstream import bitstream_of
 from lognet_fpga.runtime.board.clock import set_clock
 from lognet_fpga.runtime.board.core import CoreRegisters, Counters
-from lognet_fpga.runtime.board.diagnosis import TransferError, TransferState
+from lognet_fpga.runtime.board.diagnosis import Reason, TransferError, TransferState
 from lognet_fpga.runtime.board.dma import ENDED, ERRORS, HALTED, IDLE, MM2S, S2MM, AxiDma
 from lognet_fpga.runtime.board.words import words_of
 
@@ -86,6 +86,8 @@ class LogNetOverlay(pynq.Overlay):
         self._frames_since_reset = 0
         self._packet = 0
         self._pair: list[_Buffers] = []
+        self._turn: object = None  # of the stream that the overlay works for
+        self._at_work = False
         path = bitstream_of(self.bundle, bitstream)
         try:
             super().__init__(str(path), device=device)
@@ -97,7 +99,8 @@ class LogNetOverlay(pynq.Overlay):
         self.core: CoreRegisters = getattr(self, self._name_of((CORE_VLNV,), "LogNet overlay")).registers
         self.clock = set_clock(self.bundle.clk_mhz)
         self.clk_mhz = self.clock.mhz
-        self.core.require(hashlib.sha256(self.bundle.file("golden.onnx")).hexdigest())
+        self._model_sha256 = hashlib.sha256(self.bundle.file("golden.onnx")).hexdigest()
+        self.core.require(self._model_sha256)
         self._dma = self._open_dma()
         self.recover()
 
@@ -109,7 +112,7 @@ class LogNetOverlay(pynq.Overlay):
 
     def run(self, frames: np.ndarray) -> Transfer:
         """Run frames, (n, channels, height, width) uint8, n > 0, in as few transfers as they need."""
-        return next(self.stream([frames]))
+        return next(self.stream([self._checked(frames)]))
 
     def stream(self, batches: Iterable[np.ndarray | None]) -> Iterator[Transfer]:
         """Run batches of frames, as of run; what comes back of each, in order.
@@ -117,7 +120,8 @@ class LogNetOverlay(pynq.Overlay):
         While the overlay works, the next frames are taken from batches and put into memory, and those before are handed
         out.  None among the batches: nothing more comes soon, so that what runs is waited for and handed out first.  A
         batch of more than frames_per_transfer frames takes several transfers; its pl_cycles are their sum.  Raises
-        TransferError, the overlay being ready for new work then.
+        TransferError, the overlay being ready for new work then.  A run or stream that begins while another stream is
+        not at its end ends that one: going on with it raises BoardError.
         """
         parts: list[Transfer] = []
         for part, is_last in self._transfers(self._pieces(batches)):
@@ -129,24 +133,34 @@ class LogNetOverlay(pynq.Overlay):
 
     def _pieces(self, batches: Iterable[np.ndarray | None]) -> Iterator[tuple[np.ndarray, bool] | None]:
         """What goes into one transfer each, and whether it is the last of its batch; None as in batches."""
-        shape, step = self.bundle.input_shape, self.frames_per_transfer
+        step = self.frames_per_transfer
         for batch in batches:
             if batch is None:
                 yield None
                 continue
-            if batch.dtype != np.uint8 or batch.shape[1:] != shape or not len(batch):
-                raise InputError(
-                    f"frames must be uint8 of shape (n, {', '.join(map(str, shape))}), "
-                    f"not {batch.dtype} of shape {batch.shape}"
-                )
+            self._checked(batch)
             for first in range(0, len(batch), step):
                 yield batch[first : first + step], first + step >= len(batch)
+
+    def _checked(self, frames: np.ndarray) -> np.ndarray:
+        """frames; raises InputError where they are no frames of this overlay."""
+        shape = self.bundle.input_shape
+        wanted = f"frames must be a NumPy array, uint8 of shape (n, {', '.join(map(str, shape))})"
+        if not isinstance(frames, np.ndarray):
+            raise InputError(f"{wanted}, not {type(frames).__name__}")
+        if frames.dtype != np.uint8 or frames.shape[1:] != shape or not len(frames):
+            raise InputError(f"{wanted}, not {frames.dtype} of shape {frames.shape}")
+        return frames
 
     def _transfers(self, pieces: Iterable[tuple[np.ndarray, bool] | None]) -> Iterator[tuple[Transfer, bool]]:
         running: tuple[_Buffers, bool] | None = None
         pairs = cycle((0, 1))
+        turn = self._turn = object()
+        if self._at_work:  # for a stream that was left before its end
+            self.recover()
         try:
             for piece in chain(pieces, [None]):
+                self._require(turn)
                 filled = piece and (self._fill(next(pairs), piece[0]), piece[1])
                 ended, cycles = running, self._finish(running[0]) if running else 0
                 running = filled
@@ -154,12 +168,20 @@ class LogNetOverlay(pynq.Overlay):
                     self._start(filled[0])
                 if ended:
                     yield self._empty(ended[0], cycles), ended[1]
-        except BaseException as error:
-            # A failed transfer was cleared away already; anything else (Ctrl-C, a caller that went away, an
-            # exception from the source of the frames) leaves one running.
-            if running and not isinstance(error, TransferError):
+        except BaseException:
+            # Ctrl-C, a caller that went away, an exception from the source of the frames leave one running.  A failed
+            # transfer was cleared away already, and what runs for another stream is not this one's.
+            if self._at_work and self._turn is turn:
                 self.recover()
             raise
+
+    def _require(self, turn: object) -> None:
+        """Raise BoardError where the overlay works for another stream by now."""
+        if self._turn is not turn:
+            raise BoardError(
+                "this stream was ended by another run or stream on the same overlay, which began before its end",
+                hint="take all results of a stream before the next run, or close() it",
+            )
 
     def counters(self) -> Counters:
         """What the overlay counted since its last reset."""
@@ -167,6 +189,7 @@ class LogNetOverlay(pynq.Overlay):
 
     def recover(self) -> None:
         """Abort what runs and bring DMA and overlay to where they were after loading."""
+        self._at_work = False
         self._dma.reset()
         self.core.reset()
         self._frames_since_reset = 0
@@ -184,6 +207,13 @@ class LogNetOverlay(pynq.Overlay):
         return pair
 
     def _start(self, pair: _Buffers) -> None:
+        if self.core.taken_over(self._model_sha256, self._frames_since_reset):
+            raise BoardError(
+                "the FPGA is not as this overlay left it: another program, or another overlay in this one, has "
+                "loaded or used it since",
+                hint="let one program at a time use the FPGA, and open the overlay again",
+            )
+        self._at_work = True
         if pair.frames != self._packet:
             self.core.set_frames_per_packet(pair.frames)
             self._packet = pair.frames
@@ -201,6 +231,7 @@ class LogNetOverlay(pynq.Overlay):
             or self.core.misplaced_tlast()
         ):
             raise self._failure(pair.frames, None if in_time else timeout_s)
+        self._at_work = False
         self._frames_since_reset += pair.frames
         return self.core.packet_cycles()
 
@@ -209,7 +240,7 @@ class LogNetOverlay(pynq.Overlay):
         return Transfer(self._sink.unpack_positions(np.asarray(pair.sink)[: pair.frames]), cycles)
 
     def _failure(self, frames: int, timeout_s: float | None) -> TransferError:
-        """What the registers say of the failed transfer.  Resets everything."""
+        """What the registers say of the failed transfer.  Resets everything, unless it is another program's by now."""
         before = self.counters()
         send, receive = self._dma.status(MM2S), self._dma.status(S2MM)
         time.sleep(1e-3)  # counters that stand still show what hangs
@@ -225,7 +256,11 @@ class LogNetOverlay(pynq.Overlay):
             before,
             self.counters(),
             timeout_s,
+            self.core.model_sha256 == self._model_sha256,
         )
+        if state.reason is Reason.TAKEN_OVER:
+            self._at_work = False
+            return TransferError(state, "DMA and overlay were left to the other")
         try:
             self.recover()
         except BoardError as error:
