@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import shutil
@@ -12,6 +13,7 @@ from collections.abc import Callable
 import pytest
 
 from lognet_fpga import signals
+from tests.virtual_time import VirtualTime
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +47,16 @@ def in_process(monkeypatch) -> Callable[..., int]:
                 signal.signal(number, handler)
 
     return run
+
+
+@pytest.fixture
+def virtual_time(monkeypatch) -> VirtualTime:
+    """The time of streams, their stages and sources, samplers, and the driver of boards."""
+    names = ("handover", "power.sampler", "sources", "stages", "stream", "board.words", "simboard.dma")
+    names += ("board.overlay",) if importlib.util.find_spec("pynq") else ()
+    clock = VirtualTime()
+    clock.stand_in(monkeypatch, [importlib.import_module(f"lognet_fpga.runtime.{name}") for name in names])
+    return clock
 
 
 @pytest.fixture

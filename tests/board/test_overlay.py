@@ -61,8 +61,8 @@ def test_batches_of_any_size_in_order(make_overlay, monkeypatch):
     ]
 
 
-def test_the_next_batch_is_filled_while_the_overlay_works(make_overlay, slow_bundle):
-    """In real time: whenever the source of frames is asked for a batch, the one before is still on its way."""
+def test_the_next_batch_is_filled_while_the_overlay_works(make_overlay, slow_bundle, virtual_time):
+    """Whenever the source of frames is asked for a batch, the one before is still on its way."""
     board, overlay = make_overlay(bundle=slow_bundle, real_time=True)
     sent, seen = [small_bundle.frames(50, seed) for seed in range(4)], []
 
@@ -76,7 +76,7 @@ def test_the_next_batch_is_filled_while_the_overlay_works(make_overlay, slow_bun
     assert all(np.array_equal(result.activations, expected(batch)) for batch, result in zip(sent, results))
 
 
-def test_a_caller_that_leaves_early_leaves_a_usable_overlay(make_overlay, slow_bundle):
+def test_a_caller_that_leaves_early_leaves_a_usable_overlay(make_overlay, slow_bundle, virtual_time):
     """The transfer that still runs is stopped."""
     _, overlay = make_overlay(bundle=slow_bundle, real_time=True)
     runs = overlay.stream(small_bundle.frames(2, seed) for seed in range(5))
@@ -86,7 +86,7 @@ def test_a_caller_that_leaves_early_leaves_a_usable_overlay(make_overlay, slow_b
     assert np.array_equal(overlay.run(frames).activations, expected(frames))
 
 
-def test_frames_that_cannot_be_read_leave_a_usable_overlay(make_overlay, slow_bundle):
+def test_frames_that_cannot_be_read_leave_a_usable_overlay(make_overlay, slow_bundle, virtual_time):
     _, overlay = make_overlay(bundle=slow_bundle, real_time=True)
 
     def batches():
@@ -219,7 +219,7 @@ def test_pynq_s_own_dma_driver_gets_the_same(make_overlay):
     assert np.array_equal(sink.unpack_positions(np.asarray(back).reshape(1, sink.beats_per_frame, -1)), expected(frame))
 
 
-def test_a_stream_left_open_is_ended_by_the_next_run(make_overlay, slow_bundle):
+def test_a_stream_left_open_is_ended_by_the_next_run(make_overlay, slow_bundle, virtual_time):
     """Its generator is kept, so that nothing closes it, and its transfer is on its way."""
     board, overlay = make_overlay(bundle=slow_bundle, real_time=True)
     left = overlay.stream(small_bundle.frames(2, seed) for seed in range(5))
@@ -271,7 +271,7 @@ def test_another_model_loaded_behind_its_back_is_no_silent_answer(make_overlay):
         overlay.run(small_bundle.frames(2))
 
 
-def test_a_program_that_takes_the_board_during_a_transfer(make_overlay, bundle):
+def test_a_program_that_takes_the_board_during_a_transfer(make_overlay, bundle, virtual_time):
     board, first = make_overlay(timeout_s=0.01, faults=[None, Fault.SEND_HANGS])
     frames = small_bundle.frames(6)
     first.run(frames)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import numpy as np
 import pytest
@@ -53,26 +52,26 @@ def test_without_a_bitstream_it_says_so(make_board, demo, in_process, capsys):
     assert "has no bitstream" in capsys.readouterr().err
 
 
-def test_the_pl_is_kept_busy(make_board, slow_bundle):
-    """2 ms a frame in real time: nearly all of the PL's rate, and the FPGA is what limits."""
+def test_the_pl_is_kept_busy(make_board, slow_bundle, virtual_time):
+    """2 ms a frame: nearly all of the PL's rate, and the FPGA is what limits."""
     board = make_board(bundle=slow_bundle, real_time=True)
     with Session(slow_bundle, BoardDevice(slow_bundle, bitstream=board.bitstream)) as session:
         result = stream(session, Frames(small_bundle.frames(200)), 20)
-    assert result.pl_share > 0.85 and result.limited_by == "fpga"
+    assert result.pl_share > 0.97 and result.limited_by == "fpga"
     expected = small_bundle.expected_scores(small_bundle.frames(200)).argmax(axis=1)
     assert result.predictions.tolist() == expected.tolist()
 
 
-def test_a_frame_does_not_wait_for_the_next_one(make_board, slow_bundle):
+def test_a_frame_does_not_wait_for_the_next_one(make_board, slow_bundle, virtual_time):
     """3 ms in the overlay, a frame every 100 ms: double buffering holds no result back."""
     board = make_board(bundle=slow_bundle, real_time=True)
     source = paced(in_memory(Frames(small_bundle.frames(5))), 10)
     with Session(slow_bundle, BoardDevice(slow_bundle, bitstream=board.bitstream)) as session:
         result = stream(session, source, 1)
-    assert len(result) == 5 and 3 <= result.latency_p50.value < 50
+    assert len(result) == 5 and result.latency_p50.value == pytest.approx(3, rel=0.05)
 
 
-def test_ctrl_c_leaves_a_usable_board(make_board, slow_bundle):
+def test_ctrl_c_leaves_a_usable_board(make_board, slow_bundle, virtual_time):
     board = make_board(bundle=slow_bundle, real_time=True)
 
     def stop(update):
@@ -80,21 +79,20 @@ def test_ctrl_c_leaves_a_usable_board(make_board, slow_bundle):
 
     frames = small_bundle.frames(400)
     with Session(slow_bundle, BoardDevice(slow_bundle, bitstream=board.bitstream)) as session:
-        begin = time.monotonic()
         result = stream(session, Frames(frames), 20, on_update=stop)
-        assert result.interrupted and 0 < len(result) < 400 and time.monotonic() - begin < 2
+        assert result.interrupted and 0 < len(result) < 400
         again = session.fpga(frames[:3]).activations
     assert np.array_equal(again, small_bundle.quant_graph().run(frames[:3]).transpose(0, 2, 3, 1))
 
 
-def test_a_hang_reaches_the_caller(make_board, bundle):
+def test_a_hang_reaches_the_caller(make_board, bundle, virtual_time):
     board = make_board(faults=[None, None, Fault.OVERLAY_HANGS])
     device = BoardDevice(bundle, bitstream=board.bitstream, timeout_s=0.02)
     with Session(bundle, device) as session, pytest.raises(TransferError, match="neither takes frames"):
         stream(session, Frames(small_bundle.frames(50)), 5)
 
 
-def test_none_among_batches_hands_out_what_runs(make_overlay, slow_bundle):
+def test_none_among_batches_hands_out_what_runs(make_overlay, slow_bundle, virtual_time):
     _, overlay = make_overlay(bundle=slow_bundle, real_time=True)
     assert isinstance(overlay, LogNetOverlay)
     sent = [small_bundle.frames(2, seed) for seed in range(3)]

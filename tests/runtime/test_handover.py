@@ -1,15 +1,13 @@
 from __future__ import annotations
 
-import threading
-import time
-
 import pytest
 
+from lognet_fpga.runtime import handover as module
 from lognet_fpga.runtime.handover import Handover
 
 
-def in_thread(work) -> threading.Thread:
-    thread = threading.Thread(target=work, daemon=True)
+def in_thread(work) -> module.threading.Thread:
+    thread = module.threading.Thread(target=work, name="other", daemon=True)
     thread.start()
     return thread
 
@@ -26,11 +24,11 @@ def test_items_come_out_in_order_and_the_end_after_them():
     assert [handover.get() for _ in range(6)] == ["a", "b", "c", "d", None, None]
 
 
-def test_put_waits_where_all_places_are_taken():
+def test_put_waits_where_all_places_are_taken(virtual_time):
     handover: Handover[str] = Handover(2)
     done = []
     thread = in_thread(lambda: [done.append(handover.put(text)) for text in "abc"])
-    time.sleep(0.05)
+    virtual_time.sleep(0.05)
     assert done == [True, True]
     assert handover.get() == "a"
     thread.join(5)
@@ -62,13 +60,13 @@ def test_would_wait():
 
 
 @pytest.mark.parametrize("side", ["put", "get"])
-def test_stop_lets_both_sides_go_on(side):
+def test_stop_lets_both_sides_go_on(side, virtual_time):
     handover: Handover[str] = Handover(1)
     if side == "put":
         handover.put("a")
     results = []
     thread = in_thread(lambda: results.append(handover.put("b") if side == "put" else handover.get()))
-    time.sleep(0.05)
+    virtual_time.sleep(0.05)
     handover.stop()
     thread.join(5)
     assert results == [False if side == "put" else None]

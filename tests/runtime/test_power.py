@@ -155,12 +155,21 @@ def test_a_csv_file_is_read_as_it_grows(tmp_path):
             csv_meter(no_file)
 
 
+def waited_for(meter, count: int) -> list[float]:
+    """At least so many samples, however long they take; only a failure is as patient."""
+    found: list[float] = []
+    deadline = time.monotonic() + 120
+    while len(found) < count and time.monotonic() < deadline:
+        found += meter.samples()
+        time.sleep(0.01)
+    return found
+
+
 def test_a_serial_meter(tmp_path):
     ours, theirs = os.openpty()
     meter = serial_meter(Path(os.ttyname(theirs)), 9600)
     os.write(ours, b"volts,amps\r\n5.0,0.4\r\n")
-    time.sleep(0.05)
-    assert meter.samples() == [2.0]
+    assert waited_for(meter, 1) == [2.0]
     assert meter.samples() == []
     os.close(theirs)
     os.close(ours)
@@ -183,17 +192,11 @@ def test_nvidia_smi(tmp_path, monkeypatch):
     )
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     meter = NvidiaMeter(1, [str(program)])
-    found: list[float] = []
-    deadline = time.monotonic() + 10
-    while len(found) < 2 and time.monotonic() < deadline:
-        found += meter.samples()
-        time.sleep(0.02)
-    assert found == [70.5, 80.5]
+    assert waited_for(meter, 2) == [70.5, 80.5]
     meter.close()
     meter = NvidiaMeter(1, [str(program), "--fail"])
     with pytest.raises(BoardError, match="nvidia-smi, GPU 1 is gone"):
-        while time.monotonic() < deadline:
-            meter.samples()
+        waited_for(meter, 3)
     meter.close()
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
     with pytest.raises(MissingToolError, match="nvidia-smi"):
@@ -291,7 +294,7 @@ def session(require_tool):
         yield session
 
 
-def test_a_stream_is_measured_idle_and_running(session):
+def test_a_stream_is_measured_idle_and_running(session, virtual_time):
     meter, seen = Stepping(), []
     original_run = session.device.run
 
@@ -303,16 +306,15 @@ def test_a_stream_is_measured_idle_and_running(session):
     source = paced(in_memory(Frames(small_bundle.frames(60))), 60)
     result = stream(session, source, 1, meter=meter, idle_s=0.4, on_update=seen.append)
     power = result.power
-    assert power.idle.mean_w == 3.0 and 5 <= power.idle.samples <= 9
-    assert power.running.mean_w == pytest.approx(5.0, abs=0.2) and power.running.seconds == pytest.approx(1, rel=0.3)
-    assert power.difference_w[0] == pytest.approx(2, abs=0.2)
-    assert power.energy_mj[0] == pytest.approx(2e3 / result.wall_rate.value, rel=0.1)
+    assert power.idle.mean_w == 3.0 and power.idle.samples == 7
+    assert power.running.mean_w == 5.0 and power.running.seconds == pytest.approx(59 / 60, rel=0.01)
+    assert power.difference_w[0] == 2 and power.energy_mj[0] == pytest.approx(2e3 / result.wall_rate.value, rel=0.01)
     assert seen[-1].watts == 5.0 and "5 W" in str(seen[-1])
     report = stream_report(session, result)
     assert "sensor      stepping" in report.text() and report.data["power_measured"]["sensor"] == "stepping"
 
 
-def test_a_sensor_that_fails_ends_no_stream(session):
+def test_a_sensor_that_fails_ends_no_stream(session, virtual_time):
     meter = Stepping()
     meter.fails = True
     result = stream(session, Frames(small_bundle.frames(4)), meter=meter, idle_s=0.1)
@@ -327,9 +329,9 @@ def test_without_a_sensor_nothing_is_made_up(session):
     assert data["power_measured"] is None and "not measured" in data["power"]
 
 
-def test_the_sampler_ends_with_its_context():
+def test_the_sampler_ends_with_its_context(virtual_time):
     with Sampler(Stepping()) as sampler:
-        time.sleep(0.15)
+        virtual_time.sleep(0.15)
     count = len(sampler._samples)
-    time.sleep(0.15)
-    assert count == len(sampler._samples) >= 1
+    virtual_time.sleep(0.15)
+    assert count == len(sampler._samples) == 2
