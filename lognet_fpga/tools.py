@@ -22,8 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lognet_fpga.errors import MissingToolError, OutputError, ToolError
+from lognet_fpga.signals import held
 
 VERILATOR_MINIMUM = (5, 20)
+GRACE_S = 5.0  # for a program that is asked to end
 NOT_SAID = "not said"  # the version of a program that has not told it
 
 
@@ -57,29 +59,34 @@ def run_tool(tool: Tool, arguments: Sequence[str], folder: Path, step: str) -> s
         raise ToolError(f"{step}: interrupted")
     environment: Mapping[str, str] = {**os.environ, **dict(tool.environment)}
     try:
-        process = subprocess.Popen(
-            [*tool.command, *arguments],
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-        )
+        with held():  # else it may run and nobody know of it
+            process = subprocess.Popen(
+                [*tool.command, *arguments],
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
+            _running.add(process)
     except OSError as error:
         raise ToolError(
             f"{step}: {tool.name} cannot be started: {error.strerror}", context=(f"command: {tool.command[0]}",)
         ) from error
-    _running.add(process)
     try:
         if _stopped.is_set():  # since the question above
             _end(process)
         printed = process.communicate()[0]
     except BaseException:
         _end(process)
-        process.wait()
+        try:
+            process.wait(GRACE_S)
+        except subprocess.TimeoutExpired:
+            _end(process, signal.SIGKILL)
+            process.wait()
         raise
     finally:
         _running.discard(process)
@@ -89,16 +96,27 @@ def run_tool(tool: Tool, arguments: Sequence[str], folder: Path, step: str) -> s
 
 
 def stop_tools() -> None:
-    """End every program that run_tool has running, in whichever thread, and start no more: the process is to end."""
+    """End every program that run_tool has running, in whichever thread, and start no more: the process is to end.
+
+    Those that do not within GRACE_S are killed.
+    """
     _stopped.set()
+    _end_all(signal.SIGTERM)
+    if _running:
+        killing = threading.Timer(GRACE_S, _end_all, [signal.SIGKILL])
+        killing.daemon = True
+        killing.start()
+
+
+def _end_all(number: signal.Signals) -> None:
     for process in tuple(_running):
-        _end(process)
+        _end(process, number)
 
 
-def _end(process: subprocess.Popen[str]) -> None:
+def _end(process: subprocess.Popen[str], number: signal.Signals = signal.SIGTERM) -> None:
     """Ask the whole group to end; compilers then remove their temporary files."""
     try:
-        os.killpg(process.pid, signal.SIGTERM)
+        os.killpg(process.pid, number)
     except ProcessLookupError:
         pass
 

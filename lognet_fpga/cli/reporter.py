@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import sys
 import threading
@@ -100,7 +101,7 @@ class Reporter:
             self._object({"error": {"kind": kind, "message": message, "exit_code": exit_code}})
 
     def _object(self, data: Mapping[str, object]) -> None:
-        text = json.dumps(data) + "\n"
+        text = json.dumps(_finite(data), allow_nan=False) + "\n"
         self._answered = True
         print_out(text)
 
@@ -165,6 +166,15 @@ class _Stage:
 
     def state(self) -> str:
         return self._state
+
+
+def _finite(data: object) -> object:
+    """JSON has no word for NaN and infinity: null."""
+    if isinstance(data, Mapping):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
 
 
 def print_out(text: str) -> None:

@@ -80,3 +80,31 @@ def test_an_exception_in_the_caller_ends_the_program(tmp_path):
         [sys.executable, "-c", code, str(tmp_path)], cwd=Path(__file__).parents[2], capture_output=True, timeout=30
     )
     assert done.returncode != 0 and not running(int((tmp_path / "child").read_text()))
+
+
+STUBBORN = "trap '' TERM; sleep 60 & echo $! > child; wait; wait"
+
+
+def test_a_program_that_does_not_end_when_it_is_asked_is_killed(tmp_path, monkeypatch):
+    """Interrupted in the main thread, and stopped in another one."""
+    monkeypatch.setattr(tools, "_stopped", threading.Event())
+    monkeypatch.setattr(tools, "GRACE_S", 0.2)
+    child = tmp_path / "child"
+
+    def interrupt(self, *args, **kwargs):
+        while not (child.exists() and child.read_text()):
+            time.sleep(0.02)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(subprocess.Popen, "communicate", interrupt)
+        tools.run_tool(SHELL, [STUBBORN], tmp_path, "step")
+    assert not running(int(child.read_text()))
+    child.unlink()
+    thread = threading.Thread(target=lambda: pytest.raises(ToolError, tools.run_tool, SHELL, [STUBBORN], tmp_path, ""))
+    thread.start()
+    while not (child.exists() and child.read_text()):
+        time.sleep(0.02)
+    tools.stop_tools()
+    thread.join(20)
+    assert not thread.is_alive() and not running(int(child.read_text()))

@@ -195,3 +195,13 @@ def test_what_nohup_ignores_stays_ignored(command: Command, tmp_path):
     ignored = "import os, sys; from signal import *; signal(SIGHUP, SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
     start = [sys.executable, "-c", ignored, sys.executable, "-m", "lognet_fpga.cli.inspect"]
     assert command.run(start, env=env).returncode == 9
+
+
+# --- JSON -------------------------------------------------------------------------------------------------------------
+
+
+def test_json_has_no_nan_and_no_infinity(run):
+    def act(arguments, reporter: Reporter) -> None:
+        reporter.result(Report("", (), {"a": float("nan"), "b": [1.5, float("inf"), {"c": (-float("inf"), 2)}]}))
+
+    assert run(act)[:2] == (0, '{"a": null, "b": [1.5, null, {"c": [null, 2]}]}\n')
