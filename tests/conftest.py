@@ -7,12 +7,13 @@ import importlib.util
 import os
 import shutil
 import signal
+import threading
 import warnings
 from collections.abc import Callable
 
 import pytest
 
-from lognet_fpga import signals
+from lognet_fpga import signals, tools
 from tests.virtual_time import VirtualTime
 
 
@@ -40,11 +41,13 @@ def in_process(monkeypatch) -> Callable[..., int]:
     def run(main: Callable[[list[str]], int], *arguments: object) -> int:
         before = {number: signal.getsignal(number) for number in signals.TERMINATING}
         monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # so that it is put back
+        monkeypatch.setattr(tools, "_stopped", threading.Event())
         try:
             return main([str(argument) for argument in arguments])
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+            signals.taken()
 
     return run
 
