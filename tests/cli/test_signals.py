@@ -141,13 +141,14 @@ def test_behind_the_result_there_is_one_object_all_the_same(run):
     assert code == errors.EXIT_INTERRUPTED and json.loads(out) == {"done": True}
 
 
-def test_while_an_error_is_being_said(run, monkeypatch):
+def test_while_an_error_is_being_said(run):
     def act(arguments, reporter: Reporter) -> None:
         raise errors.ModelError("wrong")
 
     say = Reporter.error
-    monkeypatch.setattr(Reporter, "error", lambda *a, **k: (monkeypatch.undo(), send(), say(*a, **k)))
-    code, out, err = run(act)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Reporter, "error", lambda *a, **k: (patch.undo(), send(), say(*a, **k)))
+        code, out, err = run(act)
     assert code == errors.EXIT_INTERRUPTED and err.endswith(f"test: {LINE}") and out.count("\n") == 1
 
 
