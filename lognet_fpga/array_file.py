@@ -92,7 +92,7 @@ class ArrayFile:
             return "not readable"
 
     def _open(self) -> BinaryIO:
-        return io.BytesIO(self._source) if isinstance(self._source, bytes) else open(self._source, "rb")
+        return open(self._source, "rb") if isinstance(self._source, Path) else io.BytesIO(self._source)
 
     @contextmanager
     def _member(self, name: str) -> Iterator[tuple[BinaryIO, int]]:

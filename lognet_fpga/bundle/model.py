@@ -42,6 +42,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from lognet_fpga.array_file import ONLY, ArrayFile
 from lognet_fpga.config import MAX_CLK_MHZ
 from lognet_fpga.errors import BundleError, InputError, UsageError
@@ -198,6 +200,18 @@ class Bundle:
         if not isinstance(accuracy, Mapping) or any(_is_beyond(value) for value in accuracy.values()):
             raise BundleError(f"field accuracy in {MANIFEST} of the bundle is not what lognet-deploy writes")
         return accuracy
+
+    def arrays(self, name: str, *keys: str) -> dict[str, np.ndarray]:
+        """The arrays of these names in an .npz or .npy file of the bundle, all of them without names.  Raises
+        BundleError where they cannot be had."""
+        try:
+            file = ArrayFile(self.file(name), name)
+            missing = [key for key in keys if key not in file.names]
+            if missing:
+                raise BundleError(f"{name} of the bundle has no array {missing[0]}")
+            return {key: file.read(key) for key in keys or file.names}
+        except InputError as error:
+            raise BundleError(f"the arrays of the bundle cannot be read: {error.message}") from error
 
     def texts(self, folder: str) -> dict[str, str]:
         """Content of the files in a folder of the bundle, by their names there.  Raises BundleError for what is no

@@ -71,6 +71,14 @@ class Parser(argparse.ArgumentParser):
         )
         self.add_argument("--json", action="store_true", help="print one JSON object on stdout instead of text")
 
+    def parse_args(self, args: Sequence[str], namespace: None = None) -> argparse.Namespace:
+        """As the original, which makes an empty list of --option=-- where one value is wanted."""
+        found = super().parse_args(args, namespace)
+        for action in self._actions:
+            if action.nargs is None and getattr(found, action.dest, None) == []:
+                self.error(f"argument {'/'.join(action.option_strings) or action.metavar}: expected one argument")
+        return found
+
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, hint=f"see {self.prog} --help")
 

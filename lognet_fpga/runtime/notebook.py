@@ -7,13 +7,10 @@ notebook's folder first, then the one above it, then what `make demo` makes in a
 from __future__ import annotations
 
 import importlib
-import io
 import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-
-import numpy as np
 
 from lognet_fpga.bundle import VECTORS, Bundle, read_bundle
 from lognet_fpga.errors import BundleError, InputError, ModelError, UsageError
@@ -67,8 +64,7 @@ def find_frames(bundle: Bundle, place: Path | str | None = None) -> Frames:
             return load_frames(folder / FRAMES_FILE, bundle.input_shape, bundle.preprocessing, classes=bundle.classes)
         except InputError:  # not there, or of another model
             continue
-    with np.load(io.BytesIO(bundle.file(VECTORS))) as vectors:
-        return Frames(vectors["frames"])
+    return Frames(bundle.arrays(VECTORS, "frames")["frames"])
 
 
 def find_model(place: Path | str | None = None) -> Path:

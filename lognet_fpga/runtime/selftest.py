@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from dataclasses import dataclass
 
 import numpy as np
@@ -157,15 +155,13 @@ def _compare(name: str, got: np.ndarray, expected: np.ndarray, tolerance: float 
 def _vectors(bundle: Bundle) -> tuple[np.ndarray, tuple[str, np.ndarray], list[np.ndarray] | None]:
     """The frames, the name of the last layer and its activations, and the model's outputs."""
     last = bundle.last_layer
-    try:
-        with np.load(io.BytesIO(bundle.file(VECTORS)), allow_pickle=False) as arrays:
-            frames, activations = arrays["frames"], arrays[last]
-        outputs = None
-        if SCORES in bundle.files:
-            outputs = [np.load(io.BytesIO(bundle.file(SCORES)), allow_pickle=False)]
-        elif OUTPUTS in bundle.files:
-            with np.load(io.BytesIO(bundle.file(OUTPUTS)), allow_pickle=False) as arrays:
-                outputs = unpack(arrays)
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise BundleError(f"the vectors of the bundle cannot be read: {' '.join(str(error).split())}") from error
-    return frames, (last, activations), outputs
+    vectors = bundle.arrays(VECTORS, "frames", last)
+    outputs = None
+    if SCORES in bundle.files:
+        outputs = list(bundle.arrays(SCORES).values())
+    elif OUTPUTS in bundle.files:
+        try:
+            outputs = unpack(bundle.arrays(OUTPUTS))
+        except (ValueError, KeyError) as error:
+            raise BundleError(f"{OUTPUTS} of the bundle cannot be read: {' '.join(str(error).split())}") from error
+    return vectors["frames"], (last, vectors[last]), outputs

@@ -62,11 +62,20 @@ def test_wrong_scores_are_named_where_the_activations_are_right(bundle):
     assert (first.tensor, first.index, first.count) == ("scores", (1, 3), 1)
 
 
-@pytest.mark.parametrize("change", [{"vectors.npz": b"no zip"}, {"vectors.npz": None}, {"scores.npy": b"nothing"}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"vectors.npz": b"no zip"},
+        {"vectors.npz": None},
+        {"scores.npy": b"nothing"},
+        {"scores.npy": b"\x93NUMPY\x01\x00\x03\x00(((" + bytes(9)},
+        {"scores.npy": b"\x93NUMPY\x01\x00\x40\x00{'descr': '<f4', 'fortran_order': False, 'shape': (9999999999,)}  "},
+    ],
+)
 def test_vectors_that_cannot_be_used(bundle, change):
     files = {name: data for name, data in {**bundle.files, **change}.items() if data is not None}
     broken = make_bundle(files, small_bundle.manifest())
-    with pytest.raises(BundleError, match="vectors"):
+    with pytest.raises(BundleError, match="vectors|scores"):
         run_selftest(broken, SimulatedDevice(broken))
 
 
