@@ -64,6 +64,7 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
         config = settle_act_bits(settle_preprocessing(config, graph), graph)
         choice = choose_layers(config, graph, board)
         parts = choice.parts
+        graph = parts.graph  # without outputs that this cut leaves out
         output = settle_output(graph, config.preprocessing)
         frames = read_frames(config, graph, output)
         output = settle_threshold(output, graph, config.preprocessing.apply(frames.frames[:PROBES]))

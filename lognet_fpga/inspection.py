@@ -65,7 +65,7 @@ def inspect(config: DeployConfig, board: str | None = None, progress: Progress =
     """
     boards = [load_board(name) for name in ([board] if board else board_names())]
     with progress.stage(f"read {config.model.name}"):
-        graph = load(config.model, input_shape=config.input_shape)
+        graph = _as_cut(load(config.model, input_shape=config.input_shape))
         config = settle_act_bits(config, graph)
         far, work = reach(graph), node_work(graph)
     sketch, fits = None, ()
@@ -79,6 +79,14 @@ def inspect(config: DeployConfig, board: str | None = None, progress: Progress =
     except UnsupportedModelError as refusal:
         return Inspection(graph, far, work, sketch, fits, None, refusal)
     return Inspection(graph, far, work, sketch, fits, parts, _size_error(config, fits))
+
+
+def _as_cut(graph: Graph) -> Graph:
+    """graph with the outputs that it is usually deployed with."""
+    try:
+        return partition(graph).graph
+    except UnsupportedModelError:
+        return graph
 
 
 def _count(config: DeployConfig, far: Reach, fits: tuple[BoardFit, ...]) -> int | None:

@@ -54,6 +54,12 @@ def choose_layers(config: DeployConfig, graph: Graph, board: Board) -> LayerChoi
     parts = partition(graph, count)
     if parts.stopped:
         warnings.warn(str(parts.stopped), stacklevel=2)
+    if parts.graph.left_out:
+        warnings.warn(
+            f"outputs that are left out: {', '.join(parts.graph.left_out)}; they are no tensors, need other inputs, or "
+            "come from in front of the layers on the FPGA",
+            stacklevel=2,
+        )
     sketch = sketch_graph(graph.name, parts.layers, act_bits=config.act_bits, prune=config.prune)
     require_possible(sketch, board, config.weights)
     return LayerChoice(parts, candidates)

@@ -101,3 +101,29 @@ def clear_frames() -> np.ndarray:
         frame += rng.permutation(levels)[:, None, None]
     frames[0, 0, 0] = 255  # the whole range, so that a code of the FPGA is 1 / 255
     return frames.astype(np.uint8)
+
+
+# name: (outputs, what follows on m); the first output always is scores.
+SEVERAL = {
+    "mask": ("float[N,3] y, float[N,2,9,9] b", "y = Softmax (m) b = Conv (r, k)"),
+    "features": ("float[N,3] y, float[N,3,9,9] r", "y = Softmax (m)"),
+    "text and rows": (
+        "float[N,3] y, string[N] t, int64[K,2] z",
+        "y = Softmax (m) a = ArgMax <axis=1, keepdims=0> (m) t = Gather <axis=0> (names, a) o = Greater (m, half) "
+        "n = NonZero (o) z = Transpose <perm=[1,0]> (n)",
+    ),
+    "inside the FPGA's layer": ("float[N,3] y, float[N,3,9,9] c", "y = Softmax (m)"),
+    "beside the FPGA's layer": ("float[N,3] y, float[N,2,9,9] b", "y = Softmax (m) b = Conv (x, k)"),
+    "the frames themselves": ("float[N,3] y, float[N,3,9,9] x", "y = Softmax (m)"),
+}
+
+
+def several_model(name: str) -> onnx.ModelProto:
+    """A model of several outputs, the first of them scores."""
+    outputs, nodes = SEVERAL[name]
+    shape = ",".join(map(str, SHAPE))
+    more = 'float[2,3,1,1] k = {1,-1,0,0,1,-1}, string[3] names = {"red", "green", "blue"}'
+    return onnx.parser.parse_model(
+        f'<ir_version: 8, opset_import: ["" : 17]> net (float[N,{shape}] x) => ({outputs}) '
+        f"<{_CONSTANTS}, {more}> {{ {_TRUNK} {nodes} }}"
+    )

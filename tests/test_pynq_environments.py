@@ -46,16 +46,7 @@ def test_the_driver_with_the_real_pynq(version, tests, at_least, prepared, tmp_p
     if not python.exists():
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"{environment.name} is not there: make test")
     done = subprocess.run(
-        [
-            python,
-            "-m",
-            "pytest",
-            "-q",
-            "-rs",
-            "-p",
-            "no:cacheprovider",
-            *tests,
-        ],
+        [python, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", *tests],
         cwd=ROOT,
         env={
             **os.environ,

@@ -1,5 +1,5 @@
-"""ONNX file in, float Graph out.  See `loader.load`."""
+"""ONNX file in, float Graph out.  See `loader`."""
 
-from lognet_fpga.frontend.loader import load
+from lognet_fpga.frontend.loader import load, without_outputs
 
-__all__ = ["load"]
+__all__ = ["load", "without_outputs"]

@@ -15,7 +15,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from lognet_fpga.frontend.file import STANDARD_DOMAINS
-from lognet_fpga.frontend.needed import drop_unneeded
+from lognet_fpga.frontend.needed import drop_unneeded, output_names
 from lognet_fpga.frontend.session import ORT_ERRORS, open_session
 from lognet_fpga.frontend.shapes import forget_shapes, known_shapes
 
@@ -69,7 +69,7 @@ def _way(graph: onnx.GraphProto, kinds: tuple[str, ...]) -> list[onnx.NodeProto]
         if len(users) != 1 or users[0].domain not in STANDARD_DOMAINS or users[0].op_type not in kinds:
             return way
         tensor = users[0].output[0]
-        if tensor == graph.output[0].name:
+        if tensor in output_names(graph):
             return way
         way.append(users[0])
 

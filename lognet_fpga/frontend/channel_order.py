@@ -9,6 +9,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from lognet_fpga.frontend.file import STANDARD_DOMAINS
+from lognet_fpga.frontend.needed import output_names
 
 _ELEMENTWISE = ("Add", "Sub", "Mul", "Div")
 
@@ -79,7 +80,7 @@ def _edits(
     """What lets the permutation that made `tensor` go; None where it must stay."""
     back = np.argsort(source)  # value[back] is the constant that fits in front of the permutation
     edits: list[_Edit] = []
-    while tensor != graph.output[0].name:
+    while tensor not in output_names(graph):
         users = [node for node in graph.node if tensor in node.input]
         if any(node.domain not in STANDARD_DOMAINS for node in users):
             return None

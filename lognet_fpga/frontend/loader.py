@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
+
+import onnx
 
 from lognet_fpga.frontend.bounds import require_bounded
 from lognet_fpga.frontend.file import read_model
 from lognet_fpga.frontend.fold import fold_constants
+from lognet_fpga.frontend.needed import drop_unneeded, output_names
 from lognet_fpga.frontend.normalize import normalize
 from lognet_fpga.frontend.operators import read_nodes
 from lognet_fpga.frontend.precision import to_float32
@@ -30,6 +35,7 @@ def load(path: str | os.PathLike[str], *, input_shape: tuple[int, int, int] | No
     place = Path(path)
     data, model = read_model(place)
     metadata = {entry.key: entry.value for entry in model.metadata_props}
+    outputs = [value.name for value in model.graph.output]
     model = settle_signature(fold_constants(to_float32(model)), input_shape)
     require_bounded(model)
     model = normalize(model)
@@ -44,4 +50,16 @@ def load(path: str | os.PathLike[str], *, input_shape: tuple[int, int, int] | No
         onnx_model=model.SerializeToString(),
         source_sha256=hashlib.sha256(data).hexdigest(),
         metadata=metadata,
+        left_out=tuple(name for name in outputs if name not in output_names(model.graph)),
     )
+
+
+def without_outputs(graph: Graph, names: Collection[str]) -> Graph:
+    """graph without these of its outputs, the first not among them, and without the nodes that only they need."""
+    model = onnx.ModelProto.FromString(graph.onnx_model)
+    kept = [onnx.ValueInfoProto.FromString(value.SerializeToString()) for value in model.graph.output]
+    del model.graph.output[:]
+    model.graph.output.extend(value for value in kept if value.name not in names)
+    drop_unneeded(model.graph)
+    left_out = (*graph.left_out, *(value.name for value in kept if value.name in names))
+    return replace(graph, nodes=read_nodes(model), onnx_model=model.SerializeToString(), left_out=left_out)

@@ -5,9 +5,22 @@ from __future__ import annotations
 import onnx
 
 
+def output_names(graph: onnx.GraphProto) -> set[str]:
+    return {value.name for value in graph.output}
+
+
+def needed_inputs(graph: onnx.GraphProto, output: str) -> set[str]:
+    """The graph's inputs, initializers apart, that one output depends on."""
+    needed = {output}
+    for node in reversed(graph.node):
+        if needed.intersection(node.output):
+            needed.update(node.input)
+    return needed & {value.name for value in graph.input} - {tensor.name for tensor in graph.initializer}
+
+
 def drop_unneeded(graph: onnx.GraphProto) -> None:
     """Remove nodes, initializers and inputs that the outputs do not depend on."""
-    needed = {value.name for value in graph.output}
+    needed = output_names(graph)
     kept = []
     for node in reversed(graph.node):
         if needed.intersection(node.output):

@@ -50,14 +50,14 @@ class _NotNormalized(Exception):
 
 @dataclass(frozen=True, eq=False)
 class _Sample:
-    """frames: (batch, channels, h, w) float32 at a batch that the original accepts; output: what it computes."""
+    """frames: (batch, channels, h, w) float32 at a batch that the original accepts; outputs: what it computes."""
 
     frames: np.ndarray
-    output: np.ndarray
+    outputs: list[np.ndarray]
 
 
 def normalize(model: onnx.ModelProto) -> onnx.ModelProto:
-    """model, with one float32 input and one output, normalized as far as it can be; shapes inferred.
+    """model, with one float32 input, normalized as far as it can be; shapes inferred.
 
     Raises ModelError when onnxruntime cannot run the model at all, UnsupportedModelError when it is fixed to a batch
     too large to try out and cannot be run with a smaller one.
@@ -98,8 +98,8 @@ def _samples(model: onnx.ModelProto, stated: int) -> list[_Sample]:
             session = open_session(_with_batch(model, size))
             for _ in range(2 if size == 1 and not samples else 1):
                 frames = rng.standard_normal((size, *frame_shape)).astype(np.float32)
-                output = session.run(None, {model.graph.input[0].name: frames})[0]
-                samples.append(_Sample(frames, np.asarray(output)))
+                outputs = session.run(None, {model.graph.input[0].name: frames})
+                samples.append(_Sample(frames, [np.asarray(output) for output in outputs]))
         except ORT_ERRORS as error:
             reason = error
     if samples:
@@ -202,16 +202,16 @@ def _agrees(model: onnx.ModelProto, samples: list[_Sample], open_before: bool) -
     """Whether model computes the samples' outputs; a symbolic batch, unless it was open before, must also hold for
     other batches."""
     name, batch = model.graph.input[0].name, model.graph.input[0].type.tensor_type.shape.dim[0].dim_value
-    pairs = [(sample.frames, sample.output) for sample in samples if batch in (0, len(sample.frames))]
+    pairs = [(sample.frames, sample.outputs) for sample in samples if batch in (0, len(sample.frames))]
     try:
         session = open_session(model)
         if not batch and not open_before:
             frames = np.concatenate([sample.frames for sample in samples])
-            if any(sample.output.ndim == 0 for sample in samples):
+            if any(output.ndim == 0 for sample in samples for output in sample.outputs):
                 return False
-            output = np.concatenate([sample.output for sample in samples])
-            pairs = [(frames, output), (frames[:1], output[:1])]
-        return all(_close(session.run(None, {name: frames})[0], output) for frames, output in pairs)
+            outputs = [np.concatenate(each) for each in zip(*(sample.outputs for sample in samples))]
+            pairs = [(frames, outputs), (frames[:1], [output[:1] for output in outputs])]
+        return all(all(map(_close, session.run(None, {name: frames}), outputs)) for frames, outputs in pairs)
     except ORT_ERRORS:
         return False
 

@@ -10,6 +10,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from lognet_fpga.frontend.file import STANDARD_DOMAINS
+from lognet_fpga.frontend.needed import output_names
 from lognet_fpga.frontend.shapes import forget_shapes, known_shapes
 
 
@@ -36,7 +37,7 @@ def relu_before_pool(graph: onnx.GraphProto) -> None:
             pool.op_type != "MaxPool"
             or len(pool.output) > 1
             or len(following) != 1
-            or pool.output[0] == graph.output[0].name
+            or pool.output[0] in output_names(graph)
             or graph.node[following[0]].op_type != "Relu"
         ):
             continue

@@ -1,4 +1,4 @@
-"""What goes in and out of a model: one batch of frames in, the first output out."""
+"""What goes in and out of a model: one batch of frames in, tensors out."""
 
 from __future__ import annotations
 
@@ -7,23 +7,22 @@ from onnx import TensorProto
 
 from lognet_fpga.errors import ModelError, UnsupportedModelError, UsageError
 from lognet_fpga.frontend.adapters import take_adapters
-from lognet_fpga.frontend.needed import drop_unneeded
+from lognet_fpga.frontend.needed import drop_unneeded, needed_inputs
 
 
 def settle_signature(model: onnx.ModelProto, input_shape: tuple[int, int, int] | None) -> onnx.ModelProto:
-    """A copy of model with one float32 input, (batch, channels, height, width), and one output.
+    """A copy of model with one float32 input, (batch, channels, height, width).
 
-    Initializers that double as inputs become plain initializers; nodes that the first output does not need are
-    dropped; what adapts an input of another layout, rank or type is dropped too (`adapters`), the input taking the form
-    behind it.  Channels, height and width are static afterwards; a symbolic, zero or negative batch becomes the symbol
-    "batch".
+    Initializers that double as inputs become plain initializers; outputs behind the first that are no tensors, or need
+    other inputs than it, are dropped, and nodes that no output needs; what adapts an input of another layout, rank or
+    type is dropped too (`adapters`), the input taking the form behind it.  Channels, height and width are static
+    afterwards; a symbolic, zero or negative batch becomes the symbol "batch".
     """
     out = onnx.ModelProto()
     out.CopyFrom(model)
     graph = out.graph
     out.ir_version = max(out.ir_version, 8)  # from 4 on, initializers need not be listed as inputs
-    while len(graph.output) > 1:
-        graph.output.pop()
+    _drop_foreign_outputs(graph)
     drop_unneeded(graph)
     _only_input(graph)
     take_adapters(out, input_shape)
@@ -35,6 +34,19 @@ def settle_signature(model: onnx.ModelProto, input_shape: tuple[int, int, int] |
         )
     _settle_shape(frame, input_shape)
     return out
+
+
+def _drop_foreign_outputs(graph: onnx.GraphProto) -> None:
+    first, *others = (onnx.ValueInfoProto.FromString(value.SerializeToString()) for value in graph.output)
+    inputs = needed_inputs(graph, first.name)
+    kept = [
+        value
+        for value in others
+        if value.type.WhichOneof("value") in (None, "tensor_type")
+        and needed_inputs(graph, value.name) <= inputs - {value.name}
+    ]
+    del graph.output[:]
+    graph.output.extend([first, *kept])
 
 
 def _only_input(graph: onnx.GraphProto) -> None:

@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lognet_fpga.errors import UnsupportedModelError, UsageError
+from lognet_fpga.frontend import without_outputs
 from lognet_fpga.frontend.operators import FPGA_OPERATORS, is_quantized
 from lognet_fpga.ir.graph import Affine, Concat, Graph, HostOp, Identity, ZeroPad
 from lognet_fpga.partition.draft import Problem
 from lognet_fpga.partition.layers import FloatLayer
 from lognet_fpga.partition.merge import merge_branches
+from lognet_fpga.partition.outputs import further_outputs, outputs_in_front
 from lognet_fpga.partition.reach import remedy
 from lognet_fpga.partition.walk import Span, convolutions, walk
 
@@ -65,12 +67,32 @@ class Partition:
 def partition(graph: Graph, fpga_layers: int | None = None) -> Partition:
     """Put the first fpga_layers convolutions of graph, with their ReLU and pool, on the FPGA.
 
+    Outputs that the host cannot have then, for they are in front of the cut, are left out of the graph; so are all but
+    the first where the way to the others leaves nothing for the FPGA.
+
     fpga_layers None: as many of the first three as can go.  Raises UsageError for fpga_layers below 1, and
     UnsupportedModelError when the model holds fewer convolutions or anything among them that the FPGA cannot do (for
     None: when not even the first can go); the error names every such node.
     """
     if fpga_layers is not None and fpga_layers < 1:
         raise UsageError(f"--fpga-layers must be at least 1, not {fpga_layers}")
+    try:
+        parts = _cut(graph, fpga_layers)
+    except UnsupportedModelError as refusal:
+        others = further_outputs(graph)
+        if not others:
+            raise
+        try:
+            return _cut(without_outputs(graph, others), fpga_layers)
+        except UnsupportedModelError:
+            raise refusal from None
+    while lost := outputs_in_front(parts.graph, parts.cut):
+        parts = _cut(without_outputs(parts.graph, lost), fpga_layers)
+    return parts
+
+
+def _cut(graph: Graph, fpga_layers: int | None) -> Partition:
+    """As partition, of all outputs."""
     if not any(node.op_type == "Conv" for node in graph.nodes):
         if quantized := [node for node in graph.nodes if is_quantized(node.op_type)]:
             raise _quantized(graph, [Problem(node.name, node.op_type, node.op.problem) for node in quantized])

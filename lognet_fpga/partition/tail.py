@@ -21,7 +21,7 @@ def make_tail(partition: Partition, quant: QuantGraph) -> bytes:
     """The model behind the cut, serialized ONNX.
 
     Input "activations": uint8 (batch, height, width, channels), the stream's layout, in units of
-    quant.layers[-1].out_scale; output: the model's own, under its own name unless that is "activations".
+    quant.layers[-1].out_scale; outputs: the model's own, under their own names unless that is "activations".
     Opset 17 wherever the model could be converted, else the model's own.  The batch is symbolic unless the model
     itself insists on one.  Weights are aligned in the file, for readers that do not copy them.
     """
@@ -66,10 +66,11 @@ def _behind_the_cut(partition: Partition, kind: int, shape: tuple[int, int, int]
     frame_batch = model.graph.input[0].type.tensor_type.shape.dim[0]
     batch = frame_batch.dim_value or "batch"
     activations = helper.make_tensor_value_info(INPUT, kind, [batch, *shape])
-    output = onnx.ValueInfoProto.FromString(model.graph.output[0].SerializeToString())
-    output.name = renamed.get(output.name, output.name)
+    outputs = [onnx.ValueInfoProto.FromString(value.SerializeToString()) for value in model.graph.output]
+    for output in outputs:
+        output.name = renamed.get(output.name, output.name)
     graph = helper.make_graph(
-        [*head_nodes, *nodes], f"{partition.graph.name}_tail", [activations], [output], [*head_tensors, *tensors]
+        [*head_nodes, *nodes], f"{partition.graph.name}_tail", [activations], outputs, [*head_tensors, *tensors]
     )
     used = {node.domain for node in nodes}
     imports = [entry for entry in model.opset_import if entry.domain in STANDARD_DOMAINS or entry.domain in used]
@@ -79,8 +80,8 @@ def _behind_the_cut(partition: Partition, kind: int, shape: tuple[int, int, int]
 
 
 def _nodes_behind(graph: onnx.GraphProto, cut: str) -> list[onnx.NodeProto]:
-    """Nodes that the output depends on, in order, without those in front of cut."""
-    needed = {graph.output[0].name} - {cut}
+    """Nodes that the outputs depend on, in order, without those in front of cut."""
+    needed = {value.name for value in graph.output} - {cut}
     nodes = []
     for node in reversed(graph.node):
         if needed.intersection(node.output):

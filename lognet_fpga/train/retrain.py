@@ -79,6 +79,7 @@ def retrain(config: RetrainConfig, progress: Progress = NoProgress()) -> Retrain
         graph = load(config.model, input_shape=config.input_shape)
         config = replace(config, preprocessing=config.preprocessing.for_model(graph.input_shape))
         parts = partition(graph, config.fpga_layers)
+        graph = parts.graph
         output = _trainable(graph, config)
         frames, judged = _frames(config, graph, output)
         output = settle_threshold(output, graph, config.preprocessing.apply(frames.frames[:PROBES]))

@@ -49,7 +49,7 @@ def settle_output(graph: Graph, preprocessing: Preprocessing) -> ModelOutput:
         kind, reason = CLASS_NUMBER, "one whole number a frame"
     if kind != RAW and not tensors[0].rows and session.batch is None:
         kind, reason = RAW, "it is one for a whole batch"
-    out = ModelOutput(kind, tensors, None, None, batch, reason)
+    out = ModelOutput(kind, tensors, None, None, batch, reason, graph.left_out)
     if kind == SCORES:
         return replace(out, classes=tensors[0].size)
     if kind == CLASS_NUMBER:

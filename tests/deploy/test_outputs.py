@@ -15,7 +15,7 @@ from lognet_fpga.cli import deploy, selftest, stream
 from lognet_fpga.ir.packed import unpack
 from lognet_fpga.runtime.session import Session
 from tests.models import run_onnx, save
-from tests.output_models import HEADS, clear_frames, head_model
+from tests.output_models import HEADS, SEVERAL, clear_frames, head_model, several_model
 
 SCALE = np.float32(1 / 255)
 CLASSES = {  # how a class is read from what the file gives for one frame, for the heads that have classes
@@ -244,3 +244,32 @@ def test_descriptions_that_cannot_be(change, case_of, in_process, capsys):
     write_bundle(bundle.files, {**bundle.manifest, "model_output": described}, case.folder)
     case.run(in_process, capsys, stream.main, "--frames", case.data, code=8)
     case.run(in_process, capsys, selftest.main, code=8)
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_several_outputs(name, cache, tmp_path, in_process, capsys, monkeypatch):
+    """All are kept that the host can have; one that it cannot have is named, and the rest is what it would be alone."""
+    monkeypatch.setenv("LOGNET_CACHE", str(cache))
+    case = Case(name, tmp_path, None, several_model(name))
+    lost = [value.name for value in case.model.graph.output[1:]] if "the " in name else []
+    done = case.deploy(in_process, capsys)
+    assert done["output"]["left_out"] == lost and done["output"]["kind"] == ("scores" if lost else "raw")
+    assert case.run(in_process, capsys, selftest.main)["passed"]
+    options = ("--frames", case.data, "--batch", 5, "--save-outputs", tmp_path / "o.npz")
+    streamed = case.run(in_process, capsys, stream.main, *options)
+    scores = np.concatenate(case.wanted)
+    assert streamed["predictions"] == (scores.argmax(axis=1).tolist() if lost else None)
+    with np.load(tmp_path / "o.npz") as saved:
+        outputs, names = unpack(saved), saved["output_names"].tolist()
+    assert names == [value.name for value in case.model.graph.output if value.name not in lost]
+    for place, frame in enumerate(case.frames):
+        wanted = run_onnx(case.model, frame[None] * SCALE)
+        for got, expected in zip((output[place] for output in outputs), wanted):
+            if expected.dtype == np.float32:
+                np.testing.assert_allclose(got.ravel(), expected.ravel(), atol=0.05)
+            else:
+                assert got.ravel().tolist() == expected.ravel().tolist()
+    if lost:
+        assert f"left out: {lost[0]}" in (case.bundle / "report.txt").read_text()
+    else:
+        assert [part["name"] for part in done["accuracy"]["outputs"]] == names

@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from lognet_fpga.errors import UsageError
-from lognet_fpga.frontend import load
+from lognet_fpga.frontend import load, without_outputs
 from lognet_fpga.frontend.operators import read_nodes
 from lognet_fpga.ir import reference
 from lognet_fpga.ir.graph import Affine, AveragePool, Conv, Graph, HostOp, Identity, MaxPool, Minimum, Relu, ZeroPad
@@ -93,12 +93,19 @@ def test_input_shape_fills_what_the_file_leaves_open(tmp_path: Path) -> None:
         load(place, input_shape=(1, 10, 12))
 
 
-def test_first_of_several_outputs_is_used(tmp_path: Path) -> None:
+def test_several_outputs_are_kept_and_can_be_left_out(tmp_path: Path) -> None:
     start = ModelBuilder((3, 16, 16)).conv(4).relu()
     tensor = start.tensor
     model = start.conv(4).relu().flatten().model(tensor, "Flatten_4_out")
     graph = load(save(model, tmp_path))
-    assert graph.output == tensor and len(graph.nodes) == 2
+    assert graph.output == tensor and len(graph.nodes) == 5 and not graph.left_out
+    assert [value.name for value in onnx.load_from_string(graph.onnx_model).graph.output] == [tensor, "Flatten_4_out"]
+    alone = without_outputs(graph, {"Flatten_4_out"})
+    assert len(alone.nodes) == 2 and alone.left_out == ("Flatten_4_out",)
+    frames = np.random.default_rng(0).random((2, 3, 16, 16), np.float32)
+    for got, wanted in zip(run_onnx(graph.onnx_model, frames), run_onnx(model, frames)):
+        np.testing.assert_allclose(got, wanted, atol=1e-5)
+    np.testing.assert_allclose(run_onnx(alone.onnx_model, frames)[0], run_onnx(model, frames)[0], atol=1e-5)
 
 
 def test_initializers_listed_as_inputs_are_weights(tmp_path: Path) -> None:

@@ -79,10 +79,7 @@ def test_numbers_in_other_fields_become_raw():
 
 def large_model() -> onnx.ModelProto:
     weight = np.random.default_rng(0).normal(size=(BIG, BIG)).astype(np.float32)
-    nodes = [
-        helper.make_node("Gemm", ["x", "w", "b"], ["h"], transB=1),
-        helper.make_node("MatMul", ["h", "w"], ["y"]),
-    ]
+    nodes = [helper.make_node("Gemm", ["x", "w", "b"], ["h"], transB=1), helper.make_node("MatMul", ["h", "w"], ["y"])]
     bias = numpy_helper.from_array(np.ones(BIG, np.float32), "b")
     return model_of([bias, numpy_helper.from_array(weight, "w")], nodes, BIG)
 
