@@ -10,6 +10,7 @@ from pathlib import Path
 
 import onnx
 
+from lognet_fpga.frontend.batch import with_small_batch
 from lognet_fpga.frontend.bounds import require_bounded
 from lognet_fpga.frontend.file import read_model
 from lognet_fpga.frontend.fold import fold_constants
@@ -37,7 +38,7 @@ def load(path: str | os.PathLike[str], *, input_shape: tuple[int, int, int] | No
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     outputs = [value.name for value in model.graph.output]
     model = settle_signature(fold_constants(to_float32(model)), input_shape)
-    require_bounded(model)
+    require_bounded(with_small_batch(model))
     model = normalize(model)
     frame = model.graph.input[0]
     channels, height, width = (dim.dim_value for dim in frame.type.tensor_type.shape.dim[1:])

@@ -157,8 +157,8 @@ class Graph:
     input_shape: (channels, height, width).  onnx_model: the normalized ONNX model (constants folded, batch
     normalization folded, shapes inferred) that the nodes were read from, serialized; it computes the same
     function as the user's file, from (batch, channels, height, width) float32 frames even where the file takes
-    another layout or type.  source_sha256: digest of the user's file.  metadata: the file's metadata_props.  output: the
-    first of the model's outputs, of which onnx_model has them all but those that were left_out.
+    another layout or type.  source_sha256: digest of the user's file.  metadata: the file's metadata_props.  output:
+    the first of the model's outputs, of which onnx_model has them all but those that were left_out.
     """
 
     name: str
