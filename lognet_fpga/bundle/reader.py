@@ -166,6 +166,8 @@ def _folder_sizes(folder: Path) -> dict[str, int]:
                 raise BundleError(f"{folder.name}: {relative!r} is not a plain file")
             if path.is_file():
                 sizes[relative] = path.stat().st_size
+        if len(sizes) > MAX_FILES + 1:
+            raise BundleError(f"{folder.name} is not a bundle: it holds more than {MAX_FILES:,} files")
     return sizes
 
 

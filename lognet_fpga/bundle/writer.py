@@ -6,7 +6,6 @@ import errno
 import json
 import os
 import shutil
-import stat
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -164,11 +163,15 @@ def _folder_problem(folder: Path) -> str:
     listed = manifest.get("files") if isinstance(manifest, dict) and manifest.get("format") == FORMAT else None
     if not isinstance(listed, dict):
         return "it is not a bundle"
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        mode = path.lstat().st_mode
-        if not (stat.S_ISDIR(mode) or (stat.S_ISREG(mode) and (name == MANIFEST or name in listed))):
-            return f"it holds {name!r}, which is not part of the bundle"
+    folders = [str(folder)]
+    while folders:  # no recursion: they may be nested as deep as the system lets them be
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                name = os.path.relpath(entry.path, folder)
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                elif not (entry.is_file(follow_symlinks=False) and (name == MANIFEST or name in listed)):
+                    return f"it holds {name!r}, which is not part of the bundle"
     return ""
 
 

@@ -19,6 +19,7 @@ Files = dict[str, bytes]
 """Content of the files of an entry, by their path below it."""
 
 INDEX = ".index"
+DAMAGE = (OSError, ValueError, RecursionError)  # what `contents` raises, the last one for folders nested very deep
 _CHUNK = 1 << 20
 
 
@@ -41,7 +42,7 @@ def seal(folder: Path, kind: str, key: str) -> Files:
 def contents(folder: Path, kind: str, key: str, keep: bool = True) -> Files:
     """The files of an entry, just those bytes that were checked; without their content unless `keep`.
 
-    Raises OSError or ValueError unless everything is as the index says.
+    Raises one of DAMAGE unless everything is as the index says.
     """
     heading, *lines = _read(folder / INDEX).decode().splitlines() or [""]
     files: Files = {}

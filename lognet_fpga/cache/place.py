@@ -105,6 +105,7 @@ def remove_abandoned(folder: Path) -> None:
 
 def _delete(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
+        with suppress(RecursionError):  # of folders nested very deep, which then stay
+            shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink()

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lognet_fpga.cache.bound import Bound, limit_bytes, trim
-from lognet_fpga.cache.entry import Files, contents, seal, share, touch
+from lognet_fpga.cache.entry import DAMAGE, Files, contents, seal, share, touch
 from lognet_fpga.cache.place import make_parent, new_scratch, place_of, remove, remove_abandoned, sync
 from lognet_fpga.errors import LogNetError, OutputError
 from lognet_fpga.signals import held
@@ -25,7 +25,7 @@ def find(kind: str, key: str) -> Files | None:
     place = place_of(kind, key)
     try:
         files = contents(place, kind, key)
-    except (OSError, ValueError):
+    except DAMAGE:
         return None
     touch(place)
     return files
@@ -45,7 +45,7 @@ def cached_folder(kind: str, key: str, make: Callable[[Path], None]) -> Path:
     """As `cached`, for programs that need files: the folder, which is not removed before this process ends."""
     place = place_of(kind, key)
     for _ in range(_ATTEMPTS):
-        with suppress(OSError, ValueError):
+        with suppress(*DAMAGE):
             number = share(place)
             try:
                 contents(place, kind, key, keep=False)
@@ -124,7 +124,7 @@ def _put(scratch: Path, place: Path, kind: str, key: str) -> bool:
             with suppress(OSError):  # gone again
                 sync(place.parent)
             return True
-        with suppress(OSError, ValueError):
+        with suppress(*DAMAGE):
             contents(place, kind, key, keep=False)
             return False
         if os.path.lexists(place):
