@@ -78,7 +78,6 @@ def _read_page(path: Path) -> np.ndarray:
 
     if not path.is_file():
         raise InputError(f"{path} is missing", hint=f"the folder must be the unpacked npm package {PACKAGE} {VERSION}")
-    Image.MAX_IMAGE_PIXELS = None  # one page holds 10,000 frames, each a row of 1024 RGB pixels
     with Image.open(path) as page:
         return np.asarray(page.convert("RGB")).reshape(-1, 32, 32, 3)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 import tracemalloc
 import zlib
 from pathlib import Path
@@ -18,6 +20,7 @@ Image = pytest.importorskip("PIL.Image")
 ImageOps = pytest.importorskip("PIL.ImageOps")
 JpegImagePlugin = pytest.importorskip("PIL.JpegImagePlugin")
 
+ROOT = Path(__file__).parents[2]
 SHAPE = (3, 20, 24)
 RESIZED = Preprocessing(resize=(28,), crop=True)
 
@@ -359,3 +362,28 @@ def test_a_large_photo_is_read_smaller_and_hardly_differs(
     assert (
         "more than the 250,000 pixels" in refusal(tmp_path / "a.jpg", (3, 400, 400), Preprocessing(crop=True)).message
     )
+
+
+_PEAK = """
+import resource, sys
+from pathlib import Path
+from lognet_fpga.preprocessing import Preprocessing
+from lognet_fpga.runtime.frames import load_frames
+load_frames(Path(sys.argv[1]), (3, 224, 224), Preprocessing(resize=(256,), crop=True))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name, size, orientation",
+    [("a.png", (5_792, 5_792), 1), ("a.jpg", (5_792, 5_792), 6), ("a.jpg", (6_120, 8_160), 6)],
+)
+def test_the_largest_pictures_fit_a_small_board(tmp_path: Path, name, size, orientation) -> None:
+    """A PYNQ-Z2 has 512 MB."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", size[::-1], (10, 200, 30)).save(tmp_path / name, exif=exif)
+    done = subprocess.run([sys.executable, "-c", _PEAK, tmp_path / name], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 350
