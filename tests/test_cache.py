@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lognet_fpga import cache
+from lognet_fpga.cache import store
 from lognet_fpga.errors import OutputError, UsageError
 
 ROOT = Path(__file__).parents[1]
@@ -210,6 +211,7 @@ RACE = """
 import random, time
 from pathlib import Path
 from lognet_fpga import cache
+from lognet_fpga.cache import store
 rng = random.Random({seed})
 def make(key):
     def write(folder):
@@ -310,6 +312,14 @@ def test_what_a_process_uses_is_not_removed_before_it_ends(root, monkeypatch):
     user.communicate("\n", timeout=60)
     cache.cached("kind", KEY, write)
     assert not used.exists()
+
+
+def test_a_process_keeps_a_bounded_number_of_files_open(root, monkeypatch):
+    monkeypatch.setattr(store, "IN_USE", 3)
+    before = len(os.listdir("/proc/self/fd"))
+    for number in [*range(10)] * 2:
+        cache.cached_folder("kind", f"{number:x}" * 64, write)
+    assert len(os.listdir("/proc/self/fd")) <= before + 3
 
 
 def test_what_one_uses_oneself_is_removed_at_the_end(root):

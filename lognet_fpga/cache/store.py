@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +18,9 @@ from lognet_fpga.signals import held
 
 _ATTEMPTS = 5
 _bound = Bound()
-_in_use: dict[Path, int] = {}  # entries that this process uses, to the files that say so
+IN_USE = 200  # entries that a process keeps others from removing; each is an open file
+_in_use: dict[Path, int] = {}  # those entries, to the files, the longest unused one first
+_in_use_lock = threading.Lock()
 
 
 def find(kind: str, key: str) -> Files | None:
@@ -42,7 +45,10 @@ def cached(kind: str, key: str, make: Callable[[Path], None]) -> Files:
 
 
 def cached_folder(kind: str, key: str, make: Callable[[Path], None]) -> Path:
-    """As `cached`, for programs that need files: the folder, which is not removed before this process ends."""
+    """As `cached`, for programs that need files: the folder.
+
+    It is not removed before this process ends or has asked for IN_USE others.
+    """
     place = place_of(kind, key)
     for _ in range(_ATTEMPTS):
         with suppress(*DAMAGE):
@@ -64,10 +70,13 @@ def cached_folder(kind: str, key: str, make: Callable[[Path], None]) -> Path:
 
 
 def _keep(place: Path, number: int) -> None:
-    before = _in_use.pop(place, None)
-    _in_use[place] = number
-    if before is not None:
-        os.close(before)
+    with _in_use_lock:
+        released = [_in_use.pop(place)] if place in _in_use else []
+        _in_use[place] = number
+        while len(_in_use) > IN_USE:
+            released.append(_in_use.pop(next(iter(_in_use))))
+    for earlier in released:
+        os.close(earlier)
 
 
 @atexit.register
