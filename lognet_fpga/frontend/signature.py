@@ -37,6 +37,8 @@ def settle_signature(model: onnx.ModelProto, input_shape: tuple[int, int, int] |
 
 
 def _drop_foreign_outputs(graph: onnx.GraphProto) -> None:
+    if not graph.output:
+        raise ModelError("the model has no output", hint="export it again, with its scores as the output")
     first, *others = (onnx.ValueInfoProto.FromString(value.SerializeToString()) for value in graph.output)
     inputs = needed_inputs(graph, first.name)
     kept = [

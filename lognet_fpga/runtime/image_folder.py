@@ -45,7 +45,13 @@ def list_images(
     images = {place.name: _images_in(place) for place in subfolders}
     if not any(images.values()):
         if not own:
-            raise InputError(f"{folder} holds no images", hint=f"give a folder of {', '.join(IMAGE_SUFFIXES)} files")
+            deeper = next((path for place in subfolders for path in sorted(place.iterdir()) if _has_images(path)), None)
+            raise InputError(
+                f"{folder} holds no images",
+                hint=f"give a folder of {', '.join(IMAGE_SUFFIXES)} files"
+                if deeper is None
+                else f"the images lie deeper, as in {deeper}: give {deeper.parent}, whose subfolders are classes",
+            )
         files = tuple(own[:limit])
         return ImageList(files, None, _below(folder, files), None)
     if own:
@@ -144,6 +150,10 @@ def _below(folder: Path, files: Sequence[Path]) -> tuple[str, ...]:
 def _text(name: str) -> str:
     """A file's name as text that can be written anywhere, also where the name is not UTF-8."""
     return name.encode(errors="surrogateescape").decode(errors="replace")
+
+
+def _has_images(path: Path) -> bool:
+    return path.is_dir() and bool(_images_in(path))
 
 
 def _images_in(folder: Path) -> list[Path]:

@@ -202,3 +202,9 @@ def test_tensors_too_large_are_told_before_anything_runs(chain, says, tmp_path: 
     monkeypatch.setattr("lognet_fpga.frontend.normalize.open_session", refuse)
     error = error_of(path, UnsupportedModelError)
     assert re.search(says, "\n".join(error.context)), error.context
+
+
+def test_a_model_without_outputs(tmp_path: Path) -> None:
+    model = small_cnn()
+    del model.graph.output[:]
+    assert "output" in error_of(save(model, tmp_path), ModelError).message

@@ -123,3 +123,11 @@ def test_names_that_are_not_utf_8_can_be_written(tmp_path):
     assert listed.class_names == ("caf\ufffd", "dog")
     "".join((*listed.names, *listed.class_names)).encode()
     assert len(load_frames(tmp_path, (1, 4, 4))) == 2
+
+
+def test_a_folder_above_the_right_one_is_told(tmp_path):
+    folder_of(tmp_path / "train", *NAMES)
+    folder_of(tmp_path / "val", *NAMES)
+    with pytest.raises(InputError, match="holds no images") as caught:
+        load_frames(tmp_path, (1, 4, 4), classes=4)
+    assert f"give {tmp_path / 'train'}, whose subfolders are classes" in caught.value.hint
