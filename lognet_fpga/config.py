@@ -53,10 +53,10 @@ class DeployConfig:
     AUTO_LAYERS: the number with the best predicted rate.  act_bits: bits of the activations between layers, 4 or
     8; None: 8, or what a retrained model has.
     weights: where they go: "clb", into the fabric; "bram", into memories; "auto", layer by layer what is cheaper.
-    prune: share of the weights set to zero before quantizing, 0 <= prune < 1.  clk_mhz: clock of the overlay, the
-    board's own when None.  synth: synthesize for resource figures.  verify: simulate the Verilog.  input_shape:
-    (channels, height, width), for a model that leaves one of them open.  preprocessing: from a picture to the model's
-    input.  mean_image: where preprocessing.mean comes from a mean image.
+    prune: share of the weights set to zero before quantizing, 0 <= prune < 1.  clk_mhz: the most that the overlay's
+    clock may have, the board's own when None.  synth: synthesize for resource figures.  verify: simulate the Verilog.
+    input_shape: (channels, height, width), for a model that leaves one of them open.  preprocessing: from a picture to
+    the model's input.  mean_image: where preprocessing.mean comes from a mean image.
     max_drop: points of top-1 accuracy, 0..100, that the deployed model may lose against the float one; None: any.
     bitstream: how to make one of the written bundle; None: not at all.
     """

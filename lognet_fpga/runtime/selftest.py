@@ -57,7 +57,8 @@ class SelfTest:
             raise VerificationError(
                 f"the self-test found a difference: {self.first}",
                 context=[f"{name}: {wrong:,} of {count:,} elements differ" for name, count, wrong in self.tensors],
-                hint="load the bitstream again; if it stays, the chip may not reach this clock (try a lower one)",
+                hint="load the bitstream again; if it stays, the chip may not reach this clock: deploy with a lower "
+                "--clk-mhz",
             )
 
     def report(self, bundle: Bundle) -> Report:

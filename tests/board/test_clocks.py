@@ -142,7 +142,7 @@ def test_another_pll_than_planned_is_said_and_figures_use_the_true_clock(make_bo
     assert run.clk_mhz == clock.mhz == pynq.Clocks.fclk0_mhz <= 100
     assert bool(clock.note) == (clock.mhz < 100) and device.description.startswith(plain)
     if clock.note:
-        assert clock.note in device.description and "at or below the 100 MHz of the bundle" in clock.note
+        assert clock.note in device.description and "none between that and the 100 MHz allowed" in clock.note
         assert f"{clock.mhz:g}" in str(device.figure(1, "fps"))
 
 
@@ -152,6 +152,13 @@ def test_a_clock_slower_than_all_is_refused(make_board, bundle):
     with pytest.raises(BoardError, match="no clock of 0.1 MHz or less(.|\n)*its slowest clock is 0[.]") as caught:
         LogNetOverlay(slow, bitstream=board.bitstream)
     assert "--clk-mhz" in str(caught.value)
+
+
+def test_an_overlay_runs_slower_on_request_and_never_faster(make_board, bundle):
+    board = make_board()
+    slow = LogNetOverlay(bundle, bitstream=board.bitstream, clk_mhz=50)
+    assert 48 < slow.clk_mhz <= 50 and slow.clk_mhz == pynq.Clocks.fclk0_mhz
+    assert 99 < LogNetOverlay(bundle, bitstream=board.bitstream, clk_mhz=300).clk_mhz <= 100
 
 
 def test_registers_that_pynq_does_not_know_end_in_one_line(make_board, bundle, monkeypatch):

@@ -82,7 +82,7 @@ def test_quick_start_without_frames(on_board, plots, capsys):
     )
 
 
-def test_live_streaming(on_board, plots, capsys):
+def test_live_streaming(on_board, plots, capsys, virtual_time):
     names = run("2_live_streaming", Path.cwd())
     printed = capsys.readouterr().out
     assert "the FPGA itself" in printed and "no sensor" in printed and "not measured" in printed

@@ -12,7 +12,7 @@ from pathlib import Path
 import onnx
 import pytest
 
-from lognet_fpga.plan.boards import board_names
+from lognet_fpga.plan.boards import board_names, load_board
 from tests.cli.test_documentation import first_column
 from tests.models import ModelBuilder, save, small_cnn
 
@@ -95,6 +95,17 @@ def test_clock_and_rate_asked_for(tmp_path):
     assert 5000 <= asked["pl_fps"] < fast["pl_fps"] and asked["estimate"]["lut"] < fast["estimate"]["lut"]
     none = as_json(model, "--fps", "1e9", code=6)
     assert all(c["estimate"] is None for board in none["boards"] for c in board["candidates"])
+
+
+def test_every_board_has_the_next_clock_at_or_below_that_it_makes(tmp_path):
+    model = save(small_cnn(), tmp_path)
+    boards = as_json(model, "--clk-mhz", 200)["boards"]
+    clocks = {board["board"]: board["clk_mhz"] for board in boards}
+    assert (clocks["zcu104"], clocks["kv260"], clocks["pynq-z2"]) == (187.498125, 199.998, 200)
+    rates = {board["board"]: board["candidates"][0]["pl_fps"] for board in boards}  # the same plan where all is roomy
+    assert rates["zcu104"] / rates["vc707"] == pytest.approx(187.498125 / 200)
+    usual = {board["board"]: board["clk_mhz"] for board in as_json(model)["boards"]}
+    assert usual == {name: load_board(name).clk_mhz for name in board_names()}
 
 
 def test_what_stands_in_the_way_is_told_and_the_rest_too(tmp_path):

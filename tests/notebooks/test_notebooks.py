@@ -37,7 +37,7 @@ def test_quick_start(bundle, plots, capsys):
         assert axis.get_title() == f"{label}\n(is {label})"
 
 
-def test_live_streaming(bundle, plots, capsys):
+def test_live_streaming(bundle, plots, capsys, virtual_time):
     names = run("2_live_streaming")
     printed = capsys.readouterr().out
     assert "simulated" in printed and "no sensor" in printed and "not measured" in printed

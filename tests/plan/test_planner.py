@@ -147,6 +147,22 @@ def test_faster_than_any_engine(model):
     assert plan_hardware(quant, graphs, board(lut=10**6, ff=10**6), fps=1e8 / cycles * 1.01, clk_mhz=105).clk_mhz == 105
 
 
+@pytest.mark.parametrize(
+    "name, asked, made",
+    [
+        ("zcu104", 200, 187.498125),
+        ("zcu104", None, 187.498125),
+        ("pynq-z2", 75, 71.428571),
+        ("kv260", 200, 199.998),
+        ("vc707", 123.4, 123.4),
+    ],
+)
+def test_a_plan_has_a_clock_that_its_board_makes(model, name, asked, made):
+    quant, graphs = model
+    plan = plan_hardware(quant, graphs, dataclasses.replace(load_board(name), lut=10**6, ff=10**6), clk_mhz=asked)
+    assert plan.clk_mhz == made and plan.fps == pytest.approx(made * 1e6 / plan.cycles_per_frame)
+
+
 def test_digits_are_as_wide_as_the_clock_lets_them(model):
     """A faster clock has time for fewer LUTs between two registers; a slow one for all that any plan has."""
     quant, graphs = model

@@ -14,8 +14,7 @@ _SLOWEST = DIVISORS[-1]
 
 @dataclass(frozen=True)
 class OverlayClock:
-    """mhz: as the board reports it.  most_mhz: the bundle's, the most that the overlay may have.  pll_mhz: what it is
-    divided from."""
+    """mhz: as the board reports it.  most_mhz: the most that was allowed.  pll_mhz: what it is divided from."""
 
     mhz: float
     most_mhz: float
@@ -27,8 +26,8 @@ class OverlayClock:
         if hertz(self.mhz) == hertz(self.most_mhz):
             return ""
         return (
-            f"clock {mhz_text(self.mhz)} MHz: the fastest at or below the {mhz_text(self.most_mhz)} MHz of the bundle "
-            f"that this board makes, from its PLL of {mhz_text(round(self.pll_mhz, 3))} MHz"
+            f"clock {mhz_text(self.mhz)} MHz: this board makes none between that and the {mhz_text(self.most_mhz)} MHz "
+            f"allowed, from its PLL of {mhz_text(round(self.pll_mhz, 3))} MHz"
         )
 
 

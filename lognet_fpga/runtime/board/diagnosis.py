@@ -61,7 +61,9 @@ _HINTS = {
     Reason.SOURCE_STARVED: _MEMORY,
     Reason.INPUT_LOST: _AGAIN + "run lognet-selftest; the widths of the DMA and the overlay may differ",
     Reason.CLOCK_STOPPED: "open the overlay again, which sets its clock (pynq.Clocks)",
-    Reason.OVERLAY_STUCK: _AGAIN + "run lognet-selftest at a lower clock: the chip may not reach this one",
+    Reason.OVERLAY_STUCK: _AGAIN
+    + "see whether it does at a lower clock, LogNetOverlay(bundle, clk_mhz=...): the chip may "
+    "not reach this one, and a deployment with a lower --clk-mhz helps",
 }
 
 

@@ -68,8 +68,9 @@ class LogNetOverlay(pynq.Overlay):
 
     bundle: a Bundle, or the path of one.  bitstream: a .bit file to use instead of the one in the bundle.  device: the
     pynq.Device, else the active one.  timeout_s: of a transfer, else ten times what the plan says, and half a second at
-    least.  Raises BoardError when the bitstream is missing, cannot be loaded, is not the bundle's, or has a DMA that
-    this driver cannot use.  Not to be used from two threads at a time.
+    least.  clk_mhz: the most that the clock may have, where that is to be less than the bundle's.  Raises BoardError
+    when the bitstream is missing, cannot be loaded, is not the bundle's, or has a DMA that this driver cannot use.  Not
+    to be used from two threads at a time.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class LogNetOverlay(pynq.Overlay):
         bitstream: Path | None = None,
         device: pynq.Device | None = None,
         timeout_s: float | None = None,
+        clk_mhz: float | None = None,
     ) -> None:
         self.bundle = bundle if isinstance(bundle, Bundle) else read_bundle(Path(bundle))
         self._source, self._sink = self.bundle.source, self.bundle.sink
@@ -97,7 +99,7 @@ class LogNetOverlay(pynq.Overlay):
                 hint="run on the board, as root (sudo -i), with the pynq of the board's image; docs/board.md",
             ) from error
         self.core: CoreRegisters = getattr(self, self._name_of((CORE_VLNV,), "LogNet overlay")).registers
-        self.clock = set_clock(self.bundle.clk_mhz)
+        self.clock = set_clock(min(self.bundle.clk_mhz, clk_mhz or self.bundle.clk_mhz))
         self.clk_mhz = self.clock.mhz
         self._model_sha256 = hashlib.sha256(self.bundle.file("golden.onnx")).hexdigest()
         self.core.require(self._model_sha256)
