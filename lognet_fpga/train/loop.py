@@ -195,8 +195,8 @@ class _Run:
             "history": [(e.number, e.loss, e.accuracy, e.zeros) for e in history],
         }
         try:
-            with new_file(path) as scratch:
-                torch.save(state, scratch)
+            with new_file(path) as scratch, scratch.open("wb") as file:  # torch refuses names that begin with a dot
+                torch.save(state, file)
         except RuntimeError as error:  # torch's word for a full disk
             raise OutputError(
                 f"the checkpoint {path} cannot be written: {error}", hint="choose another --out"

@@ -273,3 +273,63 @@ def test_several_outputs(name, cache, tmp_path, in_process, capsys, monkeypatch)
         assert f"left out: {lost[0]}" in (case.bundle / "report.txt").read_text()
     else:
         assert [part["name"] for part in done["accuracy"]["outputs"]] == names
+
+
+def test_a_batch_of_two_frozen_in_the_tail(cache, tmp_path, in_process, capsys, monkeypatch):
+    """What is added differs from the first frame to the second: only pairs can be run, and the last is filled up."""
+    monkeypatch.setenv("LOGNET_CACHE", str(cache))
+    model = head_model("scores", "2")
+    added = np.array([[0.5, 0, 0], [0, 0, 0.25]], np.float32)
+    model.graph.initializer.append(onnx.numpy_helper.from_array(added, "added"))
+    model.graph.node[-1].CopyFrom(onnx.helper.make_node("Add", ["m", "added"], ["y"], name="add"))
+    place, frames = save(model, tmp_path, "net.onnx"), clear_frames()[:23]
+    np.savez(tmp_path / "frames.npz", frames=frames)
+    options = (
+        "--frames",
+        tmp_path / "frames.npz",
+        "--input-scale",
+        "1/255",
+        "--no-verify",
+        "--out",
+        tmp_path,
+        "--json",
+    )
+    assert in_process(deploy.main, place, *options) == 0
+    assert json.loads(capsys.readouterr().out)["output"]["tail_batch"] == 2
+    assert in_process(selftest.main, tmp_path / "net.lognet") == 0
+    saved = tmp_path / "o.npz"
+    options = ("--frames", tmp_path / "frames.npz", "--batch", 4, "--save-outputs", saved)
+    assert in_process(stream.main, tmp_path / "net.lognet", *options) == 0
+    pairs = np.concatenate([frames, frames[-1:]]).reshape(12, 2, *frames.shape[1:])
+    wanted = np.concatenate([run_onnx(model, pair * SCALE)[0] for pair in pairs])[:23]
+    with np.load(saved) as arrays:
+        np.testing.assert_allclose(arrays["outputs"], wanted, atol=0.05)
+        assert arrays["predictions"].tolist() == wanted.argmax(axis=1).tolist()
+
+
+def test_a_mix_of_a_batch_s_frames_runs_frame_by_frame(cache, tmp_path, in_process, capsys, monkeypatch):
+    """Scores without the batch's mean: as the file gives them for a single frame, all zero, whatever is beside it."""
+    monkeypatch.setenv("LOGNET_CACHE", str(cache))
+    model = head_model("scores")
+    mean = onnx.helper.make_node("ReduceMean", ["m"], ["mean"], axes=[0], name="mean")
+    model.graph.node[-1].CopyFrom(mean)
+    model.graph.node.append(onnx.helper.make_node("Sub", ["m", "mean"], ["y"], name="sub"))
+    case = Case("scores", tmp_path, None, model)
+    assert case.deploy(in_process, capsys)["output"]["tail_batch"] == 1
+    options = ("--frames", case.data, "--save-outputs", tmp_path / "o.npz")
+    case.run(in_process, capsys, stream.main, *options)
+    with np.load(tmp_path / "o.npz") as arrays:
+        assert arrays["outputs"].shape == (24, 3) and not arrays["outputs"].any()
+
+
+def test_scores_that_are_no_numbers(cache, tmp_path, in_process, capsys, monkeypatch):
+    """Logarithms of nothing: reports and manifest hold no NaN, and the self-test passes."""
+    monkeypatch.setenv("LOGNET_CACHE", str(cache))
+    model = head_model("mask")
+    model.graph.node[-1].output[0] = "t"
+    model.graph.node.append(onnx.helper.make_node("Log", ["t"], ["y"], name="log"))
+    case = Case("mask", tmp_path, None, model)
+    accuracy = case.deploy(in_process, capsys)["accuracy"]
+    assert 0 <= accuracy["outputs"][0]["comparable"] <= 1
+    assert case.run(in_process, capsys, selftest.main)["passed"]
+    case.run(in_process, capsys, stream.main, "--frames", case.data)

@@ -16,6 +16,7 @@ from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.quantize import quantize
 from lognet_fpga.quantize.grid import act_bits_of
 from tests.models import ModelBuilder, run_onnx, save, small_cnn
+from tests.output_models import clear_frames, head_model
 from tests.quantize.test_quantize import smooth_frames
 
 
@@ -42,7 +43,7 @@ def task(folder: Path, model=None, labelled: bool = True) -> tuple[Path, Path]:
 def deployed_scores(path: Path, frames: np.ndarray) -> np.ndarray:
     """By golden.onnx and tail.onnx, as lognet-deploy makes them, calibrated on other frames than retraining was."""
     parts = partition(load(path))
-    quant = quantize(parts, smooth_frames(16, 99), SCALE, act_bits=act_bits_of(parts.graph))
+    quant = quantize(parts, smooth_frames(16, 99, frames.shape[1:]), SCALE, act_bits=act_bits_of(parts.graph))
     activations = run_onnx(golden_onnx(quant), frames)[-1]
     return run_onnx(make_tail(parts, quant), activations.transpose(0, 2, 3, 1))[0]
 
@@ -195,3 +196,32 @@ def test_a_class_folder_without_images_shifts_no_labels(
     said = capsys.readouterr()
     assert json.loads(said.out)["accuracy"][0]["top1"] == 1.0
     assert "without images, but each counts as a class" in said.err
+
+
+def test_a_binary_score_is_trained_as_one(tmp_path: Path, in_process, capsys) -> None:
+    """It learns; judged by onnxruntime on the file that was written."""
+    model = ModelBuilder((1, 8, 8), seed=5).conv(4).relu().pool().flatten().gemm(64, 1).add("Sigmoid").model()
+    labels = np.random.default_rng(5).integers(0, 2, 160)
+    place, frames = save(model, tmp_path), smooth_frames(160, 5, (1, 8, 8)) // 2
+    frames += (80 * labels).astype(np.uint8).reshape(-1, 1, 1, 1)  # what is bright is of class 1
+    data, out = tmp_path / "data.npz", tmp_path / "out.onnx"
+    np.savez(data, frames=frames, labels=labels)
+    options = ("--batch", 16, "--epochs", 8, "--rate", 0.05, "--input-scale", "1/255", "--act-bits", 8, "--json")
+    assert in_process(command.main, place, "--data", data, "--out", out, *options) == 0
+    before, _, after = json.loads(capsys.readouterr().out)["accuracy"]
+    held_out = slice(9, None, 10)
+    probabilities = run_onnx(model, SCALE.apply(frames[held_out]))[0].ravel()
+    assert before["top1"] == np.mean((probabilities > 0.5) == labels[held_out])
+    deployed = deployed_scores(out, frames[held_out]).ravel()
+    assert after["top1"] == np.mean((deployed > 0.5) == labels[held_out]) > max(before["top1"], 0.8)
+
+
+@pytest.mark.parametrize(
+    "head, words",
+    [("argmax", "'class number'"), ("mask", "'raw'"), ("class token", "frame by frame only"), ("text", "'raw'")],
+)
+def test_outputs_that_nothing_can_be_learned_by(head, words, tmp_path: Path, in_process, capsys) -> None:
+    place = save(head_model(head), tmp_path)
+    np.savez(tmp_path / "data.npz", frames=np.repeat(clear_frames(), 10, axis=0))
+    assert in_process(command.main, place, "--data", tmp_path / "data.npz", "--out", tmp_path / "o.onnx") == 4
+    assert words in capsys.readouterr().err
