@@ -27,14 +27,13 @@ from lognet_fpga.deploy_inputs import (
 from lognet_fpga.errors import LogNetError
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.golden import golden_onnx
-from lognet_fpga.layer_choice import choose_layers, settle_act_bits
-from lognet_fpga.partition import make_tail
+from lognet_fpga.layer_choice import choose_layers, quantize_choice, settle_act_bits
+from lognet_fpga.partition import make_tail, with_pixels
 from lognet_fpga.plan.adder_graph import solve_layers
 from lognet_fpga.plan.boards import load_board
 from lognet_fpga.plan.matching import settle_weights
 from lognet_fpga.plan.planner import plan_hardware
 from lognet_fpga.progress import NoProgress, Progress
-from lognet_fpga.quantize import quantize
 from lognet_fpga.report import Report
 from lognet_fpga.verify.accuracy import Accuracy
 from lognet_fpga.verify.check import verify
@@ -62,22 +61,16 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
     with progress.stage(f"read {config.model.name}"):
         graph = load(config.model, input_shape=config.input_shape)
         config = settle_act_bits(settle_preprocessing(config, graph), graph)
+        graph = with_pixels(graph, config.preprocessing)
         choice = choose_layers(config, graph, board)
-        parts = choice.parts
-        graph = parts.graph  # without outputs that this cut leaves out
+        graph = choice.parts.graph  # without outputs that this cut leaves out
         output = settle_output(graph, config.preprocessing)
         frames = read_frames(config, graph, output)
         output = settle_threshold(output, graph, config.preprocessing.apply(frames.frames[:PROBES]))
         judged = read_judged(config, graph, frames, output)
 
-    quant = quantize(
-        parts,
-        calibration(frames),
-        config.preprocessing,
-        act_bits=config.act_bits,
-        prune=config.prune,
-        progress=progress,
-    )
+    choice, quant = quantize_choice(config, choice, board, calibration(frames), progress)
+    parts = choice.parts
     golden, tail = golden_onnx(quant), make_tail(parts, quant)
     core_sha256 = hashlib.sha256(golden).hexdigest()
 

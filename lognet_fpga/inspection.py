@@ -10,7 +10,7 @@ from lognet_fpga.frontend import load
 from lognet_fpga.ir.graph import Graph
 from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.layer_choice import host_macs, settle_act_bits, sketch_reach
-from lognet_fpga.partition import FloatLayer, Partition, partition
+from lognet_fpga.partition import FloatLayer, Partition, partition, with_pixels
 from lognet_fpga.partition.reach import Reach, reach
 from lognet_fpga.partition.work import Work, node_work
 from lognet_fpga.plan.boards import board_names, load_board
@@ -60,13 +60,15 @@ class Inspection:
 def inspect(config: DeployConfig, board: str | None = None, progress: Progress = NoProgress()) -> Inspection:
     """Look at config.model for one board, or for all when None.
 
-    Of config: model, fpga_layers, weights, fps, clk_mhz, act_bits, prune, input_shape; board for fpga_layers "auto".
+    Of config: model, fpga_layers, weights, fps, clk_mhz, act_bits, prune, input_shape, preprocessing; board for
+    fpga_layers "auto".
     Raises what frontend.load raises; a model that no board can take is no error here, see Inspection.error.
     """
     boards = [load_board(name) for name in ([board] if board else board_names())]
     with progress.stage(f"read {config.model.name}"):
         graph = _as_cut(load(config.model, input_shape=config.input_shape))
         config = settle_act_bits(config, graph)
+        graph = with_pixels(graph, config.preprocessing.for_model(graph.input_shape))
         far, work = reach(graph), node_work(graph)
     sketch, fits = None, ()
     if far.possible:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from lognet_fpga.config import AUTO_LAYERS, DeployConfig
 from lognet_fpga.ir.graph import Graph
 from lognet_fpga.ir.quant import QuantGraph
@@ -16,6 +18,8 @@ from lognet_fpga.plan.matching import draft_hardware
 from lognet_fpga.plan.model import Board
 from lognet_fpga.plan.sketch import SketchedEngine
 from lognet_fpga.plan.survey import Candidate, best, survey
+from lognet_fpga.progress import Progress
+from lognet_fpga.quantize import PaddingError, quantize
 from lognet_fpga.quantize.calibrate import IN_BITS
 from lognet_fpga.quantize.grid import act_bits_of
 from lognet_fpga.quantize.sketch import sketch_graph, sketch_layer
@@ -63,6 +67,25 @@ def choose_layers(config: DeployConfig, graph: Graph, board: Board) -> LayerChoi
     sketch = sketch_graph(graph.name, parts.layers, act_bits=config.act_bits, prune=config.prune)
     require_possible(sketch, board, config.weights)
     return LayerChoice(parts, candidates)
+
+
+def quantize_choice(
+    config: DeployConfig, choice: LayerChoice, board: Board, frames: np.ndarray, progress: Progress
+) -> tuple[LayerChoice, QuantGraph]:
+    """The chosen layers quantized on frames, (n, channels, h, w) uint8; fewer layers, with a warning, where these show
+    that one cannot pad as the model does, unless their number was asked for."""
+    options = {"act_bits": config.act_bits, "prune": config.prune, "progress": progress}
+    try:
+        return choice, quantize(choice.parts, frames, config.preprocessing, **options)
+    except PaddingError as obstacle:
+        graph = choice.parts.graph
+        fewer = max((count for count in reach(graph).counts if count <= obstacle.layers), default=0)
+        if not fewer or config.fpga_layers not in (None, AUTO_LAYERS):
+            raise
+        layers = "1 convolution layer goes" if fewer == 1 else f"{fewer} convolution layers go"
+        warnings.warn(f"{layers} onto the FPGA, not {len(choice.parts.layers)}: {obstacle.message}", stacklevel=2)
+    choice = replace(choose_layers(replace(config, fpga_layers=fewer), graph, board), candidates=choice.candidates)
+    return choice, quantize(choice.parts, frames, config.preprocessing, **options)
 
 
 def sketch_reach(config: DeployConfig, far: Reach, boards: list[Board]) -> QuantGraph:

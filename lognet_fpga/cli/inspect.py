@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lognet_fpga.cli import entry, options
+from lognet_fpga.cli.input_options import add_input, preprocessing_of
 from lognet_fpga.cli.reporter import Reporter
 from lognet_fpga.plan.boards import board_names
 
@@ -35,13 +36,14 @@ def parser() -> entry.Parser:
     )
     options.add_layers(this)
     options.add_plan(this)
-    options.add_input_shape(this)
+    add_input(this)
     return this
 
 
 def command(arguments: argparse.Namespace, reporter: Reporter) -> int:
     from lognet_fpga.config import DeployConfig
 
+    preprocessing, _ = preprocessing_of(arguments)
     config = DeployConfig(
         model=arguments.model,
         fps=arguments.fps,
@@ -51,6 +53,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> int:
         prune=arguments.prune,
         clk_mhz=arguments.clk_mhz,
         input_shape=arguments.input_shape,
+        preprocessing=preprocessing,
         **({"board": arguments.board} if arguments.board else {}),
     )
     from lognet_fpga import inspection_report

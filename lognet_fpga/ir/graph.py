@@ -159,6 +159,7 @@ class Graph:
     function as the user's file, from (batch, channels, height, width) float32 frames even where the file takes
     another layout or type.  source_sha256: digest of the user's file.  metadata: the file's metadata_props.  output:
     the first of the model's outputs, of which onnx_model has them all but those that were left_out.
+    pixels: for each channel the model's inputs that pixels of 0 and of 255 become; None where that is not known.
     """
 
     name: str
@@ -170,3 +171,4 @@ class Graph:
     source_sha256: str
     metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
     left_out: tuple[str, ...] = ()
+    pixels: tuple[tuple[float, float], ...] | None = None

@@ -23,6 +23,8 @@ from lognet_fpga.ir.graph import (
 )
 from lognet_fpga.partition.layers import FloatLayer
 
+_HALF = 0.5 + 1e-3  # of a code: as far as rounding goes, and what float32 leaves of that
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -69,12 +71,14 @@ class Draft:
 class Chain:
     """The layers gathered so far and what is still to be folded into the next.
 
+    pixels: as in ir.graph.Graph.
     affine: scaling of the stream that the next conv must absorb, None for none; waiting: names of nodes that belong
     to the next conv; padding: zeros around the stream that the next pool or conv must absorb, put there by the nodes
     named in padding_nodes.  unread: the last convolution on the way could not be read, so that nothing can be said of
     the activations and pools that belong to it.
     """
 
+    pixels: tuple[tuple[float, float], ...] | None = None
     drafts: list[Draft] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     affine: Affine | None = None
@@ -167,15 +171,40 @@ class Chain:
                 self.report(
                     node, "it pads with zero, but the scaling before it makes a channel a constant other than 0"
                 )
-            elif self.drafts and np.any(pad_value < 0):
-                self.report(
-                    node,
-                    "it pads with zero, which after the scaling before it stands for a negative activation; "
-                    "put the BatchNormalization between the convolution and its Relu",
-                )
+            elif (why := self._padding_obstacle(pad_value)) is not None:
+                self.report(node, why)
         nodes = [*self.waiting, *self.padding_nodes, *node.names]
         self.drafts.append(Draft(node, weight, bias, pads, pad_value, nodes, in_shape))
         self.affine, self.waiting, self.padding, self.padding_nodes, self.unread = None, [], NO_PADS, [], False
+
+    def _padding_obstacle(self, pad_value: np.ndarray) -> str | None:
+        """Why the next layer cannot pad with pad_value, (in,): it must lie among its inputs, for it is one of them.
+
+        The upper end of activations that nothing bounds is found by `quantize.padding`.
+        """
+        if not self.drafts:
+            low, high = np.array(self.pixels or [(-np.inf, np.inf)]).T
+            pixel = (pad_value - low) / (high - low) * 255 if self.pixels else np.zeros(1)
+            channel = int(np.argmax(np.abs(pixel - 127.5)))
+            if -_HALF <= pixel[channel] <= 255 + _HALF:
+                return None
+            return (
+                f"it pads with zero, which with these input options stands for a pixel of {pixel[channel]:.4g} in "
+                f"channel {channel + 1}, where frames hold 0 to 255"
+            )
+        if np.any(pad_value < 0):
+            return (
+                "it pads with zero, which after the scaling before it stands for a negative activation; "
+                "put the BatchNormalization between the convolution and its Relu"
+            )
+        bound = self.drafts[-1].bound
+        if np.any(pad_value > bound * (1 + _HALF / 255)):
+            return (
+                "it pads with zero, which after the scaling before it stands for an activation of "
+                f"{pad_value.max():.4g}, above the {bound:.4g} at which they end; put the BatchNormalization between "
+                "the convolution and its Relu"
+            )
+        return None
 
     def _take_affine(self, node: Node, op: Affine) -> None:
         layer = self.last

@@ -18,6 +18,8 @@ _REMEDIES = (
         "let the average count the padding (count_include_pad 1, ceil_mode 0), or take a MaxPool",
     ),
     ("whole frame of", "pool to a smaller frame before it"),
+    ("stands for a pixel", "input options as in training, or no padding in the first convolution"),
+    ("stands for a", "the BatchNormalization or shift between the convolution and its Relu, or no padding behind it"),
     ("only activation", "train the model with Relu in its place"),
     ("it clips at", "train the model with Relu, or with Clip from 0, in its place"),
     ("no Relu", "put a Relu behind the convolution"),

@@ -60,7 +60,7 @@ def walk(graph: Graph, count: int) -> Span:
     blocks = residual_blocks(graph)
     graph = widen_residuals(graph, frozenset(node.name for node in convolutions(graph)[:count]))
     path = main_path(graph)
-    chain = Chain()
+    chain = Chain(pixels=graph.pixels)
     # Of all nodes: a join may have its first input from a branch that is not on the path.
     shapes = {graph.input: graph.input_shape} | {node.outputs[0]: node.out_shape for node in graph.nodes}
     convs = length = 0

@@ -13,6 +13,7 @@ import numpy as np
 from lognet_fpga.ir import reference
 from lognet_fpga.ir.graph import AveragePool, Pool
 from lognet_fpga.ir.quant import Average, QuantLayer
+from lognet_fpga.partition import FloatLayer
 
 MOST_BITS = 8  # of an activation anywhere
 _RESERVE = 1.25  # times the largest sum of the calibration frames can leave the last layer
@@ -42,21 +43,25 @@ def scale(pool: Pool | None) -> float:
     return 2.0**pool.sum_bits / pool.count if isinstance(pool, AveragePool) else 1.0
 
 
-def fitted(layer: QuantLayer, codes: np.ndarray, target: np.ndarray, *, into_layer: bool, fixed: bool) -> QuantLayer:
+def fitted(layer: QuantLayer, codes: np.ndarray, target: np.ndarray, following: FloatLayer | None) -> QuantLayer:
     """layer, which ends with an average pool, with the bits that leave it chosen.
 
     codes: its activations in front of the pool, (batch, *conv_shape); target: the float model's averages,
-    (batch, *out_shape).  into_layer: another FPGA layer follows, for which fewer bits are less work: as few as make
-    an error against the float model's averages that is about the least; to the host go all that there may be.
-    fixed: into the next layer go those of the activations.
+    (batch, *out_shape).  following: the next FPGA layer, for which fewer bits are less work: as few as make an error
+    against the float model's averages that is about the least; to the host, None, go all that there may be.
     """
     pool, act_bits = layer.pool, layer.act_bits
     sums = reference.sum_pool(codes, pool)
     lsb = layer.out_scale / 2.0**layer.average.shift  # of a sum
     wanted = target / lsb.reshape(1, -1, 1, 1)
-    bits = act_bits if fixed else widest(act_bits, pool.sum_bits)
-    if into_layer:
-        choices = [_best(sums, wanted, few, act_bits + pool.sum_bits - few) for few in range(act_bits, bits + 1)]
+    bits = widest(act_bits, pool.sum_bits)
+    if following is not None:
+        # What a residual block passes on keeps its code, which must be no longer than an activation.
+        bits = act_bits if following.exact is not None else bits
+        padding = int(np.max(following.pad_value / lsb, initial=0)) if any(following.pads) else 0
+        choices = [
+            _best(sums, wanted, few, act_bits + pool.sum_bits - few, padding) for few in range(act_bits, bits + 1)
+        ]
         least = min(choice.error for choice in choices)
         chosen = next(choice for choice in choices if choice.error <= _GOOD_ENOUGH * least)
         bits, shift = chosen.bits, chosen.shift
@@ -66,10 +71,13 @@ def fitted(layer: QuantLayer, codes: np.ndarray, target: np.ndarray, *, into_lay
     return replace(layer, out_bits=bits, average=Average(act_bits, shift), out_scale=lsb * 2.0**shift)
 
 
-def _best(sums: np.ndarray, wanted: np.ndarray, bits: int, most: int) -> _Choice:
-    """Of so many bits, with so many bits of the sums dropped, up to `most`, that the squared error is least."""
+def _best(sums: np.ndarray, wanted: np.ndarray, bits: int, most: int, padding: int) -> _Choice:
+    """Of so many bits, with so many bits of the sums dropped, up to `most`, that the squared error is least; padding:
+    a sum that the largest average reaches."""
     choices = []
     for shift in range(most + 1):
+        if (2**bits << shift) - 1 < padding and shift < most:
+            continue
         rounded = reference.average(sums, shift, bits) << shift
         choices.append(_Choice(bits, shift, float(np.mean((rounded - wanted) ** 2))))
     return min(choices, key=lambda choice: choice.error)

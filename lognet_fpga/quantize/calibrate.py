@@ -25,6 +25,7 @@ from lognet_fpga.quantize import averages, scales, trained, weights
 from lognet_fpga.quantize.correlation import correlations
 from lognet_fpga.quantize.grid import GivenCodes, bias_shift, given_codes
 from lognet_fpga.quantize.methods import Methods
+from lognet_fpga.quantize.padding import WORTH, falls_short, pad_codes
 from lognet_fpga.quantize.trained import TrainedLayer
 
 IN_BITS = 8
@@ -65,13 +66,13 @@ def quantize(
     with progress.stage("quantize") as stage:
         for index, layer in enumerate(partition.layers):
             entering = _Input(x, in_scale, in_offset, in_bits, x_float)
-            quantized, given = _quantize_layer(layer, entering, act_bits, prune, methods, rng, stated[index])
+            following = next(iter(partition.layers[index + 1 : index + 2]), None)
+            quantized, given = _quantize_layer(
+                layer, entering, act_bits, prune, methods, rng, stated[index], index, following
+            )
             codes, x_float = quantized.activations(x), layer.run(x_float)
             if quantized.average and not given:
-                following = partition.layers[index + 1 : index + 2]
-                # What a residual block passes on keeps its code, which must be no longer than an activation.
-                fixed = any(each.exact is not None for each in following)
-                quantized = averages.fitted(quantized, codes, x_float, into_layer=bool(following), fixed=fixed)
+                quantized = averages.fitted(quantized, codes, x_float, following)
             layers.append(quantized)
             x = quantized.pooled(codes)
             in_scale, in_offset, in_bits = quantized.out_scale, np.zeros(len(quantized.codes)), quantized.out_bits
@@ -116,8 +117,10 @@ def _quantize_layer(
     methods: Methods,
     rng: np.random.Generator,
     stated: TrainedLayer | None,
+    number: int,
+    following: FloatLayer | None,
 ) -> tuple[QuantLayer, bool]:
-    """(the layer, whether its weights were codes already)."""
+    """(the layer, whether its weights were codes already).  number: of layers before it; following: the next one."""
     x, x_float, in_bits = entering.x, entering.x_float, entering.bits
     in_scale, in_offset = entering.scale, entering.offset
     padded = reference.pad(x_float, layer.pads, layer.pad_value)
@@ -127,7 +130,7 @@ def _quantize_layer(
     if given is None:
         scaled[_steady(target, act_bits)] = 0
     rows = scaled.reshape(len(scaled), -1)
-    pad_value = np.clip(np.rint((layer.pad_value - in_offset) / in_scale), 0, 2**in_bits - 1).astype(np.int64)
+    pad_value = pad_codes(layer, number, in_scale, in_offset, in_bits)
     correlation, wanted = correlations(layer, x, pad_value, x_float, in_scale, in_offset, methods, rng)
     positions = target.size // len(rows)
     data = _Data(
@@ -140,6 +143,7 @@ def _quantize_layer(
         wanted=wanted,
         target=target,
         methods=methods,
+        padding=np.zeros(len(rows)) if following is None or not any(following.pads) else following.pad_value,
         sample=rng.choice(positions, _SAMPLES, replace=False) if positions > _SAMPLES else np.arange(positions),
     )
     top = 2**act_bits - 1
@@ -179,7 +183,8 @@ class _Data:
     """What one layer is quantized on.
 
     rows: (out, inputs), the weights in units of x; bias: (out,); correlation and wanted: as of `correlations`; target:
-    (batch, out, h, w), the float model's sums; sample: positions that scales are chosen on.
+    (batch, out, h, w), the float model's sums; sample: positions that scales are chosen on; padding: (out,), what the
+    next layer pads with, 0 for none.
     """
 
     layer: FloatLayer
@@ -192,6 +197,7 @@ class _Data:
     target: np.ndarray
     sample: np.ndarray
     methods: Methods
+    padding: np.ndarray
 
     @property
     def exact(self) -> np.ndarray:
@@ -242,14 +248,17 @@ def _round_layer(data: _Data, top: int) -> tuple[_Rounded, np.ndarray, int]:
     drop, error = scales.search_drop(rounded.sums, target, rounded.alpha, limit, top)
     same = np.log2(np.maximum(1, np.abs(rounded.codes).max(axis=1))).astype(np.int64)  # the LSB of the input
     drop = np.where(data.passing, same, drop)
-    bounded = np.isfinite(bound)
-    if np.any(bounded):
-        # Where activations reach the bound, the top code had better be the bound itself.
-        ends = np.where(bounded, bound, rounded.alpha * top)
+    bounded, short = np.isfinite(bound), falls_short(data.padding, rounded.alpha * 2.0**drop, top) & ~data.passing
+    if np.any(bounded | short):
+        # Where activations reach the bound, the top code had better be the bound itself; or what the next layer pads
+        # with, where that lies above: if it costs too much, that layer refuses its padding.
+        ends = np.where(bounded, bound, np.where(short, data.padding, rounded.alpha * top))
         alpha, tied_drop = scales.tied_alpha(data.search_alpha(ends / top), ends, top)
         tied = _round(data, alpha, fit=False)
         tied_error = scales.squared_error(tied.sums, target, ends / top, top)
-        better = bounded & ((tied_error < error) | (limit < -scales.MAX_CHANNEL_SHIFT)) & (tied.alpha == alpha)
+        must = (limit < -scales.MAX_CHANNEL_SHIFT) | short
+        better = bounded & ((tied_error < error) | must) & (tied.alpha == alpha)
+        better |= short & ~bounded & (tied_error - error <= WORTH * target.var(axis=1)) & (tied.alpha == alpha)
         rounded, drop = rounded.replaced(better, tied), np.where(better, tied_drop, drop)
         limit = scales.greatest_drop(rounded.alpha, bound, top)
     steps = scales.channel_steps(rounded.codes)

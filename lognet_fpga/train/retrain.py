@@ -18,7 +18,7 @@ from lognet_fpga.ir.output import BINARY_SCORE, SCORES, ModelOutput, frames_at_a
 from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.numerics.ranking import points_lost
 from lognet_fpga.output_file import new_file
-from lognet_fpga.partition import Partition, make_tail, partition
+from lognet_fpga.partition import Partition, make_tail, partition, with_pixels
 from lognet_fpga.progress import NoProgress, Progress
 from lognet_fpga.quantize import quantize
 from lognet_fpga.runtime.frames import Frames, load_frames
@@ -78,6 +78,7 @@ def retrain(config: RetrainConfig, progress: Progress = NoProgress()) -> Retrain
     with progress.stage(f"read {config.model.name}"):
         graph = load(config.model, input_shape=config.input_shape)
         config = replace(config, preprocessing=config.preprocessing.for_model(graph.input_shape))
+        graph = with_pixels(graph, config.preprocessing)
         parts = partition(graph, config.fpga_layers)
         graph = parts.graph
         output = _trainable(graph, config)
