@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import islice
 
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
 from lognet_fpga.plan.budget import fits, part_of
@@ -43,7 +44,11 @@ def draft_hardware(
     clk_mhz = board.clock_mhz(clk_mhz)
     planner = Planner(quant, layer_foldings(quant, engines, clk_mhz, weights), board, clk_mhz)
     if fps is not None:
-        return planner.draft(frame_cycles(fps, clk_mhz))
+        cycles = frame_cycles(fps, clk_mhz)
+        draft = planner.draft(cycles)
+        if draft is None or fits(draft):
+            return draft
+        return next((planner.draft(budget) for budget in fitting_budgets(planner, cycles)), draft)
     budgets = planner.budgets()
     return planner.draft(budgets[fastest(planner, budgets)])
 
@@ -62,11 +67,21 @@ def fitting_plan(
     """
     clk_mhz = board.clock_mhz(clk_mhz)
     planner = Planner(quant, layer_foldings(quant, engines, clk_mhz), board, clk_mhz)
-    if fps is not None and (plan := planner.within(frame_cycles(fps, clk_mhz))) is not None and fits(plan):
-        return plan
-    plan = planner.fastest_that_fits(as_fast=1.0 if fps else _AS_FAST)
+    if fps is None:
+        return planner.fastest_that_fits(_AS_FAST)
+    plans = _plans_for(planner, frame_cycles(fps, clk_mhz))
     # Narrower beats may cost one plan the rate that another one reaches.
-    return plan if plan is not None and (fps is None or plan.fps >= fps) else None
+    return next((plan for plan in plans if plan is not None and fits(plan) and plan.fps >= fps * (1 - 1e-9)), None)
+
+
+def _plans_for(planner: Planner, cycles: float) -> Iterator[HardwarePlan | None]:
+    """Plans to try for a frame in that many cycles, the least first.  Those that are found without a rate come last: a
+    rate that one of them reaches has a plan, however few others fit."""
+    yield planner.within(cycles)
+    for budget in islice(fitting_budgets(planner, cycles), _TRIES):
+        yield planner.plan(budget)
+    for as_fast in (1.0, _AS_FAST):
+        yield planner.fastest_that_fits(as_fast)
 
 
 def settle_weights(
@@ -115,12 +130,37 @@ def fastest(planner: Planner, budgets: list[int], as_fast: float = _AS_FAST) -> 
     return min([first, *filter(fitting, near)], key=size)
 
 
+def fitting_budgets(planner: Planner, cycles: float) -> Iterator[int]:
+    """Budgets whose drafts fit and do a frame in `cycles`, slow ones first, down to the fastest.
+
+    For a budget of `cycles` itself whose draft does not fit: more cycles may take more of one resource, of which the
+    board has none to spare, so that a faster plan is the one that fits.
+    """
+    budgets = planner.budgets()
+    usable = [budget for budget in budgets if budget <= cycles]
+
+    def fitting(index: int) -> bool:
+        draft = planner.draft(budgets[index])
+        return draft is not None and fits(draft) and draft.cycles_per_frame <= cycles
+
+    known = {fastest(planner, some, as_fast) for some in (budgets, usable) if some for as_fast in (1.0, _AS_FAST)}
+    known = {index for index in known if fitting(index)}
+    if not known:
+        return
+    low, high = max(known), len(usable)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fitting(middle) else (low, middle)
+    yield from (budgets[index] for index in range(low, min(known) - 1, -1) if fitting(index))
+
+
 class Planner:
     """Plans for one quantized graph and board, by budget of cycles a frame."""
 
     def __init__(self, quant: QuantGraph, foldings: Sequence[LayerFoldings], board: Board, clk_mhz: float) -> None:
         self.quant, self.foldings, self.board, self.clk_mhz = quant, foldings, board, clk_mhz
         self.plan = lru_cache(maxsize=None)(self._plan)
+        self._drafted = lru_cache(maxsize=None)(self._draft)
 
     def budgets(self) -> list[int]:
         """Every number of cycles a frame at which some layer can change its folding, fastest first."""
@@ -152,7 +192,7 @@ class Planner:
         plan = self.plan(self.budgets()[0])  # its beats may be wider, and so faster, than those of a slower one
         return plan if plan.cycles_per_frame <= budget else None
 
-    def _drafted(self, budget: float) -> tuple[HardwarePlan | None, list[Folding]]:
+    def _draft(self, budget: float) -> tuple[HardwarePlan | None, list[Folding]]:
         """The draft at the first price of block RAM with which it fits, else at the usual one, and its foldings."""
         first: tuple[HardwarePlan | None, list[Folding]] | None = None
         for bram_price in BRAM_PRICES:
