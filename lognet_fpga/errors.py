@@ -6,12 +6,26 @@ where; `context` lists the particulars one to a line; `hint` says what to do.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 EXIT_OK = 0
 EXIT_INTERNAL = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
+
+
+_LONGEST_WORD = 56  # of text for people
+
+
+def brief(text: str) -> str:
+    """text for people: names without end, as TensorFlow Lite's of 190 characters, shortened in the middle; not those of
+    ONNX files, which are places to look at."""
+
+    def shortened(match: re.Match[str]) -> str:
+        return match[0] if ".onnx" in match[0] else f"{match[0][:34]}...{match[0][-19:]}"
+
+    return re.sub(rf"\S{{{_LONGEST_WORD + 1},}}", shortened, text)
 
 
 class LogNetError(Exception):
@@ -31,6 +45,10 @@ class LogNetError(Exception):
             lines.append(f"What to do: {self.hint}")
         return "\n".join(lines)
 
+    def for_people(self) -> str:
+        """As str, which programs get; errors that name a model's nodes and tensors shorten them."""
+        return str(self)
+
 
 class UsageError(LogNetError):
     """An option or an argument that cannot be used as given."""
@@ -43,11 +61,17 @@ class ModelError(LogNetError):
 
     exit_code = 3
 
+    def for_people(self) -> str:
+        return brief(str(self))
+
 
 class UnsupportedModelError(LogNetError):
     """A valid model, but the part meant for the FPGA holds what the FPGA cannot do."""
 
     exit_code = 4
+
+    def for_people(self) -> str:
+        return brief(str(self))
 
 
 class InputError(LogNetError):

@@ -7,6 +7,7 @@ from dataclasses import asdict
 import numpy as np
 
 from lognet_fpga.config import DeployConfig
+from lognet_fpga.errors import brief
 from lognet_fpga.inspection import BoardFit, Inspection
 from lognet_fpga.ir.clocks import mhz_text
 from lognet_fpga.ir.graph import HostOp
@@ -28,7 +29,7 @@ def build(config: DeployConfig, seen: Inspection) -> Report:
         *([_board_section(config, seen)] if seen.boards else []),
     ]
     if seen.error is not None:
-        sections.append(Section("lognet-deploy would refuse", tuple(str(seen.error).splitlines())))
+        sections.append(Section("lognet-deploy would refuse", tuple(seen.error.for_people().splitlines())))
     data = {
         "model": config.model.name,
         "input_shape": seen.graph.input_shape,
@@ -73,7 +74,7 @@ def _cut_lines(seen: Inspection) -> tuple[str, ...]:
     if counts != tuple(range(1, len(counts) + 1)):
         lines.append(f"numbers of layers that can go: {_span(counts)} (a cut must not lie inside a residual block)")
     if seen.parts is not None:
-        lines.append(f"cut: behind layer {len(seen.parts.layers)}, at {seen.parts.cut}")
+        lines.append(brief(f"cut: behind layer {len(seen.parts.layers)}, at {seen.parts.cut}"))
         if seen.parts.stopped:
             lines.append(str(seen.parts.stopped))
     return tuple(lines)

@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from lognet_fpga.errors import brief
+
 _NO_CHARACTERS = re.compile("[\ud800-\udfff]")  # bytes of a file's name that are no text, as Python has them
 
 
@@ -30,8 +32,8 @@ class Table:
         return self.columns, [[_cell(value) for value in row] for row in self.rows]
 
     def text_lines(self) -> list[str]:
-        """The table as aligned lines, the first two being the headings and a rule."""
-        _, cells = self.cells()
+        """The table as aligned lines, the first two being the headings and a rule; long names are shortened."""
+        cells = [[brief(cell) for cell in row] for row in self.cells()[1]]
         widths = [max([len(name), *(len(row[i]) for row in cells)]) for i, name in enumerate(self.columns)]
         lines = [self.columns, ["-" * width for width in widths], *cells]
         numeric = self._numeric()

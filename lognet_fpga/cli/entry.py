@@ -153,7 +153,13 @@ def _told(error: Exception) -> LogNetError | None:
 def _say(reporter: Reporter, error: LogNetError, exit_code: int, kind: str = "") -> int:
     detail = traceback.format_exc() if debugging() else ""
     try:
-        reporter.error(str(error), kind=kind or type(error).__name__, exit_code=exit_code, detail=detail)
+        reporter.error(
+            str(error),
+            kind=kind or type(error).__name__,
+            exit_code=exit_code,
+            detail=detail,
+            for_people=error.for_people(),
+        )
     except OutputError:  # stdout is full; stderr has the error already
         pass
     return exit_code

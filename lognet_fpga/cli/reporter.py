@@ -79,7 +79,7 @@ class Reporter:
         if error is None:
             return EXIT_OK
         detail = "".join(traceback.format_exception(error)) if error.__traceback__ and debugging() else ""
-        self._line(f"{detail}{self._program}: error: {error}")
+        self._line(f"{detail}{self._program}: error: {error.for_people()}")
         return error.exit_code
 
     def text(self, text: str) -> None:
@@ -94,9 +94,10 @@ class Reporter:
     def warning(self, message: str) -> None:
         self._line(f"{self._program}: warning: {message}")
 
-    def error(self, message: str, *, kind: str, exit_code: int, detail: str = "") -> None:
-        """Say an error on stderr and, as JSON, on stdout too.  detail: a traceback, stderr only."""
-        self._line(f"{detail}{self._program}: error: {message}")
+    def error(self, message: str, *, kind: str, exit_code: int, detail: str = "", for_people: str = "") -> None:
+        """Say an error on stderr and, as JSON, on stdout too.  detail: a traceback, stderr only.  for_people: what
+        stderr gets in place of message."""
+        self._line(f"{detail}{self._program}: error: {for_people or message}")
         if self._as_json and not self._answered:
             self._object({"error": {"kind": kind, "message": message, "exit_code": exit_code}})
 

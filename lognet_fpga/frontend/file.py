@@ -10,7 +10,7 @@ import onnx.inliner
 from google.protobuf.message import DecodeError
 
 from lognet_fpga.errors import ModelError, UnsupportedModelError
-from lognet_fpga.frontend.order import name_nodes, sort_nodes
+from lognet_fpga.frontend.order import name_inlined, name_nodes, sort_nodes
 from lognet_fpga.frontend.tensors import check_finite, check_types, load_external_data
 
 OLDEST_OPSET = 7
@@ -55,7 +55,9 @@ def read_model(path: Path) -> tuple[bytes, onnx.ModelProto]:
             f"{path} is not a valid ONNX model: {first_line(error)}", hint="export the model again"
         ) from error
     if model.functions:
-        model = onnx.inliner.inline_local_functions(model)
+        name_nodes(model.graph)
+        calls, model = model.graph, onnx.inliner.inline_local_functions(model)
+        name_inlined(model.graph, calls)
         _check_operators(path, model)
         sort_nodes(path, model)
     check_finite(path, model)

@@ -25,6 +25,7 @@ from lognet_fpga.errors import ModelError, UnsupportedModelError
 from lognet_fpga.frontend.batch import with_small_batch
 from lognet_fpga.frontend.channel_order import drop_channel_permutation
 from lognet_fpga.frontend.file import STANDARD_DOMAINS, check_model, first_line, opset_of
+from lognet_fpga.frontend.names import name_as_in_file, restore_functions
 from lognet_fpga.frontend.needed import drop_unneeded
 from lognet_fpga.frontend.rewrite import floor_pools, free_batch, relu_before_pool, trim_inputs
 from lognet_fpga.frontend.session import ORT_ERRORS, open_session
@@ -72,6 +73,7 @@ def normalize(model: onnx.ModelProto) -> onnx.ModelProto:
         for freed in (True, False):
             try:
                 candidate = _optimize(_with_batch(converted, batch) if freed else converted)
+                restore_functions(candidate.graph, converted.graph, opset_of(converted))
                 relu_before_pool(candidate.graph)
                 drop_channel_permutation(candidate.graph)
                 candidate = floor_pools(candidate)
@@ -82,6 +84,7 @@ def normalize(model: onnx.ModelProto) -> onnx.ModelProto:
                 continue
             # What was open before need not hold for more batches than it did; what is freed here must.
             if _agrees(candidate, samples, not stated and (batch > 1 or not freed)):
+                name_as_in_file(candidate.graph, model.graph)
                 return candidate
     return _finish(model)
 

@@ -41,6 +41,43 @@ def name_nodes(graph: onnx.GraphProto) -> None:
         used.add(name)
 
 
+def name_inlined(graph: onnx.GraphProto, before: onnx.GraphProto) -> None:
+    """Name the nodes of functions that stand in graph for calls in before, the file's graph, after these calls."""
+    makers, users = makers_of(before), users_of(graph)
+    known = {(node.name, *node.output) for node in before.node}
+    for node in graph.node:
+        call = None if (node.name, *node.output) in known else made_of(node, makers, users)
+        if call:
+            node.name = f"{call}/{node.name or node.op_type}"
+
+
+def makers_of(graph: onnx.GraphProto) -> dict[str, str]:
+    """The names of the nodes that make its tensors."""
+    return {name: node.name for node in graph.node for name in node.output if name}
+
+
+def users_of(graph: onnx.GraphProto) -> dict[str, list[onnx.NodeProto]]:
+    """The nodes that read its tensors."""
+    users: dict[str, list[onnx.NodeProto]] = {}
+    for node in graph.node:
+        for name in node.input:
+            users.setdefault(name, []).append(node)
+    return users
+
+
+def made_of(node: onnx.NodeProto, makers: dict[str, str], users: dict[str, list[onnx.NodeProto]]) -> str | None:
+    """The first of makers that makes what node makes, or what is made of that."""
+    seen, waiting = set(), [node]
+    while waiting:
+        for name in filter(None, waiting.pop(0).output):
+            if name in makers:
+                return makers[name]
+            following = [user for user in users.get(name, []) if user.output[0] not in seen]
+            waiting += following
+            seen.update(user.output[0] for user in following)
+    return None
+
+
 def _sort(path: Path, nodes) -> None:
     producers = {name: index for index, node in enumerate(nodes) for name in node.output if name}
     needs = [{producers[name] for name in _reads(node) if name in producers} for node in nodes]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lognet_fpga.errors import UnsupportedModelError, UsageError
+from lognet_fpga.errors import UnsupportedModelError, UsageError, brief
 from lognet_fpga.frontend import without_outputs
 from lognet_fpga.frontend.operators import FPGA_OPERATORS, is_quantized
 from lognet_fpga.ir.graph import Affine, Concat, Graph, HostOp, Identity, ZeroPad
@@ -45,7 +45,7 @@ class Stop:
         more = "" if self.beyond is None else f"; {self.beyond} layers can go, too (--fpga-layers {self.beyond})"
         return (
             f"{self.layers} of the first {self.wanted} convolution layers can go onto the FPGA; what stops the next: "
-            + "; ".join(f"{_line(problem)} (what would help: {remedy(problem)})" for problem in self.problems)
+            + "; ".join(f"{brief(_line(problem))} (what would help: {remedy(problem)})" for problem in self.problems)
             + more
         )
 
