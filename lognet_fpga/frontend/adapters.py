@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from lognet_fpga.frontend.batch import with_small_batch
 from lognet_fpga.frontend.file import STANDARD_DOMAINS
 from lognet_fpga.frontend.needed import drop_unneeded, output_names
 from lognet_fpga.frontend.session import ORT_ERRORS, open_session
@@ -121,12 +122,14 @@ def _frame_behind(
     kind = model.graph.input[0].type.tensor_type
     if not kind.HasField("shape") or len(kind.shape.dim) < 2:
         return None
-    batch, *given = (dim.dim_value if dim.dim_value > 0 else None for dim in kind.shape.dim)
-    for sizes in _settled(tuple(given), input_shape):
+    given = tuple(dim.dim_value if dim.dim_value > 0 else None for dim in kind.shape.dim[1:])
+    model = with_small_batch(model)
+    batch = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value
+    for sizes in _settled(given, input_shape):
         pixels = math.prod(sizes)
         if pixels > _MOST_PIXELS:
             continue
-        for count in (batch,) if batch and batch <= 4 else (2, 1):
+        for count in (batch,) if batch > 0 else (2, 1):
             numbers = np.arange(count * pixels, dtype=np.int64).reshape(count, *sizes)
             found = _through(model, way, numbers)
             if found is None or found.ndim != 4 or len(found) != count:

@@ -67,6 +67,8 @@ FORMS: dict[str, Callable[[], Adapted]] = {
     "nhwc, reshape with 0 and -1": lambda: Adapted(ONE).numbers("Reshape", 0, 1, HEIGHT, -1),
     "nhwc, reshape, one frame": lambda: Adapted(ONE, batch=1).numbers("Reshape", 1, 1, HEIGHT, WIDTH),
     "nhwc, reshape, four frames": lambda: Adapted(ONE, batch=4).numbers("Reshape", 4, 1, HEIGHT, WIDTH),
+    "nhwc, reshape, many frames": lambda: Adapted(ONE, batch=16).numbers("Reshape", 16, 1, HEIGHT, WIDTH),
+    "nhwc, reshape, no frame": lambda: Adapted(ONE, batch=0).numbers("Reshape", -1, 1, HEIGHT, WIDTH),
     "nhwc, identity, reshape": lambda: Adapted(ONE).add("Identity").numbers("Reshape", -1, 1, HEIGHT, WIDTH),
     "nhwc, transpose": lambda: Adapted(ONE).add("Transpose", perm=[0, 3, 1, 2]),
     "nhwc, squeeze, unsqueeze": lambda: Adapted(ONE).axes("Squeeze", 3).axes("Unsqueeze", 1),
@@ -135,6 +137,9 @@ def file_output(model: onnx.ModelProto, frames: np.ndarray) -> np.ndarray:
     values = frames.reshape(len(frames), *dims) if frames.shape[1] == 1 else frames.transpose(0, 2, 3, 1)
     values = values.reshape(len(frames), *dims).astype(helper.tensor_dtype_to_np_dtype(kind.elem_type))
     step = batch or len(frames)
+    if not batch:  # onnxruntime takes 0 by the letter
+        model = onnx.ModelProto.FromString(model.SerializeToString())
+        model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "N"
     return np.concatenate([run_onnx(model, values[at : at + step])[0] for at in range(0, len(frames), step)])
 
 
@@ -146,7 +151,7 @@ def test_every_form_of_one_channel_gives_the_layers_of_the_plain_model(form: str
     assert graph.input_shape == (1, *padded)
     assert reach(graph).counts == (1, 2), [node.op_type for node in graph.nodes]
     assert not {"Reshape", "Transpose", "Squeeze", "Unsqueeze"} & {node.op_type for node in graph.nodes[:-1]}
-    frames = np.random.default_rng(1).integers(0, 256, (4, 1, *padded)).astype(np.float32)
+    frames = np.random.default_rng(1).integers(0, 256, (16, 1, *padded)).astype(np.float32)
     found = execute(graph, frames, host_evaluator(graph))
     wanted = file_output(model, frames)
     np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-4 * np.abs(wanted).max())
@@ -192,6 +197,24 @@ def test_a_change_of_rank_and_arithmetic_change_places(op_type: str, shape: tupl
     frames = np.random.default_rng(1).standard_normal((3, 1, HEIGHT, WIDTH)).astype(np.float32)
     wanted = file_output(model, frames)
     np.testing.assert_allclose(execute(graph, frames, host_evaluator(graph)), wanted, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("batch", [64, 3_000_000, 2**31])
+@pytest.mark.parametrize(
+    "dims, lead",
+    [
+        (ONE, lambda m, batch: m.numbers("Reshape", batch, 1, HEIGHT, WIDTH)),
+        ((PIXELS,), lambda m, batch: m.numbers("Reshape", batch, 1, HEIGHT, WIDTH)),
+        ((HEIGHT, WIDTH), lambda m, batch: m.axes("Unsqueeze", 1)),
+        ((HEIGHT, WIDTH), lambda m, batch: m.scale("Mul", 0.5).axes("Unsqueeze", 1)),
+        ((PIXELS,), lambda m, batch: m.scale("Mul", 0.5).numbers("Reshape", batch, 1, HEIGHT, WIDTH)),
+    ],
+)
+def test_a_batch_that_nobody_could_run(batch: int, dims: tuple, lead, tmp_path: Path) -> None:
+    """Fixed in the file, and in its Reshape: the adapter goes, and the batch becomes free."""
+    model = lead(Adapted(dims, batch=batch), batch).conv(4).relu().model()
+    graph = load(save(model, tmp_path))
+    assert graph.input_shape == (1, HEIGHT, WIDTH) and reach(graph).counts == (1,)
 
 
 @pytest.mark.parametrize(
