@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import sys
 
 from lognet_fpga import signals
 from lognet_fpga.errors import EXIT_INTERRUPTED
 
+_PROGRAM = re.compile(r"lognet-[a-z]+|-m")  # -m: Python is looking for the module to run
 INTERRUPTED = "interrupted; nothing was left half written"
 
 
@@ -29,7 +31,7 @@ def begin() -> None:
     Does nothing unless this process is one of the commands: the package may be imported for other reasons.
     """
     program = os.path.basename(sys.argv[0]) if sys.argv else ""
-    if program != "-m" and not program.startswith("lognet-"):  # "-m": Python is looking for the module to run
+    if not _PROGRAM.fullmatch(program):
         return
     signals.leave(lambda: _interrupted(program))
     for number in range(3):
