@@ -7,7 +7,6 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NoReturn
 
 # Ctrl-C comes last: put back last, it cannot interrupt the putting back of the others.
 _NAMES = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGXCPU", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGINT")
@@ -31,7 +30,7 @@ def catch() -> None:
 def leave(last: Callable[[], int]) -> None:
     """From now on the first of them ends the process at once, with the exit code that last() returns."""
 
-    def end(number: int, frame: object) -> NoReturn:
+    def end(number: int, frame: object) -> None:
         _ignore()
         os._exit(last())
 
@@ -61,7 +60,7 @@ def on_interrupt(act: Callable[[], None]) -> None:
         _on_interrupt.append(act)
 
 
-def _interrupt(number: int, frame: object) -> NoReturn:
+def _interrupt(number: int, frame: object) -> None:
     _ignore()
     _received.append(number)
     for act in _on_interrupt:
@@ -69,7 +68,7 @@ def _interrupt(number: int, frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _set(handler: Callable[[int, object], NoReturn]) -> None:
+def _set(handler: Callable[[int, object], None]) -> None:
     if threading.current_thread() is threading.main_thread():  # Python lets no other
         for number in TERMINATING:
             if signal.getsignal(number) is not signal.SIG_IGN:

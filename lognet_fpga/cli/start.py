@@ -5,13 +5,12 @@ from __future__ import annotations
 import errno
 import io
 import os
-import re
 import sys
 
 from lognet_fpga import signals
 from lognet_fpga.errors import EXIT_INTERRUPTED
 
-_PROGRAM = re.compile(r"lognet-[a-z]+|-m")  # -m: Python is looking for the module to run
+_PREFIX = "lognet-"
 INTERRUPTED = "interrupted; nothing was left half written"
 
 
@@ -28,10 +27,10 @@ class ClosedStream(io.TextIOBase):
 def begin() -> None:
     """Have Ctrl-C end the process with a line instead of a traceback, and the numbers 0 to 2 belong to no other file.
 
-    Does nothing unless this process is one of the commands: the package may be imported for other reasons.
+    Little is imported before.  Does nothing unless this process is one of the commands: the package may be imported for other reasons.
     """
-    program = os.path.basename(sys.argv[0]) if sys.argv else ""
-    if not _PROGRAM.fullmatch(program):
+    program = os.path.basename(sys.argv[0]) if sys.argv else ""  # -m: Python is looking for the module to run
+    if program != "-m" and not (program.startswith(_PREFIX) and program[len(_PREFIX) :].isalpha()):
         return
     signals.leave(lambda: _interrupted(program))
     for number in range(3):
@@ -50,7 +49,7 @@ def _interrupted(program: str) -> int:
     from json import dumps
 
     if program == "-m":
-        program = f"lognet-{sys.orig_argv[sys.orig_argv.index('-m') + 1].rpartition('.')[2]}"
+        program = f"{_PREFIX}{sys.orig_argv[sys.orig_argv.index('-m') + 1].rpartition('.')[2]}"
     error = {"kind": "Interrupted", "message": INTERRUPTED, "exit_code": EXIT_INTERRUPTED}
     said = [(2, f"{program}: error: {INTERRUPTED}\n")]
     if "--json" in sys.argv or "--json" in sys.orig_argv:
