@@ -27,7 +27,8 @@ class ClosedStream(io.TextIOBase):
 def begin() -> None:
     """Have Ctrl-C end the process with a line instead of a traceback, and the numbers 0 to 2 belong to no other file.
 
-    Little is imported before.  Does nothing unless this process is one of the commands: the package may be imported for other reasons.
+    Little is imported before.  Does nothing unless this process is one of the commands: the package may be imported for
+    other reasons.
     """
     program = os.path.basename(sys.argv[0]) if sys.argv else ""  # -m: Python is looking for the module to run
     if program != "-m" and not (program.startswith(_PREFIX) and program[len(_PREFIX) :].isalpha()):
