@@ -117,7 +117,7 @@ class SimulatedBoard:
     ) -> None:
         self._bundle, self._engine = bundle, engine
         self._real_time = real_time
-        processor, board = processor_of(part or bundle.part), bundle.manifest["board"]
+        processor, board = processor_of(part or bundle.part), bundle.manifest.get("board", {})
         planned = (board.get("pll_mhz") if part in (None, bundle.part) else None) or processor.pll_mhz
         widths = bundle.source.tdata_bits, bundle.sink.tdata_bits
         self.system = BoardSystem(processor, bundle.clk_mhz, *widths, pll_mhz=planned)
