@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import warnings
 from pathlib import Path
 from types import ModuleType
@@ -223,4 +224,5 @@ def _pillow(purpose: str) -> ModuleType:
             hint="pip install pillow, or give the frames as an .npz file of the model's size",
         ) from error
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # MAX_PIXELS is less
+    logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it finds wrong with a file is an error here
     return Image

@@ -320,6 +320,38 @@ def test_formats_that_were_not_meant_are_not_opened(tmp_path: Path, kind) -> Non
     assert "not a whole image" in refusal(tmp_path / "a.png").message
 
 
+def test_every_byte_of_a_png_changed(tmp_path: Path) -> None:
+    """It has check sums: what is read is what was written, or nothing is."""
+    Image.fromarray(picture(*SHAPE[1:])).save(tmp_path / "a.png")
+    whole, expected = (tmp_path / "a.png").read_bytes(), load_frames(tmp_path / "a.png", SHAPE).frames
+    for place in (*range(120), *range(120, len(whole) - 20, 17), *range(len(whole) - 20, len(whole))):
+        for mask in (1, 0x80):
+            changed = bytes([whole[place] ^ mask])
+            (tmp_path / "a.png").write_bytes(whole[:place] + changed + whole[place + 1 :])
+            try:
+                np.testing.assert_array_equal(load_frames(tmp_path / "a.png", SHAPE).frames, expected)
+            except InputError as error:
+                assert "a.png" in error.message
+
+
+def test_what_pillow_logs_is_not_printed(tmp_path: Path) -> None:
+    Image.fromarray(picture(*SHAPE[1:])).save(tmp_path / "a.tif")
+    data = bytearray((tmp_path / "a.tif").read_bytes())
+    (count,) = struct.unpack_from("<H", data, 8)
+    for entry in range(10, 10 + 12 * count, 12):
+        if struct.unpack_from("<H", data, entry) == (277,):  # samples a pixel
+            struct.pack_into("<H", data, entry + 8, 259)
+    (tmp_path / "a.tif").write_bytes(data)
+    script = (
+        "import sys; from pathlib import Path; from lognet_fpga.errors import InputError\n"
+        "from lognet_fpga.runtime.frames import load_frames\n"
+        "try: load_frames(Path(sys.argv[1]), (3, 20, 24))\n"
+        "except InputError as error: print(error.message)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, tmp_path / "a.tif"], capture_output=True, text=True, cwd=ROOT)
+    assert "a.tif" in done.stdout and done.stderr == ""
+
+
 # --- size -------------------------------------------------------------------------------------------------------------
 
 
