@@ -1,8 +1,14 @@
-"""Convolution and pools of ONNX graphs in NumPy, over windows of any number of dimensions."""
+"""Convolution and pools of ONNX graphs in NumPy, over windows of any number of dimensions.
+
+Windows are never looked at one by one: a tap, one element of all windows, is one slice of the padded input, long runs
+for NumPy to copy or to add.
+"""
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -10,63 +16,75 @@ from lognet_fpga.runtime.onnx_file import OnnxNode
 
 
 def conv(node: OnnxNode, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
+    kernel, groups = weight.shape[2:], int(node.attributes.get("group", 1))
+    matrices = weight.reshape(groups, len(weight) // groups, -1)
+    before, after, places = padding(node, x.shape[2:], kernel)
+    sums = np.empty((len(x), *matrices.shape[:2], math.prod(places)), np.result_type(x, weight))
     # One frame at a time: the unfolded windows of many fill the memory.
-    return np.concatenate([_conv(node, frame[None], weight, bias) for frame in x])
-
-
-def _conv(node: OnnxNode, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
-    groups = int(node.attributes.get("group", 1))
-    windows = _windows(node, x, weight.shape[2:], 0.0)  # (n, channels, *places, *kernel)
-    n, channels = x.shape[:2]
-    places = windows.shape[2 : x.ndim]
-    rows = windows.reshape(n, groups, channels // groups, math.prod(places), -1)
-    rows = np.ascontiguousarray(rows.transpose(0, 1, 3, 2, 4)).reshape(n, groups, math.prod(places), -1)
-    matrices = weight.reshape(groups, weight.shape[0] // groups, -1).transpose(0, 2, 1)
-    sums = (rows @ matrices).transpose(0, 1, 3, 2).reshape(n, weight.shape[0], *places)
-    return sums if bias is None else sums + bias.reshape(1, -1, *[1] * (x.ndim - 2))
+    columns = np.empty((x.shape[1], math.prod(kernel), *places), x.dtype)
+    for frame, out in zip(x, sums):
+        for tap, part in enumerate(_taps(node, _padded(frame, before, after, 0), kernel, places)):
+            columns[:, tap] = part
+        np.matmul(matrices, columns.reshape(groups, matrices.shape[2], -1), out=out)
+    sums = sums.reshape(len(x), len(weight), *places)
+    if bias is not None:
+        sums += bias.reshape(1, -1, *[1] * len(places))
+    return sums
 
 
 def max_pool(node: OnnxNode, x: np.ndarray) -> np.ndarray:
     kernel = tuple(node.attributes["kernel_shape"])
+    before, after, places = padding(node, x.shape[2:], kernel)
     lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
-    return _windows(node, x, kernel, lowest).max(axis=tuple(range(-len(kernel), 0)))
+    return _pooled(np.maximum, node, _padded(x, before, after, lowest), kernel, places)
 
 
 def average_pool(node: OnnxNode, x: np.ndarray) -> np.ndarray:
     kernel = tuple(node.attributes["kernel_shape"])
-    inside = tuple(range(-len(kernel), 0))
-    return _windows(node, x, kernel, 0.0).sum(axis=inside) / counted(node, x.shape[2:]).astype(x.dtype)
+    before, after, places = padding(node, x.shape[2:], kernel)
+    sums = _pooled(np.add, node, _padded(x, before, after, 0), kernel, places)
+    return sums / counted(node, x.shape[2:]).astype(x.dtype)
 
 
 def counted(node: OnnxNode, sizes: tuple[int, ...]) -> np.ndarray:
     """By how many elements each window's average divides, (1, 1, *places) float64; sizes: of the input's axes."""
     kernel = tuple(node.attributes["kernel_shape"])
-    inside = tuple(range(-len(kernel), 0))
-    if not node.attributes.get("count_include_pad", 0):
-        return _windows(node, np.ones((1, 1, *sizes)), kernel, 0.0).sum(axis=inside)
-    # Explicit padding counts; what ceil_mode adds behind it does not.
-    _, after, _ = padding(node, sizes, kernel)
-    explicit = _explicit(node, sizes, kernel)
-    ones = np.ones((1, 1, *(size + sum(pads) for size, pads in zip(sizes, explicit))))
-    extra = [(0, 0), (0, 0)] + [(0, max(0, behind - pads[1])) for behind, pads in zip(after, explicit)]
-    return _strided(node, np.pad(ones, extra), kernel).sum(axis=inside)
+    before, after, places = padding(node, sizes, kernel)
+    ones = np.ones((1, 1, *sizes))
+    if node.attributes.get("count_include_pad", 0):
+        # Explicit padding counts; what ceil_mode adds behind it does not.
+        first, last = zip(*_explicit(node, sizes, kernel))
+        ones = _padded(ones, first, last, 1)
+        before, after = [0] * len(kernel), [max(0, more - pads) for more, pads in zip(after, last)]
+    return _pooled(np.add, node, _padded(ones, before, after, 0), kernel, places)
 
 
-def _windows(node: OnnxNode, x: np.ndarray, kernel: tuple[int, ...], outside: float) -> np.ndarray:
-    """Every window of x, (n, channels, *places, *kernel), a view of the padded x."""
-    before, after, _ = padding(node, x.shape[2:], kernel)
-    widths = [(0, 0), (0, 0), *zip(before, after)]
-    return _strided(node, np.pad(x, widths, constant_values=outside), kernel)
+def _pooled(function: np.ufunc, node: OnnxNode, padded: np.ndarray, kernel, places) -> np.ndarray:
+    first, *others = _taps(node, padded, kernel, places)
+    folded = first.copy()
+    for part in others:
+        function(folded, part, out=folded)
+    return folded
 
 
-def _strided(node: OnnxNode, padded: np.ndarray, kernel: tuple[int, ...]) -> np.ndarray:
-    dims = len(kernel)
-    strides, dilations = _per_axis(node, "strides", dims), _per_axis(node, "dilations", dims)
-    reach = [(size - 1) * dilation + 1 for size, dilation in zip(kernel, dilations)]
-    views = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=tuple(range(2, 2 + dims)))
-    steps = tuple(slice(None, None, stride) for stride in strides)
-    taps = tuple(slice(None, None, dilation) for dilation in dilations)
-    return views[(slice(None), slice(None), *steps, *taps)]
+def _padded(x: np.ndarray, before, after, outside: float) -> np.ndarray:
+    """x with that much of `outside` around its last axes; x itself where that is nothing."""
+    if not any((*before, *after)):
+        return x
+    apart = x.ndim - len(before)
+    sizes = [first + size + last for first, size, last in zip(before, x.shape[apart:], after)]
+    padded = np.full((*x.shape[:apart], *sizes), outside, x.dtype)
+    inside = tuple(slice(first, first + size) for first, size in zip(before, x.shape[apart:]))
+    padded[(..., *inside)] = x
+    return padded
+
+
+def _taps(node: OnnxNode, padded: np.ndarray, kernel, places) -> Iterator[np.ndarray]:
+    """Each element of all windows, (..., *places), views of padded, in the order of the kernel's elements."""
+    strides, dilations = (_per_axis(node, name, len(kernel)) for name in ("strides", "dilations"))
+    for tap in itertools.product(*map(range, kernel)):
+        steps = zip(tap, dilations, strides, places)
+        yield padded[(..., *(slice(at * far, at * far + (n - 1) * step + 1, step) for at, far, step, n in steps))]
 
 
 def _per_axis(node: OnnxNode, name: str, dims: int) -> list[int]:
