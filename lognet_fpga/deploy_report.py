@@ -73,7 +73,7 @@ def build(
         "layer_choice": _choice_data(choice),
         "layers": [_layer_data(layer) for layer in quant.layers],
         "plan": plan_data(plan),
-        "host": host_data(tail),
+        "host": host_data(tail, plan.board),
         "output": output.to_dict(),
         "verification": None if verdict is None else verdict.to_json(),
         "synthesis": None if synthesis is None else synthesis.to_json(),

@@ -9,7 +9,7 @@ from lognet_fpga.errors import DoesNotFitError, LogNetError, UnsupportedModelErr
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.graph import Graph
 from lognet_fpga.ir.quant import QuantGraph
-from lognet_fpga.layer_choice import host_macs, settle_act_bits, sketch_reach
+from lognet_fpga.layer_choice import host_work, settle_act_bits, sketch_reach
 from lognet_fpga.partition import FloatLayer, Partition, partition, with_pixels
 from lognet_fpga.partition.reach import Reach, reach
 from lognet_fpga.partition.work import Work, node_work
@@ -73,9 +73,9 @@ def inspect(config: DeployConfig, board: str | None = None, progress: Progress =
     sketch, fits = None, ()
     if far.possible:
         with progress.stage("estimate sizes and rates"):
-            sketch, macs = sketch_reach(config, far, boards), host_macs(far, work)
+            sketch, behind = sketch_reach(config, far, boards), host_work(far, work)
             asked = {"weights": config.weights, "fps": config.fps, "clk_mhz": config.clk_mhz}
-            fits = tuple(BoardFit(each, survey(sketch, macs, each, **asked)) for each in boards)
+            fits = tuple(BoardFit(each, survey(sketch, behind, each, **asked)) for each in boards)
     try:
         parts = partition(graph, _count(config, far, fits))
     except UnsupportedModelError as refusal:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 import numpy as np
 
 from lognet_fpga.config import DeployConfig
+from lognet_fpga.deploy_host import SERVE, SLOW
 from lognet_fpga.errors import brief
 from lognet_fpga.inspection import BoardFit, Inspection
 from lognet_fpga.ir.clocks import mhz_text
@@ -218,8 +219,12 @@ def _clocks(config: DeployConfig, seen: Inspection) -> str:
 def _board_section(config: DeployConfig, seen: Inspection) -> Section:
     lines = [
         f"{ESTIMATED}; rates at {_clocks(config, seen)}",
-        "FPGA fps: of the fastest plan that fits; together: with the host's part side by side, at the slower rate",
+        "FPGA fps: of the fastest plan that fits; host fps: of the host's part on the board's own processor, a range",
+        "together: both side by side, at the slower rate, the host's taken in the middle of its range",
     ]
+    slow = [fit.board.title for fit in seen.boards if fit.best and fit.best.host_time and fit.best.host_time.slow]
+    if slow:
+        lines.append(f"{SLOW} on {', '.join(slow)}: {SERVE}")
     if len(seen.boards) == 1 and seen.boards[0].best:
         lines.append(f"best on {seen.boards[0].board.title}: {reason(seen.boards[0].best)}")
     cut, most = len(seen.parts.layers) if seen.parts else 0, max(fit.most_layers for fit in seen.boards)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass, replace
 
@@ -11,6 +12,7 @@ from lognet_fpga.config import AUTO_LAYERS, DeployConfig
 from lognet_fpga.ir.graph import Graph
 from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.partition import Partition, partition
+from lognet_fpga.partition.host_work import HostWork
 from lognet_fpga.partition.reach import Reach, reach
 from lognet_fpga.partition.work import Work, node_work
 from lognet_fpga.plan.early import far_too_large, require_possible
@@ -51,8 +53,8 @@ def choose_layers(config: DeployConfig, graph: Graph, board: Board) -> LayerChoi
         count = None
         if far.possible:
             sketch = sketch_reach(config, far, [board])
-            macs, asked = host_macs(far, node_work(graph)), {"fps": config.fps, "clk_mhz": config.clk_mhz}
-            candidates = survey(sketch, macs, board, weights=config.weights, **asked)
+            behind, asked = host_work(far, node_work(graph)), {"fps": config.fps, "clk_mhz": config.clk_mhz}
+            candidates = survey(sketch, behind, board, weights=config.weights, **asked)
             chosen = best(candidates)
             count = chosen.layers if chosen else far.counts[0]
     parts = partition(graph, count)
@@ -104,10 +106,14 @@ def sketch_reach(config: DeployConfig, far: Reach, boards: list[Board]) -> Quant
     return sketch
 
 
-def host_macs(far: Reach, work: dict[str, Work]) -> dict[int, int | None]:
-    """Multiply-accumulates a frame behind each number of layers that can go; None where some are not known."""
-    total = [entry.macs for entry in work.values()]
-    if None in total:
-        return dict.fromkeys(far.counts)
-    on_fpga = {count: sum(work[node.outputs[0]].macs for node in far.nodes(count)) for count in far.counts}
-    return {count: sum(total) - macs for count, macs in on_fpga.items()}
+def host_work(far: Reach, work: dict[str, Work]) -> dict[int, HostWork | None]:
+    """What the host has to do for a frame behind each number of layers that can go; None where that is not known."""
+
+    def behind(count: int) -> HostWork | None:
+        on_fpga = {node.outputs[0] for node in far.nodes(count)}
+        parts = [entry.host for name, entry in work.items() if name not in on_fpga]
+        if None in parts:
+            return None
+        return sum(parts, HostWork.entry(math.prod(far.spans[count - 1].layers[-1].out_shape)))
+
+    return {count: behind(count) for count in far.counts}

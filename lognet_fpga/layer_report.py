@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from lognet_fpga.plan.host_time import HostTime, rounded
 from lognet_fpga.plan.survey import Candidate, best
 from lognet_fpga.report import Table
 
@@ -32,6 +33,7 @@ def candidate_data(candidate: Candidate) -> dict[str, object]:
         "fits": candidate.fits,
         "pl_fps": plan.fps if candidate.fits else None,
         "host_fps": _finite(candidate.host_fps),
+        "host_fps_range": _range(candidate.host_time),
         "fps": candidate.fps,
         "host_macs": candidate.host_macs,
         "estimate": None if plan is None else asdict(plan.total),
@@ -65,7 +67,7 @@ def _row(candidate: Candidate, chosen: bool) -> tuple[object, ...]:
         board.title,
         candidate.layers,
         _rate(plan.fps) if candidate.fits else "-",
-        _rate(candidate.host_fps),
+        _rates(candidate.host_time),
         _rate(candidate.fps),
         f"{total.lut / board.lut:.0%}",
         f"{total.m_lut / board.m_lut:.0%}",
@@ -81,6 +83,16 @@ def _rate(fps: float | None) -> str:
     if math.isinf(fps):
         return "no limit"
     return f"{fps:,.0f}" if fps >= 10 else f"{fps:.2g}"
+
+
+def _rates(time: HostTime | None) -> str:
+    if time is None or math.isinf(time.fps[0]):
+        return "-" if time is None else "no limit"
+    return " to ".join(rounded(fps) for fps in time.fps)
+
+
+def _range(time: HostTime | None) -> list[float | None] | None:
+    return None if time is None else [_finite(fps) for fps in time.fps]
 
 
 def _finite(fps: float | None) -> float | None:

@@ -1,4 +1,4 @@
-"""How much a model computes: multiply-accumulates and parameters of every node."""
+"""How much a model computes: multiply-accumulates, parameters and what the host has to do for every node."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import onnx
 
 from lognet_fpga.frontend.file import STANDARD_DOMAINS
-from lognet_fpga.frontend.shapes import known_shapes
+from lognet_fpga.frontend.shapes import forget_shapes, known_shapes
 from lognet_fpga.ir.graph import Graph
+from lognet_fpga.partition.host_work import HostWork, host_work_of
 
 _PRODUCTS = (
     *("Conv", "ConvInteger", "ConvTranspose", "Gemm", "MatMul", "MatMulInteger"),
@@ -21,25 +22,40 @@ _UNKNOWN_PRODUCTS = ("Conv", "Gemm", "MatMul", "Attention", "Einsum")
 @dataclass(frozen=True)
 class Work:
     """macs: multiply-accumulates a frame; None where a shape that decides is not static.  parameters: elements of the
-    node's constant tensors; one that several nodes read counts for the first."""
+    node's constant tensors; one that several nodes read counts for the first.  host: what the node costs a processor,
+    None where that is not known."""
 
     macs: int | None
     parameters: int
+    host: HostWork | None = None
 
 
 def node_work(graph: Graph) -> dict[str, Work]:
-    """The Work of every node of graph, by the name of its first output.
+    """The Work of every node of graph, by the name of its first output."""
+    return model_work(onnx.ModelProto.FromString(graph.onnx_model))
 
-    Convolutions and products of matrices count, of floats or quantized; what other operators do is small beside them
-    and counts as none.
+
+def tail_work(tail: bytes) -> HostWork | None:
+    """What tail.onnx has to do for a frame; None where that is not known."""
+    model = onnx.ModelProto.FromString(tail)
+    forget_shapes(model)
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    parts = [work.host for work in model_work(onnx.shape_inference.infer_shapes(model, data_prop=True)).values()]
+    return None if None in parts else sum(parts, HostWork())
+
+
+def model_work(model: onnx.ModelProto) -> dict[str, Work]:
+    """The same of a model that states the shapes of its tensors.
+
+    As macs count convolutions and products of matrices, of floats or quantized; what other operators do counts as none.
     """
-    model = onnx.ModelProto.FromString(graph.onnx_model)
     shapes = known_shapes(model)
     constants = {tensor.name: math.prod(tensor.dims) for tensor in model.graph.initializer}
     work = {}
     for node in model.graph.node:
         parameters = sum(constants.pop(name, 0) for name in dict.fromkeys(node.input))
-        work[next(name for name in node.output if name)] = Work(_macs(node, shapes), parameters)
+        macs = _macs(node, shapes)
+        work[next(name for name in node.output if name)] = Work(macs, parameters, host_work_of(node, shapes, macs))
     return work
 
 

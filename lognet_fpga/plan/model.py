@@ -16,7 +16,7 @@ class Board:
 
     lut: LUT6 sites.  m_lut: those of them in M slices, which alone hold shift registers and LUT memory: what Vivado's
     utilization reports of the part say is available as "LUT as Memory".
-    host_gmacs: 1e9 float32 multiply-accumulates a second that the processor sustains, estimated (docs/commands.md).
+    host_mhz: clock of the processor, of which host_time.py makes the host's time.
     pll_mhz: of the PLL that the processor divides the clock from, as PYNQ reads it after boot; None: any clock goes.
     """
 
@@ -30,7 +30,7 @@ class Board:
     dsp: int
     clk_mhz: float
     processor: str
-    host_gmacs: float
+    host_mhz: float
     power_sensor: str
     pll_mhz: float | None = None
 

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lognet_fpga.ir.quant import QuantGraph
+from lognet_fpga.partition.host_work import HostWork
 from lognet_fpga.plan.budget import fits
+from lognet_fpga.plan.host_time import HostTime, host_time
 from lognet_fpga.plan.matching import draft_hardware
 from lognet_fpga.plan.model import CLB, Board, HardwarePlan
 from lognet_fpga.plan.sketch import SketchedEngine, sketched_engines
@@ -22,25 +24,35 @@ class Candidate:
 
     plan: the fastest that fits, the smallest where none does, None where no engines reach the rate asked for.
     prune: where it does not fit, the least share of zero weights in every layer with which it would, None for none.
-    host_macs: multiply-accumulates a frame behind the cut, None where they are not known.
+    host: what is behind the cut, None where that is not known.
     """
 
     layers: int
     board: Board
     plan: HardwarePlan | None
     prune: float | None
-    host_macs: int | None
+    host: HostWork | None
 
     @property
     def fits(self) -> bool:
         return self.plan is not None and fits(self.plan)
 
     @property
+    def host_macs(self) -> int | None:
+        """Multiply-accumulates a frame behind the cut."""
+        return None if self.host is None else self.host.macs + self.host.depthwise_macs
+
+    @property
+    def host_time(self) -> HostTime | None:
+        return None if self.host is None else host_time(self.host, self.board)
+
+    @property
     def host_fps(self) -> float | None:
-        """Frames a second of the host's part alone; infinite where it has nothing to multiply."""
-        if self.host_macs is None:
+        """Frames a second of the host's part alone, in the middle of their range; infinite where it has nothing to do.
+        """
+        if self.host_time is None:
             return None
-        return self.board.host_gmacs * 1e9 / self.host_macs if self.host_macs else math.inf
+        return 1 / self.host_time.middle_s if self.host_time.middle_s else math.inf
 
     @property
     def fps(self) -> float | None:
@@ -52,25 +64,25 @@ class Candidate:
 
 def survey(
     quant: QuantGraph,
-    host_macs: Mapping[int, int | None],
+    host: Mapping[int, HostWork | None],
     board: Board,
     *,
     weights: Weights = CLB,
     fps: float | None = None,
     clk_mhz: float | None = None,
 ) -> tuple[Candidate, ...]:
-    """The candidates among the first layers of quant, a sketch.  host_macs: the numbers of layers that there may be,
-    ascending, with the multiply-accumulates behind each; those beyond quant are left out."""
+    """The candidates among the first layers of quant, a sketch.  host: the numbers of layers that there may be,
+    ascending, with what is behind each; those beyond quant are left out."""
     engines = sketched_engines(quant)
     out = []
-    for count, macs in host_macs.items():
+    for count, behind in host.items():
         if count > len(quant.layers):
             break
         part = replace(quant, layers=quant.layers[:count])
         rate = {"weights": weights, "fps": fps, "clk_mhz": clk_mhz}
         plan = draft_hardware(part, engines[:count], board, **rate)
         prune = None if plan is None or fits(plan) else least_prune(part, engines[:count], board, **rate)
-        out.append(Candidate(count, board, plan, prune, macs))
+        out.append(Candidate(count, board, plan, prune, behind))
     return tuple(out)
 
 

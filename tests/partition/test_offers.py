@@ -13,7 +13,7 @@ from lognet_fpga.config import DeployConfig
 from lognet_fpga.errors import UnsupportedModelError
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.graph import Graph
-from lognet_fpga.layer_choice import host_macs, sketch_reach
+from lognet_fpga.layer_choice import host_work, sketch_reach
 from lognet_fpga.partition import partition
 from lognet_fpga.partition.reach import reach
 from lognet_fpga.partition.work import node_work
@@ -139,7 +139,7 @@ def test_the_best_number_of_layers_is_one_that_is_taken(seed: int, tmp_path: Pat
     if not far.counts:
         return
     sketch = sketch_reach(DeployConfig(model=Path("net.onnx"), act_bits=8), far, [board])
-    candidates = survey(sketch, host_macs(far, node_work(graph)), board)
+    candidates = survey(sketch, host_work(far, node_work(graph)), board)
     assert [candidate.layers for candidate in candidates] == list(far.counts)
     parts = partition(graph, best(candidates).layers)
     assert [layer.out_shape for layer in parts.layers] == [

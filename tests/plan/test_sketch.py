@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from lognet_fpga.numerics.log2 import log2_codes
+from lognet_fpga.partition.host_work import HostWork
 from lognet_fpga.plan.adder_graph import solve
 from lognet_fpga.plan.boards import board_names, load_board
 from lognet_fpga.plan.budget import HEADROOM, fits
 from lognet_fpga.plan.engine import AdderEngine
+from lognet_fpga.plan.host_time import host_time
 from lognet_fpga.plan.matching import draft_hardware
 from lognet_fpga.plan.planner import plan_hardware
 from lognet_fpga.plan.sketch import SketchedEngine, sketched_engines
@@ -110,23 +112,24 @@ def test_the_least_prune_is_the_least(model):
 @pytest.mark.parametrize("name", board_names())
 def test_candidates_take_the_slower_of_fpga_and_host(model, name):
     board = load_board(name)
-    macs = {1: 10**9, 2: 10**6}
-    candidates = survey(model, macs, board)
+    behind = {1: HostWork(macs=10**9), 2: HostWork(macs=10**6)}
+    candidates = survey(model, behind, board)
     assert [candidate.layers for candidate in candidates] == [1, 2]
-    for candidate, tail in zip(candidates, macs.values()):
-        host = board.host_gmacs * 1e9 / tail
-        assert candidate.host_fps == pytest.approx(host)
+    for candidate, work in zip(candidates, behind.values()):
+        least, most = host_time(work, board).fps
+        host = candidate.host_fps
+        assert host == pytest.approx((least * most) ** 0.5) and least < host < most
         assert candidate.fps == (pytest.approx(min(candidate.plan.fps, host)) if candidate.fits else None)
     assert best(candidates).layers == max(candidate.layers for candidate in candidates if candidate.fits)
 
 
 def test_the_best_of_equals_has_the_fewest_layers_and_nothing_is_best_where_nothing_fits(model):
     board = load_board("pynq-z2")
-    assert best(survey(model, {1: 10**9, 2: 10**9}, board)).layers == 1
+    assert best(survey(model, {1: HostWork(10**9), 2: HostWork(10**9)}, board)).layers == 1
     assert (
-        best(survey(model, {1: 0, 2: 0}, board)).layers == 1
+        best(survey(model, {1: HostWork(), 2: HostWork()}, board)).layers == 1
     )  # the host has nothing to do: the first layers are fastest
     assert best(survey(model, {1: None, 2: None}, board)).layers == 2
     tight = dataclasses.replace(board, lut=300)
-    candidates = survey(model, {1: 1, 2: 1}, tight)
+    candidates = survey(model, {1: HostWork(1), 2: HostWork(1)}, tight)
     assert best(candidates) is None and all(candidate.prune is None for candidate in candidates)

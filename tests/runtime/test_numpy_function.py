@@ -219,3 +219,54 @@ def test_a_run_that_fails_says_where():
     tail = NumpyFunction(small_bundle.tail_onnx(), "tail.onnx")
     with pytest.raises(BundleError, match=r"tail.onnx of the bundle fails on uint8 .* \(MatMul\)"):
         tail(np.zeros((1, 2, 2, 3), np.uint8))
+
+
+def random_window_node(rng: np.random.Generator) -> tuple[object, tuple[int, ...], np.ndarray | None]:
+    """A convolution or a pool of one to three dimensions, the shape of its input, and its weights."""
+    dims = int(rng.integers(1, 4))
+    sizes = rng.integers(6, 10, dims).tolist()
+    kernel, strides = rng.integers(1, 4, dims).tolist(), rng.integers(1, 4, dims).tolist()
+    attributes: dict[str, object] = {"kernel_shape": kernel, "strides": strides}
+    padded = rng.random()
+    if padded < 0.5:
+        attributes["pads"] = [int(rng.integers(0, (size + 1) // 2)) for size in kernel * 2]
+    elif padded < 0.7:
+        attributes["auto_pad"] = str(rng.choice(["SAME_UPPER", "SAME_LOWER", "VALID"]))
+    op_type = str(rng.choice(["Conv", "MaxPool", "AveragePool"]))
+    if op_type != "Conv":
+        channels = int(rng.integers(1, 6))
+        attributes["ceil_mode"] = int(rng.integers(0, 2))
+        if op_type == "AveragePool":
+            attributes["count_include_pad"] = int(rng.integers(0, 2))
+        return onnx.helper.make_node(op_type, ["x"], ["y"], **attributes), (channels, *sizes), None
+    groups, each, filters = (int(n) for n in rng.integers(1, 4, 3))
+    if "auto_pad" not in attributes:
+        attributes["dilations"] = rng.integers(1, 3, dims).tolist()
+    weight = rng.normal(size=(groups * filters, each, *kernel)).astype(np.float32)
+    node = onnx.helper.make_node("Conv", ["x", "w"], ["y"], group=groups, **attributes)
+    return node, (groups * each, *sizes), weight
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_windows_of_every_kind_equal_onnxruntime_s(seed):
+    """Groups and depthwise, any dimensions, strides, dilations and paddings."""
+    print(f"seed {seed}")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    rng = np.random.default_rng(seed)
+    node, shape, weight = random_window_node(rng)
+    infos = [onnx.helper.make_tensor_value_info(name, 1, size) for name, size in (("x", ["n", *shape]), ("y", None))]
+    constants = [] if weight is None else [onnx.numpy_helper.from_array(weight, "w")]
+    graph = onnx.helper.make_graph([node], "g", infos[:1], infos[1:], constants)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    content = model.SerializeToString()
+    frames = rng.normal(size=(2, *shape)).astype(np.float32)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        expected = session.run(None, {"x": frames})[0]
+    except Exception:
+        pytest.skip("onnxruntime does not take it either")
+    found = NumpyFunction(content, "tail.onnx")(frames)
+    assert found.shape == expected.shape and found.dtype == expected.dtype
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)

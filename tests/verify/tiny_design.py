@@ -139,7 +139,7 @@ def tiny_plan(latency_cycles: int = LATENCY_CYCLES, cycles_per_frame: int = BEAT
         dsp=220,
         clk_mhz=100.0,
         processor="none",
-        host_gmacs=1.0,
+        host_mhz=650,
         power_sensor="",
     )
     return HardwarePlan(board, 100.0, (), Resources(0, 0, 0), cycles_per_frame, latency_cycles)
