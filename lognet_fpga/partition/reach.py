@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import zip_longest
 
+from lognet_fpga.frontend import without_outputs
 from lognet_fpga.ir.graph import Graph, Node
 from lognet_fpga.partition.draft import Problem
 from lognet_fpga.partition.merge import merge_branches
+from lognet_fpga.partition.outputs import further_outputs
 from lognet_fpga.partition.walk import Span, convolutions, walk
 
 # What would help, by a part of what is wrong; the first that is found counts.
@@ -80,8 +83,21 @@ class Reach:
 
 
 def reach(graph: Graph) -> Reach:
+    """Of graph with all its outputs, and of the first alone where only so a number of layers can go (`split`)."""
+    spans, alone = _spans(graph), []
+    if others := further_outputs(graph):
+        alone = _spans(without_outputs(graph, others))
+    # Further outputs are only left out for numbers that can go then; what is refused is told of the whole graph.
+    better = [
+        one if two is None or (one and (not one.problems or two.problems)) else two
+        for one, two in zip_longest(spans, alone)
+    ]
+    return Reach(tuple(better))
+
+
+def _spans(graph: Graph) -> list[Span]:
     merged = merge_branches(graph)
-    return Reach(tuple(walk(merged, count) for count in range(1, len(convolutions(merged)) + 1)))
+    return [walk(merged, count) for count in range(1, len(convolutions(merged)) + 1)]
 
 
 def remedy(problem: Problem) -> str:

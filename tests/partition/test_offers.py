@@ -124,6 +124,24 @@ def test_what_is_offered_is_what_is_taken(seed: int, tmp_path: Path) -> None:
         assert usual.stopped.beyond == (min(beyond) if beyond else None)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_what_is_offered_is_what_is_taken_of_several_outputs(seed: int, tmp_path: Path) -> None:
+    """An output, or a head of its own, anywhere on the way: it is left out where only so more layers can go."""
+    net = random_net(seed)
+    rng = np.random.default_rng(seed)
+    tensor = net.nodes[int(rng.integers(len(net.nodes) - 1))].output[0]
+    outputs = [net.tensor, tensor]
+    if seed % 2:
+        net.nodes.append(helper.make_node("GlobalAveragePool", [tensor], ["aside"], name="aside"))
+        outputs[1] = "aside"
+    try:
+        graph = load(save(net.model(*outputs), tmp_path))
+    except UnsupportedModelError:
+        return
+    far = reach(graph)
+    assert taken(graph, range(1, far.available + 3)) == list(far.counts), f"seed {seed}"
+
+
 @pytest.mark.parametrize("seed", range(0, 60, 3))
 def test_every_cut_offered_computes_the_model(seed: int, tmp_path: Path) -> None:
     model = random_net(seed).model()
