@@ -24,6 +24,7 @@ from lognet_fpga.deploy_inputs import (
     settle_preprocessing,
     verified,
 )
+from lognet_fpga.deploy_preprocessing import warn_of_scaling
 from lognet_fpga.errors import LogNetError
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.golden import golden_onnx
@@ -69,6 +70,7 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
         output = settle_threshold(output, graph, config.preprocessing.apply(frames.frames[:PROBES]))
         judged = read_judged(config, graph, frames, output)
 
+    warn_of_scaling(choice.parts, config.preprocessing, calibration(frames))
     choice, quant = quantize_choice(config, choice, board, calibration(frames), progress)
     parts = choice.parts
     golden, tail = golden_onnx(quant), make_tail(parts, quant)

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
+
+import numpy as np
+
 from lognet_fpga.config import DeployConfig
+from lognet_fpga.ir import reference
 from lognet_fpga.ir.graph import Affine
 from lognet_fpga.partition import Partition
+from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.report import Section
+
+_FAR_OFF = 50  # times: no preprocessing is that far from the one that a model was trained with, and right
+_PROBED, _PROBED_POSITIONS = 16, 2**18  # frames, at most
 
 
 def input_section(config: DeployConfig, parts: Partition) -> Section:
@@ -53,3 +62,50 @@ def nodes_inside(parts: Partition) -> list[str]:
         if isinstance(ops[name].op, Affine):
             names.append(name)
     return names
+
+
+def warn_of_scaling(parts: Partition, preprocessing: Preprocessing, frames: np.ndarray) -> None:
+    """Warn where frames, (n, channels, h, w) uint8, are far from the size that the first layer was trained for.
+
+    Too small: its sums vary by less than 1/50 of what they are on average, so that it sees little but its own biases;
+    or options and model together make the whole range of pixels less than 1/50.  Too large: the model takes a mean of
+    less than 1/50 of the pixels' range from the pixels as they are.  A model without biases in its first layer and
+    without a normalization inside takes any scale, as far as can be seen here.
+    """
+    some = max(1, min(_PROBED, _PROBED_POSITIONS // (frames.shape[2] * frames.shape[3])))
+    layer, x = parts.layers[0], preprocessing.apply(frames[:some])
+    if any(size < kernel for size, kernel in zip(x.shape[2:], layer.weight.shape[2:])):
+        x = reference.pad(x, layer.pads, layer.pad_value)
+    sums = reference.conv(x, layer.weight.astype(np.float32), layer.stride)
+    average = layer.bias + sums.mean(axis=(0, 2, 3), dtype=np.float64)
+    share = np.linalg.norm(sums.std(axis=(0, 2, 3), dtype=np.float64)) / max(np.linalg.norm(average), 1e-300)
+    inside, (scale, mean) = nodes_inside(parts), _normalization_inside(parts)
+    factor, _ = preprocessing.affine(len(scale))
+    if (span := 255 * np.abs(factor * scale).max()) < 1 / _FAR_OFF:
+        warnings.warn(
+            f"pixels of 0 to 255 become numbers that span {span:.2g} in front of the first convolution: they are "
+            f"scaled {'twice' if inside else 'away'}; leave out --input-scale where the model scales by itself",
+            stacklevel=2,
+        )
+    elif share < 1 / _FAR_OFF and frames.min() < frames.max():
+        warnings.warn(
+            f"the frames make the sums of {layer.name} vary by only {share:.2%} of what they are on average: the input "
+            "is far smaller than the model was trained for, probably scaled twice; see Input in the report",
+            stacklevel=2,
+        )
+    if not preprocessing.rescales and np.all(mean != 0) and np.abs(mean).max() < 255 / _FAR_OFF:
+        warnings.warn(
+            f"the model takes a mean of {np.abs(mean).max():.3g} from pixels of 0 to 255: it probably was trained on "
+            "smaller numbers; give --input-scale 1/255, or what it was trained with",
+            stacklevel=2,
+        )
+
+
+def _normalization_inside(parts: Partition) -> tuple[np.ndarray, np.ndarray]:
+    """(scale, mean), (channels,) each: (x - mean) * scale is what the nodes of `nodes_inside` make of x; mean 0 where
+    they make a constant of it."""
+    ops = {node.name: node.op for node in parts.graph.nodes}
+    scale, offset = np.ones(parts.graph.input_shape[0]), np.zeros(parts.graph.input_shape[0])
+    for name in nodes_inside(parts):
+        scale, offset = scale * ops[name].scale, offset * ops[name].scale + ops[name].offset
+    return scale, np.divide(-offset, scale, out=np.zeros_like(scale), where=scale != 0)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +15,15 @@ import pytest
 
 from lognet_fpga.bundle import read_bundle
 from lognet_fpga.config import DeployConfig
-from lognet_fpga.deploy_preprocessing import input_data, input_section
+from lognet_fpga.deploy_preprocessing import input_data, input_section, warn_of_scaling
 from lognet_fpga.frontend import load
 from lognet_fpga.partition import partition
 from lognet_fpga.partition.layers import run_float_layers
-from lognet_fpga.preprocessing import MeanImage, Preprocessing
+from lognet_fpga.preprocessing import PRESETS, MeanImage, Preprocessing
 from lognet_fpga.quantize import quantize
 from lognet_fpga.runtime.frames import load_frames
 from tests.models import ModelBuilder, run_onnx, save
+from tests.quantize.test_quantize import smooth_frames
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -161,3 +163,70 @@ def test_the_report_says_what_applies(tmp_path):
     assert data["mean_image"] == {"file": "mean.npy", "largest_deviation": 12.345}
     text, _ = said(plain, preprocessing=Preprocessing(resize=(20, 30), crop=True, channel_order="bgr"))
     assert "20 x 30; bilinear, antialiased), centre cropped to 8 x 9, channels reversed from RGB to BGR" in text
+
+
+def scaling_warnings(net: ModelBuilder, folder: Path, how: Preprocessing, frames: np.ndarray) -> list[str]:
+    parts = partition(load(save(net.relu().flatten().model(), folder)), 1)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        warn_of_scaling(parts, how, frames)
+    return [str(warning.message) for warning in caught]
+
+
+def normalizing(mean: float | None, deviation: float | None) -> ModelBuilder:
+    net = ModelBuilder((3, 12, 12), seed=4)
+    if mean is not None:
+        net.add("Sub", net.constant(np.full((1, 3, 1, 1), mean, np.float32)))
+    if deviation is not None:
+        net.add("Div", net.constant(np.float32(deviation)))
+    return net.conv(6)
+
+
+PRESET_OF = {"plain": Preprocessing(), "unit": Preprocessing(1 / 255), "signed": Preprocessing(1 / 127.5, (1.0,))}
+PRESET_OF |= PRESETS
+
+
+@pytest.mark.parametrize(
+    "mean, deviation, how, says",
+    [
+        (None, 255, "plain", None),
+        (None, 255, "unit", "scaled twice"),
+        (None, 255, "signed", "scaled twice"),
+        (None, 255, "imagenet", "scaled twice"),
+        (127.5, 127.5, "plain", None),
+        (127.5, 127.5, "unit", "scaled twice"),
+        (104, None, "plain", None),
+        (104, None, "unit", "far smaller than the model was trained for"),
+        (0.45, 0.225, "unit", None),
+        (0.45, 0.225, "plain", "trained on smaller numbers"),
+        (0.45, None, "plain", "trained on smaller numbers"),
+        (None, None, "plain", None),
+        (None, None, "unit", None),
+        (None, None, "signed", None),
+        (None, None, "imagenet", None),
+        (None, None, "caffe", None),
+    ],
+)
+@pytest.mark.parametrize("kind", ["smooth", "noise", "one", "dark"])
+def test_inputs_scaled_twice_or_not_at_all_are_told(mean, deviation, how, says, kind, tmp_path: Path) -> None:
+    """And none that is right, dark frames of 0 to 60 among them."""
+    frames = smooth_frames(1 if kind == "one" else 24, 3, (3, 12, 12))
+    if kind == "noise":
+        frames = np.random.default_rng(3).integers(0, 256, frames.shape, dtype=np.uint8)
+    if kind == "dark":
+        frames = frames // 4
+    told = scaling_warnings(normalizing(mean, deviation), tmp_path, PRESET_OF[how], frames)
+    assert [] == told if says is None else len(told) == 1 and says in told[0]
+
+
+def test_the_shipped_model_is_seen_at_its_scale_only(tmp_path: Path) -> None:
+    folder = Path(__file__).parents[1] / "models" / "cifar10_64x3"
+    with np.load(folder / "test_frames.npz") as arrays:
+        frames = np.ascontiguousarray(arrays["frames"][:32].transpose(0, 3, 1, 2))
+    for name in ("model.onnx", "model_log2.onnx"):
+        parts = partition(load(folder / name), 1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            warn_of_scaling(parts, Preprocessing(), frames)
+            with pytest.raises(UserWarning, match="scaled twice"):
+                warn_of_scaling(parts, Preprocessing(1 / 255), frames)
