@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lognet_fpga.bitstream.attach import attached, section_of
+from lognet_fpga.bitstream.attach import attached, report_data, section_of
 from lognet_fpga.bitstream.figures import Bitstream
 from lognet_fpga.bitstream.flow import RESULTS, Flow, result_lines
 from lognet_fpga.bitstream.open_tools.flow import OPEN
@@ -50,6 +50,7 @@ def make_bitstream(path: Path, request: BitstreamRequest, progress: Progress = N
     flow, bundle = FLOWS[request.flow], read_bundle(path)
     flow.require(load_board(bundle.board_name))
     overlay = system_of(bundle)
+    report_data(bundle)  # what is wrong with it shows before hours of work, not after
     results = request.results or _run(flow, overlay, path, request.remote, progress)
     made = _read(flow, overlay, results)
     made.figures.require(request.allow_timing_violation, str(results))
