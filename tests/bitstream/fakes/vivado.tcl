@@ -100,7 +100,7 @@ proc get_property {name object} {
 proc made_clock {} {
     global option properties
     foreach name [array names properties -regexp {(FPGA0_PERIPHERAL|PL0_REF_CTRL_)_FREQMHZ}] {set asked $properties($name)}
-    if {[info exists ::made]} {return $::made}
+    if {[info exists ::fake_clock]} {return $::fake_clock}
     set best 0
     for {set first 1} {$first < 64} {incr first} {
         for {set second 1} {$second <= $first} {incr second} {
@@ -108,7 +108,7 @@ proc made_clock {} {
             if {$clock <= $asked && $clock > $best} {set best $clock}
         }
     }
-    return [set ::made [format %.6f $best]]
+    return [set ::fake_clock [format %.6f $best]]
 }
 
 # The width of m_axis in the wrapper, as Vivado hands it on to the DMA.

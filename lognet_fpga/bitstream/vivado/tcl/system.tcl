@@ -52,9 +52,9 @@ if {$board ne ""} {
 set_property -dict $ps_config $ps
 
 # The frequency that was planned for must be there: timing is closed for the clock that Vivado makes.
-set made [get_property $ps_clock_made $ps]
-if {abs($made - $ps_clock_mhz) > 1e-4 * $ps_clock_mhz} {
-    error "Vivado's processor makes $made MHz, not the $ps_clock_mhz planned: its PLL is not the one in overlays/BOARD/board.json; deploy with --clk-mhz $made"
+set made_mhz [get_property $ps_clock_made $ps]
+if {abs($made_mhz - $ps_clock_mhz) > 1e-4 * $ps_clock_mhz} {
+    error "Vivado's processor makes $made_mhz MHz, not the $ps_clock_mhz planned: its PLL is not the one in overlays/BOARD/board.json; deploy with --clk-mhz $made_mhz"
 }
 
 set reset [cell reset xilinx.com:ip:proc_sys_reset]
