@@ -69,7 +69,12 @@ def make(rng: np.random.Generator, folder: Path) -> Case:
     path.write_bytes(data)
     if rng.random() < SHARE_DEPLOYED:
         options = ("--no-verify", "--weights", "bram", "--fpga-layers", "1", "--out", "out")
-        return Case(deploy.main, (str(path), *options), accepted=lambda: _judged(path, data))
+        return Case(
+            deploy.main,
+            (str(path), *options),
+            accepted=lambda: _judged(path, data),
+            refused=lambda: "something was left where the bundle goes" if (folder / "out").exists() else "",
+        )
     json = ("--json",) if rng.random() < 0.3 else ()
     # An inspection says what is unusable, with exit code 4, or what fits nowhere.
     return Case(inspect.main, (str(path), *json), DOCUMENTED, accepted=lambda: _judged(path, data))

@@ -20,6 +20,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -132,12 +133,12 @@ def _ran(case: Case, folder: Path) -> tuple[int | None, str]:
     finally:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
-    return code, _accepted(case) if code == 0 else ""
+    return code, _looked_at(case.refused if code else case.accepted)
 
 
-def _accepted(case: Case) -> str:
+def _looked_at(judge: Callable[[], str]) -> str:
     try:
-        return case.accepted()
+        return judge()
     except Exception:
         return "while it was judged: " + traceback.format_exc()
 
