@@ -87,9 +87,10 @@ def _judged(path: Path, data: bytes) -> str:
     except LogNetError as error:
         return f"inspected or deployed, but not loaded: {error.message}"
     model = onnx.load_model_from_string(data)
-    batch, *sizes = [dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim] or [0]
-    if tuple(sizes) != graph.input_shape or batch > _FRAMES:
-        return ""  # of another layout, open, or of a large batch: not judged here
+    kind = model.graph.input[0].type.tensor_type
+    batch, *sizes = [dim.dim_value for dim in kind.shape.dim] or [0]
+    if tuple(sizes) != graph.input_shape or batch > _FRAMES or kind.elem_type != onnx.TensorProto.FLOAT:
+        return ""  # of another layout or type, open, or of a large batch: not judged here
     rng = np.random.default_rng(0)
     frames = rng.integers(0, 256, (_FRAMES, *graph.input_shape)).astype(np.float32)
     plain = onnx.ModelProto.FromString(model.SerializePartialToString())
