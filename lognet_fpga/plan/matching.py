@@ -23,6 +23,7 @@ SINK_BEAT_BITS = 64  # width of the overlay's exit
 INNER_BEAT_BITS = 32  # least width between layers: narrower beats save nothing that matters
 SKETCH_SPARE = 0.93  # share of the budget that a sketch must stay below to be sure of: docs/architecture.md, "Sketches"
 _TRIES = 8  # budgets tried for a frame rate
+_MOST_CYCLES = float(1 << 53)  # of a frame: 104 days at 1 GHz, and still exact
 _AS_FAST = 1.01  # cycles of a plan that counts as no slower: it may take a tenth less of a chip
 _NEAR_BY = 12  # faster budgets tried beside the one that the search finds
 
@@ -102,7 +103,7 @@ def settle_weights(
 
 def frame_cycles(fps: float, clk_mhz: float) -> float:
     """The budget of a frame rate; a rate that some plan states must find that plan again."""
-    return clk_mhz * 1e6 / fps * (1 + 1e-9)
+    return min(_MOST_CYCLES, clk_mhz * 1e6 / fps * (1 + 1e-9))
 
 
 def fastest(planner: Planner, budgets: list[int], as_fast: float = _AS_FAST) -> int:

@@ -100,3 +100,15 @@ def test_the_stores_are_settled_for_a_rate_that_can_be_had(seed: int) -> None:
     for share in SHARES:
         found = plan(best.fps * share)
         assert found is not None and found.fps >= best.fps * share * (1 - 1e-9), f"seed {seed}, {share}"
+
+
+@pytest.mark.parametrize("fps", [5e-324, 1e-310, 1e-12])
+@pytest.mark.parametrize("clk_mhz", [1.0, 1000.0])
+def test_a_frame_in_ages_is_a_rate_as_any_other(fps: float, clk_mhz: float) -> None:
+    """Cycles without end are none that a number holds; the smallest engines are what serves them."""
+    (quant, _), board = random_net(np.random.default_rng(0), 0), load_board("zcu104")
+    plans = [
+        draft_hardware(quant, sketched_engines(quant), board, weights=BRAM, fps=rate, clk_mhz=clk_mhz)
+        for rate in (fps, 1e-6)
+    ]
+    assert plans[0] is not None and plans[0].cycles_per_frame == plans[1].cycles_per_frame
