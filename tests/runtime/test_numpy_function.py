@@ -232,6 +232,8 @@ def random_window_node(rng: np.random.Generator) -> tuple[object, tuple[int, ...
         attributes["pads"] = [int(rng.integers(0, (size + 1) // 2)) for size in kernel * 2]
     elif padded < 0.7:
         attributes["auto_pad"] = str(rng.choice(["SAME_UPPER", "SAME_LOWER", "VALID"]))
+        # onnxruntime computes negative paddings for pools whose windows do not touch.
+        attributes["strides"] = np.minimum(strides, kernel).tolist()
     op_type = str(rng.choice(["Conv", "MaxPool", "AveragePool"]))
     if op_type != "Conv":
         channels = int(rng.integers(1, 6))
@@ -260,13 +262,8 @@ def test_windows_of_every_kind_equal_onnxruntime_s(seed):
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
     content = model.SerializeToString()
     frames = rng.normal(size=(2, *shape)).astype(np.float32)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    try:
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        expected = session.run(None, {"x": frames})[0]
-    except Exception:
-        pytest.skip("onnxruntime does not take it either")
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    expected = session.run(None, {"x": frames})[0]
     found = NumpyFunction(content, "tail.onnx")(frames)
     assert found.shape == expected.shape and found.dtype == expected.dtype
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
