@@ -10,7 +10,7 @@ from pathlib import Path
 from lognet_fpga.cli import entry, options
 from lognet_fpga.cli.devices import add_device_options, check_device_options, device_of
 from lognet_fpga.cli.reporter import Reporter
-from lognet_fpga.errors import EXIT_INTERRUPTED, LogNetError, UsageError
+from lognet_fpga.errors import EXIT_INTERRUPTED, LogNetError, OutputError, UsageError
 
 PROGRAM = "lognet-stream"
 MAX_IDLE_S = 3600
@@ -139,9 +139,13 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> int:
         if not until_then:
             raise
         error, result = broken, until_then[0]
-    if arguments.save_outputs is not None:
-        save_outputs(arguments.save_outputs, result)
-    exit_code = reporter.verdict(stream_report(session, result, arguments.save_outputs), error)
+    saved = arguments.save_outputs
+    if saved is not None:
+        try:
+            save_outputs(saved, result)
+        except OutputError as problem:  # the figures are no less true for that
+            error, saved = error or problem, None
+    exit_code = reporter.verdict(stream_report(session, result, saved), error)
     return EXIT_INTERRUPTED if result.interrupted else exit_code
 
 

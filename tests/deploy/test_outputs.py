@@ -12,6 +12,7 @@ import pytest
 
 from lognet_fpga.bundle import read_bundle, write_bundle
 from lognet_fpga.cli import deploy, selftest, stream
+from lognet_fpga.errors import OutputError
 from lognet_fpga.ir.packed import unpack
 from lognet_fpga.runtime.session import Session
 from tests.models import run_onnx, save
@@ -333,3 +334,15 @@ def test_scores_that_are_no_numbers(cache, tmp_path, in_process, capsys, monkeyp
     assert 0 <= accuracy["outputs"][0]["comparable"] <= 1
     assert case.run(in_process, capsys, selftest.main)["passed"]
     case.run(in_process, capsys, stream.main, "--frames", case.data)
+
+
+def test_figures_are_told_where_outputs_cannot_be_saved_in_the_end(case_of, tmp_path, in_process, capsys, monkeypatch):
+    def full(place, result):
+        raise OutputError("no space left on device", hint="free some")
+
+    case = case_of("scores")
+    case.deploy(in_process, capsys)
+    monkeypatch.setattr("lognet_fpga.runtime.saved_outputs.save_outputs", full)
+    options = ("--frames", case.data, "--save-outputs", tmp_path / "o.npz")
+    told = case.run(in_process, capsys, stream.main, *options, code=10)
+    assert told["frames"] == 24 and told["saved_outputs"] is None and told["error"]["exit_code"] == 10

@@ -122,7 +122,7 @@ def test_weights_alone(tmp_path):
         (["missing.onnx"], 3, "no such file"),
         (["{weights}", "--data", "x.npz"], 2, "without a model"),
         (["{weights}", "--bits", "9"], 2, "--bits must lie between 1 and 8"),
-        (["{broken}"], 3, "not readable as .npz"),
+        (["{broken}"], 3, "not a whole NumPy file"),
         (["{weights}", "--base", "1"], 2, "--base"),
         (["{weights}", "--fsr", "output"], 2, "--fsr output needs"),
         (["{weights}", "--log-add", "5"], 2, "--log-add needs"),
