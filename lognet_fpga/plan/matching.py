@@ -138,17 +138,15 @@ def fitting_budgets(planner: Planner, cycles: float) -> Iterator[int]:
     board has none to spare, so that a faster plan is the one that fits.
     """
     budgets = planner.budgets()
-    usable = [budget for budget in budgets if budget <= cycles]
 
     def fitting(index: int) -> bool:
         draft = planner.draft(budgets[index])
         return draft is not None and fits(draft) and draft.cycles_per_frame <= cycles
 
-    known = {fastest(planner, some, as_fast) for some in (budgets, usable) if some for as_fast in (1.0, _AS_FAST)}
-    known = {index for index in known if fitting(index)}
+    known = {index for index in (fastest(planner, budgets, slack) for slack in (1.0, _AS_FAST)) if fitting(index)}
     if not known:
         return
-    low, high = max(known), len(usable)
+    low, high = max(known), sum(budget <= cycles for budget in budgets)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if fitting(middle) else (low, middle)
