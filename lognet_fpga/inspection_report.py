@@ -38,6 +38,7 @@ def build(config: DeployConfig, seen: Inspection) -> Report:
         "possible_layers": seen.reach.possible,
         "possible_counts": seen.reach.counts,
         "cut": None if seen.parts is None else {"layers": len(seen.parts.layers), "tensor": seen.parts.cut},
+        "left_out": list(_left_out(seen)),
         "operators": operators,
         "obstacles": [_obstacle_data(obstacle) for obstacle in seen.reach.obstacles],
         "layers": layers,
@@ -78,7 +79,13 @@ def _cut_lines(seen: Inspection) -> tuple[str, ...]:
         lines.append(brief(f"cut: behind layer {len(seen.parts.layers)}, at {seen.parts.cut}"))
         if seen.parts.stopped:
             lines.append(str(seen.parts.stopped))
+    if left_out := _left_out(seen):
+        lines.append(f"outputs that are left out: {', '.join(map(brief, left_out))}")
     return tuple(lines)
+
+
+def _left_out(seen: Inspection) -> tuple[str, ...]:
+    return (seen.graph if seen.parts is None else seen.parts.graph).left_out
 
 
 def _obstacle_data(obstacle: Obstacle) -> dict[str, object]:

@@ -11,7 +11,7 @@ import onnx
 import pytest
 
 from lognet_fpga.bundle import read_bundle, write_bundle
-from lognet_fpga.cli import deploy, selftest, stream
+from lognet_fpga.cli import deploy, inspect, selftest, stream
 from lognet_fpga.errors import OutputError
 from lognet_fpga.ir.packed import unpack
 from lognet_fpga.runtime.session import Session
@@ -270,6 +270,8 @@ def test_several_outputs(name, cache, tmp_path, in_process, capsys, monkeypatch)
                 np.testing.assert_allclose(got.ravel(), expected.ravel(), atol=0.05)
             else:
                 assert got.ravel().tolist() == expected.ravel().tolist()
+    assert in_process(inspect.main, case.place, "--board", "pynq-z2", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["left_out"] == lost
     if lost:
         assert f"left out: {lost[0]}" in (case.bundle / "report.txt").read_text()
     else:
