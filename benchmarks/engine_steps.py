@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,6 @@ from lognet_fpga.build.paths import longest_path
 from lognet_fpga.build.yosys import netlist_of
 from lognet_fpga.codegen.verilog import verilog_files
 from lognet_fpga.hw.adders import AdderShape, serial_adders
-from lognet_fpga.hw.structure import Leaf, inputs, outputs
 from lognet_fpga.numerics.log2 import log2_codes
 from lognet_fpga.plan.adder_graph import solve
 from lognet_fpga.plan.engine import AdderEngine
@@ -69,15 +67,10 @@ def main() -> None:
             shape = AdderShape(folded, timed, bias, first_leg)
             in_legs = -(-IN_BITS // (digit_bits * leg_cycles))
             began = time.monotonic()
-            leaf = Leaf(
-                "adders",
-                inputs(clk=None, start=None, compute=None, blank=None, taps=n_inputs * in_legs * digit_bits)
-                + outputs(acc=n_outputs * shape.out_bits, acc_soon=None, acc_blank=None),
-                partial(serial_adders, shape=shape),
-            )
+            engine = serial_adders(shape, n_inputs * in_legs * digit_bits, "adders")
             with tempfile.TemporaryDirectory() as folder:
-                modules = netlist_of(verilog_files(leaf), leaf.name, Path(folder))
-            counts, path = count_netlist(modules, leaf.name), longest_path(modules, leaf.name)
+                modules = netlist_of(verilog_files(engine), engine.name, Path(folder))
+            counts, path = count_netlist(modules, engine.name), longest_path(modules, engine.name)
             print(
                 f"{layer:9} {digit_bits:4} {cycles:7} {len(graph.adders):7} {counts.lut:6} {estimate.lut:9.0f} "
                 f"{counts.lut_sites:6} {counts.ff:6} {estimate.ff:8.0f} {counts.srl:4} "

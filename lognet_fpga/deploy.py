@@ -10,7 +10,7 @@ from lognet_fpga import deploy_report
 from lognet_fpga.bitstream.make import make_bitstream, require_board
 from lognet_fpga.build.synthesis import SynthesisReport
 from lognet_fpga.build.yosys import synthesize
-from lognet_fpga.bundle import safe_name, write_bundle
+from lognet_fpga.bundle import SIGNAL_MAP, safe_name, write_bundle
 from lognet_fpga.codegen import generate
 from lognet_fpga.config import DeployConfig
 from lognet_fpga.deploy_accuracy import warn_of_a_lost_model
@@ -122,6 +122,7 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
         "report.txt": report.text().encode(),
         "report.json": deploy_report.json_bytes(report.data),
         **{f"verilog/{name}": text.encode() for name, text in design.files},
+        SIGNAL_MAP: design.signals.encode(),
     }
     class_names = names_of_all(output.classes, judged, frames)
     name = safe_name(config.model.stem)

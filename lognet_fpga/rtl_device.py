@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lognet_fpga.bundle import Bundle
+from lognet_fpga.bundle import VERILOG_FOLDER, Bundle
 from lognet_fpga.errors import BundleError, VerificationError
 from lognet_fpga.ir.clocks import mhz_text
 from lognet_fpga.ir.design import VerilogDesign
@@ -19,14 +19,15 @@ from lognet_fpga.verify.simulator import compile_simulator
 
 TOP = "lognet_overlay"
 RESET_CYCLES = 2_000  # longer than any overlay's internal reset
-_FOLDER = "verilog"
 
 
 def design_of(bundle: Bundle) -> VerilogDesign:
     """The design in the bundle, without monitors; raises BundleError where it has none."""
-    files = bundle.texts(_FOLDER)
+    files = bundle.verilog
     if f"{TOP}.v" not in files:
-        raise BundleError(f"the bundle {bundle.name} has no Verilog of an overlay: {_FOLDER}/{TOP}.v is not in it")
+        raise BundleError(
+            f"the bundle {bundle.name} has no Verilog of an overlay: {VERILOG_FOLDER}/{TOP}.v is not in it"
+        )
     return VerilogDesign(TOP, tuple(sorted(files.items())), bundle.source, bundle.sink, (), ())
 
 

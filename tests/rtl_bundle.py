@@ -23,6 +23,7 @@ def rtl_bundle() -> Bundle:
     design = generate(quant, plan, graphs, hashlib.sha256(files["golden.onnx"]).hexdigest())
     del files["verilog/top.v"]
     files |= {f"verilog/{name}": text.encode() for name, text in design.files}
+    files["verilog/map.json"] = design.signals.encode()
     cycles = {
         "fps": plan.fps,
         "cycles_per_frame": plan.cycles_per_frame,

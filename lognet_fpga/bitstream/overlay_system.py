@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 
-from lognet_fpga.bundle import Bundle
+from lognet_fpga.bundle import VERILOG_FOLDER, Bundle
 from lognet_fpga.cache import digest
 from lognet_fpga.errors import BundleError, DoesNotFitError, UsageError
 from lognet_fpga.ir.system import BoardSystem, processor_of
@@ -15,7 +15,6 @@ from lognet_fpga.plan.boards import load_board
 
 CORE_TOP = "lognet_overlay"
 MAX_STREAM_BITS = 1024
-_VERILOG = "verilog"
 
 
 @dataclass(frozen=True)
@@ -50,9 +49,9 @@ class OverlaySystem:
 def system_of(bundle: Bundle) -> OverlaySystem:
     """Raises UsageError for a board without a processor that runs PYNQ, BundleError for a bundle without
     Verilog, DoesNotFitError for streams wider than a DMA's."""
-    files = tuple(bundle.texts(_VERILOG).items())
+    files = tuple(bundle.verilog.items())
     if f"{CORE_TOP}.v" not in dict(files):
-        raise BundleError(f"the bundle {bundle.name} has no {_VERILOG}/{CORE_TOP}.v; deploy the model again")
+        raise BundleError(f"the bundle {bundle.name} has no {VERILOG_FOLDER}/{CORE_TOP}.v; deploy the model again")
     widest = max(bundle.source.tdata_bits, bundle.sink.tdata_bits)
     if widest > MAX_STREAM_BITS:
         raise DoesNotFitError(

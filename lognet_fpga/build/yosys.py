@@ -15,7 +15,7 @@ from lognet_fpga.build.paths import PathEstimate, longest_path
 from lognet_fpga.build.synthesis import PartCounts, SynthesisReport
 from lognet_fpga.cache import cached, digest
 from lognet_fpga.errors import ToolError
-from lognet_fpga.ir.design import VerilogDesign, is_verilog
+from lognet_fpga.ir.design import VerilogDesign, below_header, is_verilog
 from lognet_fpga.progress import NoProgress, Progress
 from lognet_fpga.sources import made_by
 from lognet_fpga.tools import find_yosys, run_tool
@@ -76,8 +76,9 @@ def netlist_of(files: Sequence[tuple[str, str]], top: str, folder: Path, options
 
 
 def netlist_key(files: Sequence[tuple[str, str]], top: str, options: str = "") -> str:
-    """Digest of all that netlist_of's result depends on."""
-    return digest(_script(files, top, options), find_yosys().version, *(part for file in files for part in file))
+    """Digest of all that netlist_of's result depends on: the same for a module that several models have."""
+    contents = (part for name, text in files for part in (name, below_header(text)))
+    return digest(_script(files, top, options), find_yosys().version, *contents)
 
 
 def _script(files: Sequence[tuple[str, str]], top: str, options: str) -> str:

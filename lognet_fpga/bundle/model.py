@@ -28,9 +28,10 @@ and deploy fills in
 
 Files: golden.onnx (uint8 frames (n, C, H, W) in, the integer activations out), tail.onnx (input `activations`,
 uint8 (n, H, W, C) of the FPGA's output, to the model's outputs; n is model_output.tail_batch where that is a number),
-verilog/*.v, vectors.npz (frames, and the activations (n, C, H, W) of every layer by its name), scores.npy (the model's
-output for those frames; outputs.npz, see lognet_fpga.ir.packed, where it is several, text, or of a size that differs
-from frame to frame), report.txt, report.json; where one was made, bitstream/*.bit with its .hwh.
+verilog/*.v, where a layer has its weights in memories verilog/*.mem, verilog/map.json (what is on which bit of them:
+bundle.signals), vectors.npz (frames, and the activations (n, C, H, W) of every layer by its name), scores.npy (the
+model's output for those frames; outputs.npz, see lognet_fpga.ir.packed, where it is several, text, or of a size that
+differs from frame to frame), report.txt, report.json; where one was made, bitstream/*.bit with its .hwh.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ from lognet_fpga.report import printable
 FORMAT = "lognet-bundle"
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
+VERILOG_FOLDER = "verilog"
+SIGNAL_MAP = f"{VERILOG_FOLDER}/map.json"
 VECTORS = "vectors.npz"
 SCORES = "scores.npy"
 SUFFIX = ".lognet"
@@ -212,6 +215,13 @@ class Bundle:
             return {key: file.read(key) for key in keys or file.names}
         except InputError as error:
             raise BundleError(f"the arrays of the bundle cannot be read: {error.message}") from error
+
+    @property
+    def verilog(self) -> dict[str, str]:
+        """The overlay's Verilog and the contents of its memories, by their names; raises BundleError as `texts`."""
+        texts = self.texts(VERILOG_FOLDER)
+        texts.pop(SIGNAL_MAP.removeprefix(f"{VERILOG_FOLDER}/"), None)
+        return texts
 
     def texts(self, folder: str) -> dict[str, str]:
         """Content of the files in a folder of the bundle, by their names there.  Raises BundleError for what is no

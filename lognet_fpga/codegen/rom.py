@@ -18,17 +18,20 @@ def rom_files(rom: Rom) -> dict[str, str]:
     names = [f"{rom.name}_{column}.mem" for column in columns]
     style = '(* rom_style = "block" *)\n' if rom.block else ""
     lines = [
-        "`timescale 1ns/1ps\n",
+        f"// A table of {len(rom.content)} words of {rom.word_bits} bits, in {'block RAM' if rom.block else 'LUTs'}; "
+        "word is that at address two cycles ago.",
         f"module {rom.name} (",
         "    input wire clk,",
         f"    input wire [{rom.address_bits - 1}:0] address,",
         f"    output wire [{rom.word_bits - 1}:0] word",
         ");",
+        "",
+        f"localparam WORDS = {len(rom.content)};",
     ]
     for column, width, name in zip(columns, widths, names):
         lines += [
             "",
-            f"{style}reg [{width - 1}:0] memory{column} [0:{len(rom.content) - 1}];",
+            f"{style}reg [{width - 1}:0] memory{column} [0:WORDS-1];",
             f"reg [{width - 1}:0] read{column};",
             f'initial $readmemh("{name}", memory{column});',
             *(_block_column(column, width) if rom.block else _lut_column(column, width, rom)),

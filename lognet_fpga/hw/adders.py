@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import partial
 
 from myhdl import always, always_comb, block, concat
 
-from lognet_fpga.hw.adder_wiring import Wiring
+from lognet_fpga.hw.adder_map import engine_map
+from lognet_fpga.hw.adder_wiring import STROBE, Wiring
 from lognet_fpga.hw.control import leaf_groups
-from lognet_fpga.hw.wiring import join, vector
+from lognet_fpga.hw.structure import Bit, Composite, Leaf, inputs, joined, outputs, same
+from lognet_fpga.hw.wiring import vector
 from lognet_fpga.plan.adder_graph import ZERO, AdderGraph
 from lognet_fpga.plan.serial import SerialSchedule, Tap, Wire, engine_wires, sources
 from lognet_fpga.plan.timing import accumulator_latency
@@ -41,52 +44,71 @@ class AdderShape:
         return accumulator_latency(plan.out_start, plan.acc_legs, plan.leg_cycles)
 
 
-@block
-def serial_adders(clk, start, compute, blank, taps, acc, acc_soon, acc_blank, *, shape):
+def serial_adders(shape: AdderShape, taps: int, name: str) -> Composite:
     """All accumulators of a layer: matrix times window plus bias, digit by digit.
 
-    Ports: start, compute, blank, taps: from the window block; acc: a digit of each leg of every output, lowest output
-    and leg in the lowest bits; acc_soon: the first digits of a computing slot are on acc in the next cycle, acc_blank:
-    its result is to be zero.
+    Ports: start, compute, blank, taps (so many bits): from the window block; acc: a digit of each leg of every output,
+    lowest output and leg in the lowest bits; acc_soon: the first digits of a computing slot are on acc in the next
+    cycle, acc_blank: its result is to be zero.
     Latency: shape.latency_cycles from start.  Throughput: one slot in leg_cycles cycles.  Back-pressure: none.
     """
-    plan, bits = shape.schedule, shape.schedule.digit_bits
-    strobe = vector(plan.last_begin + plan.leg_cycles + 4)  # bit k: the start strobe, k + 1 cycles late
-    computing, blanking = vector(shape.latency_cycles - 1), vector(shape.latency_cycles - 1)
-    strobe_end, computing_end = len(strobe) - 1, len(computing) - 1
+    plan, graph = shape.schedule, shape.graph
+    wiring, late = Wiring(plan), plan.last_begin + plan.leg_cycles + 4
+    ports = inputs(clk=None, start=None, compute=None, blank=None) + outputs(strobe=late, acc_soon=None, acc_blank=None)
+    control = Leaf(f"{name}_control", ports, partial(slot_strobes, latency=shape.latency_cycles))
+    wiring.add(control, "control", **same(*(port.name for port in ports if port.name != STROBE)), strobe=STROBE)
+    wiring.vector(STROBE, late)
+    legs_in = taps // (graph.inputs * plan.digit_bits)
+    for place in range(taps):
+        node, leg, bit = (
+            place // (legs_in * plan.digit_bits),
+            place // plan.digit_bits % legs_in,
+            place % plan.digit_bits,
+        )
+        wiring.place[Tap(node, leg, bit, 0)] = Bit("taps", place)
+    acc = wire_engine(wiring, shape)
+    text = (
+        f"All accumulators of a layer, digit by digit: {graph.inputs} inputs, {len(graph.adders)} adders, "
+        f"{len(graph.outputs)} outputs, {plan.acc_legs} legs of {plan.leg_cycles} digits of {plan.digit_bits} bits.\n"
+        f"Latency: {shape.latency_cycles} cycles from start to the first digits of acc.\n"
+        f"Throughput: one slot in {plan.leg_cycles} cycles.  Back-pressure: none."
+    )
+    return Composite(
+        name,
+        inputs(clk=None, start=None, compute=None, blank=None, taps=taps)
+        + outputs(acc=len(graph.outputs) * shape.out_bits, acc_soon=None, acc_blank=None),
+        tuple(wiring.nets),
+        tuple(wiring.instances),
+        text,
+        assigns={"acc": joined(acc)},
+        shows=engine_map(graph, plan, wiring.place, acc, wiring.beside),
+    )
+
+
+@block
+def slot_strobes(clk, start, compute, blank, strobe, acc_soon, acc_blank, *, latency):
+    """The slots' strobes, late: bit k of strobe is start, k + 1 cycles late; acc_soon, acc_blank: compute and blank,
+    so late that acc holds the first digits of the slot in the next cycle."""
+    late, computing, blanking = vector(len(strobe)), vector(latency - 1), vector(latency - 1)
+    late_end, computing_end = len(strobe) - 1, latency - 2
 
     @always(clk.posedge)
-    def control():
-        strobe.next = concat(strobe[strobe_end:], start)
+    def travel():
+        late.next = concat(late[late_end:], start)
         computing.next = concat(computing[computing_end:], compute)
         blanking.next = concat(blanking[computing_end:], blank)
 
     @always_comb
-    def finish():
+    def show():
+        strobe.next = late
         acc_soon.next = computing[computing_end]
         acc_blank.next = blanking[computing_end]
 
-    wiring = Wiring(clk, start, strobe, plan)
-    legs_in = len(taps) // (shape.graph.inputs * bits)
-    for place in range(len(taps)):
-        node, leg, bit = place // (legs_in * bits), place // bits % legs_in, place % bits
-        wiring.place[Tap(node, leg, bit, 0)] = taps(place)
-    joined = join(wire_engine(wiring, shape))
-
-    @always_comb
-    def result():
-        acc.next = joined
-
-    instances = []
-    for part in wiring.parts:
-        instance = part.make(**part.wires)
-        instance.name = part.name
-        instances.append(instance)
-    return control, finish, instances, result
+    return travel, show
 
 
-def wire_engine(wiring: Wiring, shape: AdderShape) -> list:
-    """Put all parts of the engine into wiring; the wires of acc, lowest first."""
+def wire_engine(wiring: Wiring, shape: AdderShape) -> list[Bit]:
+    """Put all parts of the engine into wiring; the bits of acc, lowest first."""
     graph, plan, place = shape.graph, shape.schedule, wiring.place
     wires = _closure(set(engine_wires(graph, plan)))
     last_use: dict[tuple[int, int, int], int] = {}
@@ -101,20 +123,19 @@ def wire_engine(wiring: Wiring, shape: AdderShape) -> list:
     alike = defaultdict(list)
     for index, (adder, begin) in enumerate(zip(graph.adders, plan.start)):
         alike[begin, len(adder.terms), adder.subtracts, plan.legs[graph.inputs + index]].append(index)
-    groups = {
-        (begin, subtract, legs, f"at{begin}_{'sub' if subtract else 'add'}{operands}_{legs}_{number}"): [
-            members[i] for i in run
-        ]
-        for (begin, operands, subtract, legs), members in sorted(alike.items())
-        for number, run in enumerate(leaf_groups(len(members), _strobe_loads(operands, legs)))
-    }
+    groups: dict[tuple[int, bool, int, str], list[int]] = {}
+    numbers: dict[int, int] = defaultdict(int)  # of the groups that start in a cycle
+    for (begin, operands, subtract, legs), members in sorted(alike.items()):
+        for run in leaf_groups(len(members), _strobe_loads(operands, legs)):
+            groups[begin, subtract, legs, f"sum{begin}_{numbers[begin]}"] = [members[i] for i in run]
+            numbers[begin] += 1
     totals = {}
     for key, members in groups.items():
-        totals[key] = [[vector(len(members)) for _ in range(plan.digit_bits)] for _ in range(key[2])]
+        totals[key] = wiring.sums(key[3], len(members), key[2])
         for leg, digit in enumerate(totals[key]):
             for bit, total in enumerate(digit):
                 for position, index in enumerate(members):
-                    place[Tap(graph.inputs + index, leg, bit, 0)] = total(position)
+                    place[Tap(graph.inputs + index, leg, bit, 0)] = Bit(total, position)
     of_node: dict[int, dict] = defaultdict(dict)
     for key, delay in sorted(last_use.items()):
         of_node[key[0]][key] = delay
@@ -122,11 +143,12 @@ def wire_engine(wiring: Wiring, shape: AdderShape) -> list:
     wiring.add_delays(inputs, "taps")
     for (*_, name), members in groups.items():
         ours = {key: delay for index in members for key, delay in of_node[graph.inputs + index].items()}
-        wiring.add_delays(ours, name)
-    wiring.add_registers(sorted((wire for wire in wires if not isinstance(wire, Tap)), key=repr))
+        # Legs and bits one after the other, as the sums' nets lie.
+        wiring.add_delays(dict(sorted(ours.items(), key=lambda item: (*item[0][1:], item[0][0]))), name)
+    wiring.add_registers(sorted((wire for wire in wires if not isinstance(wire, Tap)), key=_source_order))
 
     def operand(node: int, shift: int, begin: int, leg: int) -> list:
-        """The signals of a leg of node << shift for an adder that starts at `begin`; False: zero."""
+        """The bits of a leg of node << shift for an adder that starts at `begin`; False: zero."""
         return [False if wire is None else place[wire] for wire in plan.operand(node, shift, begin, leg)]
 
     for key, members in groups.items():
@@ -142,15 +164,15 @@ def wire_engine(wiring: Wiring, shape: AdderShape) -> list:
     return _outputs(wiring, shape, operand)
 
 
-def _outputs(wiring: Wiring, shape: AdderShape, operand) -> list:
+def _outputs(wiring: Wiring, shape: AdderShape, operand) -> list[Bit]:
     """The last level: it adds the bias and brings all outputs, and then all their legs, into step."""
     graph, plan, bias = shape.graph, shape.schedule, wiring.add_bias(shape.bias)
     first_output = graph.inputs + len(graph.adders)  # outputs count on as nodes
-    kinds = ["constant" if out.node == ZERO else "sub" if out.negate else "add" for out in graph.outputs]
+    kinds = ["only" if out.node == ZERO else "minus" if out.negate else "plus" for out in graph.outputs]
     for kind in dict.fromkeys(kinds):
         alike = [c for c, other in enumerate(kinds) if other == kind]
         for number, run in enumerate(leaf_groups(len(alike), _strobe_loads(2, plan.acc_legs))):
-            name, members = f"bias_{kind}{number}", [alike[i] for i in run]
+            name, members = f"biased_{kind}{number}", [alike[i] for i in run]
             rows = [
                 [
                     (bias[c][leg], operand(graph.outputs[c].node, graph.outputs[c].shift, plan.out_start, leg))
@@ -158,17 +180,17 @@ def _outputs(wiring: Wiring, shape: AdderShape, operand) -> list:
                 ]
                 for c in members
             ]
-            sums = [[vector(len(members)) for _ in range(plan.digit_bits)] for _ in range(plan.acc_legs)]
-            if kind == "constant":  # an output without weights: nothing but its bias
+            sums = wiring.sums(name, len(members), plan.acc_legs)
+            if kind == "only":  # an output without weights: nothing but its bias
                 wiring.add_copies(rows, sums, name)
             else:
-                wiring.add_adders(plan.out_start, rows, sums, kind == "sub", name)
+                wiring.add_adders(plan.out_start, rows, sums, kind == "minus", name)
             tapped = {}
             for leg in range(shape.first_leg, plan.acc_legs):
                 for bit in range(plan.digit_bits):
                     for position, c in enumerate(members):
                         key = first_output + c, leg, bit
-                        wiring.place[Tap(*key, 0)] = sums[leg][bit](position)
+                        wiring.place[Tap(*key, 0)] = Bit(sums[leg][bit], position)
                         tapped[key] = (plan.acc_legs - 1 - leg) * plan.leg_cycles
             wiring.add_delays(tapped, name)
     return [
@@ -177,6 +199,14 @@ def _outputs(wiring: Wiring, shape: AdderShape, operand) -> list:
         for leg in range(shape.first_leg, plan.acc_legs)
         for bit in range(plan.digit_bits)
     ]
+
+
+def _source_order(wire: Wire) -> tuple:
+    """Registers in the order in which what they take lies on its net."""
+    source = wire
+    while not isinstance(source, Tap):
+        source = next(taken for taken in sources(source) if taken is not None)
+    return source.delay, source.leg, source.bit, source.node, repr(wire)
 
 
 def _strobe_loads(operands: int, legs: int) -> int:

@@ -25,8 +25,6 @@ LOOKUP_MODULE = "lognet_lookup"
 CONTROL_MODULES = {
     LEAF_MODULE: f"""\
 // One leaf of a control net's register tree, a module of its own so that leaves of one net are not merged again.
-`timescale 1ns/1ps
-
 (* keep_hierarchy = "yes" *)
 module {LEAF_MODULE} (
     input wire clk,
@@ -42,8 +40,6 @@ endmodule
 """,
     GATE_MODULE: f"""\
 // A leaf for the enable of a stream's register, which cannot be known a cycle early.
-`timescale 1ns/1ps
-
 (* keep_hierarchy = "yes" *)
 module {GATE_MODULE} (
     input wire valid,
@@ -57,8 +53,6 @@ endmodule
 """,
     MOVE_MODULE: f"""\
 // A leaf for a beat that moves into a stream's register.
-`timescale 1ns/1ps
-
 (* keep_hierarchy = "yes" *)
 module {MOVE_MODULE} (
     input wire offered,
@@ -74,8 +68,6 @@ endmodule
     LOOKUP_MODULE: f"""\
 // Tables of one bit each, a module of its own so that each is one LUT: in one piece with what is around them synthesis
 // shares parts of them and makes them as deep as the longest path allows.
-`timescale 1ns/1ps
-
 (* keep_hierarchy = "yes" *)
 module {LOOKUP_MODULE} #(
     parameter WIDTH = 1,
@@ -153,24 +145,13 @@ move_gate.verilog_code = (
 
 @block
 def lookup(index, values, *, contents):
-    """values: bit `index` of each of contents; in Verilog an instance of LOOKUP_MODULE."""
-    width, lanes = len(index), len(contents)
-    entries = sum(content << (lane << width) for lane, content in enumerate(contents))
-    literal = f"{lanes << width}'h{entries:x}"  # noqa: F841  (the text below has it)
+    """values: bit `index` of each of contents; in Verilog LOOKUP_MODULE."""
 
     @always_comb
     def read():
         values.next = sum((content >> int(index) & 1) << lane for lane, content in enumerate(contents))
 
-    index.read = True
-    values.driven = "wire"
     return read
-
-
-lookup.verilog_code = (
-    LOOKUP_MODULE
-    + " #(.WIDTH($width), .LANES($lanes), .CONTENT($literal)) ${values}_lookup (.index($index), .values($values));"
-)
 
 
 def leaf_groups(items: int, loads_each: int = 1) -> list[range]:

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from myhdl import always, always_comb, block, concat
 
 from lognet_fpga.hw.control import control_leaf
-from lognet_fpga.hw.wiring import flag, join, vector
+from lognet_fpga.hw.structure import Lanes, Leaf, inputs, outputs
+from lognet_fpga.hw.wiring import counter, flag, join, vector
 
 RECENT_BITS = 5  # of a strobe, which a LUT looks at beside what was recent before
+
+
+# Registers lie behind the ports, for MyHDL gives a port no value to start with.
 
 
 @block
 def full_adders(clk, a, b, carry_in, total, carry_out):
     """A vector of independent full adders; total is registered, carry_out is not."""
+    held = vector(len(total))
 
     @always_comb
     def carry():
         carry_out.next = (a & b) | (a & carry_in) | (b & carry_in)
+        total.next = held
 
     @always(clk.posedge)
     def add():
-        total.next = a ^ b ^ carry_in
+        held.next = a ^ b ^ carry_in
 
     return carry, add
 
@@ -28,14 +36,16 @@ def full_adders(clk, a, b, carry_in, total, carry_out):
 @block
 def full_subtractors(clk, a, b, carry_in, total, carry_out):
     """A vector of independent full subtractors, a - b; the carry is a borrow."""
+    held = vector(len(total))
 
     @always_comb
     def borrow():
         carry_out.next = (~a & b) | (~a & carry_in) | (b & carry_in)
+        total.next = held
 
     @always(clk.posedge)
     def subtract():
-        total.next = a ^ b ^ carry_in
+        held.next = a ^ b ^ carry_in
 
     return borrow, subtract
 
@@ -44,6 +54,7 @@ def full_subtractors(clk, a, b, carry_in, total, carry_out):
 def ternary_adders(clk, a, b, c, first_in, second_in, total, first_out, second_out):
     """A vector of independent adders of three operands with two carries each; total is registered, the carries are
     not.  In LUTs: total and second_out are of the same five inputs, first_out is of three."""
+    held = vector(len(total))
 
     @always_comb
     def first():
@@ -52,10 +63,11 @@ def ternary_adders(clk, a, b, c, first_in, second_in, total, first_out, second_o
     @always_comb
     def second():
         second_out.next = ((a ^ b ^ c) & first_in) | ((a ^ b ^ c) & second_in) | (first_in & second_in)
+        total.next = held
 
     @always(clk.posedge)
     def add():
-        total.next = a ^ b ^ c ^ first_in ^ second_in
+        held.next = a ^ b ^ c ^ first_in ^ second_in
 
     return first, second, add
 
@@ -63,6 +75,7 @@ def ternary_adders(clk, a, b, c, first_in, second_in, total, first_out, second_o
 @block
 def ternary_subtractors(clk, a, b, c, first_in, second_in, total, first_out, second_out):
     """As ternary_adders for a + b - c: the first carry is that of a + b, the second one a borrow."""
+    held = vector(len(total))
 
     @always_comb
     def first():
@@ -71,10 +84,11 @@ def ternary_subtractors(clk, a, b, c, first_in, second_in, total, first_out, sec
     @always_comb
     def second():
         second_out.next = (~(a ^ b ^ first_in) & c) | (~(a ^ b ^ first_in) & second_in) | (c & second_in)
+        total.next = held
 
     @always(clk.posedge)
     def subtract():
-        total.next = a ^ b ^ c ^ first_in ^ second_in
+        held.next = a ^ b ^ c ^ first_in ^ second_in
 
     return first, second, subtract
 
@@ -82,88 +96,30 @@ def ternary_subtractors(clk, a, b, c, first_in, second_in, total, first_out, sec
 @block
 def carry_register(clk, preset, carry, held):
     """The carry from one digit to the next; cleared in the cycle before digit 0."""
+    register = vector(len(held))
 
     @always(clk.posedge)
     def hold():
         if preset:
-            held.next = 0
+            register.next = 0
         else:
-            held.next = carry
+            register.next = carry
 
-    return hold
+    @always_comb
+    def show():
+        held.next = register
 
-
-@block
-def delay_stage(clk, wires, late):
-    @always(clk.posedge)
-    def delay():
-        late.next = wires
-
-    return delay
+    return hold, show
 
 
 @block
-def masked_stage(clk, first, wires, late):
-    """A delay that shows zero instead of the first digits of a leg."""
-
-    @always(clk.posedge)
-    def delay():
-        if first:
-            late.next = 0
-        else:
-            late.next = wires
-
-    return delay
-
-
-@block
-def cut_stage(clk, first, wires, late):
-    """A delay that shows zero behind the first digits of a leg."""
-
-    @always(clk.posedge)
-    def delay():
-        if first:
-            late.next = wires
-        else:
-            late.next = 0
-
-    return delay
-
-
-@block
-def splice_stage(clk, first, wires, others, late):
-    """A delay of `wires` for the first digits of a leg, of `others` behind them."""
-
-    @always(clk.posedge)
-    def delay():
-        if first:
-            late.next = wires
-        else:
-            late.next = others
-
-    return delay
-
-
-@block
-def keep_stage(clk, first, wires, late):
-    """A delay for the first digits of a leg; the last of them stays."""
-
-    @always(clk.posedge)
-    def delay():
-        if first:
-            late.next = wires
-
-    return delay
-
-
-@block
-def relayed_carry(first, before, own, carry_in):
+def relayed_carry(first, earlier, own, carry_in):
     """The carry into a digit: for the first one of a leg that of the leg before."""
 
     @always_comb
     def relay():
         if first:
-            carry_in.next = before
+            carry_in.next = earlier
         else:
             carry_in.next = own
 
@@ -171,25 +127,93 @@ def relayed_carry(first, before, own, carry_in):
 
 
 @block
-def tie_low(wires, like):
-    """All zero; `like` only keeps the block sensitive to something in simulation."""
+def delay_stage(clk, wires, late):
+    """A delay of one cycle."""
+    register = vector(len(late))
+
+    @always(clk.posedge)
+    def delay():
+        register.next = wires
 
     @always_comb
-    def tie():
-        wires.next = like & 0
+    def show():
+        late.next = register
 
-    return tie
+    return delay, show
 
 
 @block
-def tie_high(wires, like):
-    """All one, as tie_low."""
+def masked_stage(clk, first, wires, late):
+    """A delay that shows zero instead of the first digits of a leg."""
+    register = vector(len(late))
+
+    @always(clk.posedge)
+    def delay():
+        if first:
+            register.next = 0
+        else:
+            register.next = wires
 
     @always_comb
-    def tie():
-        wires.next = like | ~like
+    def show():
+        late.next = register
 
-    return tie
+    return delay, show
+
+
+@block
+def cut_stage(clk, first, wires, late):
+    """A delay that shows zero behind the first digits of a leg."""
+    register = vector(len(late))
+
+    @always(clk.posedge)
+    def delay():
+        if first:
+            register.next = wires
+        else:
+            register.next = 0
+
+    @always_comb
+    def show():
+        late.next = register
+
+    return delay, show
+
+
+@block
+def splice_stage(clk, first, wires, others, late):
+    """A delay of `wires` for the first digits of a leg, of `others` behind them."""
+    register = vector(len(late))
+
+    @always(clk.posedge)
+    def delay():
+        if first:
+            register.next = wires
+        else:
+            register.next = others
+
+    @always_comb
+    def show():
+        late.next = register
+
+    return delay, show
+
+
+@block
+def keep_stage(clk, first, wires, late):
+    """A delay for the first digits of a leg; the last of them stays."""
+    register = vector(len(late))
+
+    @always(clk.posedge)
+    def delay():
+        if first:
+            register.next = wires
+
+    @always_comb
+    def show():
+        late.next = register
+
+    return delay, show
 
 
 @block
@@ -198,41 +222,42 @@ def first_digits(clk, recent, soon):
 
     recent: bit 0 of soon, the register of `recently` for so many digits.
     """
-    now, later = flag(), vector(len(soon) - 1)
+    later = vector(len(soon) - 1)
     later_end = len(later) - 1
-
-    @always_comb
-    def begin():
-        now.next = recent[0]
 
     if len(later) == 1:
 
         @always(clk.posedge)
         def chain():
-            later.next = now
+            later.next = recent
     else:
 
         @always(clk.posedge)
         def chain():
-            later.next = concat(later[later_end:], now)
+            later.next = concat(later[later_end:], recent)
 
     @always_comb
     def gather():
-        soon.next = concat(later, now)
+        soon.next = concat(later, recent)
 
-    return begin, chain, gather
+    return chain, gather
 
 
 @block
 def recently(clk, strobes, recent):
     """A register of whether one of the strobes is on: of several cycles, and of fewer digits' `recent`, so that each is
     one LUT behind the one before.  Of the strobes alone synthesis would make one chain of LUTs for all of them."""
+    register = flag()
 
     @always(clk.posedge)
     def remember():
-        recent.next = strobes != 0
+        register.next = strobes != 0
 
-    return remember
+    @always_comb
+    def show():
+        recent.next = register
+
+    return remember, show
 
 
 @block
@@ -263,3 +288,34 @@ def digit_counter(clk, preset, count, *, digits):
         count.next = counted
 
     return leaves, look, show
+
+
+def _lanes(make, *ports) -> Lanes:
+    return Lanes(f"lognet_{make.__name__}", make, sum(ports, ()))
+
+
+_SUM, _CARRIES = inputs(clk=None, a=1, b=1), inputs(carry_in=1) + outputs(total=1, carry_out=1)
+_SUM_OF_THREE = _SUM + inputs(c=1, first_in=1, second_in=1) + outputs(total=1, first_out=1, second_out=1)
+_FIRST, _LATE = inputs(clk=None, first=None, wires=1), outputs(late=1)
+FULL_ADDERS = _lanes(full_adders, _SUM, _CARRIES)
+FULL_SUBTRACTORS = _lanes(full_subtractors, _SUM, _CARRIES)
+TERNARY_ADDERS = _lanes(ternary_adders, _SUM_OF_THREE)
+TERNARY_SUBTRACTORS = _lanes(ternary_subtractors, _SUM_OF_THREE)
+CARRY_REGISTER = _lanes(carry_register, inputs(clk=None, preset=None, carry=1), outputs(held=1))
+RELAYED_CARRY = _lanes(relayed_carry, inputs(first=None, earlier=1, own=1), outputs(carry_in=1))
+DELAY_STAGE = _lanes(delay_stage, inputs(clk=None, wires=1), _LATE)
+MASKED_STAGE = _lanes(masked_stage, _FIRST, _LATE)
+CUT_STAGE = _lanes(cut_stage, _FIRST, _LATE)
+SPLICE_STAGE = _lanes(splice_stage, _FIRST, inputs(others=1), _LATE)
+KEEP_STAGE = _lanes(keep_stage, _FIRST, _LATE)
+RECENTLY = _lanes(recently, inputs(clk=None, strobes=1), outputs(recent=None))
+
+
+def first_digits_leaf(legs: int) -> Leaf:
+    ports = inputs(clk=None, recent=None) + outputs(soon=legs)
+    return Leaf(f"lognet_first_digits_{legs}", ports, first_digits)
+
+
+def digit_counter_leaf(digits: int) -> Leaf:
+    ports = inputs(clk=None, preset=None) + outputs(count=len(counter(digits)))
+    return Leaf(f"lognet_digit_counter_{digits}", ports, partial(digit_counter, digits=digits))

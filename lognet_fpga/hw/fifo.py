@@ -5,7 +5,7 @@ from __future__ import annotations
 from myhdl import Signal, always, always_comb, block, intbv, modbv
 
 from lognet_fpga.hw.control import control_leaf, leaf_groups, move_gate, stream_gate
-from lognet_fpga.hw.wiring import bits, flag, join, vector
+from lognet_fpga.hw.wiring import Wire, bits, flag, join, vector
 from lognet_fpga.plan.memory import BLOCK_RAM_DEPTH
 
 _BEHIND = 2  # beats behind the memory
@@ -19,9 +19,9 @@ def fifo(clk, rst, in_valid, in_data, out_valid, out_data, out_ready, room, *, d
     Behind the memory wait two more beats: in the front, the memory's own register, and on out_data.
 
     Ports: in_valid, in_data: pushes, never refused; out_*: a stream, out of registers; room: at least `reserve` places
-    are free (of what the FIFO held a cycle ago).  Whoever pushes must look at room early enough: reserve covers all
+    are free (of what the FIFO held a cycle ago).  Whoever pushes must look at room early enough: these cover all
     that can still be on its way.
-    Latency: FIFO_LATENCY.  Throughput: one beat a cycle.
+    Latency: `FIFO_LATENCY`.  Throughput: one beat a cycle.
     """
     read = vector((depth - 1).bit_length())
     read_soon, write = vector(len(read)), vector(len(read))
@@ -61,7 +61,7 @@ def fifo(clk, rst, in_valid, in_data, out_valid, out_data, out_ready, room, *, d
             clk,
             in_valid,
             write,
-            join([in_data(bit) for bit in run]),
+            join([Wire(in_data, bit) for bit in run]),
             read_soon,
             both,
             last,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 
 from lognet_fpga.hw.bram.engine import bram_engine
@@ -76,4 +77,13 @@ def layer_module(layer: QuantLayer, plan: ClbPlan | BramPlan, graph: AdderGraph 
         f"Layer {layer.name}: {layer.in_shape} to {layer.out_shape}, {plan.folding}, "
         f"{plan.ii_cycles} cycles a position."
     )
-    return with_reset_leaves(Composite(name, ports, nets + inputs(room=None), instances, text), "rst")
+    sizes = {
+        "taps": "TAPS",
+        "acc": "ACC_BITS",
+        "conv_data": "BEAT_BITS",
+        "x": "WORD_BITS",
+        "codes": "CODES_BITS",
+        "constants": "CONSTANTS_BITS",
+        **{net.name: "SUM_BITS" for net in nets if re.fullmatch(r"sum\d+", net.name)},
+    }
+    return with_reset_leaves(Composite(name, ports, nets + inputs(room=None), instances, text, sizes), "rst")

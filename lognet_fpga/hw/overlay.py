@@ -203,5 +203,10 @@ def overlay(
         tuple(nets),
         tuple(instances),
         f"Overlay of {len(names)} layers: {mhz_text(plan.clk_mhz)} MHz, {plan.cycles_per_frame} cycles a frame.",
+        {
+            "more_frames": "PACKET_BITS",
+            "stream0_data": "SOURCE_BEAT_BITS",
+            **{f"stream{number}_data": f"{name.upper()}_BEAT_BITS" for number, name in enumerate(names, 1)},
+        },
     )
     return with_reset_leaves(top, "core_rst")

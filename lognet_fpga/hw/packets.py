@@ -73,7 +73,7 @@ def packet_entry(
 def packet_exit(
     clk, rst, frame_tlast, m_axis_tvalid, m_axis_tready, more_frames, several, restart, m_axis_tlast, *, width
 ):
-    """Lets TLAST through after the last frame of a packet only.  width: of more_frames.  Latency: 0."""
+    """Lets TLAST through after the last frame of a packet only.  more_frames has `width` bits.  Latency: 0."""
     left = vector(width)
     more = flag()
 

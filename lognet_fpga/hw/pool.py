@@ -12,7 +12,7 @@ from lognet_fpga.hw.counting import table_counter, wrapping_counter
 from lognet_fpga.hw.delay import delay_loads, registered_delay
 from lognet_fpga.hw.memory import memory_of_words
 from lognet_fpga.hw.wiring import bits, counter, flag, join, vector
-from lognet_fpga.plan.timing import pool_levels
+from lognet_fpga.plan.timing import pool_latency, pool_levels
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,10 @@ class PoolShape:
         return self.row_bits + ((self.kernel[0] - 1).bit_length() if self.average else 0)
 
     @property
+    def latency_cycles(self) -> int:
+        return pool_latency(self.kernel, self.average)
+
+    @property
     def col_flags(self) -> tuple[int, ...]:
         return _ends(self.in_cols, self.kernel[1], self.stride[1])
 
@@ -90,7 +94,7 @@ def pool(clk, rst, in_valid, in_data, out_valid, out_data, *, shape):
     """The largest activation, or the mean, of each window and channel.
 
     Ports: in_valid, in_data and out_valid, out_data: beats, in raster order, lowest channels first.
-    Latency: pool_latency.  Throughput: one beat a cycle.  Back-pressure: none, the FIFO behind has room.
+    Latency: `latency_cycles`.  Throughput: one beat a cycle.  Back-pressure: none, the FIFO behind has room.
     """
     s = shape
     lanes = s.channels_per_beat

@@ -65,7 +65,7 @@ def axil_registers(
 ):
     """AXI4-Lite slave; one access at a time; byte strobes of the lowest byte count, the others are ignored.
 
-    core_rst: reset of the stream part, held for reset_cycles so that nothing is left in its pipelines.
+    core_rst: reset of the stream part, held for `reset_cycles` cycles so that nothing is left in its pipelines.
     more_frames, several, packet_restart: the register at 0x24, whether it is not 0, and that it was written.
     """
     words = tuple(model_words)

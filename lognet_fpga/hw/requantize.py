@@ -9,7 +9,7 @@ from myhdl import always, always_comb, block, concat
 
 from lognet_fpga.hw.control import control_leaf, in_stretches, leaf_groups
 from lognet_fpga.hw.counting import wrapping_counter
-from lognet_fpga.hw.wiring import Part, bits, counter, flag, join, vector
+from lognet_fpga.hw.wiring import Part, Wire, bits, counter, flag, join, vector
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,10 @@ class RequantizeShape:
     @property
     def beats(self) -> int:
         return -(-self.channels // self.channels_per_beat)
+
+    @property
+    def position_cycles(self) -> int:
+        return max(self.leg_cycles, self.beats)
 
     @property
     def first_leg(self) -> int:
@@ -60,12 +64,12 @@ class RequantizeShape:
 
 @block
 def requantize(clk, rst, acc, acc_soon, acc_blank, out_valid, out_data, *, shape):
-    """y = clip(acc >> shift, 0, 2**out_bits - 1) of every channel, sent channels_per_beat at a time.
+    """y = clip(acc >> `shift`, 0, 2**`out_bits` - 1) of every channel, sent `channels_per_beat` at a time.
 
     Ports: acc: from the adders, one digit of each wire of every channel; acc_soon: the first digits come in the next
     cycle, and with them the slot whose result is zero if acc_blank; out_valid, out_data: beats of the result, lowest
     channels first, in consecutive cycles.
-    Latency: CAPTURE_LATENCY from the last digits.  Throughput: one position in max(leg_cycles, beats) cycles.
+    Latency: `CAPTURE_LATENCY` from the last digits.  Throughput: one position in `position_cycles` cycles.
     Back-pressure: none.
     """
     s = shape
@@ -96,7 +100,7 @@ def requantize(clk, rst, acc, acc_soon, acc_blank, out_valid, out_data, *, shape
 
         def arriving(leg, bit, run=run):
             place = (leg - s.first_leg) * s.digit_bits + bit
-            return join([acc(c * len(s.wires) + place) for c in run])
+            return join([Wire(acc, c * len(s.wires) + place) for c in run])
 
         def keep(digits, wires, held, name, leaves=leaves):
             add(kept_digits, name, clk=clk, keep=leaves[digits], wires=wires, kept=held)
@@ -106,7 +110,7 @@ def requantize(clk, rst, acc, acc_soon, acc_blank, out_valid, out_data, *, shape
             keep(digits, arriving(leg, bit), held, f"kept{leg}_{bit}_{number}")
             lowest = (leg * s.leg_cycles + digits.start) * s.digit_bits + bit - s.shift
             for place in range(len(held)):
-                kept[run[place % len(run)], lowest + place // len(run) * s.digit_bits] = held(place)
+                kept[run[place % len(run)], lowest + place // len(run) * s.digit_bits] = Wire(held, place)
         excess, sign = vector(len(run)), vector(len(run))
         keep(last, arriving(s.legs - 1, s.digit_bits - 1), sign, f"sign{number}")
         upper = [arriving(leg, bit) for leg, bit in s.wires if leg == top_leg and bit >= top_bit]

@@ -65,12 +65,7 @@ def serial_engine(
         ),
         Instance(
             "adders",
-            Leaf(
-                f"{name}_adders",
-                inputs(clk=None, start=None, compute=None, blank=None, taps=taps)
-                + outputs(acc=acc, acc_soon=None, acc_blank=None),
-                partial(serial_adders, shape=adder_shape),
-            ),
+            serial_adders(adder_shape, taps, f"{name}_adders"),
             same("clk", "start", "compute", "blank", "taps", "acc", "acc_soon", "acc_blank"),
         ),
         Instance(

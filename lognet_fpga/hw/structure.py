@@ -6,14 +6,18 @@ each MyHDL block converted on its own so that the hierarchy survives into synthe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import NamedTuple
 
-from myhdl import ConcatSignal, block
+from myhdl import ConcatSignal, Signal, always_comb, block, intbv
 
-from lognet_fpga.hw.control import LEAF_MODULE, control_leaf
+from lognet_fpga.hw.control import LEAF_MODULE, LOOKUP_MODULE, control_leaf, lookup
 from lognet_fpga.hw.rom import read_only_memory
 from lognet_fpga.hw.wiring import flag, vector
+
+WIDTH = "WIDTH"  # the parameter of modules that are one for all numbers of lanes
 
 
 @dataclass(frozen=True)
@@ -24,17 +28,42 @@ class Port:
     direction: str
     width: int | None = None
 
+    @property
+    def range(self) -> str:
+        """The vector's range in Verilog, and a space; nothing of a single bit."""
+        return "" if self.width is None else f"[{self.width - 1}:0] "
+
     def signal(self):
         return flag() if self.width is None else vector(self.width)
 
 
 @dataclass(frozen=True)
 class Leaf:
-    """A MyHDL block.  build(**signals) instantiates it with a signal for every port."""
+    """A MyHDL block.  build(**signals) instantiates it with a signal for every port.
+
+    parameters: those of the Verilog module and their values, where it is one for several sizes of the block.
+    """
 
     name: str
     ports: tuple[Port, ...]
     build: Callable
+    parameters: Mapping[str, int | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """A MyHDL block of equal lanes side by side, in Verilog one module with the parameter WIDTH, their number.
+
+    ports: those of one lane; all that are vectors become WIDTH bits wide.
+    """
+
+    name: str
+    make: Callable
+    ports: tuple[Port, ...]
+
+    def leaf(self, width: int) -> Leaf:
+        ports = tuple(replace(port, width=port.width and width) for port in self.ports)
+        return Leaf(self.name, ports, self.make, {WIDTH: width})
 
 
 @dataclass(frozen=True)
@@ -58,9 +87,16 @@ class Rom:
         return inputs(clk=None, address=self.address_bits) + outputs(word=self.word_bits)
 
 
+class Bit(NamedTuple):
+    """One bit of a net; 0 of a net that is a single control bit."""
+
+    net: str
+    index: int
+
+
 @dataclass(frozen=True)
 class Slice:
-    """Bits low..low + width - 1 of a net, for an input port."""
+    """Bits low..low + width - 1 of a net."""
 
     net: str
     low: int
@@ -68,37 +104,79 @@ class Slice:
 
 
 @dataclass(frozen=True)
-class Joined:
-    """Several nets side by side, the first in the lowest bits, for an input port."""
+class Constant:
+    value: int
+    width: int
 
-    nets: tuple[str, ...]
+
+@dataclass(frozen=True)
+class Joined:
+    """Nets, parts of nets and constants side by side, the first in the lowest bits."""
+
+    pieces: tuple[str | Slice | Constant, ...]
+
+
+Source = str | Slice | Constant | Joined  # what an input port or a net is connected to
+
+
+def joined(bits: Sequence[Bit | bool]) -> Slice | Constant | Joined:
+    """The bits side by side, the first the lowest; neighbours of one net become one piece, and so do constants."""
+    pieces: list[Slice | Constant] = []
+    for bit in bits:
+        last = pieces[-1] if pieces else None
+        if isinstance(bit, bool):
+            if isinstance(last, Constant):
+                pieces[-1] = Constant(last.value | bit << last.width, last.width + 1)
+            else:
+                pieces.append(Constant(int(bit), 1))
+        elif isinstance(last, Slice) and last.net == bit.net and last.low + last.width == bit.index:
+            pieces[-1] = Slice(bit.net, last.low, last.width + 1)
+        else:
+            pieces.append(Slice(bit.net, bit.index, 1))
+    return pieces[0] if len(pieces) == 1 else Joined(tuple(pieces))
 
 
 @dataclass(frozen=True)
 class Instance:
-    """wires: port of the module to net of the enclosing module.  A port left out is not connected."""
+    """wires: port of the module to what it is connected to in the enclosing module, an output always to a whole net.
+    A port left out is not connected."""
 
     name: str
     module: Module
-    wires: Mapping[str, str | Slice | Joined]
+    wires: Mapping[str, Source]
 
 
 @dataclass(frozen=True)
 class Composite:
-    """nets: those that are not ports."""
+    """nets: those that are not ports.  sizes: nets to the names of their widths.  assigns: net to what it always shows.
+    shows: plain data about what is on which bit of the nets, for the map beside the Verilog."""
 
     name: str
     ports: tuple[Port, ...]
     nets: tuple[Port, ...]
     instances: tuple[Instance, ...]
     text: str = ""
+    sizes: Mapping[str, str] = field(default_factory=dict)
+    assigns: Mapping[str, Source] = field(default_factory=dict)
+    shows: Mapping[str, object] = field(default_factory=dict)
 
 
 Module = Leaf | Rom | Composite
 
-RESET_LEAF = Leaf(
-    LEAF_MODULE, (Port("clk", "input"), Port("d", "input"), Port("q", "output")), control_leaf
-)  # a module of its own in Verilog
+# Modules of their own in Verilog, whose text is in CONTROL_MODULES.
+CONTROL_LEAF = Leaf(LEAF_MODULE, (Port("clk", "input"), Port("d", "input"), Port("q", "output")), control_leaf)
+
+
+def lookup_leaf(index_bits: int, contents: tuple[int, ...]) -> Leaf:
+    """A table of one bit for each of contents, integers of 2**index_bits bits."""
+    entries = sum(content << (lane << index_bits) for lane, content in enumerate(contents))
+    lanes, literal = len(contents), f"{len(contents) << index_bits}'h{entries:x}"
+    return Leaf(
+        LOOKUP_MODULE,
+        inputs(index=index_bits) + outputs(values=lanes),
+        partial(lookup, contents=contents),
+        {WIDTH: index_bits, "LANES": lanes, "CONTENT": literal},
+    )
 
 
 def with_reset_leaves(module: Composite, reset: str) -> Composite:
@@ -109,7 +187,7 @@ def with_reset_leaves(module: Composite, reset: str) -> Composite:
         if isinstance(instance.module, Leaf) and instance.wires.get("rst") == reset:
             net = f"{instance.name}_rst"
             nets.append(Port(net, "input"))
-            instances.append(Instance(f"{net}_leaf", RESET_LEAF, {"clk": "clk", "d": reset, "q": net}))
+            instances.append(Instance(f"{net}_leaf", CONTROL_LEAF, {"clk": "clk", "d": reset, "q": net}))
             instance = replace(instance, wires={**instance.wires, "rst": net})
         instances.append(instance)
     return replace(module, nets=module.nets + tuple(nets), instances=tuple(instances))
@@ -156,14 +234,38 @@ def elaborate(module, signals):
     for instance in module.instances:
         bound = {}
         for port in instance.module.ports:
-            bound[port.name] = _bound(nets, instance.wires[port.name]) if port.name in instance.wires else port.signal()
-        made.append(elaborate(instance.module, bound))
+            bound[port.name] = (
+                _bound(nets, instance.wires[port.name], port) if port.name in instance.wires else port.signal()
+            )
+        if isinstance(instance.module, Leaf):  # here, for a block around each would take MyHDL as long again
+            made.append(instance.module.build(**bound))
+        else:
+            made.append(elaborate(instance.module, bound))
+    for port in (*module.ports, *module.nets):
+        if port.name in module.assigns:
+            made.append(_shown(_bound(nets, module.assigns[port.name], port), nets[port.name]))
     return made
 
 
-def _bound(nets: Mapping, wire: str | Slice | Joined):
-    if isinstance(wire, Slice):
-        return nets[wire.net](wire.low + wire.width, wire.low)
-    if isinstance(wire, Joined):
-        return ConcatSignal(*(nets[net] for net in reversed(wire.nets))) if len(wire.nets) > 1 else nets[wire.nets[0]]
-    return nets[wire]
+@block
+def _shown(source, net):
+    @always_comb
+    def show():
+        net.next = source
+
+    return show
+
+
+def _bound(nets: Mapping, source: Source, port: Port):
+    """The signal that a port or net is connected to."""
+    if isinstance(source, str):
+        return nets[source]
+    if isinstance(source, Constant):
+        return Signal(bool(source.value)) if port.width is None else Signal(intbv(source.value)[source.width :])
+    if isinstance(source, Joined):
+        pieces = [_bound(nets, piece, Port("", "input", 1)) for piece in source.pieces]
+        return ConcatSignal(*reversed(pieces)) if len(pieces) > 1 else pieces[0]
+    net = nets[source.net]
+    if isinstance(net.val, bool):
+        return net
+    return net(source.low) if port.width is None else net(source.low + source.width, source.low)

@@ -13,7 +13,7 @@ from lognet_fpga.hw.counting import wrapping_counter
 from lognet_fpga.hw.delay import delay_line, delay_loads
 from lognet_fpga.hw.memory import memory_of_words
 from lognet_fpga.hw.sequencer import sequencer
-from lognet_fpga.hw.wiring import bits, counter, flag, vector
+from lognet_fpga.hw.wiring import Wire, bits, counter, flag, vector
 from lognet_fpga.plan.slots import SlotRaster
 
 
@@ -67,9 +67,9 @@ def window(clk, rst, in_data, in_valid, in_ready, room, taps, start, compute, bl
 
     Ports: in_data, in_valid, in_ready: a stream of beats; room: there is space for the results of one more
     computing slot; taps: one digit of each leg of the window's inputs, ordered (channel, row, column, leg), digits 0
-    TAP_LATENCY cycles after start; start: first cycle of a slot; compute: with start, the slot's window is needed;
+    `TAP_LATENCY` cycles after start; start: first cycle of a slot; compute: with start, the slot's window is needed;
     blank: its result is zero, being padding of the pool.
-    Throughput: one computing slot in ii_cycles, one shift-only slot in in_digits cycles.
+    Throughput: one computing slot in `ii_cycles` cycles, one shift-only slot in `in_digits`.
     Back-pressure: a slot starts only with its input at hand and, if it computes, with room; then it runs through.
     """
     s = shape
@@ -108,7 +108,7 @@ def window(clk, rst, in_data, in_valid, in_ready, room, taps, start, compute, bl
     serialize = []
     for index, digit in enumerate(digits):
         places = [(channel, bit) for channel in range(s.channels) for bit in s.bits(index)]
-        loaded = [word(channel * s.in_bits + bit) if bit < s.in_bits else False for channel, bit in places]
+        loaded = [Wire(word, channel * s.in_bits + bit) if bit < s.in_bits else False for channel, bit in places]
         padding = [pad_late if s.pad_value[channel] >> bit & 1 else low for channel, bit in places]
         following = bits(digits[index + 1]) if index + 1 < s.in_digits else [low] * s.lanes
         wires = [loaded, padding, following] if any(s.pad_value) else [loaded, following]

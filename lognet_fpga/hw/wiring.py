@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from myhdl import ConcatSignal, Signal, intbv
 
@@ -23,14 +24,44 @@ def counter(count: int):
     return vector(max(1, (count - 1).bit_length()))
 
 
-def bits(signal) -> list:
-    """The bits of a vector as slices, lowest first."""
-    return [signal(i) for i in range(len(signal))]
+class Wire(NamedTuple):
+    """One bit of a vector."""
+
+    signal: object
+    index: int
+
+
+def bits(signal) -> list[Wire]:
+    """The bits of a vector, lowest first, for `join`."""
+    return [Wire(signal, index) for index in range(len(signal))]
 
 
 def join(wires: Sequence):
-    """One vector out of single bits, lowest first; True and False stand for constants."""
-    return ConcatSignal(*reversed(wires)) if len(wires) > 1 else wires[0]
+    """One vector out of wires and single bits, lowest first; True and False stand for constants.  Neighbours of one
+    vector are taken together."""
+    runs: list[list] = []
+    for wire in wires:
+        if runs and _follows(wire, runs[-1][-1]):
+            runs[-1].append(wire)
+        else:
+            runs.append([wire])
+    pieces = [_piece(run) for run in runs]
+    return ConcatSignal(*reversed(pieces)) if len(pieces) > 1 else pieces[0]
+
+
+def _follows(wire, last) -> bool:
+    if not (isinstance(wire, Wire) and isinstance(last, Wire)):
+        return False
+    return wire.signal is last.signal and wire.index == last.index + 1  # signals that are equal have the same value
+
+
+def _piece(run: list):
+    if not isinstance(run[0], Wire):
+        return run[0]
+    signal, low = run[0]
+    if len(run) == len(signal):
+        return signal
+    return signal(low) if len(run) == 1 else signal(low + len(run), low)
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,19 @@ def is_verilog(name: str) -> bool:
     return name.endswith(".v")
 
 
+def below_header(text: str) -> str:
+    """A Verilog file without the comments at its head, which name the model and which synthesis does not read."""
+    lines = text.splitlines(keepends=True)
+    begin = next((number for number, line in enumerate(lines) if not line.startswith("//")), len(lines))
+    return "".join(lines[begin:])
+
+
 @dataclass(frozen=True)
 class VerilogDesign:
     """top: name of the top module, in file {top}.v.  files: (file name, text), sorted by name; Verilog and the contents
     of memories that it reads from the folder of a tool's run.
 
+    signals: JSON that says what is on which bit of its vectors (codegen.signal_map); "": nothing is said.
     parts: (layer or block name, top module of it), the pieces that are synthesized and reported one by one.
     """
 
@@ -36,6 +44,7 @@ class VerilogDesign:
     sink: StreamFormat
     monitors: tuple[Monitor, ...]
     parts: tuple[tuple[str, str], ...]
+    signals: str = ""
 
     @property
     def verilog_files(self) -> tuple[tuple[str, str], ...]:

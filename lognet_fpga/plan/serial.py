@@ -108,7 +108,15 @@ class SerialSchedule:
         first."""
         if node == ZERO:
             return (None,) * self.digit_bits
-        return tuple(self._wire(node, shift, start, leg, bit) for bit in range(self.digit_bits))
+        key = node, shift, start, leg
+        if key not in self._operands:
+            self._operands[key] = tuple(self._wire(*key, bit) for bit in range(self.digit_bits))
+        return self._operands[key]
+
+    @cached_property
+    def _operands(self) -> dict[tuple[int, int, int, int], tuple[Wire, ...]]:
+        """Those asked for before: counting and wiring ask for each several times."""
+        return {}
 
     def _wire(self, node: int, shift: int, start: int, leg: int, bit: int) -> Wire:
         digits, bits = divmod(shift, self.digit_bits)

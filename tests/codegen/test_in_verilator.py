@@ -11,6 +11,8 @@ from myhdl import always, always_comb, block
 
 from lognet_fpga.codegen import generate
 from lognet_fpga.hw import adder_wiring
+from lognet_fpga.hw.digit_blocks import FULL_SUBTRACTORS
+from lognet_fpga.hw.structure import Lanes
 from lognet_fpga.ir.golden import golden_onnx
 from lognet_fpga.ir.graph import AveragePool, MaxPool
 from lognet_fpga.ir.quant import QuantGraph
@@ -140,7 +142,8 @@ def test_a_fault_in_the_hardware_is_found(fault, monkeypatch):
     if fault == "late taps":
         monkeypatch.setattr(adder_wiring, "TAP_LATENCY", adder_wiring.TAP_LATENCY + 1)
     else:
-        monkeypatch.setitem(adder_wiring.ADDERS, (True, True), swapped_subtractors)
+        swapped = Lanes("swapped_subtractors", swapped_subtractors, FULL_SUBTRACTORS.ports)
+        monkeypatch.setitem(adder_wiring.ADDERS, (True, True), swapped)
     quant = random_graph(1, (2, 5, 5), Spec(3, pool=None))
     verdict = verdict_of(quant, frame_cycles(quant, "middle"), model_sha256)
     assert not verdict.passed and verdict.differing_bits > 0

@@ -15,13 +15,12 @@ DOCUMENTED = frozenset({0, *range(2, 15)})
 @dataclass(frozen=True)
 class Case:
     """main: of a command; arguments: its command line.  codes: exit codes that are right.  accepted: called where the
-    command ends with 0; says what is wrong with that, "" for nothing.  refused: the same where it does not."""
+    command ends with 0; says what is wrong with that, "" for nothing."""
 
     main: Callable[[Sequence[str]], int]
     arguments: tuple[str, ...]
     codes: frozenset[int] = DOCUMENTED
     accepted: Callable[[], str] = lambda: ""
-    refused: Callable[[], str] = lambda: ""
 
 
 Make = Callable[[np.random.Generator, Path], Case]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lognet_fpga.hw.adders import AdderShape, serial_adders
-from lognet_fpga.hw.wiring import flag, vector
+from lognet_fpga.hw.structure import elaborate
 from lognet_fpga.plan.adder_graph import solve
 from lognet_fpga.plan.serial import schedule
 from lognet_fpga.plan.ternary import ternary
@@ -63,9 +63,11 @@ def test_matrix_times_window_plus_bias(name, digit_bits, leg_cycles):
             ]
             words[begin + TAP_LATENCY + place] = merge(lanes, digit_bits)
 
-    clk, start, compute, blank, acc_soon, acc_blank = (flag() for _ in range(6))
-    taps, acc = vector(matrix.shape[1] * in_legs * digit_bits), vector(len(matrix) * shape.out_bits)
-    dut = shallow(serial_adders, clk, start, compute, blank, taps, acc, acc_soon, acc_blank, shape=shape)
+    engine = serial_adders(shape, matrix.shape[1] * in_legs * digit_bits, "adders")
+    signals = {port.name: port.signal() for port in engine.ports}
+    clk, start, compute, taps = (signals[name] for name in ("clk", "start", "compute", "taps"))
+    acc, acc_soon = signals["acc"], signals["acc_soon"]
+    dut = shallow(elaborate, engine, signals)
     shown, begins = [], []
     end = slots[-1][0] + shape.latency_cycles + leg_cycles + 1
 

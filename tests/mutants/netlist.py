@@ -52,8 +52,10 @@ def flat_netlist(
     script += ["write_rtlil flat.il", f"mutate -list {count} -seed {seed} -o mutants.txt"]
     _run(script, folder)
     commands = (folder / "mutants.txt").read_text(encoding="utf-8").splitlines()
-    # What a memory starts with cannot be changed while it runs; clocks are not made by the blocks.
-    mutants = [_mutant(command) for command in commands if "$meminit" not in command and "-port CLK " not in command]
+    # What a memory starts with cannot be changed while it runs, of a read without a clock Yosys takes no other enable,
+    # and clocks are not made by the blocks.
+    never = re.compile(r"\$meminit|-port CLK |\$memrd.* -port EN ")
+    mutants = [_mutant(command) for command in commands if not never.search(command)]
     return Netlist(top, (folder / "flat.il").read_text(encoding="utf-8"), tuple(mutants))
 
 

@@ -42,12 +42,12 @@ class OutputShape:
 
 @block
 def activations(clk, rst, sums, ending, blank, index, constants, out_valid, out_data, *, shape):
-    """clip(((sum << lift) + offset) >> drop, 0, 2**out_bits - 1) of every channel, channels_per_beat at a time.
+    """clip(((sum << `lift`) + offset) >> drop, 0, 2**`out_bits` - 1) of every channel, `channels_per_beat` at a time.
 
     Ports: ending, blank: two cycles before the first sums of a group, and whether its results are zero; sums: of
-    channels_per_beat channels, lowest first, beat after beat; index: of a beat's constants, which come two cycles
+    `channels_per_beat` channels, lowest first, beat after beat; index: of a beat's constants, which come two cycles
     later with its sums; out_valid, out_data: beats of the result.
-    Latency: OUTPUT_LATENCY from the sums.  Throughput: one beat a cycle.  Back-pressure: none.
+    Latency: `OUTPUT_LATENCY` from the sums.  Throughput: one beat a cycle.  Back-pressure: none.
     """
     s = shape
     coming, busy, blank_now, blank_held, needed, is_real = (flag() for _ in range(6))
@@ -130,6 +130,7 @@ def clip_lane(clk, total, constant, zero, activation, *, shape):
     moved, choice = signed(s.total_bits), vector(max(1, s.drop_bits))
     total_bits, constant_bits = s.total_bits, s.constant_bits
     offset, lifted = constant(total_bits, 0), join([False] * s.lift + bits(total))
+    which = constant(constant_bits, total_bits) if s.drop_bits else constant(0)
 
     @always(clk.posedge)
     def add():
@@ -139,12 +140,12 @@ def clip_lane(clk, total, constant, zero, activation, *, shape):
 
         @always(clk.posedge)
         def follow():
-            choice.next = constant[constant_bits:total_bits]
+            choice.next = which
     else:
 
         @always_comb
         def follow():
-            choice.next = constant[1:] & 0
+            choice.next = which and not which
 
     # For each drop the bits kept, and whether one above them is set.  Of four drops each the channel's own bits are
     # chosen, and then its own among these.  The sign behind them only keeps the vectors from being empty.

@@ -19,6 +19,11 @@ class PeShape:
     in_bits: int
     sum_bits: int
 
+    @property
+    def first_cycles(self) -> int:
+        """From a word to its sum, by way of a tree of adders."""
+        return max(1, (self.simd - 1).bit_length())
+
 
 @block
 def shift_accumulate(clk, x, codes, first, capture, shift_in, result, *, shape):
@@ -27,7 +32,7 @@ def shift_accumulate(clk, x, codes, first, capture, shift_in, result, *, shape):
     Ports: x, codes: a word of activations and of weights, lane 0 in the lowest bits; first, capture: a cycle before the
     sum of a group's first word is added, and before the cycle behind its last; result: the sum captured, until the
     next one, in other cycles shift_in: the results of several elements leave as a shift register.
-    Latency: from x to first: max(1, tree levels); capture to result: 2.  Throughput: one word a cycle.
+    Latency: from x to first: `first_cycles`; capture to result: 2.  Throughput: one word a cycle.
     Back-pressure: none.
     """
     s = shape
@@ -99,14 +104,14 @@ def log2_product(clk, x, code, product, *, in_bits):
     """
     narrow, wide = vector(in_bits + 4), vector(in_bits + 4)
     high = ConcatSignal(x, intbv(0)[4:])
-    low_field = code(2, 0)
+    field, low_field = code(3, 0), code(2, 0)
 
     @always_comb
     def magnitude():
         """Field 0 is zero, fields 5..7 shift by 4 and more."""
-        if code[3:] == 0:
+        if field == 0:
             narrow.next = 0
-        elif code[3:] > 4:
+        elif field > 4:
             narrow.next = high
         else:
             narrow.next = x

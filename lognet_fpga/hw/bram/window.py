@@ -28,6 +28,15 @@ class WordWindowShape:
     pad_value: tuple[int, ...]
 
     @property
+    def ii_cycles(self) -> int:
+        return self.folding.ii_cycles
+
+    @property
+    def words(self) -> int:
+        """Of a position."""
+        return self.folding.words
+
+    @property
     def word_bits(self) -> int:
         return self.folding.simd * self.folding.in_bits
 
@@ -49,7 +58,7 @@ def word_window(clk, rst, in_data, in_valid, in_ready, room, x, address, first, 
     Ports: in_data, in_valid, in_ready: a stream of beats; room: there is space for the results of one more computing
     slot; address: of the weights, whose word meets x two cycles later; x: a word of activations; first, ending: for
     the processing elements, a group's first sum and its last; ending_blank: the slot's results are zero.
-    Throughput: one computing slot in ii_cycles, one shift-only slot in as many cycles as a position has words.
+    Throughput: one computing slot in `ii_cycles` cycles, one shift-only slot in `words`, those of a position.
     Back-pressure: a slot starts only with its input at hand and, if it computes, with room; then it runs through.
     """
     s, folding = shape, shape.folding

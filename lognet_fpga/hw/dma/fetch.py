@@ -43,7 +43,7 @@ def dma_fetch(
     """Ask for n_bytes from address on, in bursts that end where 16 words do, so that none crosses a 4 KB boundary.
 
     A burst is asked for when the FIFO behind has room for all of it beside what is on its way, so rready is always
-    given, and up to depth / 16 bursts are on their way at a time.  The first error ends the asking and the pushing.
+    given, and up to `depth` / 16 bursts are on their way at a time.  The first error ends the asking and the pushing.
 
     Ports: start: a pulse; address: bytes, a multiple of 8; stop: ask for no more; pop: a word has left the FIFO;
     push, push_data: a word into it; quiet: nothing is on its way; slave_error, decode_error: stay until rst.

@@ -70,8 +70,7 @@ def dma_registers(
 
     Ports: core_rst: of everything else; stop: begin nothing new, for a reset comes; *_start: pulses; *_ended: the
     transfer is over on the stream's side; *_quiet: nothing is on its way to or from memory.
-    mm2s_step: bytes of a beat, of which a transfer from memory must be a multiple; s2mm_step: the least a transfer
-    into memory can be.
+    A transfer from memory is a multiple of `mm2s_step` bytes, a beat; one into memory has `s2mm_step` at least.
     """
     write_free, write_now, write_comes, write_acts, write_waits = (flag() for _ in range(5))
     read_free, read_now, read_indexed, read_chosen, read_told, read_waits = (flag() for _ in range(6))

@@ -100,7 +100,7 @@ def dma_store(
 
     @always(clk.posedge)
     def account():
-        """may_ask: fewer than MAX_OUTSTANDING are unanswered; in owed and unanswered a burst counts a cycle later."""
+        """may_ask: fewer than 8 are unanswered; in owed and unanswered a burst counts a cycle later."""
         has_given.next = gives_address and not rst
         if rst:
             owed.next = 0

@@ -64,5 +64,5 @@ always @(posedge clk) if (f_started && !rst) begin
     assert ($signed(level_excess) + $signed(level_change) == $signed({1'b0, f_level}) - (DEPTH - RESERVE) - 1);
     assert ($signed(level_excess) == $signed({1'b0, f_level_past}) - (DEPTH - RESERVE) - 1);
     if (f_tracked) assert (f_ahead < f_level && f_beat ==
-        (f_ahead < last ? lane0_out_data : f_ahead < f_shown ? lane0_front : lane0_memory[f_place]));
+        (f_ahead < last ? out_data : f_ahead < f_shown ? lane0_front : lane0_memory[f_place]));
 end
