@@ -159,8 +159,8 @@ def test_every_bit_of_the_index_and_every_length_of_it(root):
     index = root / "kind" / KEY[:40] / ".index"
     whole = index.read_bytes()
     for changed in (
-        *(whole[:at] + bytes([whole[at] ^ 1 << at % 8]) + whole[at + 1 :] for at in range(len(whole) - 1)),
-        *(whole[:length] for length in range(len(whole) - 1)),
+        *(whole[:at] + bytes([whole[at] ^ 1 << at % 8]) + whole[at + 1 :] for at in range(len(whole))),
+        *(whole[:length] for length in range(len(whole))),
         whole.replace(b"kind", b"othe"),
     ):
         index.write_bytes(changed)

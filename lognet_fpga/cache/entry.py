@@ -44,14 +44,14 @@ def contents(folder: Path, kind: str, key: str, keep: bool = True) -> Files:
 
     Raises one of DAMAGE unless everything is as the index says.
     """
-    heading, *lines = _read(folder / INDEX).decode().splitlines() or [""]
+    heading, *lines, end = _read(folder / INDEX).decode().split("\n")
     files: Files = {}
     for line in lines:
         sha256, size, program, name = line.split(" ", 3)
         files[name] = _read(folder / name, int(size), sha256, keep)
         if _program(folder / name) != program:
             raise ValueError(f"{name} has other permissions")
-    if heading != _heading(kind, key) or sorted(files) != _names(folder):
+    if end or heading != _heading(kind, key) or sorted(files) != _names(folder):
         raise ValueError("other files, or another entry")
     return files
 

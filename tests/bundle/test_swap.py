@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tests.small_bundle import manifest
 
 ROOT = Path(__file__).parents[2]
 FILES = {"golden.onnx": bytes(range(256)), "verilog/top.v": b"module top; endmodule\n", "empty.txt": b""}
+SEED = 60
 PLACES = ["small.lognet", "small.lognet.zip"]
 
 
@@ -234,6 +236,48 @@ def test_a_place_can_be_checked_while_another_process_writes_there(tmp_path):
         write_bundle(FILES, manifest(), tmp_path)
         assert (scratch / "half").exists()
     assert names(tmp_path) == PLACES
+
+
+LOOP = """
+import sys
+from pathlib import Path
+from lognet_fpga import signals
+from lognet_fpga.bundle import write_bundle
+from tests.small_bundle import manifest
+signals.catch()
+try:
+    for turn in range(1, 10**9):
+        files = {f"{part}": bytes(200_000) for part in range(9)}
+        write_bundle(files, manifest(clk_mhz=1 + turn / 1e6), Path(sys.argv[1]))
+        if turn == 1:
+            print("written", flush=True)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+@pytest.mark.parametrize("count", [8, pytest.param(60, marks=pytest.mark.slow)])
+def test_signals_at_random_moments_of_a_writer(tmp_path, count):
+    """Of four kinds; behind each the bundle and its archive are whole, and nothing lies beside them."""
+    rng = random.Random(SEED)
+    print(f"seed: {SEED}")
+    for turn in range(count):
+        process = subprocess.Popen(
+            [sys.executable, "-c", LOOP, tmp_path],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": "."},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout.readline() == "written\n", process.communicate()
+        time.sleep(rng.random() * 0.5)
+        process.send_signal((signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)[turn % 4])
+        error = process.communicate(timeout=60)[1]
+        assert (process.returncode, error) == (130, "")
+        for place in PLACES:
+            read_bundle(tmp_path / place)
+        assert names(tmp_path) == PLACES
 
 
 # --- what lies there ------------------------------------------------------------------------------------------------

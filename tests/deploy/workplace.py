@@ -40,7 +40,7 @@ class Workplace:
         done = subprocess.run(
             [sys.executable, "-m", f"lognet_fpga.cli.{module}", *map(str, arguments)],
             text=True,
-            timeout=120,
+            timeout=600,
             cwd=self.folder,
             env=self.environment(env),
             capture_output=True,
