@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lognet_fpga.cache import find
 from lognet_fpga.cli import deploy
 from tests.deploy.workplace import OPTIONS, Workplace, snapshot
 
@@ -66,6 +67,27 @@ def test_one_file_of_every_kind_of_entry(place, deployed, cache, in_process, tmp
         damage(rng.choice(kept_files(cache, kind)), rng)
     found = deploy_again(place, in_process, tmp_path / "out", "--no-verify")
     assert found == verilog(place.folder / deployed["bundle"])
+
+
+def test_no_damaged_file_is_ever_taken(cache):
+    """Every file of every entry but those of Verilator's runtime, for its size; each damaged in every way."""
+    rng, tried = random.Random(SEED), 0
+    for index in sorted(cache.glob("*/*/.index")):
+        _, _, kind, key = index.read_text().splitlines()[0].split(" ")
+        if kind == "verilator-runtime":
+            continue
+        whole = find(kind, key)
+        assert whole
+        for path in sorted(path for path in index.parent.rglob("*") if path.is_file() and path.stat().st_size):
+            data, mode = path.read_bytes(), path.stat().st_mode
+            for damage in DAMAGE:
+                damage(path, rng)
+                assert find(kind, key) is None, f"{path} {damage.__name__}"
+                path.write_bytes(data)
+                path.chmod(mode)
+                tried += 1
+        assert find(kind, key) == whole
+    assert tried > 100
 
 
 @pytest.mark.slow
