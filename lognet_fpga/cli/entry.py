@@ -104,6 +104,9 @@ def run(parser: Parser, command: Command, arguments: Sequence[str] | None = None
         signals.leave(lambda: exit_code)  # all is said, Python has only to end
     except KeyboardInterrupt:
         exit_code = _say(reporter, LogNetError(INTERRUPTED), EXIT_INTERRUPTED, "Interrupted")
+        # CPython remembers one that went through exec of a text, as dataclasses do it, and would end by SIGINT in spite
+        # of the exit code; at the next such text it forgets.
+        exec("")
     return exit_code
 
 

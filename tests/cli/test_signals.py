@@ -48,6 +48,14 @@ def test_while_a_command_imports_what_it_works_with(command: Command, tmp_path, 
     assert json.loads(done.stdout)["error"]["kind"] == "Interrupted" and done.stdout.count("\n") == 1
 
 
+def test_through_the_text_of_an_exec(command: Command, tmp_path):
+    """Which makes CPython end by SIGINT whatever the exit code."""
+    (tmp_path / "x.onnx").write_bytes(b"")
+    send = SEND.format(kind="SIGQUIT")
+    done = command("inspect", tmp_path / "x.onnx", env=stub(tmp_path, "onnx", f"exec({send!r})"))
+    assert done.returncode == errors.EXIT_INTERRUPTED and done.stderr.endswith(LINE)
+
+
 def test_as_an_installed_program(tmp_path):
     (tmp_path / "lognet-inspect").write_text(
         "import sys\nfrom lognet_fpga.cli.inspect import main\nsys.exit(main())\n"  # as pip writes it
