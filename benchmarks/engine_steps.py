@@ -19,12 +19,12 @@ from lognet_fpga.build.cells import count_netlist
 from lognet_fpga.build.paths import longest_path
 from lognet_fpga.build.yosys import netlist_of
 from lognet_fpga.codegen.verilog import verilog_files
-from lognet_fpga.hw.adders import AdderShape, serial_adders
+from lognet_fpga.engines.clb.adder_graph import solve
+from lognet_fpga.engines.clb.arithmetic import SolvedAdders
+from lognet_fpga.engines.clb.blocks.adders import AdderShape, serial_adders
+from lognet_fpga.engines.clb.schedule import schedule
+from lognet_fpga.engines.clb.ternary import ternary
 from lognet_fpga.numerics.log2 import log2_codes
-from lognet_fpga.plan.adder_graph import solve
-from lognet_fpga.plan.engine import AdderEngine
-from lognet_fpga.plan.serial import schedule
-from lognet_fpga.plan.ternary import ternary
 from lognet_fpga.quantize.weights import magnitude_prune, search_alpha
 
 IN_BITS = 8
@@ -60,7 +60,7 @@ def main() -> None:
         graph, acc_bits = solve(weights, IN_BITS), accumulator_bits(weights)
         for cycles in options.cycles:
             leg_cycles = min(cycles, -(-acc_bits // digit_bits))
-            estimate = AdderEngine(graph, IN_BITS).cost(digit_bits, leg_cycles, acc_bits).resources
+            estimate = SolvedAdders(graph, IN_BITS).cost(digit_bits, leg_cycles, acc_bits).resources
             folded = ternary(graph, IN_BITS, digit_bits, leg_cycles)
             timed = schedule(folded, IN_BITS, acc_bits, digit_bits, leg_cycles)
             first_leg = max(0, acc_bits - KEPT_BITS) // (digit_bits * leg_cycles)

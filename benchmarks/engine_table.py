@@ -26,20 +26,21 @@ from lognet_fpga.cache import cached  # noqa: E402
 from lognet_fpga.cli import entry, options  # noqa: E402
 from lognet_fpga.cli.reporter import Reporter  # noqa: E402
 from lognet_fpga.codegen import generate  # noqa: E402
+from lognet_fpga.engines.clb.foldings import ClbFolding, accumulator_bits  # noqa: E402
+from lognet_fpga.engines.clb.store import ClbEngine, ClbStore  # noqa: E402
+from lognet_fpga.engines.folding import Streams  # noqa: E402
 from lognet_fpga.errors import UsageError  # noqa: E402
+from lognet_fpga.fabric.board import Resources  # noqa: E402
+from lognet_fpga.fabric.boards import load_board  # noqa: E402
+from lognet_fpga.fabric.costs import SHELL  # noqa: E402
+from lognet_fpga.fabric.slots import slot_raster  # noqa: E402
+from lognet_fpga.fabric.target import Target  # noqa: E402
 from lognet_fpga.ir.golden import golden_onnx  # noqa: E402
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer  # noqa: E402
 from lognet_fpga.partition.layers import FloatLayer  # noqa: E402
-from lognet_fpga.plan.adder_graph import AdderGraph, solve_layers  # noqa: E402
-from lognet_fpga.plan.boards import load_board  # noqa: E402
-from lognet_fpga.plan.clb_layer import ClbFolding, accumulator_bits  # noqa: E402
-from lognet_fpga.plan.engine import AdderEngine  # noqa: E402
-from lognet_fpga.plan.fifos import size_fifos  # noqa: E402
-from lognet_fpga.plan.folding import Streams  # noqa: E402
-from lognet_fpga.plan.matching import channels_per_beat  # noqa: E402
-from lognet_fpga.plan.model import HardwarePlan, Resources  # noqa: E402
-from lognet_fpga.plan.resources import SHELL  # noqa: E402
-from lognet_fpga.plan.slots import slot_raster  # noqa: E402
+from lognet_fpga.plan.model import Fifo, HardwarePlan, PlannedLayer  # noqa: E402
+from lognet_fpga.plan.search import channels_per_beat  # noqa: E402
+from lognet_fpga.plan.time.fifos import size_fifos  # noqa: E402
 from lognet_fpga.progress import Progress  # noqa: E402
 from lognet_fpga.quantize.sketch import sketch_layer  # noqa: E402
 from lognet_fpga.quantize.weights import magnitude_prune  # noqa: E402
@@ -115,28 +116,31 @@ def linear_codes(rows: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Solved:
-    """A layer with its adder graph."""
+    engine: ClbEngine
 
-    layer: QuantLayer
-    graph: AdderGraph
+    @property
+    def layer(self) -> QuantLayer:
+        return self.engine.layer
 
     def overlay(self, ii_cycles: int, digit_bits: int) -> Overlay:
         """The layer alone between source and sink, in legs of ii_cycles digits, its input as such a layer sends it."""
         layer, quant = self.layer, QuantGraph("engine", self.layer.in_shape, (self.layer,))
         acc_bits = accumulator_bits(layer)
-        engine = AdderEngine(self.graph, layer.in_bits)
         leg_cycles = min(ii_cycles, -(-acc_bits // digit_bits))
-        folding = ClbFolding(layer, engine, slot_raster(layer), acc_bits, digit_bits, leg_cycles, ii_cycles)
+        folding = ClbFolding(
+            layer, self.engine.arithmetic, slot_raster(layer), acc_bits, digit_bits, leg_cycles, ii_cycles
+        )
         lanes_in = -(-layer.in_shape[0] // ii_cycles)
         streams = Streams(lanes_in, -(-layer.in_shape[0] // lanes_in), channels_per_beat(layer, folding, None))
-        plans, counts = size_fifos((layer,), [folding.plan(streams)], [folding])
-        placed = replace(plans[0], estimate=Resources.total(folding.blocks(plans[0])))  # of PARTS
+        estimate = Resources.total(folding.blocks(streams))  # of PARTS
+        placed, counts = size_fifos([PlannedLayer(layer, folding, streams, Fifo(0), estimate)])
         board = load_board("vc707")
-        plan = HardwarePlan(board, board.clk_mhz, (placed,), SHELL, counts.cycles_per_frame, counts.latency_cycles)
+        target = Target(board, board.clk_mhz, (folding.store,))
+        plan = HardwarePlan(target, tuple(placed), SHELL, counts.cycles_per_frame, counts.latency_cycles)
         frames = np.random.default_rng(1).integers(0, 2**BITS, (2, *layer.in_shape), dtype=np.uint8)
-        design = generate(quant, plan, (self.graph,), "00" * 32)
+        design = generate(plan, "00" * 32)
         design = replace(design, parts=tuple((part, f"layer1_{part}") for part in PARTS))
-        return Overlay(quant, golden_onnx(quant), (self.graph,), plan, True, design, frames)
+        return Overlay(quant, golden_onnx(quant), plan, True, design, frames)
 
 
 def engine_figures(
@@ -146,13 +150,14 @@ def engine_figures(
 
     def make() -> dict[str, Any]:
         overlay = solved.overlay(ii_cycles, digit_bits)
-        place = overlay.plan.layers[0]
+        planned = overlay.plan.layers[0]
+        folding, estimate = planned.folding, planned.estimate
         found = {
             "ii_cycles": ii_cycles,
-            "folding": place.folding,
-            "acc_bits": place.acc_bits,
-            "adder_graph": place.adders,
-            "layer_estimate": {"lut": place.estimate.lut, "ff": place.estimate.ff, "bram36": place.estimate.bram36},
+            "folding": folding.text,
+            "acc_bits": folding.acc_bits,
+            "adder_graph": folding.to_json()["adders"],
+            "layer_estimate": {"lut": estimate.lut, "ff": estimate.ff, "bram36": estimate.bram36},
             "simulation": simulation(overlay, progress) if simulate else None,
         }
         if synth:
@@ -204,7 +209,7 @@ def da4ml_verilog(weights: np.ndarray, stage_adders: int) -> tuple[tuple[tuple[s
         np.full(inputs, BITS),
         np.zeros(inputs, int),
         hwconf=HWConfig(1, -1, -1),  # each adder one unit of latency
-        solver_options={"decompose_dc": -1, "search_all_decompose_dc": False},  # as in plan/adder_graph.py
+        solver_options={"decompose_dc": -1, "search_all_decompose_dc": False},  # as in engines/clb/adder_graph.py
     )
     logic = comb_trace(x, x @ np.ascontiguousarray(weights.T, dtype=np.float64))
     pipeline = to_pipeline(logic, stage_adders, verbose=False)
@@ -225,8 +230,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
     layers = layers_of(arguments.channels, arguments.filters, arguments.zeros)
     found: dict[str, list[dict[str, Any]]] = {}
     for kind, layer in layers.items():
-        quant = QuantGraph("engine", layer.in_shape, (layer,))
-        solved = Solved(layer, solve_layers(quant, progress=reporter)[0])
+        solved = Solved(*ClbStore().solve([layer], reporter))
         found[kind] = []
         for ii_cycles, digit_bits in product(sorted(set(steps), reverse=True), widths):  # the quick ones first
             with reporter.stage(f"{kind} at {ii_cycles} cycles a position, digits of {digit_bits}"):

@@ -2,7 +2,7 @@
 
     python benchmarks/estimate_error.py            # --help lists the options
 
-No constant of `plan/resources.py` and `plan/bram_resources.py` was fitted to these layers: those that were have seeds
+No constant of `fabric/costs.py` and `engines/bram/cost.py` was fitted to these layers: those that were have seeds
 of another series (FITTED_SERIES).  What Yosys finds is kept in the cache by content: a run that was stopped takes up
 where it was.
 """
@@ -20,22 +20,21 @@ from lognet_fpga.build.yosys import synthesize
 from lognet_fpga.cli import entry, options
 from lognet_fpga.cli.reporter import Reporter
 from lognet_fpga.codegen import generate
+from lognet_fpga.engines.bram.foldings import BRAM, MOST_LANES, bram_folding, lanes_for
+from lognet_fpga.engines.clb.foldings import CLB, accumulator_bits
+from lognet_fpga.engines.folding import BRAM_PRICES, Entry, Folding, Given
+from lognet_fpga.engines.stores import solve_layers
 from lognet_fpga.errors import EXIT_OK, VerificationError
+from lognet_fpga.fabric.board import Resources
+from lognet_fpga.fabric.boards import load_board
+from lognet_fpga.fabric.slots import slot_raster
+from lognet_fpga.fabric.target import Target
 from lognet_fpga.ir.design import VerilogDesign
 from lognet_fpga.ir.graph import AveragePool, MaxPool, Pool
-from lognet_fpga.ir.quant import QuantGraph, QuantLayer
+from lognet_fpga.ir.quant import QuantLayer
 from lognet_fpga.partition.layers import FloatLayer
-from lognet_fpga.plan.adder_graph import AdderGraph, solve_layers
-from lognet_fpga.plan.boards import load_board
-from lognet_fpga.plan.bram_layer import MOST_LANES, bram_folding, lanes_for
-from lognet_fpga.plan.clb_layer import accumulator_bits
-from lognet_fpga.plan.engine import AdderEngine
-from lognet_fpga.plan.folding import BRAM_PRICES, Entry, Folding, Sends
-from lognet_fpga.plan.matching import Planner
-from lognet_fpga.plan.model import BRAM, CLB, HardwarePlan, Resources
-from lognet_fpga.plan.resources import stream_blocks
-from lognet_fpga.plan.slots import slot_raster
-from lognet_fpga.plan.weights import layer_foldings
+from lognet_fpga.plan.model import HardwarePlan
+from lognet_fpga.plan.search import Planner
 from lognet_fpga.quantize.sketch import sketch_layer
 from lognet_fpga.report import Report, Section, Table
 
@@ -57,7 +56,6 @@ class Sample:
     seed: tuple[int, int]
     layer: QuantLayer
     zeros: float
-    graphs: tuple[AdderGraph | None]
     folding: Folding
     plan: HardwarePlan
 
@@ -77,22 +75,8 @@ class Sample:
         return self.plan.layers[0].estimate
 
     def design(self) -> VerilogDesign:
-        quant = QuantGraph("sample", self.layer.in_shape, (self.layer,))
-        made = generate(quant, self.plan, self.graphs, "00" * 32)
+        made = generate(self.plan, "00" * 32)
         return replace(made, parts=tuple(part for part in made.parts if part[0] == self.layer.name))
-
-
-@dataclass(frozen=True)
-class Only:
-    """The one folding that a layer is to have, whatever the planner would choose."""
-
-    folding: Folding
-
-    def paces(self) -> set[int]:
-        return {1}
-
-    def fold(self, budget: float, before: Sends, bram_price: float) -> Folding:
-        return self.folding
 
 
 def sample(series: int, index: int) -> Sample:
@@ -104,21 +88,19 @@ def sample(series: int, index: int) -> Sample:
         digit_bits = int(rng.choice([1, 1, 2, 2, 3, 4, 6, 8]))
         if weights == BRAM or np.count_nonzero(layer.codes) * digit_bits <= MOST_WORK:
             break
-    quant = QuantGraph("sample", layer.in_shape, (layer,))
-    graphs = solve_layers(quant, (weights == BRAM,))
     board = replace(load_board("zcu104"), lut=10**7, ff=10**7, bram36=10**5, m_lut=10**7)
+    target = Target(board, board.clk_mhz, (weights,))
     if weights == BRAM:
         filters, channels = layer.codes.shape[:2]
         sizes = [(pe, simd) for pe in lanes_for(filters, filters) for simd in lanes_for(channels, MOST_LANES)]
         pe, simd = sizes[int(rng.choice([i for i, (pe, simd) in enumerate(sizes) if pe * simd <= MOST_LANES_AT_ONCE]))]
-        foldings, cycles = [Only(bram_folding(layer, pe, simd))], 0.0
+        chosen, cycles = bram_folding(layer, pe, simd), 0.0
     else:
         raster = slot_raster(layer)
         cycles = raster.cycles(-(-accumulator_bits(layer) // digit_bits), -(-layer.in_bits // digit_bits))
-        foldings = layer_foldings(quant, [AdderEngine(graphs[0], layer.in_bits)], board.clk_mhz)
-    chosen = foldings[0].fold(cycles, Entry(min(layer.in_shape[0], 64 // layer.in_bits)), BRAM_PRICES[0])
-    plan = Planner(quant, [Only(chosen)], board, board.clk_mhz).plan(cycles)
-    return Sample((series, index), layer, zeros, graphs, chosen, plan)
+        foldings = solve_layers([layer], [weights])[0].foldings(target)
+        chosen = foldings.fold(cycles, Entry(min(layer.in_shape[0], 64 // layer.in_bits)), BRAM_PRICES[0])
+    return Sample((series, index), layer, zeros, chosen, Planner([(Given(chosen),)], target).plan(cycles))
 
 
 def random_layer(rng: np.random.Generator) -> tuple[QuantLayer, float]:
@@ -143,10 +125,10 @@ def random_layer(rng: np.random.Generator) -> tuple[QuantLayer, float]:
 
 def blocks_of(drawn: Sample) -> list[dict[str, object]]:
     """Each block of a layer, counted by itself, beside its estimate; elements of a `bram` engine together."""
-    estimates = {**drawn.folding.blocks(drawn.plan.layers[0]), **stream_blocks(drawn.layer, drawn.plan.layers[0])}
+    estimates = drawn.plan.layers[0].blocks
     design, name = drawn.design(), drawn.plan.layers[0].name.replace("conv", "layer")
     counted = dict(synthesize(replace(design, parts=tuple((block, f"{name}_{block}") for block in estimates))).parts)
-    elements = getattr(drawn.plan.layers[0], "pe", 1)
+    elements = drawn.folding.to_json().get("pe", 1)
     return [
         {
             "block": block,
@@ -162,12 +144,12 @@ def blocks_of(drawn: Sample) -> list[dict[str, object]]:
 
 
 def row(index: int, drawn: Sample, found: PartCounts) -> dict[str, object]:
-    estimate, plan = drawn.estimate, drawn.plan.layers[0]
+    estimate = drawn.estimate
     return {
         "layer": index,
         "shape": drawn.text,
-        "weights": plan.weights,
-        "folding": plan.folding,
+        "weights": drawn.folding.store,
+        "folding": drawn.folding.text,
         "lut_sites": found.lut_sites,
         "lut_estimate": round(estimate.lut),
         "lut_error": estimate.lut / found.lut_sites - 1,

@@ -23,16 +23,19 @@ from lognet_fpga.build.yosys import synthesize
 from lognet_fpga.cache import cached, digest
 from lognet_fpga.codegen import generate
 from lognet_fpga.deploy_inputs import verified
+from lognet_fpga.engines.clb.foldings import CLB
+from lognet_fpga.engines.stores import solve_layers
 from lognet_fpga.errors import DoesNotFitError
+from lognet_fpga.fabric.board import Board
+from lognet_fpga.fabric.boards import load_board
+from lognet_fpga.fabric.target import Target
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.design import VerilogDesign
 from lognet_fpga.ir.golden import golden_onnx
 from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.partition import partition
-from lognet_fpga.plan.adder_graph import AdderGraph, solve_layers
-from lognet_fpga.plan.boards import load_board
-from lognet_fpga.plan.model import Board, HardwarePlan
-from lognet_fpga.plan.planner import plan_hardware
+from lognet_fpga.plan.model import HardwarePlan
+from lognet_fpga.plan.planner import plan_engines
 from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.progress import Progress
 from lognet_fpga.quantize import quantize
@@ -52,7 +55,6 @@ class Overlay:
 
     quant: QuantGraph
     golden: bytes
-    graphs: tuple[AdderGraph | None, ...]
     plan: HardwarePlan
     fits: bool
     design: VerilogDesign
@@ -117,24 +119,24 @@ def build_overlay(
 ) -> Overlay:
     """Plan and Verilog in the order of lognet_fpga/deploy.py, all weights in the fabric.
 
-    fps, clk_mhz: as for plan_hardware.  A plan that does not fit the board is made all the same, for then its figures
+    fps, clk_mhz: as of a Target.  A plan that does not fit the board is made all the same, for then its figures
     are what one wants to see; with must_fit it raises DoesNotFitError.
     """
     golden = golden_onnx(quant)
-    graphs = solve_layers(quant, progress=progress)
-    fits = True
+    engines = solve_layers(quant.layers, [CLB] * len(quant.layers), progress)
+    target, fits = Target(board, board.clock_mhz(clk_mhz), (CLB,), fps), True
     with progress.stage(f"plan for {board.title}"):
         try:
-            plan = plan_hardware(quant, graphs, board, fps=fps, clk_mhz=clk_mhz)
+            plan = plan_engines(engines, target)
         except DoesNotFitError:
             if must_fit:
                 raise
             endless = replace(board, lut=10**8, ff=10**8, bram36=10**6)
-            plan = replace(plan_hardware(quant, graphs, endless, fps=fps, clk_mhz=clk_mhz), board=board)
+            plan = replace(plan_engines(engines, replace(target, board=endless)), target=target)
             fits = False
     with progress.stage("generate Verilog"):
-        design = generate(quant, plan, graphs, hashlib.sha256(golden).hexdigest())
-    return Overlay(quant, golden, graphs, plan, fits, design, noise(quant.input_shape, CALIBRATION_FRAMES))
+        design = generate(plan, hashlib.sha256(golden).hexdigest())
+    return Overlay(quant, golden, plan, fits, design, noise(quant.input_shape, CALIBRATION_FRAMES))
 
 
 def overlay_figures(
@@ -180,7 +182,7 @@ def simulation(overlay: Overlay, progress: Progress) -> dict[str, Any]:
             "failures": list(found.failures()),
         }
 
-    key = overlay.design.digest, hashlib.sha256(overlay.golden).hexdigest(), overlay.plan
+    key = overlay.design.digest, hashlib.sha256(overlay.golden).hexdigest(), json.dumps(overlay.plan.to_json())
     return kept("simulation", key, make, ("lognet_fpga/verify", "lognet_fpga/ir"))
 
 
@@ -189,27 +191,28 @@ def _figures(
 ) -> dict[str, Any]:
     plan, counts = overlay.plan, dict(synthesis.parts) if synthesis else {}
     layers = []
-    for layer, place in zip(overlay.quant.layers, plan.layers):
+    for planned in plan.layers:
+        layer, folding, estimate = planned.layer, planned.folding, planned.estimate
         outputs = len(layer.codes)
         layers.append(
             {
                 "name": layer.name,
                 "matrix": f"{layer.codes[0].size} x {outputs}",
                 "zeros": layer.sparsity,
-                "weights": place.nonzero_weights,
-                "folding": place.folding,
-                "ii_cycles": place.ii_cycles,
-                "acc_bits": place.acc_bits,
-                "adders": getattr(place, "adders", None),
-                "estimate": {"lut": place.estimate.lut, "ff": place.estimate.ff, "bram36": place.estimate.bram36},
+                "weights": planned.nonzero_weights,
+                "folding": folding.text,
+                "ii_cycles": folding.ii_cycles,
+                "acc_bits": folding.acc_bits,
+                "adders": folding.to_json().get("adders"),
+                "estimate": {"lut": estimate.lut, "ff": estimate.ff, "bram36": estimate.bram36},
                 "synthesis": counted(counts[layer.name]) if synthesis else None,
             }
         )
     total = plan.total
     slowest = min((path for _, path in synthesis.paths), key=lambda path: path.mhz) if synthesis else None
     return {
-        "board": plan.board.name,
-        "clk_mhz": plan.clk_mhz,
+        "board": plan.target.board.name,
+        "clk_mhz": plan.target.clk_mhz,
         "fits": overlay.fits,
         "fps": plan.fps,
         "cycles_per_frame": plan.cycles_per_frame,

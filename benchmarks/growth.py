@@ -26,7 +26,7 @@ from lognet_fpga.build.yosys import synthesize  # noqa: E402
 from lognet_fpga.cli import entry, options  # noqa: E402
 from lognet_fpga.cli.reporter import Reporter  # noqa: E402
 from lognet_fpga.errors import UsageError  # noqa: E402
-from lognet_fpga.plan.boards import load_board  # noqa: E402
+from lognet_fpga.fabric.boards import load_board  # noqa: E402
 from lognet_fpga.progress import Progress, Stage  # noqa: E402
 from lognet_fpga.report import Report, Section, Table  # noqa: E402
 from lognet_fpga.verify.rtl import run_rtl  # noqa: E402
@@ -117,7 +117,7 @@ def figures(point: Point, *, synth: bool, simulate: bool, progress: Progress) ->
         made, seconds = overlay()
         total = made.plan.total
         return {
-            "adders": sum(layer.adders for layer in made.plan.layers),
+            "adders": sum(planned.folding.to_json()["adders"] for planned in made.plan.layers),
             "cycles_per_frame": made.plan.cycles_per_frame,
             "estimate": {"lut": total.lut, "ff": total.ff, "bram36": total.bram36},
             "deploy_s": seconds,

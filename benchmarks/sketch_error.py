@@ -13,15 +13,18 @@ import numpy as np
 
 from lognet_fpga.config import DeployConfig
 from lognet_fpga.deploy_inputs import calibration, read_frames
+from lognet_fpga.engines.clb.adder_graph import solve
+from lognet_fpga.engines.clb.arithmetic import SolvedAdders
+from lognet_fpga.engines.clb.foldings import CLB
+from lognet_fpga.engines.clb.sketch import SketchedAdders
+from lognet_fpga.engines.stores import sketch_layers, solve_layers
+from lognet_fpga.fabric.boards import load_board
+from lognet_fpga.fabric.target import Target
 from lognet_fpga.frontend import load
 from lognet_fpga.numerics.log2 import log2_codes
 from lognet_fpga.partition import partition
-from lognet_fpga.plan.adder_graph import solve, solve_layers
-from lognet_fpga.plan.boards import load_board
-from lognet_fpga.plan.engine import AdderEngine
-from lognet_fpga.plan.matching import draft_hardware
-from lognet_fpga.plan.planner import plan_hardware
-from lognet_fpga.plan.sketch import SketchedEngine, sketched_engines
+from lognet_fpga.plan.planner import plan_engines
+from lognet_fpga.plan.search import draft_hardware
 from lognet_fpga.quantize import quantize
 from lognet_fpga.quantize.sketch import sketch_graph
 from lognet_fpga.quantize.weights import magnitude_prune, search_alpha
@@ -46,8 +49,8 @@ def random_layers() -> None:
             )  # not those that the laws were fitted to
             rows = magnitude_prune(rng.standard_normal((outputs, inputs)), prune)
             codes = log2_codes(rows / search_alpha(rows, np.ones(inputs))[:, None])
-            exact, used = AdderEngine(solve(codes.astype(np.int64), 8), 8), codes != 0
-            sketched = SketchedEngine(int(used.sum()), *used.shape, int(used.any(1).sum()), int(used.any(0).sum()))
+            exact, used = SolvedAdders(solve(codes.astype(np.int64), 8), 8), codes != 0
+            sketched = SketchedAdders(int(used.sum()), *used.shape, int(used.any(1).sum()), int(used.any(0).sum()))
             row = [sketched.adders / exact.adders - 1]
             for folding in FOLDINGS:
                 real, estimate = (engine.cost(*folding, ACC_BITS).resources for engine in (exact, sketched))
@@ -65,11 +68,12 @@ def shipped_model() -> None:
     graph = load(config.model)
     parts = partition(graph)
     quant = quantize(parts, calibration(read_frames(config, graph)), config.preprocessing)
-    graphs = solve_layers(quant)
-    sketch = sketch_graph(graph.name, parts.layers)
+    engines = solve_layers(quant.layers, [CLB] * len(quant.layers))
+    sketches = sketch_layers(sketch_graph(graph.name, parts.layers).layers, (CLB,))
     for name in BOARDS:
         board = load_board(name)
-        real, estimate = plan_hardware(quant, graphs, board), draft_hardware(sketch, sketched_engines(sketch), board)
+        target = Target(board, board.clk_mhz, (CLB,))
+        real, estimate = plan_engines(engines, target), draft_hardware(sketches, target)
         print(
             f"{board.title}: {real.fps:,.0f} fps planned, {estimate.fps:,.0f} sketched; "
             f"LUT {real.total.lut:,.0f}, {estimate.total.lut:,.0f} ({estimate.total.lut / real.total.lut - 1:+.1%}); "

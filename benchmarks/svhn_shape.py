@@ -17,7 +17,7 @@ from benchmarks.tables import figures_parser, layer_table, show, total_table  # 
 from lognet_fpga.cli import entry, options  # noqa: E402
 from lognet_fpga.cli.reporter import Reporter  # noqa: E402
 from lognet_fpga.errors import UsageError  # noqa: E402
-from lognet_fpga.plan.boards import load_board  # noqa: E402
+from lognet_fpga.fabric.boards import load_board  # noqa: E402
 from lognet_fpga.report import Report, Section, Table  # noqa: E402
 from tests.models import ModelBuilder  # noqa: E402
 

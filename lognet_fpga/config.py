@@ -52,7 +52,7 @@ class DeployConfig:
     fpga_layers: number of convolution layers on the FPGA, 1 or more; None: as many of the first three as can go;
     AUTO_LAYERS: the number with the best predicted rate.  act_bits: bits of the activations between layers, 4 or
     8; None: 8, or what a retrained model has.
-    weights: where they go: "clb", into the fabric; "bram", into memories; "auto", layer by layer what is cheaper.
+    weights: the store that they go to (`engines.stores`); "auto", layer by layer what is cheaper.
     prune: share of the weights set to zero before quantizing, 0 <= prune < 1.  clk_mhz: the most that the overlay's
     clock may have, the board's own when None.  synth: synthesize for resource figures.  verify: simulate the Verilog.
     input_shape: (channels, height, width), for a model that leaves one of them open.  preprocessing: from a picture to
@@ -70,7 +70,7 @@ class DeployConfig:
     eval_limit: int | None = EVAL_FRAMES
     fpga_layers: int | Literal["auto"] | None = None
     act_bits: int | None = None
-    weights: Literal["auto", "clb", "bram"] = "auto"
+    weights: str = "auto"
     prune: float = 0.0
     clk_mhz: float | None = None
     synth: bool = False

@@ -26,13 +26,11 @@ from lognet_fpga.deploy_inputs import (
 )
 from lognet_fpga.deploy_preprocessing import warn_of_scaling
 from lognet_fpga.errors import LogNetError
+from lognet_fpga.fabric.boards import load_board
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.golden import golden_onnx
-from lognet_fpga.layer_choice import choose_layers, quantize_choice, settle_act_bits
+from lognet_fpga.layer_choice import choose_layers, quantize_choice, settle_act_bits, target_of
 from lognet_fpga.partition import make_tail, with_pixels
-from lognet_fpga.plan.adder_graph import solve_layers
-from lognet_fpga.plan.boards import load_board
-from lognet_fpga.plan.matching import settle_weights
 from lognet_fpga.plan.planner import plan_hardware
 from lognet_fpga.progress import NoProgress, Progress
 from lognet_fpga.report import Report
@@ -55,7 +53,7 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
     """Run every stage and write the bundle; raises a LogNetError when one cannot do its part.  The bitstream is made
     of the written bundle, which stays as it is where that fails."""
     board = load_board(config.board)
-    clk_mhz = board.clock_mhz(config.clk_mhz)
+    target = target_of(config, board)
     if config.bitstream is not None:
         require_board(config.bitstream, board)
     check_surroundings(config)
@@ -63,7 +61,7 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
         graph = load(config.model, input_shape=config.input_shape)
         config = settle_act_bits(settle_preprocessing(config, graph), graph)
         graph = with_pixels(graph, config.preprocessing)
-        choice = choose_layers(config, graph, board)
+        choice = choose_layers(config, graph, target)
         graph = choice.parts.graph  # without outputs that this cut leaves out
         output = settle_output(graph, config.preprocessing)
         frames = read_frames(config, graph, output)
@@ -71,7 +69,7 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
         judged = read_judged(config, graph, frames, output)
 
     warn_of_scaling(choice.parts, config.preprocessing, calibration(frames))
-    choice, quant = quantize_choice(config, choice, board, calibration(frames), progress)
+    choice, quant = quantize_choice(config, choice, target, calibration(frames), progress)
     parts = choice.parts
     golden, tail = golden_onnx(quant), make_tail(parts, quant)
     core_sha256 = hashlib.sha256(golden).hexdigest()
@@ -93,13 +91,9 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
         if config.max_drop is not None:
             accuracy.require(config.max_drop)
 
-    in_memory = settle_weights(quant, board, config.weights, fps=config.fps, clk_mhz=clk_mhz)
-    graphs = solve_layers(quant, in_memory, progress)
-    with progress.stage(f"plan for {board.title}"):
-        rate = {"fps": config.fps, "clk_mhz": clk_mhz}
-        plan = plan_hardware(quant, graphs, board, weights=config.weights, **rate)
+    plan = plan_hardware(quant, target, progress)
     with progress.stage("generate Verilog"):
-        design = generate(quant, plan, graphs, core_sha256)
+        design = generate(plan, core_sha256, quant.name)
 
     vectors = verified(frames)
     verdict = None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import warnings
 
+from lognet_fpga.fabric.board import Board
 from lognet_fpga.ir.system import processor_of
 from lognet_fpga.partition.work import tail_work
 from lognet_fpga.plan.host_time import SLOW_S, HostTime, has_processor, host_time, rounded
-from lognet_fpga.plan.model import Board
 from lognet_fpga.report import Section
 from lognet_fpga.runtime.numpy_function import unknown_operators
 

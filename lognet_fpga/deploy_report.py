@@ -17,6 +17,8 @@ from lognet_fpga.deploy_accuracy import accuracy_sections
 from lognet_fpga.deploy_host import host_data, host_section
 from lognet_fpga.deploy_inputs import calibration
 from lognet_fpga.deploy_preprocessing import input_data, input_section
+from lognet_fpga.engines.stores import STORES
+from lognet_fpga.fabric.board import Resources
 from lognet_fpga.ir.clocks import mhz_text
 from lognet_fpga.ir.design import VerilogDesign
 from lognet_fpga.ir.graph import Graph
@@ -28,7 +30,7 @@ from lognet_fpga.layer_choice import LayerChoice
 from lognet_fpga.layer_report import ESTIMATED, candidate_data, candidate_table, reason
 from lognet_fpga.partition import Partition
 from lognet_fpga.plan.budget import budget
-from lognet_fpga.plan.model import HardwarePlan, Resources
+from lognet_fpga.plan.model import HardwarePlan
 from lognet_fpga.report import Report, Section, Table
 from lognet_fpga.runtime.frames import Frames
 from lognet_fpga.verify.accuracy import Accuracy, RawAccuracy
@@ -57,13 +59,13 @@ def build(
         _plan(plan, config.clk_mhz),
         _verification(verdict),
         _synthesis(plan, synthesis),
-        host_section(tail, plan.board),
+        host_section(tail, plan.target.board),
         Section("Output of the model", output.lines()),
         *accuracy_sections(accuracy, config.eval_frames or config.frames),
     ]
     data = {
         "model": config.model.name,
-        "board": plan.board.name,
+        "board": plan.target.board.name,
         "calibration": {
             "frames": len(calibration(frames)),
             "source": config.frames.name if config.frames else "random noise",
@@ -72,8 +74,8 @@ def build(
         "partition": [asdict(placement) for placement in choice.parts.placements],
         "layer_choice": _choice_data(choice),
         "layers": [_layer_data(layer) for layer in quant.layers],
-        "plan": plan_data(plan),
-        "host": host_data(tail, plan.board),
+        "plan": plan.to_json(),
+        "host": host_data(tail, plan.target.board),
         "output": output.to_dict(),
         "verification": None if verdict is None else verdict.to_json(),
         "synthesis": None if synthesis is None else synthesis.to_json(),
@@ -81,7 +83,7 @@ def build(
         "bitstream": None,  # filled in where one is made of the bundle
         "verilog_sha256": design.digest,
     }
-    return Report(f"{config.model.name} on {plan.board.title}", tuple(sections), data)
+    return Report(f"{config.model.name} on {plan.target.board.title}", tuple(sections), data)
 
 
 def manifest(
@@ -101,8 +103,8 @@ def manifest(
     out = {
         "name": name,
         "made_by": f"lognet-fpga {__version__}",
-        "board": asdict(plan.board),
-        "clk_mhz": plan.clk_mhz,
+        "board": asdict(plan.target.board),
+        "clk_mhz": plan.target.clk_mhz,
         "model": {"file": config.model.name, "sha256": graph.source_sha256},
         "core_sha256": core_sha256,
         "input": {"shape": list(quant.input_shape), "dtype": "uint8", "preprocessing": config.preprocessing.to_dict()},
@@ -110,7 +112,7 @@ def manifest(
         "model_output": output.to_dict(),
         "source": _format(design.source),
         "sink": _format(design.sink),
-        "plan": plan_data(plan),
+        "plan": plan.to_json(),
         "verification": {"done": False}
         if verdict is None
         else {
@@ -128,18 +130,6 @@ def manifest(
     if accuracy is not None:
         out["accuracy"] = accuracy.to_json()
     return out
-
-
-def plan_data(plan: HardwarePlan) -> dict:
-    """The plan as JSON has it; resources are estimates."""
-    return {
-        "fps": plan.fps,
-        "cycles_per_frame": plan.cycles_per_frame,
-        "latency_cycles": plan.latency_cycles,
-        "clk_mhz": plan.clk_mhz,
-        "estimate": asdict(plan.total),
-        "layers": [asdict(layer) for layer in plan.layers],
-    }
 
 
 def output_files(outputs: Sequence[np.ndarray]) -> dict[str, bytes]:
@@ -245,10 +235,10 @@ def _plan(plan: HardwarePlan, asked_mhz: float | None) -> Section:
         (
             layer.name,
             layer.nonzero_weights,
-            layer.weights,
-            layer.folding,
-            layer.ii_cycles,
-            layer.cycles_per_frame,
+            layer.folding.store,
+            layer.folding.text,
+            layer.folding.ii_cycles,
+            layer.folding.cycles_per_frame,
             *_parts(layer.estimate),
         )
         for layer in plan.layers
@@ -265,28 +255,29 @@ def _plan(plan: HardwarePlan, asked_mhz: float | None) -> Section:
             *_parts(plan.total),
         )
     )
-    board = plan.board
+    board, clk_mhz = plan.target.board, plan.target.clk_mhz
     whole = Resources(board.lut, board.ff, board.bram36, board.m_lut)
     rows.append((f"{board.title} has", None, None, None, None, None, *_parts(whole)))
     rows.append(("a plan may take", None, None, None, None, None, *_parts(budget(board))))
     total = plan.total
     lines = [
         f"predicted  {plan.fps:,.0f} frames a second: {plan.cycles_per_frame:,} clock "
-        f"cycles a frame at {mhz_text(plan.clk_mhz)} MHz",
-        f"latency    {plan.latency_cycles / plan.clk_mhz:,.1f} us: "
+        f"cycles a frame at {mhz_text(clk_mhz)} MHz",
+        f"latency    {plan.latency_cycles / clk_mhz:,.1f} us: "
         f"{plan.latency_cycles:,} cycles from a frame's first pixel "
         "to its last result",
         f"estimated  {total.lut / board.lut:.0%} of the board's LUTs (logic), {total.ff / board.ff:.0%} of its FFs "
         f"(flip-flops), {total.bram36 / board.bram36:.0%} of its BRAM36 (memories of 36 Kbit),",
         f"           {total.m_lut / board.m_lut:.0%} of the LUTs that can hold memory and shift registers (M LUT)",
-        "weights: other than zero; in: clb, the fabric itself, or bram, memories; slot: one position of the output",
+        "weights: other than zero; slot: one position of the output; in, where the weights are:",
+        *(f"           {store.name}, {store.title}" for store in STORES.values()),
     ]
-    if asked_mhz is not None and plan.clk_mhz != asked_mhz:
+    if asked_mhz is not None and clk_mhz != asked_mhz:
         lines.append(
-            f"clock: {mhz_text(plan.clk_mhz)} MHz, the fastest at or below the {mhz_text(asked_mhz)} MHz asked for "
+            f"clock: {mhz_text(clk_mhz)} MHz, the fastest at or below the {mhz_text(asked_mhz)} MHz asked for "
             f"that the board's processor makes, from its PLL of {mhz_text(board.pll_mhz)} MHz"
         )
-    if plan.clk_mhz != board.clk_mhz:
+    if clk_mhz != board.clk_mhz:
         lines.append(
             f"clock: not the {mhz_text(board.clk_mhz)} MHz that this board is planned with by itself; what a chip "
             "reaches shows only after placement and routing"
@@ -341,12 +332,13 @@ def _synthesis(plan: HardwarePlan, synthesis: SynthesisReport | None) -> Section
         rows.append(_compare(name, counts, estimates[name]))
     rows.append(_compare("total", synthesis.total, plan.total))
     tool = synthesis.tool if synthesis.tool.startswith("Yosys") else f"Yosys {synthesis.tool}"
+    board, clk_mhz = plan.target.board, plan.target.clk_mhz
     lines = [
         f"by {tool}; not placed, not routed, not run on hardware",
-        f"whole overlay: {synthesis.total.lut_sites / plan.board.lut:.0%} of the LUTs, "
-        f"{synthesis.total.m_lut / plan.board.m_lut:.0%} of those for memory and shift registers, "
-        f"{synthesis.total.ff / plan.board.ff:.0%} of "
-        f"the flip-flops, {synthesis.total.bram36 / plan.board.bram36:.0%} of the block RAM of {plan.board.title}",
+        f"whole overlay: {synthesis.total.lut_sites / board.lut:.0%} of the LUTs, "
+        f"{synthesis.total.m_lut / board.m_lut:.0%} of those for memory and shift registers, "
+        f"{synthesis.total.ff / board.ff:.0%} of "
+        f"the flip-flops, {synthesis.total.bram36 / board.bram36:.0%} of the block RAM of {board.title}",
         "LUT: sites as a placed design fills them, from the netlist: two small LUTs share one, a carry bit has one",
         "LUT cells: as Yosys counts, for information",
     ]
@@ -355,11 +347,11 @@ def _synthesis(plan: HardwarePlan, synthesis: SynthesisReport | None) -> Section
     lines += [
         f"longest path: about {path.ns:.1f} ns ({path.mhz:.0f} MHz), {path.levels} levels of LUTs, in {slowest} from "
         f"{path.begin} to {path.end}; estimated before placement, with guessed nets"
-        + (f": slower than the {mhz_text(plan.clk_mhz)} MHz planned for" if path.mhz < plan.clk_mhz else ""),
+        + (f": slower than the {mhz_text(clk_mhz)} MHz planned for" if path.mhz < clk_mhz else ""),
         f"widest control net: {control.control_loads} registers, {control.control_net} in {widest}",
     ]
-    if not plan.board.part.startswith("xc7"):
-        lines.append(f"{plan.board.title} ({plan.board.part}) is of another family: a rough guide only")
+    if not board.part.startswith("xc7"):
+        lines.append(f"{board.title} ({board.part}) is of another family: a rough guide only")
     return Section(
         "Synthesis for Xilinx 7-series",
         tuple(lines),

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 from lognet_fpga.config import AUTO_LAYERS, DeployConfig
 from lognet_fpga.errors import DoesNotFitError, LogNetError, UnsupportedModelError
+from lognet_fpga.fabric.board import Board
+from lognet_fpga.fabric.boards import board_names, load_board
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.graph import Graph
 from lognet_fpga.ir.quant import QuantGraph
-from lognet_fpga.layer_choice import host_work, settle_act_bits, sketch_reach
+from lognet_fpga.layer_choice import host_work, settle_act_bits, sketch_reach, target_of
 from lognet_fpga.partition import FloatLayer, Partition, partition, with_pixels
 from lognet_fpga.partition.reach import Reach, reach
 from lognet_fpga.partition.work import Work, node_work
-from lognet_fpga.plan.boards import board_names, load_board
-from lognet_fpga.plan.model import Board
 from lognet_fpga.plan.survey import Candidate, best, survey
 from lognet_fpga.progress import NoProgress, Progress
 
@@ -74,8 +74,7 @@ def inspect(config: DeployConfig, board: str | None = None, progress: Progress =
     if far.possible:
         with progress.stage("estimate sizes and rates"):
             sketch, behind = sketch_reach(config, far, boards), host_work(far, work)
-            asked = {"weights": config.weights, "fps": config.fps, "clk_mhz": config.clk_mhz}
-            fits = tuple(BoardFit(each, survey(sketch, behind, each, **asked)) for each in boards)
+            fits = tuple(BoardFit(each, survey(sketch, behind, target_of(config, each))) for each in boards)
     try:
         parts = partition(graph, _count(config, far, fits))
     except UnsupportedModelError as refusal:

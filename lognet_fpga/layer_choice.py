@@ -9,16 +9,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lognet_fpga.config import AUTO_LAYERS, DeployConfig
+from lognet_fpga.engines.stores import sketch_layers, stores_of
+from lognet_fpga.fabric.board import Board
+from lognet_fpga.fabric.target import Target
 from lognet_fpga.ir.graph import Graph
 from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.partition import Partition, partition
 from lognet_fpga.partition.host_work import HostWork
 from lognet_fpga.partition.reach import Reach, reach
 from lognet_fpga.partition.work import Work, node_work
-from lognet_fpga.plan.early import far_too_large, require_possible
-from lognet_fpga.plan.matching import draft_hardware
-from lognet_fpga.plan.model import Board
-from lognet_fpga.plan.sketch import SketchedEngine
+from lognet_fpga.plan.far_too_large import far_too_large, require_possible
+from lognet_fpga.plan.search import draft_hardware
 from lognet_fpga.plan.survey import Candidate, best, survey
 from lognet_fpga.progress import Progress
 from lognet_fpga.quantize import PaddingError, quantize
@@ -40,7 +41,12 @@ def settle_act_bits(config: DeployConfig, graph: Graph) -> DeployConfig:
     return config if config.act_bits else replace(config, act_bits=act_bits_of(graph))
 
 
-def choose_layers(config: DeployConfig, graph: Graph, board: Board) -> LayerChoice:
+def target_of(config: DeployConfig, board: Board) -> Target:
+    """What config asks of a board."""
+    return Target(board, board.clock_mhz(config.clk_mhz), stores_of(config.weights), config.fps)
+
+
+def choose_layers(config: DeployConfig, graph: Graph, target: Target) -> LayerChoice:
     """The cut that config.fpga_layers asks for.
 
     Warns where fewer layers than usual can go.  Raises what partition raises, and DoesNotFitError for layers far too
@@ -52,9 +58,8 @@ def choose_layers(config: DeployConfig, graph: Graph, board: Board) -> LayerChoi
         far = reach(graph)
         count = None
         if far.possible:
-            sketch = sketch_reach(config, far, [board])
-            behind, asked = host_work(far, node_work(graph)), {"fps": config.fps, "clk_mhz": config.clk_mhz}
-            candidates = survey(sketch, behind, board, weights=config.weights, **asked)
+            sketch = sketch_reach(config, far, [target.board])
+            candidates = survey(sketch, host_work(far, node_work(graph)), target)
             chosen = best(candidates)
             count = chosen.layers if chosen else far.counts[0]
     parts = partition(graph, count)
@@ -67,12 +72,12 @@ def choose_layers(config: DeployConfig, graph: Graph, board: Board) -> LayerChoi
             stacklevel=2,
         )
     sketch = sketch_graph(graph.name, parts.layers, act_bits=config.act_bits, prune=config.prune)
-    require_possible(sketch, board, config.weights)
+    require_possible(sketch, target)
     return LayerChoice(parts, candidates)
 
 
 def quantize_choice(
-    config: DeployConfig, choice: LayerChoice, board: Board, frames: np.ndarray, progress: Progress
+    config: DeployConfig, choice: LayerChoice, target: Target, frames: np.ndarray, progress: Progress
 ) -> tuple[LayerChoice, QuantGraph]:
     """The chosen layers quantized on frames, (n, channels, h, w) uint8; fewer layers, with a warning, where these show
     that one cannot pad as the model does, unless their number was asked for."""
@@ -86,24 +91,22 @@ def quantize_choice(
             raise
         layers = "1 convolution layer goes" if fewer == 1 else f"{fewer} convolution layers go"
         warnings.warn(f"{layers} onto the FPGA, not {len(choice.parts.layers)}: {obstacle.message}", stacklevel=2)
-    choice = replace(choose_layers(replace(config, fpga_layers=fewer), graph, board), candidates=choice.candidates)
+    choice = replace(choose_layers(replace(config, fpga_layers=fewer), graph, target), candidates=choice.candidates)
     return choice, quantize(choice.parts, frames, config.preprocessing, **options)
 
 
 def sketch_reach(config: DeployConfig, far: Reach, boards: list[Board]) -> QuantGraph:
     """Sketch the layers that can go, up to the first with which they are far too large for every board; in any case
     as many as the least number that can."""
-    largest = max(boards, key=lambda board: board.lut)
+    largest = target_of(replace(config, fps=None), max(boards, key=lambda board: board.lut))
     layers, engines = [], []
     for layer in far.spans[far.possible - 1].layers:
         in_bits = config.act_bits if layers else IN_BITS
         layers.append(sketch_layer(layer, in_bits, config.act_bits, config.prune))
-        engines.append(SketchedEngine.of(layers[-1]))
-        sketch = QuantGraph("sketch", layers[0].in_shape, tuple(layers))
-        enough = len(layers) >= far.counts[0]
-        if enough and far_too_large(draft_hardware(sketch, engines, largest, weights=config.weights)):
+        engines += sketch_layers(layers[-1:], largest.stores)
+        if len(layers) >= far.counts[0] and far_too_large(draft_hardware(engines, largest)):
             break
-    return sketch
+    return QuantGraph("sketch", layers[0].in_shape, tuple(layers))
 
 
 def host_work(far: Reach, work: dict[str, Work]) -> dict[int, HostWork | None]:

@@ -28,7 +28,7 @@ from lognet_fpga.verify.check import verify
 from lognet_fpga.verify.verdict import Verdict
 from tests.float_tail import run_split
 from tests.models import ModelBuilder, run_onnx, save
-from tests.quant_models import SPEEDS, adder_graphs, frame_cycles, make_plan
+from tests.quant_models import SPEEDS, frame_cycles, make_plan, solved
 from tests.shallow import shallow
 from tests.styles import OLDEST_OPSETS, STYLES
 
@@ -274,7 +274,6 @@ def _run_golden(golden: bytes, quant: QuantGraph, pixels: np.ndarray) -> list[np
 
 def verify_model(spec: ModelSpec, checked: Checked) -> Verdict:
     """The Verilog of the model's layers in Verilator, three times, against golden.onnx."""
-    graphs = adder_graphs(checked.quant)
-    plan = make_plan(checked.quant, graphs, frame_cycles(checked.quant, spec.speed))
-    design = shallow(generate, checked.quant, plan, graphs, "ab" * 32)
+    plan = make_plan(solved(checked.quant), frame_cycles(checked.quant, spec.speed))
+    design = shallow(generate, plan, "ab" * 32)
     return verify(design, checked.quant, checked.golden, checked.frames, plan)

@@ -8,18 +8,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lognet_fpga.engines.bram.foldings import BRAM, bram_folding
+from lognet_fpga.engines.clb.foldings import CLB, ClbFolding, accumulator_bits
+from lognet_fpga.engines.folding import Engine, Folding, Given
+from lognet_fpga.engines.stores import solve_layers, stores_of
+from lognet_fpga.fabric.board import Board
+from lognet_fpga.fabric.boards import load_board
+from lognet_fpga.fabric.slots import slot_raster
+from lognet_fpga.fabric.target import Target
 from lognet_fpga.ir.graph import AveragePool, MaxPool, Pool
 from lognet_fpga.ir.quant import Average, QuantGraph, QuantLayer
-from lognet_fpga.plan.adder_graph import AdderGraph, solve
-from lognet_fpga.plan.boards import load_board
-from lognet_fpga.plan.bram_layer import bram_folding
-from lognet_fpga.plan.clb_layer import ClbFolding, accumulator_bits
-from lognet_fpga.plan.engine import AdderEngine
-from lognet_fpga.plan.folding import Folding, Sends
-from lognet_fpga.plan.matching import Planner
 from lognet_fpga.plan.model import HardwarePlan
-from lognet_fpga.plan.planner import plan_hardware
-from lognet_fpga.plan.slots import slot_raster
+from lognet_fpga.plan.planner import plan_engines
+from lognet_fpga.plan.search import Planner
 
 POOL_2X2 = MaxPool((2, 2), (2, 2))
 POOL_3X3 = MaxPool((3, 3), (2, 2))
@@ -108,12 +109,19 @@ def random_frames(quant: QuantGraph, count: int, seed: int) -> np.ndarray:
     return frames.astype(np.uint8)
 
 
-def adder_graphs(quant: QuantGraph, in_memory: Sequence[bool] | None = None) -> tuple[AdderGraph | None, ...]:
+def solved(quant: QuantGraph, in_memory: Sequence[bool] | None = None) -> tuple[Engine, ...]:
     """in_memory: which layers have their weights in memories; None for no layer."""
-    return tuple(
-        None if memory else solve(layer.weights.reshape(len(layer.codes), -1), layer.in_bits)
-        for layer, memory in zip(quant.layers, in_memory or [False] * len(quant.layers))
-    )
+    stores = [BRAM if memory else CLB for memory in in_memory or [False] * len(quant.layers)]
+    return solve_layers(quant.layers, stores)
+
+
+def target(board: Board, *, fps: float | None = None, clk_mhz: float | None = None, weights: str = CLB) -> Target:
+    return Target(board, board.clock_mhz(clk_mhz), stores_of(weights), fps)
+
+
+def endless_board() -> Board:
+    """One that is never too small."""
+    return dataclasses.replace(load_board("zcu104"), lut=10**7, ff=10**7, bram36=10**5)
 
 
 def frame_cycles(quant: QuantGraph, speed: str) -> int:
@@ -124,23 +132,10 @@ def frame_cycles(quant: QuantGraph, speed: str) -> int:
     return {"fastest": fastest, "slowest": slowest, "middle": round((fastest * slowest) ** 0.5)}[speed]
 
 
-def make_plan(quant: QuantGraph, graphs: tuple[AdderGraph, ...], cycles: int) -> HardwarePlan:
+def make_plan(engines: Sequence[Engine], cycles: int) -> HardwarePlan:
     """The plan for one frame in that many cycles, on a board that is never too small."""
-    board = dataclasses.replace(load_board("zcu104"), lut=10**7, ff=10**7, bram36=10**5)
-    return plan_hardware(quant, graphs, board, fps=board.clk_mhz * 1e6 / cycles)
-
-
-@dataclass(frozen=True)
-class Only:
-    """The one folding that a layer is to have."""
-
-    folding: Folding
-
-    def paces(self) -> set[int]:
-        return {1}
-
-    def fold(self, budget: float, before: Sends, bram_price: float) -> Folding:
-        return self.folding
+    board = endless_board()
+    return plan_engines(engines, target(board, fps=board.clk_mhz * 1e6 / cycles))
 
 
 def random_spec(rng: np.random.Generator) -> Spec:
@@ -182,24 +177,22 @@ def random_foldings(rng: np.random.Generator, quant: QuantGraph) -> list[tuple[i
             return foldings
 
 
-def given_foldings(
-    quant: QuantGraph, foldings: Sequence[tuple[int, int] | int], graphs: Sequence[AdderGraph | None]
-) -> list[Folding]:
+def given_foldings(foldings: Sequence[tuple[int, int] | int], engines: Sequence[Engine]) -> list[Folding]:
     """(pe, simd) of a layer with its weights in memories; cycles of a leg of another one, whose digits have one to
     three bits."""
     given = []
-    for layer, folding, graph in zip(quant.layers, foldings, graphs):
+    for engine, folding in zip(engines, foldings):
+        layer = engine.layer
         if isinstance(folding, tuple):
             given.append(bram_folding(layer, *folding))
         else:
             bits = accumulator_bits(layer)
-            engine, digit_bits, leg_cycles = AdderEngine(graph, layer.in_bits), 1 + folding % 3, folding
-            given.append(ClbFolding(layer, engine, slot_raster(layer), bits, digit_bits, leg_cycles, leg_cycles))
+            digit_bits, raster = 1 + folding % 3, slot_raster(layer)
+            given.append(ClbFolding(layer, engine.arithmetic, raster, bits, digit_bits, folding, folding))
     return given
 
 
-def folded_plan(quant: QuantGraph, foldings: Sequence[tuple[int, int] | int], graphs) -> HardwarePlan:
+def folded_plan(foldings: Sequence[tuple[int, int] | int], engines: Sequence[Engine]) -> HardwarePlan:
     """The plan with given foldings."""
-    chosen = [Only(folding) for folding in given_foldings(quant, foldings, graphs)]
-    board = dataclasses.replace(load_board("zcu104"), lut=10**7, ff=10**7, bram36=10**5)
-    return Planner(quant, chosen, board, board.clk_mhz).plan(0)
+    chosen = [(Given(folding),) for folding in given_foldings(foldings, engines)]
+    return Planner(chosen, target(endless_board())).plan(0)

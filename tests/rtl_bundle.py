@@ -12,15 +12,14 @@ from tests import small_bundle
 def rtl_bundle() -> Bundle:
     """Needs the deploy side: da4ml, myhdl, onnx."""
     from lognet_fpga.codegen import generate
-    from lognet_fpga.plan.adder_graph import solve_layers
-    from lognet_fpga.plan.boards import load_board
+    from lognet_fpga.fabric.boards import load_board
+    from lognet_fpga.fabric.target import Target
     from lognet_fpga.plan.planner import plan_hardware
 
     quant = small_bundle.quant_graph()
     files = small_bundle.files()
-    graphs = solve_layers(quant, (False,))
-    plan = plan_hardware(quant, graphs, load_board("pynq-z2"), fps=100_000.0, clk_mhz=small_bundle.CLK_MHZ)
-    design = generate(quant, plan, graphs, hashlib.sha256(files["golden.onnx"]).hexdigest())
+    plan = plan_hardware(quant, Target(load_board("pynq-z2"), small_bundle.CLK_MHZ, ("clb",), 100_000.0))
+    design = generate(plan, hashlib.sha256(files["golden.onnx"]).hexdigest(), quant.name)
     del files["verilog/top.v"]
     files |= {f"verilog/{name}": text.encode() for name, text in design.files}
     files["verilog/map.json"] = design.signals.encode()

@@ -9,7 +9,7 @@ from pathlib import Path
 from lognet_fpga.bitstream.figures import Bitstream
 from lognet_fpga.bitstream.overlay_system import OverlaySystem
 from lognet_fpga.errors import InputError
-from lognet_fpga.plan.model import Board
+from lognet_fpga.fabric.board import Board
 from lognet_fpga.progress import Stage
 
 RESULTS, WORK = "out", "work"  # folders of a project

@@ -18,9 +18,9 @@ from lognet_fpga.bitstream.vivado.flow import VIVADO
 from lognet_fpga.bundle import read_bundle, write_bundle
 from lognet_fpga.config import BitstreamRequest
 from lognet_fpga.errors import InputError, MissingToolError
+from lognet_fpga.fabric.board import Board
+from lognet_fpga.fabric.boards import load_board
 from lognet_fpga.output_file import new_file
-from lognet_fpga.plan.boards import load_board
-from lognet_fpga.plan.model import Board
 from lognet_fpga.progress import NoProgress, Progress
 from lognet_fpga.report import Section
 

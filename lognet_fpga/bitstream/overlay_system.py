@@ -10,8 +10,8 @@ from importlib import resources
 from lognet_fpga.bundle import VERILOG_FOLDER, Bundle
 from lognet_fpga.cache import digest
 from lognet_fpga.errors import BundleError, DoesNotFitError, UsageError
+from lognet_fpga.fabric.boards import load_board
 from lognet_fpga.ir.system import BoardSystem, processor_of
-from lognet_fpga.plan.boards import load_board
 
 CORE_TOP = "lognet_overlay"
 MAX_STREAM_BITS = 1024

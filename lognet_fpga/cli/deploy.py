@@ -12,7 +12,7 @@ from lognet_fpga.cli.bitstream_options import add_bitstream_options, request_of
 from lognet_fpga.cli.input_options import add_input, preprocessing_of
 from lognet_fpga.cli.reporter import Reporter
 from lognet_fpga.config import EVAL_FRAMES
-from lognet_fpga.plan.boards import board_names
+from lognet_fpga.fabric.boards import board_names
 
 PROGRAM = "lognet-deploy"
 EXAMPLES = """\

@@ -9,7 +9,7 @@ from pathlib import Path
 from lognet_fpga.cli import entry, options
 from lognet_fpga.cli.input_options import add_input, preprocessing_of
 from lognet_fpga.cli.reporter import Reporter
-from lognet_fpga.plan.boards import board_names
+from lognet_fpga.fabric.boards import board_names
 
 PROGRAM = "lognet-inspect"
 EXAMPLES = """\

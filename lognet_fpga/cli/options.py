@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from lognet_fpga.engines.stores import AUTO, STORES, choices
+
 
 def number(text: str) -> float:
     """A number, or a fraction of two such as 1/255."""
@@ -64,6 +66,7 @@ def add_layers(parser: argparse.ArgumentParser) -> None:
 
 def add_plan(parser: argparse.ArgumentParser) -> None:
     """What decides about sizes and rates."""
+    stores = "; ".join(f"{store.name}, {store.title}" for store in STORES.values())
     parser.add_argument(
         "--fps", type=number, metavar="F", help="least frames per second (default: the fastest that fits)"
     )
@@ -75,10 +78,9 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--weights",
-        choices=("auto", "clb", "bram"),
-        default="auto",
-        help="where the weights go: clb, into the fabric itself; bram, into block memories; auto, layer by layer what "
-        "is cheaper (default: %(default)s)",
+        choices=choices(),
+        default=AUTO,
+        help=f"where the weights go: {stores}; {AUTO}, layer by layer what is cheaper (default: %(default)s)",
     )
     parser.add_argument(
         "--prune",

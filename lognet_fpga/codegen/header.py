@@ -22,7 +22,7 @@ def origin_of(model: str, plan: HardwarePlan, model_sha256: str) -> tuple[str, s
     name = model.encode("ascii", "backslashreplace").decode()
     return (
         f"Model {''.join(c if c.isprintable() else '?' for c in name)}, golden.onnx {model_sha256}",
-        f"Overlay for {plan.board.title} at {mhz_text(plan.clk_mhz)} MHz",
+        f"Overlay for {plan.target.board.title} at {mhz_text(plan.target.clk_mhz)} MHz",
     )
 
 

@@ -18,9 +18,9 @@ from pathlib import Path
 import myhdl
 
 from lognet_fpga.cache import cached, digest
+from lognet_fpga.fabric import latencies
+from lognet_fpga.fabric.memory import BLOCK_RAM_DEPTH
 from lognet_fpga.hw.structure import WIDTH, Leaf, Port
-from lognet_fpga.plan import timing
-from lognet_fpga.plan.memory import BLOCK_RAM_DEPTH
 from lognet_fpga.sources import made_by
 
 _ANY_WIDTH = 7919  # stands for the parameter WIDTH while MyHDL converts
@@ -47,11 +47,11 @@ def _text(module: Leaf) -> str:
 
 def description(build: Callable) -> str:
     """What a block's docstring says, with numbers for the names in backticks: arguments of the block, properties of
-    its shape, cycles of plan.timing."""
+    its shape, cycles of plan.latencies."""
     function, arguments = _function(build)
 
     def value(match: re.Match) -> str:
-        for owner in (arguments, _Attributes(arguments.get("shape")), vars(timing)):
+        for owner in (arguments, _Attributes(arguments.get("shape")), vars(latencies)):
             if isinstance(owner.get(match[1]), int):
                 return str(int(owner[match[1]]))
         return match[1]

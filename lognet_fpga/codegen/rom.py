@@ -6,9 +6,9 @@ synthesizer reads the files by their bare names, from the folder it runs in.
 
 from __future__ import annotations
 
+from lognet_fpga.fabric.memory import ROM_COLUMN_BITS, rom_stretch_bits
 from lognet_fpga.hw.control import LEAF_MODULE
 from lognet_fpga.hw.structure import Rom
-from lognet_fpga.plan.memory import ROM_COLUMN_BITS, rom_stretch_bits
 
 
 def rom_files(rom: Rom) -> dict[str, str]:

@@ -16,34 +16,30 @@ from lognet_fpga.codegen.leaf import description, leaf_text
 from lognet_fpga.codegen.rom import rom_files
 from lognet_fpga.codegen.signal_map import signal_map
 from lognet_fpga.hw.control import CONTROL_MODULES
-from lognet_fpga.hw.overlay import overlay
 from lognet_fpga.hw.structure import Composite, Leaf, Module, Rom, modules
 from lognet_fpga.ir.design import Monitor, VerilogDesign, is_verilog
-from lognet_fpga.ir.quant import QuantGraph
-from lognet_fpga.plan.adder_graph import AdderGraph
+from lognet_fpga.overlay.formats import layer_format, sink_format, source_format
+from lognet_fpga.overlay.overlay import overlay
 from lognet_fpga.plan.model import HardwarePlan
-from lognet_fpga.plan.streams import layer_format, sink_format, source_format
 from lognet_fpga.sources import made_by
 
 _PARTS, _SIGNALS = "parts.json", "map.json"  # beside the files in an entry of the cache
 
 
-def generate(
-    quant: QuantGraph, plan: HardwarePlan, graphs: tuple[AdderGraph | None, ...], model_sha256: str
-) -> VerilogDesign:
+def generate(plan: HardwarePlan, model_sha256: str, model: str = "") -> VerilogDesign:
     """All Verilog of an overlay, byte for byte the same for the same arguments; cached by content, as a whole and
     module by module, so that a change of one layer costs one layer.
 
-    graphs: None for a layer with its weights in memories.
+    model: its name, for the head of every file.
     """
 
     def make(folder: Path) -> None:
-        top = overlay(quant, plan, graphs, model_sha256)
-        for name, text in verilog_files(top, origin_of(quant.name, plan, model_sha256)):
+        top = overlay(plan, model_sha256)
+        for name, text in verilog_files(top, origin_of(model, plan, model_sha256)):
             (folder / name).write_text(text, encoding="utf-8")
-        (folder / _SIGNALS).write_text(signal_map(top, quant, plan), encoding="utf-8")
+        (folder / _SIGNALS).write_text(signal_map(top, plan), encoding="utf-8")
         layers = [instance for instance in top.instances if isinstance(instance.module, Composite)]
-        named = [(layer.name, instance) for layer, instance in zip(quant.layers, layers, strict=True)]
+        named = [(planned.name, instance) for planned, instance in zip(plan.layers, layers, strict=True)]
         shell = [("shell", instance.module.name) for instance in top.instances if isinstance(instance.module, Leaf)]
         found = {
             "top": top.name,
@@ -52,24 +48,22 @@ def generate(
         }
         (folder / _PARTS).write_text(json.dumps(found), encoding="utf-8")
 
-    kept = dict(cached("verilog", _key(quant, plan, graphs, model_sha256), make))
+    kept = dict(cached("verilog", _key(plan, model_sha256, model), make))
     found, signals = json.loads(kept.pop(_PARTS)), kept.pop(_SIGNALS).decode()
     files = tuple((name, data.decode()) for name, data in sorted(kept.items()))
     monitors = tuple(
-        Monitor(layer.name, port, layer_format(layer, layer_plan))
-        for layer, layer_plan, port in zip(quant.layers, plan.layers, found["monitors"], strict=True)
+        Monitor(planned.name, port, layer_format(planned))
+        for planned, port in zip(plan.layers, found["monitors"], strict=True)
     )
     parts = tuple((layer, module) for layer, module in found["parts"])
-    return VerilogDesign(
-        found["top"], files, source_format(quant, plan), sink_format(quant, plan), monitors, parts, signals
-    )
+    return VerilogDesign(found["top"], files, source_format(plan), sink_format(plan), monitors, parts, signals)
 
 
-def _key(quant: QuantGraph, plan: HardwarePlan, graphs: tuple[AdderGraph | None, ...], model_sha256: str) -> str:
+def _key(plan: HardwarePlan, model_sha256: str, model: str) -> str:
     """Digest of all that the Verilog depends on, the generator's own source included."""
     layers = [
         part
-        for layer in quant.layers
+        for layer in plan.quant_layers
         for part in (
             repr(replace(layer, codes=None, channel_shift=None, bias=None, pad_value=None, alpha=None, out_scale=None)),
             *(
@@ -80,10 +74,10 @@ def _key(quant: QuantGraph, plan: HardwarePlan, graphs: tuple[AdderGraph | None,
     ]
     return digest(
         made_by(__name__, "myhdl"),
-        *origin_of(quant.name, plan, model_sha256),
+        *origin_of(model, plan, model_sha256),
         *layers,
-        repr(plan),
-        *(graph.to_json() if graph else "" for graph in graphs),
+        json.dumps(plan.to_json()),
+        *(planned.folding.content() for planned in plan.layers),
         model_sha256,
     )
 

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from lognet_fpga.cost.circuits.shape import LaneShape
 from lognet_fpga.cost.stimulus import activations, gaussian_weights, uniform_weights
-from lognet_fpga.hw.cost.shape import LaneShape
 from lognet_fpga.numerics.log_add import log_sum, log_value
 
 _ROWS, _SEED = 64, 1

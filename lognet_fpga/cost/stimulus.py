@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lognet_fpga.hw.cost.shape import ACT_BITS, LOG_ACT_BITS, PORT_BITS, LaneShape
+from lognet_fpga.cost.circuits.shape import ACT_BITS, LOG_ACT_BITS, PORT_BITS, LaneShape
 
 FULL_SCALE_SIGMAS = 2.5
 ACT_SIGMA = 64  # of the 8-bit activations: 255 is 4 sigma

@@ -19,10 +19,10 @@ from lognet_fpga.build.synthesis import PartCounts
 from lognet_fpga.build.yosys import netlist_key, netlist_of
 from lognet_fpga.cache import cached, digest
 from lognet_fpga.codegen.verilog import verilog_files
+from lognet_fpga.cost.circuits.lane import array_leaf, memory_leaf, sequencer_leaf
+from lognet_fpga.cost.circuits.shape import PORT_BITS, LaneShape
 from lognet_fpga.cost.stimulus import activations, gaussian_weights, port_values
 from lognet_fpga.errors import UsageError, VerificationError
-from lognet_fpga.hw.cost.lane import array_leaf, memory_leaf, sequencer_leaf
-from lognet_fpga.hw.cost.shape import PORT_BITS, LaneShape
 from lognet_fpga.hw.structure import Leaf
 from lognet_fpga.progress import NoProgress, Progress
 from lognet_fpga.sources import made_by

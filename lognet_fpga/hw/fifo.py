@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from myhdl import Signal, always, always_comb, block, intbv, modbv
 
+from lognet_fpga.fabric.memory import BLOCK_RAM_DEPTH
 from lognet_fpga.hw.control import control_leaf, leaf_groups, move_gate, stream_gate
 from lognet_fpga.hw.wiring import Wire, bits, flag, join, vector
-from lognet_fpga.plan.memory import BLOCK_RAM_DEPTH
 
 _BEHIND = 2  # beats behind the memory
 _BLOCK_RAM_BITS = 72  # wide as a block RAM gets; wider beats lie in several

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from myhdl import always, always_comb, block
 
+from lognet_fpga.fabric.memory import BLOCK_RAM_DEPTH
 from lognet_fpga.hw.control import control_leaf, leaf_groups
 from lognet_fpga.hw.wiring import bits, flag, join, vector
-from lognet_fpga.plan.memory import BLOCK_RAM_DEPTH
 
 
 @block

@@ -7,12 +7,12 @@ from functools import partial
 
 from myhdl import always, always_comb, block, concat
 
+from lognet_fpga.fabric.latencies import pool_latency, pool_levels
 from lognet_fpga.hw.control import in_stretches
 from lognet_fpga.hw.counting import table_counter, wrapping_counter
 from lognet_fpga.hw.delay import delay_loads, registered_delay
 from lognet_fpga.hw.memory import memory_of_words
 from lognet_fpga.hw.wiring import bits, counter, flag, join, vector
-from lognet_fpga.plan.timing import pool_latency, pool_levels
 
 
 @dataclass(frozen=True)

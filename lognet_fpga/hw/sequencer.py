@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from myhdl import Signal, always, always_comb, block, intbv
 
+from lognet_fpga.fabric.slots import SlotRaster
 from lognet_fpga.hw.counting import table_counter, wrapping_counter
 from lognet_fpga.hw.wiring import counter, flag, vector
-from lognet_fpga.plan.slots import SlotRaster
 
 _COMPUTES, _PADS, _REAL = 1, 2, 4  # what a row's or a column's entry says of its slots
 

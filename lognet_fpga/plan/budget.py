@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
-from lognet_fpga.plan.model import Board, HardwarePlan, Resources
+from lognet_fpga.fabric.board import Board, Resources
+from lognet_fpga.plan.model import HardwarePlan
 
 # Shares of a board that a plan may take.  The rest is for three things: what lies beside the overlay and is in no
 # estimate (DMA, interconnect, resets: some thousand LUTs and flip-flops and a few block RAMs of a Zynq-7020), estimates
@@ -21,16 +21,9 @@ def budget(board: Board) -> Resources:
     )
 
 
-def part_of(board: Board, share: float) -> Board:
-    """board with that share of all its parts."""
-    return replace(
-        board, lut=share * board.lut, m_lut=share * board.m_lut, ff=share * board.ff, bram36=share * board.bram36
-    )
-
-
 def load(plan: HardwarePlan) -> float:
-    """The largest share that plan takes of its board's budget, over all resources; more than 1 does not fit."""
-    total, most = plan.total, budget(plan.board)
+    """The largest share that plan takes of its target's budget, over all resources; more than 1 does not fit."""
+    total, most = plan.total, budget(plan.target.board) * plan.target.share
     pairs = ((total.lut, most.lut), (total.ff, most.ff), (total.bram36, most.bram36), (total.m_lut, most.m_lut))
     return max(used / available if available else math.inf for used, available in pairs if used)
 

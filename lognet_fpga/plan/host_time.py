@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from lognet_fpga.errors import UsageError
+from lognet_fpga.fabric.board import Board
 from lognet_fpga.ir.system import processor_of
 from lognet_fpga.partition.host_work import HostWork
-from lognet_fpga.plan.model import Board
 
 SLOW_S = 0.1  # a frame that may take longer had better be finished on a PC
 

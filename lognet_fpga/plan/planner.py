@@ -2,43 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from lognet_fpga.engines.folding import Engine
+from lognet_fpga.engines.stores import solve_layers
 from lognet_fpga.errors import DoesNotFitError
+from lognet_fpga.fabric.target import Target
 from lognet_fpga.ir.clocks import mhz_text
 from lognet_fpga.ir.quant import QuantGraph
-from lognet_fpga.plan.adder_graph import AdderGraph
-from lognet_fpga.plan.engine import AdderEngine
-from lognet_fpga.plan.matching import Planner, fitting_plan, frame_cycles
-from lognet_fpga.plan.model import CLB, Board, HardwarePlan
+from lognet_fpga.plan.model import HardwarePlan
+from lognet_fpga.plan.search import Planner, fitting_plan, settle_stores
 from lognet_fpga.plan.ways_out import does_not_fit
-from lognet_fpga.plan.weights import Weights, layer_foldings
+from lognet_fpga.progress import NoProgress, Progress
 
 
-def plan_hardware(
-    quant: QuantGraph,
-    graphs: tuple[AdderGraph | None, ...],
-    board: Board,
-    *,
-    weights: Weights = CLB,
-    fps: float | None = None,
-    clk_mhz: float | None = None,
-) -> HardwarePlan:
-    """The plan for `fps` frames a second, or the fastest one that fits the board when fps is None.
+def plan_hardware(quant: QuantGraph, target: Target, progress: Progress = NoProgress()) -> HardwarePlan:
+    """Settle the store of every layer, solve its engine, and plan: see plan_engines."""
+    with progress.stage("choose where the weights go"):
+        stores = settle_stores(quant, target)
+    engines = solve_layers(quant.layers, stores, progress)
+    with progress.stage(f"plan for {target.board.title}"):
+        return plan_engines(engines, target)
 
-    graphs: None for a layer with its weights in memories.  weights: what was asked for, which settles the ways out.
-    Raises DoesNotFitError, with the table per layer and ways out, when there is none.
+
+def plan_engines(engines: Sequence[Engine], target: Target) -> HardwarePlan:
+    """The plan for target.fps frames a second, or the fastest one that fits the board when that is None.
+
+    engines: solved, one a layer.  Raises DoesNotFitError, with the table per layer and ways out, when there is none.
     """
-    engines = [AdderEngine(graph, layer.in_bits) if graph else None for layer, graph in zip(quant.layers, graphs)]
-    if (plan := fitting_plan(quant, engines, board, fps=fps, clk_mhz=clk_mhz)) is not None:
+    if (plan := fitting_plan(engines, target)) is not None:
         return plan
-    clock = board.clock_mhz(clk_mhz)
-    planner = Planner(quant, layer_foldings(quant, engines, clock), board, clock)
+    planner = Planner([(engine,) for engine in engines], target)
     budgets = planner.budgets()
-    plan = planner.plan(budgets[-1]) if fps is None else planner.within(frame_cycles(fps, clock))
+    plan = planner.plan(budgets[-1]) if target.frame_cycles is None else planner.within(target.frame_cycles)
     if plan is None:
         top = planner.plan(budgets[0])
         raise DoesNotFitError(
-            f"{fps:,.0f} frames a second is more than these layers can do at {mhz_text(clock)} MHz",
+            f"{target.fps:,.0f} frames a second is more than these layers can do at {mhz_text(target.clk_mhz)} MHz",
             context=[f"the fastest engines (one position a cycle) reach {top.fps:,.0f} fps"],
             hint="ask for fewer --fps, or raise --clk-mhz",
         )
-    raise does_not_fit(plan, quant, engines, weights=weights, fps=fps, clk_mhz=clk_mhz)
+    raise does_not_fit(plan, engines)

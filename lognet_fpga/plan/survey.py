@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from lognet_fpga.engines.folding import Engine
+from lognet_fpga.engines.stores import sketch_layers
+from lognet_fpga.fabric.board import Board
+from lognet_fpga.fabric.target import Target
 from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.partition.host_work import HostWork
 from lognet_fpga.plan.budget import fits
 from lognet_fpga.plan.host_time import HostTime, host_time
-from lognet_fpga.plan.matching import draft_hardware
-from lognet_fpga.plan.model import CLB, Board, HardwarePlan
-from lognet_fpga.plan.sketch import SketchedEngine, sketched_engines
-from lognet_fpga.plan.weights import Weights
+from lognet_fpga.plan.model import HardwarePlan
+from lognet_fpga.plan.search import draft_hardware
 
 _PRUNE_STEP = 0.01
 
@@ -48,8 +50,7 @@ class Candidate:
 
     @property
     def host_fps(self) -> float | None:
-        """Frames a second of the host's part alone, in the middle of their range; infinite where it has nothing to do.
-        """
+        """Frames a second of the host's part alone, in the middle of their range; infinite for one without work."""
         if self.host_time is None:
             return None
         return 1 / self.host_time.middle_s if self.host_time.middle_s else math.inf
@@ -62,48 +63,27 @@ class Candidate:
         return min(self.plan.fps, self.host_fps)
 
 
-def survey(
-    quant: QuantGraph,
-    host: Mapping[int, HostWork | None],
-    board: Board,
-    *,
-    weights: Weights = CLB,
-    fps: float | None = None,
-    clk_mhz: float | None = None,
-) -> tuple[Candidate, ...]:
+def survey(quant: QuantGraph, host: Mapping[int, HostWork | None], target: Target) -> tuple[Candidate, ...]:
     """The candidates among the first layers of quant, a sketch.  host: the numbers of layers that there may be,
     ascending, with what is behind each; those beyond quant are left out."""
-    engines = sketched_engines(quant)
+    engines = sketch_layers(quant.layers, target.stores)
     out = []
     for count, behind in host.items():
         if count > len(quant.layers):
             break
-        part = replace(quant, layers=quant.layers[:count])
-        rate = {"weights": weights, "fps": fps, "clk_mhz": clk_mhz}
-        plan = draft_hardware(part, engines[:count], board, **rate)
-        prune = None if plan is None or fits(plan) else least_prune(part, engines[:count], board, **rate)
-        out.append(Candidate(count, board, plan, prune, behind))
+        plan = draft_hardware(engines[:count], target)
+        prune = None if plan is None or fits(plan) else least_prune(engines[:count], target)
+        out.append(Candidate(count, target.board, plan, prune, behind))
     return tuple(out)
 
 
-def least_prune(
-    quant: QuantGraph,
-    engines: Sequence[SketchedEngine | None],
-    board: Board,
-    *,
-    weights: Weights = CLB,
-    fps: float | None = None,
-    clk_mhz: float | None = None,
-) -> float | None:
-    """The least share of zeros in every layer with which a plan fits, None for none.
-
-    engines: None for a layer with its weights in memories, where zeros save nothing.
-    """
+def least_prune(engines: Sequence[Sequence[Engine]], target: Target) -> float | None:
+    """The least share of zeros in every layer with which a plan of these sketches fits, None for none."""
     low, high = 0, round(1 / _PRUNE_STEP)  # high: no weights at all
 
     def enough(steps: int) -> bool:
-        pruned = [engine and engine.pruned(steps * _PRUNE_STEP) for engine in engines]
-        plan = draft_hardware(quant, pruned, board, weights=weights, fps=fps, clk_mhz=clk_mhz)
+        pruned = [tuple(engine.pruned(steps * _PRUNE_STEP) for engine in some) for some in engines]
+        plan = draft_hardware(pruned, target)
         return plan is not None and fits(plan)
 
     while low < high:

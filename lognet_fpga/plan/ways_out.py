@@ -7,35 +7,28 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 
+from lognet_fpga.engines.folding import Engine
+from lognet_fpga.engines.stores import AUTO, STORES, sketch_layers, stores_of
 from lognet_fpga.errors import DoesNotFitError
+from lognet_fpga.fabric.boards import board_names, load_board
+from lognet_fpga.fabric.target import Target
 from lognet_fpga.ir.quant import QuantGraph
-from lognet_fpga.plan.boards import board_names, load_board
-from lognet_fpga.plan.budget import HEADROOM, fits, load, part_of
-from lognet_fpga.plan.engine import Engine
-from lognet_fpga.plan.matching import SKETCH_SPARE, draft_hardware, fitting_plan, settle_weights
-from lognet_fpga.plan.model import BRAM, CLB, Board, HardwarePlan
-from lognet_fpga.plan.sketch import SketchedEngine
+from lognet_fpga.plan.budget import HEADROOM, fits, load
+from lognet_fpga.plan.model import HardwarePlan
+from lognet_fpga.plan.search import SKETCH_SPARE, draft_hardware, fitting_plan, settle_stores
 from lognet_fpga.plan.survey import least_prune
-from lognet_fpga.plan.weights import AUTO, Weights
+from lognet_fpga.progress import NoProgress
 
 MOST_WAYS = 3
 MOST_BOARDS = 3  # named, the smallest first
 MOST_PRUNE = 0.99
 
 
-def does_not_fit(
-    plan: HardwarePlan,
-    quant: QuantGraph,
-    engines: Sequence[Engine | None],
-    *,
-    weights: Weights,
-    fps: float | None,
-    clk_mhz: float | None,
-) -> DoesNotFitError:
-    """The refusal of plan, with its table.  engines, weights, fps, clk_mhz: as asked for."""
-    board, total = plan.board, plan.total
+def does_not_fit(plan: HardwarePlan, engines: Sequence[Engine]) -> DoesNotFitError:
+    """The refusal of plan, which is of these solved engines, with its table."""
+    board, total = plan.target.board, plan.total
     table = [
-        f"{layer.name}: {parts_text(layer.estimate)} ({layer.nonzero_weights:,} weights, {layer.folding})"
+        f"{layer.name}: {parts_text(layer.estimate)} ({layer.nonzero_weights:,} weights, {layer.folding.text})"
         for layer in plan.layers
     ]
     table += [
@@ -44,56 +37,64 @@ def does_not_fit(
         f"(estimated LUT6 sites; plans stay below {HEADROOM.lut:.0%} of LUT, {HEADROOM.ff:.0%} of FF, "
         f"{HEADROOM.bram36:.0%} of BRAM36, {HEADROOM.m_lut:.0%} of LUTs for memory)",
     ]
-    ways = ways_out(quant, engines, board, plan=plan, weights=weights, fps=fps, clk_mhz=clk_mhz)
+    ways = ways_out(plan, [(engine,) for engine in engines])
     return DoesNotFitError(f"the overlay does not fit {board.title}", context=table, hint=hint(ways))
 
 
-def ways_out(
-    quant: QuantGraph,
-    engines: Sequence[Engine | None],
-    board: Board,
-    *,
-    plan: HardwarePlan,
-    weights: Weights,
-    fps: float | None = None,
-    clk_mhz: float | None = None,
-    solved: bool = True,
-) -> list[str]:
+def ways_out(plan: HardwarePlan, engines: Sequence[Sequence[Engine]], *, solved: bool = True) -> list[str]:
     """Options with which a plan would fit, cheapest first: those that cost nothing, zeros, layers, another board.
 
-    plan: the one that does not fit, of engines on board.  solved: engines have their adder graphs, else are sketches.
+    plan: the one that does not fit, of engines.  solved: engines are, one for each layer; else they are sketches.
     """
-    rate, count = {"fps": fps, "clk_mhz": clk_mhz}, len(quant.layers)
+    target, quant = plan.target, QuantGraph("ways out", plan.layers[0].layer.in_shape, plan.quant_layers)
 
-    def enough(layers: int, where: Board, store: Weights) -> bool:
+    def enough(layers: int, where: Target) -> bool:
         part = replace(quant, layers=quant.layers[:layers])
-        if store == AUTO:
-            in_memory = settle_weights(part, where, store, **rate)
-        else:
-            in_memory = [store == BRAM or engine is None for engine in engines[:layers]]
-        chosen = [None if memory else engine for memory, engine in zip(in_memory, engines)]
-        if [engine is None for engine in chosen] != list(in_memory):
-            return False  # no graph is known of a layer that would go into the fabric
-        draft = draft_hardware(part, chosen, where if solved else part_of(where, SKETCH_SPARE), **rate)
-        if draft is None or not fits(draft):
+        if not solved:
+            return _drafted(sketch_layers(part.layers, where.stores), replace(where, share=SKETCH_SPARE))
+        chosen = _solved(engines[:layers], settle_stores(part, where))
+        if chosen is None or not _drafted([(engine,) for engine in chosen], where):
             return False
-        return not solved or fitting_plan(part, chosen, where, **rate) is not None
+        return fitting_plan(chosen, where) is not None
 
-    ways = []
-    if solved and fps and (slower := fitting_plan(quant, engines, board, clk_mhz=clk_mhz)):
-        ways.append(f"--fps {rate_below(slower.fps)} (or less)")
-    if weights == CLB and enough(count, board, AUTO):
-        ways.append("--weights auto")
-    if (share := _prune(quant, engines, board, plan, weights, fps, clk_mhz)) is not None:
+    ways, count = [], len(quant.layers)
+    if solved and target.fps:
+        slower = fitting_plan([some[0] for some in engines], replace(target, fps=None))
+        if slower is not None:
+            ways.append(f"--fps {rate_below(slower.fps)} (or less)")
+    every = stores_of(AUTO)
+    if target.stores != every and enough(count, replace(target, stores=every)):
+        ways.append(f"--weights {AUTO}")
+    if (share := _prune(plan, engines)) is not None:
         ways.append(f"--prune {share:.2f} (check the accuracy)")
-    if fewer := next((layers for layers in range(count - 1, 0, -1) if enough(layers, board, weights)), None):
+    if fewer := next((layers for layers in range(count - 1, 0, -1) if enough(layers, target)), None):
         ways.append(f"--fpga-layers {fewer}")
     if len(ways) < MOST_WAYS:
+        board = target.board
         others = sorted((load_board(name) for name in board_names()), key=lambda other: (other.lut, other.name))
-        large = (other.name for other in others if other.name != board.name and enough(count, other, weights))
+        large = (
+            other.name for other in others if other.name != board.name and enough(count, replace(target, board=other))
+        )
         if names := list(islice(large, MOST_BOARDS)):
             ways.append(f"--board {' or '.join(names)}")
     return ways
+
+
+def _drafted(engines: Sequence[Sequence[Engine]], target: Target) -> bool:
+    draft = draft_hardware(engines, target)
+    return draft is not None and fits(draft)
+
+
+def _solved(engines: Sequence[Sequence[Engine]], stores: Sequence[str]) -> list[Engine] | None:
+    """An engine of each layer in its store, None where that would have to be searched for."""
+    chosen: list[Engine] = []
+    for (engine,), name in zip(engines, stores):
+        if engine.store != name:
+            if STORES[name].searches:
+                return None
+            (engine,) = STORES[name].solve([engine.layer], NoProgress())
+        chosen.append(engine)
+    return chosen
 
 
 def hint(ways: Sequence[str]) -> str:
@@ -113,19 +114,11 @@ def rate_below(fps: float) -> str:
     return f"{math.floor(fps / step) * step:.10g}"
 
 
-def _prune(
-    quant: QuantGraph,
-    engines: Sequence[Engine | None],
-    board: Board,
-    plan: HardwarePlan,
-    weights: Weights,
-    fps: float | None,
-    clk_mhz: float | None,
-) -> float | None:
+def _prune(plan: HardwarePlan, engines: Sequence[Sequence[Engine]]) -> float | None:
     """The least share of zeros with which a plan fits, by sketches that are off by as much as that of plan is."""
-    sketches = [engine and SketchedEngine.of(layer) for layer, engine in zip(quant.layers, engines)]
-    sketch = draft_hardware(quant, sketches, board, fps=plan.fps * (1 - 1e-6), clk_mhz=plan.clk_mhz)
+    sketches = [tuple(STORES[engine.store].sketch(engine.layer) for engine in some) for some in engines]
+    sketch = draft_hardware(sketches, replace(plan.target, fps=plan.fps * (1 - 1e-6)))
     off = 1.0 if sketch is None else max(1.0, load(plan) / load(sketch))
-    tight = part_of(board, SKETCH_SPARE / off)
-    share = least_prune(quant, sketches, tight, weights=weights, fps=fps, clk_mhz=clk_mhz)
+    pruned = sketch_layers(plan.quant_layers, plan.target.stores)  # with other weights others may be cheaper
+    share = least_prune(pruned, replace(plan.target, share=SKETCH_SPARE / off))
     return share if share and share <= MOST_PRUNE else None

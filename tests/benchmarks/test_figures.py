@@ -15,8 +15,9 @@ import pytest
 
 from benchmarks.engine_table import LINEAR_LARGEST, Solved, da4ml_verilog, layers_of, linear_codes
 from benchmarks.figures import kept, sources
-from lognet_fpga.plan.adder_graph import solve
-from lognet_fpga.plan.clb_layer import accumulator_bits
+from lognet_fpga.engines.clb.foldings import accumulator_bits
+from lognet_fpga.engines.clb.store import ClbStore
+from lognet_fpga.progress import NoProgress
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 SCRIPTS = ("paper_network.py", "engine_table.py", "svhn_shape.py", "growth.py")
@@ -91,8 +92,8 @@ def test_both_kinds_have_the_same_zeros_and_widths() -> None:
 @pytest.mark.parametrize("ii_cycles, digit_bits", [(1, 1), (1, 3), (5, 1), (24, 1)])
 def test_engine_takes_the_cycles_and_digits_asked_for(ii_cycles: int, digit_bits: int) -> None:
     layer = layers_of(4, 4, 0.5)["log2"]
-    graph = solve(layer.weights.reshape(len(layer.codes), -1), layer.in_bits)
-    place = (overlay := Solved(layer, graph).overlay(ii_cycles, digit_bits)).plan.layers[0]
+    solved = Solved(*ClbStore().solve([layer], NoProgress()))
+    place = (overlay := solved.overlay(ii_cycles, digit_bits)).plan.layers[0].folding
     leg_bits = ii_cycles * digit_bits
     assert place.ii_cycles == ii_cycles and place.digit_bits == digit_bits
     assert (place.legs - 1) * leg_bits < accumulator_bits(layer) <= place.legs * leg_bits

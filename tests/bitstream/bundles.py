@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from lognet_fpga.bundle import Bundle, make_bundle, write_bundle
-from lognet_fpga.plan.boards import load_board
+from lognet_fpga.fabric.boards import load_board
 from tests import small_bundle
 from tests.rtl_bundle import rtl_bundle
 

@@ -27,9 +27,9 @@ from lognet_fpga.errors import (
     ToolError,
     UsageError,
 )
+from lognet_fpga.fabric.boards import board_names, load_board
 from lognet_fpga.ir.hwh import write_hwh
 from lognet_fpga.ir.system import BoardSystem, processor_of
-from lognet_fpga.plan.boards import board_names, load_board
 from lognet_fpga.progress import NoProgress
 from lognet_fpga.runtime.board.bitstream import bitstream_of
 from tests.bitstream.bundles import (

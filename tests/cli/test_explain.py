@@ -13,7 +13,7 @@ from lognet_fpga.cli import explain as command
 from lognet_fpga.codegen import generate
 from lognet_fpga.errors import BundleError, UsageError
 from tests import small_bundle
-from tests.quant_models import Spec, adder_graphs, folded_plan, random_graph
+from tests.quant_models import Spec, folded_plan, random_graph, solved
 from tests.rtl_bundle import rtl_bundle
 from tests.shallow import shallow
 
@@ -85,8 +85,7 @@ def test_every_net_of_the_map_is_in_the_verilog(bundle, layers):
 def test_weights_in_memories():
     """Codes are where the weight memory has them, sums and beats say their channels."""
     quant = random_graph(2, (4, 6, 5), Spec(6, pool=None))
-    graphs = adder_graphs(quant, [True])
-    design = shallow(generate, quant, folded_plan(quant, [(2, 2)], graphs), graphs, "ab" * 32)
+    design = shallow(generate, folded_plan([(2, 2)], solved(quant, [True])), "ab" * 32)
     bundle = make_bundle({SIGNAL_MAP: design.signals.encode()}, {"name": "memories"})
     text = " ".join(explain(bundle, "layer1.codes[13]").lines)
     assert "bit 1" in text and "output channels 1, 3, ..., 5" in text and "input channels 1, 3, ..., 3" in text

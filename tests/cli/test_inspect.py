@@ -12,7 +12,7 @@ from pathlib import Path
 import onnx
 import pytest
 
-from lognet_fpga.plan.boards import board_names, load_board
+from lognet_fpga.fabric.boards import board_names, load_board
 from tests.cli.test_documentation import first_column
 from tests.models import ModelBuilder, save, small_cnn
 

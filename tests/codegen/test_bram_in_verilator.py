@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lognet_fpga.codegen import generate
-from lognet_fpga.hw.bram import engine
+from lognet_fpga.engines.bram import modules
 from lognet_fpga.ir.golden import golden_onnx
 from lognet_fpga.ir.graph import AveragePool, MaxPool
 from lognet_fpga.ir.quant import QuantGraph
@@ -21,12 +21,12 @@ from lognet_fpga.verify.verdict import Verdict
 from tests.quant_models import (
     POOL_3X3,
     Spec,
-    adder_graphs,
     folded_plan,
     random_foldings,
     random_frames,
     random_graph,
     random_net,
+    solved,
 )
 from tests.shallow import shallow
 
@@ -82,9 +82,9 @@ def tools(require_tool):
 
 def verdict_of(quant: QuantGraph, foldings: list, model_sha256: str = "ab" * 32) -> Verdict:
     in_memory = [isinstance(folding, tuple) for folding in foldings]
-    graphs = adder_graphs(quant, in_memory)
-    plan = folded_plan(quant, foldings, graphs)
-    design = shallow(generate, quant, plan, graphs, model_sha256)
+    engines = solved(quant, in_memory)
+    plan = folded_plan(foldings, engines)
+    design = shallow(generate, plan, model_sha256)
     return verify(design, quant, golden_onnx(quant), random_frames(quant, FRAMES, 1), plan)
 
 
@@ -115,7 +115,7 @@ def test_taps_without_weights_take_no_cycles():
     codes = layer.codes.copy()
     codes[:, :, 1::2] = codes[..., 1::2] = 0
     dilated = QuantGraph(quant.name, quant.input_shape, (dataclasses.replace(layer, codes=codes),))
-    assert folded_plan(dilated, [(2, 3)], (None,)).layers[0].ii_cycles == 2 * 9
+    assert folded_plan([(2, 3)], solved(dilated, [True])).layers[0].folding.ii_cycles == 2 * 9
     assert verdict_of(dilated, [(2, 3)]).failures() == ()
 
 
@@ -130,8 +130,8 @@ def test_sums_too_small_for_the_activations():
 
 
 def test_a_wrong_weight_is_found(monkeypatch):
-    real = engine.weight_words
-    monkeypatch.setattr(engine, "weight_words", lambda *args: (real(*args)[0] ^ 8, *real(*args)[1:]))
+    real = modules.weight_words
+    monkeypatch.setattr(modules, "weight_words", lambda *args: (real(*args)[0] ^ 8, *real(*args)[1:]))
     verdict = verdict_of(random_graph(1, (2, 5, 5), Spec(3, zeros=0.0, pool=None)), [(3, 2)], "cd" * 32)
     assert not verdict.passed and verdict.differing_bits > 0
     assert (verdict.first_difference.level, verdict.first_difference.layer) == (FREE, "conv1")

@@ -10,24 +10,15 @@ import pytest
 from myhdl import always, always_comb, block
 
 from lognet_fpga.codegen import generate
-from lognet_fpga.hw import adder_wiring
-from lognet_fpga.hw.digit_blocks import FULL_SUBTRACTORS
+from lognet_fpga.engines.clb.blocks import adder_wiring
+from lognet_fpga.engines.clb.blocks.digit_blocks import FULL_SUBTRACTORS
 from lognet_fpga.hw.structure import Lanes
 from lognet_fpga.ir.golden import golden_onnx
 from lognet_fpga.ir.graph import AveragePool, MaxPool
 from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.verify.check import FREE, verify
 from lognet_fpga.verify.verdict import Verdict
-from tests.quant_models import (
-    POOL_3X3,
-    SPEEDS,
-    Spec,
-    adder_graphs,
-    frame_cycles,
-    make_plan,
-    random_frames,
-    random_graph,
-)
+from tests.quant_models import POOL_3X3, SPEEDS, Spec, frame_cycles, make_plan, random_frames, random_graph, solved
 from tests.shallow import shallow
 
 FRAMES = 6
@@ -98,9 +89,8 @@ def tools(require_tool):
 
 
 def verdict_of(quant: QuantGraph, cycles: int, model_sha256: str = "ab" * 32) -> Verdict:
-    graphs = adder_graphs(quant)
-    plan = make_plan(quant, graphs, cycles)
-    design = shallow(generate, quant, plan, graphs, model_sha256)
+    plan = make_plan(solved(quant), cycles)
+    design = shallow(generate, plan, model_sha256)
     return verify(design, quant, golden_onnx(quant), random_frames(quant, FRAMES, 1), plan)
 
 

@@ -15,7 +15,7 @@ from lognet_fpga.partition import partition, run_float_layers
 from lognet_fpga.quantize import quantize
 from lognet_fpga.verify.check import verify
 from tests.models import ModelBuilder, save
-from tests.quant_models import adder_graphs, frame_cycles, make_plan
+from tests.quant_models import frame_cycles, make_plan, solved
 from tests.quantize.test_quantize import smooth_frames
 from tests.shallow import shallow
 
@@ -65,9 +65,8 @@ def test_from_onnx_to_verilog(name: str, speed: str, tmp_path: Path, require_too
     wanted = run_float_layers(parts, PREPROCESSING.apply(frames))[-1]
     found = quant.run(frames) * quant.layers[-1].out_scale.reshape(1, -1, 1, 1)
     assert np.sqrt(np.mean((found - wanted) ** 2) / np.mean(wanted**2)) < 0.3
-    graphs = adder_graphs(quant)
-    plan = make_plan(quant, graphs, frame_cycles(quant, speed))
-    design = shallow(generate, quant, plan, graphs, "ab" * 32)
+    plan = make_plan(solved(quant), frame_cycles(quant, speed))
+    design = shallow(generate, plan, "ab" * 32)
     verdict = verify(design, quant, golden_onnx(quant), frames[:6], plan)
     assert verdict.failures() == () and verdict.differing_bits == 0
     assert verdict.cycles.as_planned

@@ -18,12 +18,12 @@ import lognet_fpga
 from lognet_fpga.codegen import generate, leaf, verilog
 from lognet_fpga.codegen.leaf import leaf_text
 from lognet_fpga.codegen.verilog import verilog_files
-from lognet_fpga.hw import digit_blocks
+from lognet_fpga.engines.clb.blocks import digit_blocks
+from lognet_fpga.fabric.memory import BLOCK_RAM_DEPTH
 from lognet_fpga.hw.dma.dma import axi_dma
 from lognet_fpga.hw.structure import Lanes
-from lognet_fpga.plan.memory import BLOCK_RAM_DEPTH
 from lognet_fpga.tools import find_verilator
-from tests.quant_models import Spec, adder_graphs, folded_plan, frame_cycles, make_plan, random_graph
+from tests.quant_models import Spec, folded_plan, frame_cycles, make_plan, random_graph, solved
 from tests.shallow import shallow
 
 ROOT = Path(__file__).parents[2]
@@ -33,8 +33,8 @@ SHA256 = "0123456789abcdef" * 4
 
 def design(seed: int = 1):
     quant = random_graph(seed, (3, 6, 7), Spec(4, odd_pad=True), Spec(5, pool=None, out_bits=4))
-    graphs = adder_graphs(quant, [False, True])
-    return shallow(generate, quant, make_plan(quant, graphs, frame_cycles(quant, "middle")), graphs, SHA256)
+    plan = make_plan(solved(quant, [False, True]), frame_cycles(quant, "middle"))
+    return shallow(generate, plan, SHA256, quant.name)
 
 
 @pytest.fixture(scope="module")
@@ -73,15 +73,15 @@ def test_converted_once(text, monkeypatch):
 
 def test_a_change_of_one_layer_converts_one_layer(monkeypatch):
     quant = random_graph(5, (2, 6, 6), Spec(3, pool=None), Spec(4, pool=None), Spec(2, pool=None))
-    graphs = adder_graphs(quant)
+    engines = solved(quant)
     first, second, third = quant.layers
     other = replace(quant, layers=(first, replace(second, shift=second.shift + 1), third))
     converted = []
     text = leaf._text
     monkeypatch.setattr(leaf, "_text", lambda module: converted.append(module.name) or text(module))
-    shallow(generate, quant, folded_plan(quant, [1, 1, 1], graphs), graphs, SHA256)
+    shallow(generate, folded_plan([1, 1, 1], engines), SHA256, quant.name)
     converted.clear()
-    shallow(generate, other, folded_plan(other, [1, 1, 1], graphs), graphs, "ab" * 32)
+    shallow(generate, folded_plan([1, 1, 1], solved(other)), "ab" * 32, quant.name)
     assert converted == ["layer2_requantize", "axil_registers"]  # which has the digest of the model
 
 
@@ -163,8 +163,7 @@ def test_comments_speak_of_signals_and_numbers(text):
 
 def test_names_of_models_are_shown_in_ascii():
     quant = replace(random_graph(1, (2, 5, 5), Spec(2, pool=None)), name="net\n`default_nettype \u00e9")
-    graphs = adder_graphs(quant)
-    made = shallow(generate, quant, make_plan(quant, graphs, frame_cycles(quant, "middle")), graphs, SHA256)
+    made = shallow(generate, make_plan(solved(quant), frame_cycles(quant, "middle")), SHA256, quant.name)
     lines = dict(made.files)["lognet_overlay.v"].splitlines()
     assert lines[1].startswith("// Model net?`default_nettype \\xe9, golden.onnx")
 

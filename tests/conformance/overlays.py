@@ -11,7 +11,7 @@ from lognet_fpga.ir.graph import MaxPool
 from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.plan.model import HardwarePlan
 from tests.conformance.case import MODEL_SHA256, Case
-from tests.quant_models import POOL_3X3, Spec, adder_graphs, folded_plan, random_graph
+from tests.quant_models import POOL_3X3, Spec, folded_plan, random_graph, solved
 
 # Name: shape of a frame, layers, and their foldings: digit bits, or (pe, simd) for weights in memories.
 NETS = {
@@ -52,6 +52,6 @@ class Overlay:
 def overlay(name: str) -> Overlay:
     shape, specs, foldings = NETS[name]
     quant = random_graph(3, shape, *specs)
-    graphs = adder_graphs(quant, [isinstance(folding, tuple) for folding in foldings])
-    plan = folded_plan(quant, foldings, graphs)
-    return Overlay(quant, plan, generate(quant, plan, graphs, MODEL_SHA256))
+    engines = solved(quant, [isinstance(folding, tuple) for folding in foldings])
+    plan = folded_plan(foldings, engines)
+    return Overlay(quant, plan, generate(plan, MODEL_SHA256))

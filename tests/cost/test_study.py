@@ -11,14 +11,14 @@ import pytest
 from lognet_fpga.build.yosys import netlist_of
 from lognet_fpga.codegen.verilog import verilog_files
 from lognet_fpga.cost import CostConfig, run_study, study
+from lognet_fpga.cost.circuits.lane import array_leaf
+from lognet_fpga.cost.circuits.shape import LaneShape
 from lognet_fpga.cost.log_error import log_errors
 from lognet_fpga.cost.plot import cost_svg
 from lognet_fpga.cost.report import cost_csv, cost_report
 from lognet_fpga.cost.stimulus import activations, gaussian_weights, log2_fields
 from lognet_fpga.cost.study import measure_activity
 from lognet_fpga.errors import MissingToolError, UsageError, VerificationError
-from lognet_fpga.hw.cost.lane import array_leaf
-from lognet_fpga.hw.cost.shape import LaneShape
 from lognet_fpga.numerics.log2 import largest_code, log2_codes
 
 

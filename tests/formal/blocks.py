@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from functools import partial
 
-from lognet_fpga.hw.collector import collector, quick_collector
+from lognet_fpga.engines.clb.blocks.collector import collector, quick_collector
+from lognet_fpga.fabric.latencies import FIFO_LATENCY
 from lognet_fpga.hw.dma.dma import READ_DEPTH, axi_dma
 from lognet_fpga.hw.dma.slice import register_slice
 from lognet_fpga.hw.fifo import fifo
-from lognet_fpga.hw.overlay import _AXIL_PORTS as AXIL_PORTS
-from lognet_fpga.hw.registers import axil_registers
-from lognet_fpga.hw.stream import axis_sink, axis_source
 from lognet_fpga.hw.structure import Leaf, inputs, outputs
-from lognet_fpga.plan.timing import FIFO_LATENCY
+from lognet_fpga.overlay.overlay import _AXIL_PORTS as AXIL_PORTS
+from lognet_fpga.overlay.registers import axil_registers
+from lognet_fpga.overlay.stream import axis_sink, axis_source
 from tests.formal.sby import Proof
 
 CLOCK = inputs(clk=None, rst=None)

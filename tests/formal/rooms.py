@@ -7,13 +7,13 @@ from functools import partial
 
 from myhdl import block, intbv
 
+from lognet_fpga.fabric.slots import pooled_shape, slot_raster
 from lognet_fpga.hw.pool import PoolShape, pool
 from lognet_fpga.hw.sequencer import sequencer
 from lognet_fpga.hw.structure import Leaf, inputs, outputs
-from lognet_fpga.plan.slots import pooled_shape, slot_raster
 from tests.formal.blocks import CLOCK, PDR, fifo_leaf
 from tests.formal.sby import Proof
-from tests.quant_models import POOL_2X2, POOL_3X3, Spec, adder_graphs, folded_plan, given_foldings, random_graph
+from tests.quant_models import POOL_2X2, POOL_3X3, Spec, folded_plan, random_graph, solved
 
 WAY = inputs(in_valid=None, in_data=1) + outputs(out_valid=None, out_data=1)
 
@@ -31,27 +31,27 @@ def room_proof(name: str, less: int = 0, reach: bool = False) -> Proof:
     reserve as its counterexample."""
     shape, spec, folding = ROOMS[name]
     quant = random_graph(3, shape, spec)
-    graphs = adder_graphs(quant, [isinstance(folding, tuple)])
-    plan, layer = folded_plan(quant, [folding], graphs).layers[0], quant.layers[0]
-    made = given_foldings(quant, [folding], graphs)[0]
-    reserve = plan.fifo_reserve - less
+    engines = solved(quant, [isinstance(folding, tuple)])
+    planned, layer = folded_plan([folding], engines).layers[0], quant.layers[0]
+    made, fifo = planned.folding, planned.fifo
+    reserve = fifo.reserve - less
     raster = slot_raster(layer)
     ports = inputs(full_soon=None, room=None)
     ports += outputs(take=None, load=None, pad=None, start=None, compute=None, blank=None, shifting=None)
-    slots = partial(named_sequencer, raster=raster, ii_cycles=plan.ii_cycles, in_digits=plan.shift_cycles)
-    modules = [Leaf("sequencer", CLOCK + ports, slots), fifo_leaf(plan.fifo_depth, reserve, 1)]
-    beats = made.beat_cycles(plan.channels_per_beat)
+    slots = partial(named_sequencer, raster=raster, ii_cycles=made.ii_cycles, in_digits=made.shift_cycles)
+    modules = [Leaf("sequencer", CLOCK + ports, slots), fifo_leaf(fifo.depth, reserve, 1)]
+    beats = made.beat_cycles(planned.streams.channels_per_beat)
     if layer.pool is not None:
         pooled = PoolShape(*pooled_shape(layer), 1, 1, len(beats), layer.pool.kernel, layer.pool.stride)
         modules.append(Leaf("pool", CLOCK + WAY, partial(pool, shape=pooled)))
     constants = {
         "LENGTH": beats[-1],
         "BEATS": f"{beats[-1] + 1}'d{sum(1 << cycles - 1 for cycles in beats)}",
-        "DEPTH": plan.fifo_depth,
+        "DEPTH": fifo.depth,
         "RESERVE": reserve,
-        "II": plan.ii_cycles,
-        "LEFT": len(intbv(0, min=-1, max=max(2, plan.ii_cycles, plan.shift_cycles))),
-        "EXCESS": len(intbv(0, min=reserve - plan.fifo_depth - 1, max=reserve + 2)),
+        "II": made.ii_cycles,
+        "LEFT": len(intbv(0, min=-1, max=max(2, made.ii_cycles, made.shift_cycles))),
+        "EXCESS": len(intbv(0, min=reserve - fifo.depth - 1, max=reserve + 2)),
         "POOL": int(layer.pool is not None),
         "REACH": int(reach),
     }

@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lognet_fpga.hw.adders import AdderShape, serial_adders
+from lognet_fpga.engines.clb.adder_graph import solve
+from lognet_fpga.engines.clb.blocks.adders import AdderShape, serial_adders
+from lognet_fpga.engines.clb.schedule import schedule
+from lognet_fpga.engines.clb.ternary import ternary
+from lognet_fpga.fabric.latencies import TAP_LATENCY
 from lognet_fpga.hw.structure import elaborate
-from lognet_fpga.plan.adder_graph import solve
-from lognet_fpga.plan.serial import schedule
-from lognet_fpga.plan.ternary import ternary
-from lognet_fpga.plan.timing import TAP_LATENCY
 from tests.hw.beats import digits, merge
 from tests.hw.bench import run
 from tests.shallow import shallow

@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lognet_fpga.hw.bram.engine import constant_words
-from lognet_fpga.hw.bram.output import OutputShape, activations
-from lognet_fpga.hw.bram.pe import PeShape, shift_accumulate
-from lognet_fpga.hw.bram.staging import StagingShape, staging
-from lognet_fpga.hw.bram.window import WordWindowShape, word_window
+from lognet_fpga.engines.bram.blocks.output import OutputShape, activations
+from lognet_fpga.engines.bram.blocks.pe import PeShape, shift_accumulate
+from lognet_fpga.engines.bram.blocks.staging import StagingShape, staging
+from lognet_fpga.engines.bram.blocks.window import WordWindowShape, word_window
+from lognet_fpga.engines.bram.layout import OutputConstants, bram_shape
+from lognet_fpga.engines.bram.modules import constant_words
+from lognet_fpga.fabric.latencies import OUTPUT_LATENCY, WORD_LATENCY, sum_latency
+from lognet_fpga.fabric.slots import slot_raster
 from lognet_fpga.hw.wiring import counter, flag, vector
 from lognet_fpga.ir import reference
 from lognet_fpga.ir.stream_format import StreamFormat
-from lognet_fpga.plan.bram import OutputConstants, bram_shape
-from lognet_fpga.plan.slots import slot_raster
-from lognet_fpga.plan.timing import OUTPUT_LATENCY, WORD_LATENCY, sum_latency
 from tests.hw.beats import merge, to_beats
 from tests.hw.bench import Pause, Source, every_pause, reset_then, run
 from tests.quant_models import Spec, random_layer

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from lognet_fpga.codegen.verilog import verilog_files
+from lognet_fpga.cost.circuits.lane import lane
+from lognet_fpga.cost.circuits.shape import KINDS, LaneShape
 from lognet_fpga.errors import UsageError
-from lognet_fpga.hw.cost.lane import lane
-from lognet_fpga.hw.cost.shape import KINDS, LaneShape
 from lognet_fpga.hw.structure import elaborate
 from tests.hw.bench import run
 from tests.shallow import shallow

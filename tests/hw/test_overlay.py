@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lognet_fpga.hw.overlay import overlay
 from lognet_fpga.hw.structure import elaborate
 from lognet_fpga.ir.graph import MaxPool
-from lognet_fpga.plan.streams import layer_format, sink_format, source_format
+from lognet_fpga.overlay.formats import layer_format, sink_format, source_format
+from lognet_fpga.overlay.overlay import overlay
 from tests.hw.axil import Master, Read, Write
 from tests.hw.beats import from_beats, to_beats
 from tests.hw.bench import Sink, Source, run
-from tests.quant_models import Spec, adder_graphs, folded_plan, frame_cycles, make_plan, random_frames, random_graph
+from tests.quant_models import Spec, folded_plan, frame_cycles, make_plan, random_frames, random_graph, solved
 from tests.shallow import shallow
 
 RESET = 16  # cycles of rst
@@ -22,7 +22,7 @@ SHA256 = "00112233" + "ab" * 28
 @pytest.fixture(autouse=True)
 def short_reset(monkeypatch):
     """The real length would be most of the simulation; these pipelines are much shorter than 120."""
-    monkeypatch.setattr("lognet_fpga.hw.overlay.RESET_CYCLES", 120)
+    monkeypatch.setattr("lognet_fpga.overlay.overlay.RESET_CYCLES", 120)
 
 
 class Bench:
@@ -30,12 +30,12 @@ class Bench:
 
     def __init__(self, quant, cycles_per_frame=None, foldings=()):
         """The plan for a number of cycles, or with given foldings, as folded_plan takes them."""
-        graphs = adder_graphs(quant, [isinstance(folding, tuple) for folding in foldings])
+        engines = solved(quant, [isinstance(folding, tuple) for folding in foldings])
         self.quant = quant
-        self.plan = folded_plan(quant, foldings, graphs) if foldings else make_plan(quant, graphs, cycles_per_frame)
-        self.top = overlay(quant, self.plan, graphs, SHA256)
+        self.plan = folded_plan(foldings, engines) if foldings else make_plan(engines, cycles_per_frame)
+        self.top = overlay(self.plan, SHA256)
         self.signals = {port.name: port.signal() for port in self.top.ports}
-        self.source_format, self.sink_format = source_format(quant, self.plan), sink_format(quant, self.plan)
+        self.source_format, self.sink_format = source_format(self.plan), sink_format(self.plan)
         self.master = Master(self.signals, [])
         self.monitored = [[] for _ in quant.layers]
 
@@ -76,10 +76,7 @@ class Bench:
         return run(shallow(elaborate, self.top, s), s["clk"], all_inputs, all_outputs, cap)
 
     def activations(self):
-        return [
-            from_beats(layer_format(layer, plan), beats)
-            for layer, plan, beats in zip(self.quant.layers, self.plan.layers, self.monitored)
-        ]
+        return [from_beats(layer_format(planned), beats) for planned, beats in zip(self.plan.layers, self.monitored)]
 
 
 NETS = {
@@ -229,7 +226,7 @@ def test_pool_results_up_to_the_last_place_of_the_fifo():
     """Slots far apart, two places in the FIFO, and a sink that stalls until it is quite full."""
     quant = random_graph(5, (1, 6, 6), Spec(2, pool=MaxPool((3, 3), (3, 3))))
     bench = Bench(quant, 3 * frame_cycles(quant, "slowest"))
-    assert (bench.plan.layers[0].fifo_depth, bench.plan.layers[0].fifo_reserve) == (2, 1)
+    assert (bench.plan.layers[0].fifo.depth, bench.plan.layers[0].fifo.reserve) == (2, 1)
     frames = random_frames(quant, 1, 1)
     source, sink = bench.source(frames), bench.sink()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lognet_fpga.hw.packets import packet_entry, packet_exit
 from lognet_fpga.hw.wiring import flag, vector
+from lognet_fpga.overlay.packets import packet_entry, packet_exit
 from tests.hw.bench import Sink, Source, reset_then, run
 from tests.shallow import shallow
 

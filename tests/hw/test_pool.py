@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lognet_fpga.fabric.latencies import pool_latency
 from lognet_fpga.hw.pool import Mean, PoolShape, pool
 from lognet_fpga.hw.wiring import flag, vector
 from lognet_fpga.ir import reference
 from lognet_fpga.ir.graph import AveragePool, MaxPool
 from lognet_fpga.ir.stream_format import StreamFormat
-from lognet_fpga.plan.timing import pool_latency
 from tests.hw.beats import from_beats, to_beats
 from tests.hw.bench import Sink, Source, reset_then, run
 from tests.shallow import shallow

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from lognet_fpga.hw.registers import axil_registers, stream_watch
 from lognet_fpga.hw.wiring import flag, vector
+from lognet_fpga.overlay.registers import axil_registers, stream_watch
 from tests.hw.axil import Master, Read, Write, axil_signals
 from tests.hw.bench import reset_then, run
 from tests.shallow import shallow

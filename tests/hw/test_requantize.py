@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lognet_fpga.hw.requantize import RequantizeShape, requantize
+from lognet_fpga.engines.clb.blocks.requantize import RequantizeShape, requantize
+from lognet_fpga.fabric.latencies import CAPTURE_LATENCY
 from lognet_fpga.hw.wiring import flag, vector
-from lognet_fpga.plan.timing import CAPTURE_LATENCY
 from tests.hw.beats import digits, merge
 from tests.hw.bench import Pause, Sink, reset_then, run
 from tests.shallow import shallow

@@ -5,10 +5,10 @@ import random
 
 import pytest
 
+from lognet_fpga.fabric.latencies import FIFO_LATENCY, SOURCE_LATENCY
 from lognet_fpga.hw.fifo import fifo
-from lognet_fpga.hw.stream import axis_sink, axis_source
 from lognet_fpga.hw.wiring import flag, vector
-from lognet_fpga.plan.timing import FIFO_LATENCY, SOURCE_LATENCY
+from lognet_fpga.overlay.stream import axis_sink, axis_source
 from tests.hw.bench import Pause, Sink, Source, every_pause, reset_then, run
 from tests.shallow import shallow
 

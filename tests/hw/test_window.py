@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lognet_fpga.hw.window import WindowShape, window
+from lognet_fpga.engines.clb.blocks.window import WindowShape, window
+from lognet_fpga.fabric.latencies import TAP_LATENCY
+from lognet_fpga.fabric.slots import slot_raster
 from lognet_fpga.hw.wiring import flag, vector
 from lognet_fpga.ir import reference
 from lognet_fpga.ir.stream_format import StreamFormat
-from lognet_fpga.plan.slots import slot_raster
-from lognet_fpga.plan.timing import TAP_LATENCY
 from tests.hw.beats import to_beats
 from tests.hw.bench import Pause, Source, reset_then, run
 from tests.quant_models import Spec, random_layer

@@ -10,10 +10,10 @@ from xml.etree import ElementTree
 import pytest
 
 from lognet_fpga.errors import UsageError
+from lognet_fpga.fabric.boards import board_names, load_board
 from lognet_fpga.ir.clocks import PlClock, fastest_clock, hertz, megahertz, mhz_text
 from lognet_fpga.ir.hwh import write_hwh
 from lognet_fpga.ir.system import BoardSystem, processor_of
-from lognet_fpga.plan.boards import board_names, load_board
 
 PLLS = ("1000", "1500", "999.99", "1499.985", "1600", "1066.656")
 ASKED = range(50, 301, 5)

@@ -10,7 +10,7 @@ from lognet_fpga.codegen import generate
 from lognet_fpga.ir.graph import MaxPool
 from lognet_fpga.ir.quant import QuantGraph
 from tests.mutants.simulation import Subject
-from tests.quant_models import Spec, adder_graphs, folded_plan, random_frames, random_graph
+from tests.quant_models import Spec, folded_plan, random_frames, random_graph, solved
 
 
 def telling_frames(quant: QuantGraph, noise: int, seed: int) -> np.ndarray:
@@ -33,7 +33,6 @@ def two_engines() -> Subject:
         Spec(4, odd_pad=True, pool=MaxPool((3, 3), (2, 2), (1, 1, 1, 1))),
         Spec(5, pool=MaxPool((2, 2), (1, 1), (0, 0, 1, 1)), out_bits=4),
     )
-    graphs = adder_graphs(quant, [False, True])
-    plan = folded_plan(quant, [3, (2, 2)], graphs)
-    design = generate(quant, plan, graphs, "ab" * 32)
+    plan = folded_plan([3, (2, 2)], solved(quant, [False, True]))
+    design = generate(plan, "ab" * 32)
     return Subject(design, quant, plan, telling_frames(quant, 8, 1), (0xABABABAB,) * 8)

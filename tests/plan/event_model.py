@@ -9,9 +9,9 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from lognet_fpga.plan.layer_timing import LayerTiming
-from lognet_fpga.plan.slots import SlotRaster
-from lognet_fpga.plan.timing import FIFO_LATENCY, GO_LATENCY, ROOM_LATENCY, SOURCE_LATENCY
+from lognet_fpga.fabric.latencies import FIFO_LATENCY, GO_LATENCY, ROOM_LATENCY, SOURCE_LATENCY
+from lognet_fpga.fabric.slots import SlotRaster
+from lognet_fpga.plan.time.layer import LayerTiming
 
 _SETTLED = 10**9  # the source starts long after the padding that follows reset
 

@@ -6,9 +6,9 @@ import warnings
 import numpy as np
 import pytest
 
+from lognet_fpga.engines.clb import adder_graph
+from lognet_fpga.engines.clb.adder_graph import ZERO, AdderGraph, solve
 from lognet_fpga.errors import VerificationError
-from lognet_fpga.plan import adder_graph
-from lognet_fpga.plan.adder_graph import ZERO, AdderGraph, solve
 
 
 def log2_matrix(seed: int, outputs: int, inputs: int, zeros: float) -> np.ndarray:

@@ -7,18 +7,17 @@ import dataclasses
 import numpy as np
 import pytest
 
+from lognet_fpga.engines.bram.cost import field_wires, kept_bits, lowest_bit, rom_resources
+from lognet_fpga.engines.bram.foldings import bram_folding, lanes_for
+from lognet_fpga.engines.bram.layout import bram_shape, output_constants, weight_words
+from lognet_fpga.engines.stores import sketch_layers, stores_of
 from lognet_fpga.errors import DoesNotFitError
-from lognet_fpga.ir.quant import QuantGraph
-from lognet_fpga.plan.boards import load_board
-from lognet_fpga.plan.bram import bram_shape, output_constants, weight_words
-from lognet_fpga.plan.bram_layer import bram_folding, lanes_for
-from lognet_fpga.plan.bram_resources import field_wires, kept_bits, lowest_bit, rom_resources
+from lognet_fpga.fabric.boards import load_board
+from lognet_fpga.fabric.slots import slot_raster
 from lognet_fpga.plan.budget import fits
-from lognet_fpga.plan.matching import draft_hardware, settle_weights
-from lognet_fpga.plan.planner import plan_hardware
-from lognet_fpga.plan.sketch import sketched_engines
-from lognet_fpga.plan.slots import slot_raster
-from tests.quant_models import Spec, random_graph, random_layer
+from lognet_fpga.plan.planner import plan_engines
+from lognet_fpga.plan.search import draft_hardware, settle_stores
+from tests.quant_models import Spec, random_graph, random_layer, solved, target
 
 VALUES = [0, 1, 2, 4, 8, 16, 32, 64, 0, -1, -2, -4, -8, -16, -32, -64]
 
@@ -89,7 +88,7 @@ def test_slots_are_as_long_as_their_words(model):
     folding = bram_folding(layer, 8, 4)
     assert folding.ii_cycles == 3 * 9 * 3
     raster = slot_raster(layer)
-    assert folding.frame_cycles == raster.computing * 81 + (raster.slots - raster.computing) * 3
+    assert folding.cycles_per_frame == raster.computing * 81 + (raster.slots - raster.computing) * 3
     beats = folding.beat_cycles(4)
     assert len(beats) == 5 and np.all(np.diff(beats) > 0)  # of six, the last one empty
     assert beats[2] - beats[0] == 27 and beats[1] - beats[0] == 1
@@ -98,53 +97,56 @@ def test_slots_are_as_long_as_their_words(model):
 def test_any_frame_rate_is_met_or_refused(model):
     """Three kinds of graphs: all in memories, the first, the last."""
     for in_memory in ((True, True), (True, False), (False, True)):
-        graphs = _graphs(model, in_memory)
+        engines = solved(model, in_memory)
         last = None
         for fps in np.geomspace(500, 2e5, 10):
             try:
-                plan = plan_hardware(model, graphs, board(), fps=float(fps))
+                plan = plan_engines(engines, target(board(), fps=float(fps)))
             except DoesNotFitError:
                 continue
             assert plan.fps >= fps * (1 - 1e-9) and fits(plan)
-            assert tuple(layer.weights == "bram" for layer in plan.layers) == in_memory
+            assert tuple(layer.folding.store == "bram" for layer in plan.layers) == in_memory
             last = plan
-        assert last is not None and plan_hardware(model, graphs, board()).fps >= last.fps
+        assert last is not None and plan_engines(engines, target(board())).fps >= last.fps
 
 
 def test_streams_fit_together(model):
     for fps in (1000, 5000, 12000):
-        plan = plan_hardware(model, (None, None), board(), fps=fps)
+        plan = plan_engines(solved(model, [True, True]), target(board(), fps=fps))
         for layer, real in zip(plan.layers, model.layers):
-            folding = bram_folding(real, layer.pe, layer.simd)
-            assert folding.takes(layer.in_channels_per_beat) and folding.sends(layer.channels_per_beat)
-            assert layer.in_beats == -(-real.in_shape[0] // layer.in_channels_per_beat)
-            assert layer.ii_cycles == layer.weight_words == folding.ii_cycles
-            assert layer.fifo_reserve < layer.fifo_depth and layer.fifo_peak <= layer.fifo_depth
-        assert plan.layers[1].in_channels_per_beat == plan.layers[0].channels_per_beat
+            folding, streams, fifo = layer.folding, layer.streams, layer.fifo
+            assert folding == bram_folding(real, folding.shape.pe, folding.shape.simd)
+            assert folding.takes(streams.in_channels_per_beat) and folding.sends(streams.channels_per_beat)
+            assert streams.in_beats == -(-real.in_shape[0] // streams.in_channels_per_beat)
+            assert folding.to_json()["weight_words"] == folding.ii_cycles
+            assert fifo.reserve < fifo.depth and fifo.peak <= fifo.depth
+        assert plan.layers[1].streams.in_channels_per_beat == plan.layers[0].streams.channels_per_beat
 
 
 def test_auto_is_hardly_ever_larger_than_either(model):
-    engines = sketched_engines(model)
     for fps in (300, 3000, 20_000, 80_000):
         roomy = board(lut=10**6, ff=10**6)
-        drafts = {w: draft_hardware(model, engines, roomy, weights=w, fps=fps) for w in ("auto", "clb", "bram")}
+        drafts = {
+            w: draft_hardware(sketch_layers(model.layers, stores_of(w)), target(roomy, weights=w, fps=fps))
+            for w in ("auto", "clb", "bram")
+        }
         price = {w: draft and draft.total.lut + 400 * draft.total.bram36 for w, draft in drafts.items()}
         assert all(price["auto"] <= 1.05 * other for other in price.values() if other is not None)
 
 
 def test_slow_rates_go_to_memories_and_fast_ones_to_the_fabric(model):
-    assert settle_weights(model, board(), "auto", fps=200) == (True, True)
-    assert settle_weights(model, board(lut=10**6, ff=10**6), "auto") == (False, False)
-    assert settle_weights(model, board(), "bram") == (True, True)
-    assert settle_weights(model, board(), "clb") == (False, False)
+    assert settle_stores(model, target(board(), weights="auto", fps=200)) == ("bram", "bram")
+    assert settle_stores(model, target(board(lut=10**6, ff=10**6), weights="auto")) == ("clb", "clb")
+    assert settle_stores(model, target(board(), weights="bram")) == ("bram", "bram")
+    assert settle_stores(model, target(board(), weights="clb")) == ("clb", "clb")
 
 
 def test_block_ram_that_is_short_goes_to_the_layer_that_needs_it():
     large = random_graph(
         6, (32, 12, 12), Spec(32, pool=None, zeros=0.97), Spec(256, (5, 5), pads=(2, 2, 2, 2), pool=None)
     )
-    plan = draft_hardware(large, sketched_engines(large), board(bram36=30), weights="auto")
-    assert fits(plan) and [layer.weights for layer in plan.layers] == ["clb", "bram"]
+    plan = draft_hardware(sketch_layers(large.layers, stores_of("auto")), target(board(bram36=30), weights="auto"))
+    assert fits(plan) and [layer.folding.store for layer in plan.layers] == ["clb", "bram"]
 
 
 @pytest.mark.parametrize(
@@ -179,9 +181,3 @@ def test_low_bits_that_reach_no_activation(offset, drop, idle):
     assert lowest_bit(offset, drop) == idle
     assert np.array_equal(sums + offset >> drop, (sums >> idle << idle) + offset >> drop)
     assert not np.array_equal(sums + offset >> drop, (sums >> idle + 1 << idle + 1) + offset >> drop)
-
-
-def _graphs(quant: QuantGraph, in_memory: tuple[bool, ...]):
-    from tests.quant_models import adder_graphs
-
-    return adder_graphs(quant, in_memory)

@@ -10,13 +10,13 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 from lognet_fpga.deploy_host import SERVE, host_data, host_section
+from lognet_fpga.fabric.boards import board_names, load_board
 from lognet_fpga.frontend import load
 from lognet_fpga.layer_choice import host_work
 from lognet_fpga.partition import make_tail, partition
 from lognet_fpga.partition.host_work import HostWork
 from lognet_fpga.partition.reach import reach
 from lognet_fpga.partition.work import model_work, node_work, tail_work
-from lognet_fpga.plan.boards import board_names, load_board
 from lognet_fpga.plan.host_time import NUMPY_ARM32, ONNXRUNTIME_ARM64, ONNXRUNTIME_X86, host_time, runtime_of
 
 EXAMPLE = Path(__file__).parents[2] / "models" / "cifar10_64x3" / "model_log2.onnx"
@@ -89,9 +89,11 @@ def test_every_board_has_its_runtime():
     runtimes = {name: runtime_of(load_board(name)) for name in board_names()}
     assert {name for name, runtime in runtimes.items() if runtime is NUMPY_ARM32} == {"pynq-z1", "pynq-z2"}
     assert {name for name, runtime in runtimes.items() if runtime is ONNXRUNTIME_X86} == {"vc707"}
-    assert all(runtime is ONNXRUNTIME_ARM64 for name, runtime in runtimes.items() if name not in (
-        "pynq-z1", "pynq-z2", "vc707"
-    ))
+    assert all(
+        runtime is ONNXRUNTIME_ARM64
+        for name, runtime in runtimes.items()
+        if name not in ("pynq-z1", "pynq-z2", "vc707")
+    )
 
 
 @pytest.mark.parametrize("name", board_names())

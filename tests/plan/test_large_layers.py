@@ -5,13 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 
+from lognet_fpga.engines.clb import adder_graph
 from lognet_fpga.errors import DoesNotFitError
+from lognet_fpga.fabric.boards import board_names, load_board
 from lognet_fpga.ir.quant import QuantGraph
-from lognet_fpga.plan import adder_graph
-from lognet_fpga.plan.boards import board_names, load_board
-from lognet_fpga.plan.early import require_possible
+from lognet_fpga.plan.far_too_large import require_possible
 from tests.plan.test_adder_graph import log2_matrix
-from tests.quant_models import Spec, random_graph
+from tests.quant_models import Spec, random_graph, target
 
 LARGE = (Spec(64, zeros=0.1), Spec(256, zeros=0.1), Spec(256, zeros=0.1))
 
@@ -38,28 +38,28 @@ def test_what_cannot_fit_is_refused_with_ways_that_work():
     board = load_board("pynq-z2")
     quant = random_graph(1, (3, 16, 16), *LARGE)
     with pytest.raises(DoesNotFitError, match="far too large for PYNQ-Z2") as caught:
-        require_possible(quant, board)
+        require_possible(quant, target(board))
     for layer, line in zip(quant.layers, caught.value.context):
         assert line.startswith(f"{layer.name}: {np.count_nonzero(layer.codes):,} weights")
     assert "--weights auto" in caught.value.hint
-    require_possible(quant, board, "auto")
-    require_possible(with_zeros(quant, float(caught.value.hint.split("--prune ")[1].split()[0])), board)
+    require_possible(quant, target(board, weights="auto"))
+    require_possible(with_zeros(quant, float(caught.value.hint.split("--prune ")[1].split()[0])), target(board))
     layers = int(caught.value.hint.split("--fpga-layers ")[1].split(";")[0])
-    require_possible(dataclasses.replace(quant, layers=quant.layers[:layers]), board)
+    require_possible(dataclasses.replace(quant, layers=quant.layers[:layers]), target(board))
     with pytest.raises(DoesNotFitError):
-        require_possible(dataclasses.replace(quant, layers=quant.layers[: layers + 1]), board)
+        require_possible(dataclasses.replace(quant, layers=quant.layers[: layers + 1]), target(board))
 
 
 def test_larger_boards_are_named_where_one_is_large_enough():
     quant = random_graph(1, (64, 16, 16), LARGE[1])
     with pytest.raises(DoesNotFitError) as caught:
-        require_possible(quant, load_board("pynq-z2"))
+        require_possible(quant, target(load_board("pynq-z2")))
     larger = caught.value.hint.split("--board ")[1].split(" or ")
     assert larger and set(larger) <= set(board_names())
     for name in larger:
-        require_possible(quant, load_board(name))
+        require_possible(quant, target(load_board(name)))
 
 
 def test_zeros_cost_nothing():
     quant = with_zeros(random_graph(1, (3, 16, 16), *LARGE), 0.95)
-    require_possible(quant, load_board("pynq-z2"))
+    require_possible(quant, target(load_board("pynq-z2")))

@@ -9,24 +9,24 @@ import pytest
 from lognet_fpga.build.paths import longest_path
 from lognet_fpga.build.yosys import files_of, netlist_of
 from lognet_fpga.codegen import generate
+from lognet_fpga.engines.clb.foldings import accumulator_bits, widest_digit
+from lognet_fpga.engines.clb.store import ClbEngine
 from lognet_fpga.errors import DoesNotFitError
+from lognet_fpga.fabric.board import Resources
+from lognet_fpga.fabric.boards import load_board
+from lognet_fpga.fabric.slots import slot_raster
 from lognet_fpga.ir.quant import QuantGraph
-from lognet_fpga.plan import matching
-from lognet_fpga.plan.boards import load_board
-from lognet_fpga.plan.clb_layer import ClbLayer, accumulator_bits, widest_digit
-from lognet_fpga.plan.engine import AdderEngine
-from lognet_fpga.plan.matching import Planner
-from lognet_fpga.plan.model import Resources
-from lognet_fpga.plan.planner import plan_hardware
-from lognet_fpga.plan.slots import slot_raster
-from tests.quant_models import SPEEDS, Spec, adder_graphs, frame_cycles, random_graph, random_layer
+from lognet_fpga.plan import search
+from lognet_fpga.plan.planner import plan_engines
+from lognet_fpga.plan.search import Planner
+from tests.quant_models import SPEEDS, Spec, frame_cycles, random_graph, random_layer, solved, target
 
 SEEDS = (1, 2, 3)
 
 
 @pytest.fixture(scope="module", params=SEEDS)
 def model(request):
-    """(quant, adder graphs) of a small net."""
+    """(quant, solved engines) of a small net."""
     nets = {
         1: ((3, 8, 8), Spec(4), Spec(6)),
         2: ((2, 9, 10), Spec(5, stride=(2, 2), pool=None), Spec(7, pool=None, out_bits=4)),
@@ -39,7 +39,7 @@ def model(request):
     }
     shape, *specs = nets[request.param]
     quant = random_graph(request.param, shape, *specs)
-    return quant, adder_graphs(quant)
+    return quant, solved(quant)
 
 
 def board(**changes):
@@ -66,26 +66,27 @@ def all_paces(quant) -> list[int]:
 
 @pytest.mark.parametrize("speed", SPEEDS)
 def test_the_frame_rate_asked_for_is_met(model, speed):
-    quant, graphs = model
+    quant, engines = model
     cycles = frame_cycles(quant, speed)
-    plan = plan_hardware(quant, graphs, board(lut=10**6, ff=10**6), fps=1e8 / cycles)
+    plan = plan_engines(engines, target(board(lut=10**6, ff=10**6), fps=1e8 / cycles))
     assert plan.cycles_per_frame <= cycles and plan.fps >= 1e8 / cycles * (1 - 1e-9)
     for layer, real in zip(plan.layers, quant.layers):
-        leg_bits = layer.digit_bits * layer.leg_cycles
-        assert leg_bits * layer.legs >= layer.acc_bits == accumulator_bits(real) > leg_bits * (layer.legs - 1)
-        assert layer.leg_cycles <= layer.ii_cycles and layer.cycles_per_frame <= cycles
-        longer = layer.digit_bits, layer.leg_cycles + 1  # legs of one more digit would be too slow
+        folding = layer.folding
+        leg_bits = folding.digit_bits * folding.leg_cycles
+        assert leg_bits * folding.legs >= folding.acc_bits == accumulator_bits(real) > leg_bits * (folding.legs - 1)
+        assert folding.leg_cycles <= folding.ii_cycles and folding.cycles_per_frame <= cycles
+        longer = folding.digit_bits, folding.leg_cycles + 1  # legs of one more digit would be too slow
         assert foldings(real).get(longer, cycles + 1) > cycles
         assert layer.nonzero_weights == np.count_nonzero(real.codes)
     if speed == "fastest":
-        assert max(layer.ii_cycles for layer in plan.layers) >= 1 and plan.cycles_per_frame == cycles
+        assert max(layer.folding.ii_cycles for layer in plan.layers) >= 1 and plan.cycles_per_frame == cycles
 
 
 def test_any_frame_rate_is_met_or_refused(model):
-    quant, graphs = model
+    quant, engines = model
     for fps in np.geomspace(2e4, 4e6, 12):
         try:
-            plan = plan_hardware(quant, graphs, board(), fps=float(fps))
+            plan = plan_engines(engines, target(board(), fps=float(fps)))
         except DoesNotFitError:
             continue
         assert plan.fps >= fps * (1 - 1e-9)
@@ -93,10 +94,10 @@ def test_any_frame_rate_is_met_or_refused(model):
 
 
 def test_a_plan_can_be_asked_for_by_the_rate_it_states(model):
-    quant, graphs = model
-    fastest = plan_hardware(quant, graphs, board())
-    again = plan_hardware(quant, graphs, board(), fps=fastest.fps)
-    assert again == fastest
+    quant, engines = model
+    fastest = plan_engines(engines, target(board()))
+    again = plan_engines(engines, target(board(), fps=fastest.fps))
+    assert dataclasses.replace(again, target=fastest.target) == fastest
 
 
 def test_the_smaller_plan_does_not_cost_a_rate_that_was_asked_for(monkeypatch):
@@ -104,7 +105,7 @@ def test_the_smaller_plan_does_not_cost_a_rate_that_was_asked_for(monkeypatch):
     for.  A planner with three plans: the fastest fits, the next does not, the slowest is the smallest."""
     sizes = {1000: 80, 1005: 200, 1009: 60}
 
-    class ThreePlans(matching.Planner):
+    class ThreePlans(search.Planner):
         def __init__(self, *_):
             pass
 
@@ -120,31 +121,33 @@ def test_the_smaller_plan_does_not_cost_a_rate_that_was_asked_for(monkeypatch):
 
         draft = plan
 
-    monkeypatch.setattr(matching, "Planner", ThreePlans)
-    monkeypatch.setattr(matching, "layer_foldings", lambda *_: ())
-    monkeypatch.setattr(matching, "fits", lambda plan: plan.total.lut <= 100)
-    assert matching.fitting_plan(None, (), board()).cycles_per_frame == 1009
-    assert matching.fitting_plan(None, (), board(), fps=1e8 / 1006).cycles_per_frame == 1000
-    assert matching.fitting_plan(None, (), board(), fps=1e8 / 999) is None
+    monkeypatch.setattr(search, "Planner", ThreePlans)
+    monkeypatch.setattr(search, "fits", lambda plan: plan.total.lut <= 100)
+    assert search.fitting_plan((), target(board())).cycles_per_frame == 1009
+    assert search.fitting_plan((), target(board(), fps=1e8 / 1006)).cycles_per_frame == 1000
+    assert search.fitting_plan((), target(board(), fps=1e8 / 999)) is None
 
 
 def test_a_rate_that_rounds_down(model):
     """1e8 / (1e8 / cycles) may be a little below cycles, where no engine would be fast enough."""
-    quant, graphs = model
+    quant, engines = model
     cycles = frame_cycles(quant, "fastest")
     clk_mhz = next(mhz for mhz in range(50, 500) if mhz * 1e6 / (mhz * 1e6 / cycles) < cycles)
-    plan = plan_hardware(quant, graphs, board(lut=10**6, ff=10**6), fps=clk_mhz * 1e6 / cycles, clk_mhz=clk_mhz)
+    plan = plan_engines(engines, target(board(lut=10**6, ff=10**6), fps=clk_mhz * 1e6 / cycles, clk_mhz=clk_mhz))
     assert plan.cycles_per_frame == cycles
 
 
 def test_faster_than_any_engine(model):
-    quant, graphs = model
+    quant, engines = model
     cycles = frame_cycles(quant, "fastest")
     message = r"more than these layers can do at 100 MHz(.|\n)*fastest(.|\n)*--clk-mhz"
     with pytest.raises(DoesNotFitError, match=message) as caught:
-        plan_hardware(quant, graphs, board(), fps=1e8 / cycles * 1.01)
+        plan_engines(engines, target(board(), fps=1e8 / cycles * 1.01))
     assert f"{1e8 / cycles:,.0f} fps" in str(caught.value)
-    assert plan_hardware(quant, graphs, board(lut=10**6, ff=10**6), fps=1e8 / cycles * 1.01, clk_mhz=105).clk_mhz == 105
+    assert (
+        plan_engines(engines, target(board(lut=10**6, ff=10**6), fps=1e8 / cycles * 1.01, clk_mhz=105)).target.clk_mhz
+        == 105
+    )
 
 
 @pytest.mark.parametrize(
@@ -158,20 +161,21 @@ def test_faster_than_any_engine(model):
     ],
 )
 def test_a_plan_has_a_clock_that_its_board_makes(model, name, asked, made):
-    quant, graphs = model
-    plan = plan_hardware(quant, graphs, dataclasses.replace(load_board(name), lut=10**6, ff=10**6), clk_mhz=asked)
-    assert plan.clk_mhz == made and plan.fps == pytest.approx(made * 1e6 / plan.cycles_per_frame)
+    quant, engines = model
+    roomy = dataclasses.replace(load_board(name), lut=10**6, ff=10**6)
+    plan = plan_engines(engines, target(roomy, clk_mhz=asked))
+    assert plan.target.clk_mhz == made and plan.fps == pytest.approx(made * 1e6 / plan.cycles_per_frame)
 
 
 def test_digits_are_as_wide_as_the_clock_lets_them(model):
     """A faster clock has time for fewer LUTs between two registers; a slow one for all that any plan has."""
-    quant, graphs = model
+    quant, engines = model
     roomy, widest = board(lut=10**6, ff=10**6), []
     for clk_mhz in (50, 100, 150, 200, 400):
         cycles = [all_paces(quant)[0], all_paces(quant)[-1]]
-        plans = [plan_hardware(quant, graphs, roomy, fps=clk_mhz * 1e6 / most, clk_mhz=clk_mhz) for most in cycles]
+        plans = [plan_engines(engines, target(roomy, fps=clk_mhz * 1e6 / most, clk_mhz=clk_mhz)) for most in cycles]
         assert all(plan.cycles_per_frame <= most for plan, most in zip(plans, cycles))
-        widest.append(max(layer.digit_bits for plan in plans for layer in plan.layers))
+        widest.append(max(layer.folding.digit_bits for plan in plans for layer in plan.layers))
     assert widest[0] == widest[1] and widest == sorted(widest, reverse=True)
     assert widest[3] <= 2 and widest[4] == 1
 
@@ -182,38 +186,38 @@ def test_an_adder_of_the_widest_digits_keeps_the_clock(clk_mhz, require_tool, tm
     require_tool("pyosys")
     layer = random_layer(np.random.default_rng(1), "conv1", (3, 12, 12), 8, Spec(8, pool=None))
     quant = QuantGraph("net", layer.in_shape, (layer,))
-    (graph,) = adder_graphs(quant)
-    planner = Planner(quant, [Widest(layer, AdderEngine(graph, 8), clk_mhz)], board(lut=10**6, ff=10**6), clk_mhz)
+    (engine,) = solved(quant)
+    planner = Planner([(Widest(layer, engine.arithmetic),)], target(board(lut=10**6, ff=10**6), clk_mhz=clk_mhz))
     plan = planner.plan(planner.budgets()[0])
-    assert plan.layers[0].digit_bits == widest_digit(clk_mhz) < 8
-    design = generate(quant, plan, (graph,), "00" * 32)
+    assert plan.layers[0].folding.digit_bits == widest_digit(clk_mhz) < 8
+    design = generate(plan, "00" * 32)
     netlist = netlist_of(files_of(design, "layer1_adders"), "layer1_adders", tmp_path)
     assert longest_path(netlist, "layer1_adders").mhz >= clk_mhz
 
 
-class Widest(ClbLayer):
+class Widest(ClbEngine):
     """A layer with digits as wide as its clock lets them be."""
 
-    def __init__(self, layer, engine, clk_mhz):
-        super().__init__(layer, engine, clk_mhz)
-        self._widths = self._widths[-1:]
+    def foldings(self, target):
+        foldings = super().foldings(target)
+        foldings._widths = foldings._widths[-1:]
+        return foldings
 
 
 def test_the_fastest_that_fits(model):
     """Against trying every pace, on boards from roomy to tight: as fast to a hundredth, and then no larger."""
-    quant, graphs = model
-    engines = [AdderEngine(graph, layer.in_bits) for graph, layer in zip(graphs, quant.layers)]
+    quant, engines = model
     paces = all_paces(quant)
-    roomy = plan_hardware(quant, graphs, board(lut=10**6, ff=10**6))
+    roomy = plan_engines(engines, target(board(lut=10**6, ff=10**6)))
     assert paces[0] <= roomy.cycles_per_frame <= 1.01 * paces[0]
-    least = plan_hardware(quant, graphs, board(lut=10**6, ff=10**6), fps=1e8 / paces[-1])
+    least = plan_engines(engines, target(board(lut=10**6, ff=10**6), fps=1e8 / paces[-1]))
     rates = []
     for share in (1.0, 0.6, 0.3, 0.1, 0.0):
         tight = board(lut=int((least.total.lut + share * (roomy.total.lut - least.total.lut)) / 0.84), ff=10**6)
-        best = plan_hardware(quant, graphs, tight)
+        best = plan_engines(engines, target(tight))
         assert best.total.lut <= tight.lut
         for pace in paces:
-            tried = matching.fitting_plan(quant, engines, tight, fps=1e8 / pace)
+            tried = search.fitting_plan(engines, target(tight, fps=1e8 / pace))
             if tried is None:
                 continue
             assert best.cycles_per_frame <= 1.01 * tried.cycles_per_frame
@@ -224,9 +228,9 @@ def test_the_fastest_that_fits(model):
 
 
 def test_more_cycles_never_cost_more(model):
-    quant, graphs = model
+    quant, engines = model
     paces = all_paces(quant)
-    plans = [plan_hardware(quant, graphs, board(lut=10**6, ff=10**6), fps=1e8 / pace) for pace in paces]
+    plans = [plan_engines(engines, target(board(lut=10**6, ff=10**6), fps=1e8 / pace)) for pace in paces]
     sizes = [plan.total.lut + plan.total.ff / 2 for plan in plans]
     for pace, plan, before, after in zip(paces, plans, sizes, sizes[1:]):
         assert plan.cycles_per_frame <= pace and after <= 1.1 * before
@@ -234,15 +238,16 @@ def test_more_cycles_never_cost_more(model):
 
 
 def test_streams_fit_together(model):
-    quant, graphs = model
-    plan = plan_hardware(quant, graphs, board(lut=10**6, ff=10**6))
+    quant, engines = model
+    plan = plan_engines(engines, target(board(lut=10**6, ff=10**6)))
     for before, layer in zip(plan.layers, plan.layers[1:]):
-        assert layer.in_channels_per_beat == before.channels_per_beat
+        assert layer.streams.in_channels_per_beat == before.streams.channels_per_beat
     for layer, real in zip(plan.layers, quant.layers):
-        assert layer.in_beats == -(-real.in_shape[0] // layer.in_channels_per_beat)
-        assert -(-real.out_shape[0] // layer.channels_per_beat) <= layer.ii_cycles
-        assert layer.fifo_depth & (layer.fifo_depth - 1) == 0 and layer.fifo_reserve < layer.fifo_depth
-        assert layer.fifo_peak <= layer.fifo_depth
+        streams, fifo = layer.streams, layer.fifo
+        assert streams.in_beats == -(-real.in_shape[0] // streams.in_channels_per_beat)
+        assert -(-real.out_shape[0] // streams.channels_per_beat) <= layer.folding.ii_cycles
+        assert fifo.depth & (fifo.depth - 1) == 0 and fifo.reserve < fifo.depth
+        assert fifo.peak <= fifo.depth
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lognet_fpga.plan.adder_graph import ZERO, AdderGraph, solve
-from lognet_fpga.plan.serial import Kept, SerialSchedule, Spliced, Tap, Wire, engine_wires, schedule
-from lognet_fpga.plan.ternary import ternary
+from lognet_fpga.engines.clb.adder_graph import ZERO, AdderGraph, solve
+from lognet_fpga.engines.clb.schedule import Kept, SerialSchedule, Spliced, Tap, Wire, engine_wires, schedule
+from lognet_fpga.engines.clb.ternary import ternary
 from tests.plan.test_adder_graph import MATRICES, log2_matrix
 
 IN_BITS = 5

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lognet_fpga.fabric.slots import slot_raster
 from lognet_fpga.ir import reference
-from lognet_fpga.plan.slots import slot_raster
 from tests.quant_models import Spec, random_layer
 
 FRAMES = 3

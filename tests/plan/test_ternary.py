@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lognet_fpga.plan.adder_graph import Adder, AdderGraph, Term, append_adder, shifted, solve
-from lognet_fpga.plan.resources import adder_resources
-from lognet_fpga.plan.serial import adder_copies, count_schedule, schedule
-from lognet_fpga.plan.ternary import ternary
+from lognet_fpga.engines.clb.adder_graph import Adder, AdderGraph, Term, append_adder, shifted, solve
+from lognet_fpga.engines.clb.cost import adder_resources
+from lognet_fpga.engines.clb.schedule import adder_copies, count_schedule, schedule
+from lognet_fpga.engines.clb.ternary import ternary
 from tests.plan.test_adder_graph import MATRICES, log2_matrix
 
 IN_BITS = 5

@@ -10,12 +10,12 @@ import pytest
 
 from lognet_fpga.config import DeployConfig
 from lognet_fpga.errors import UnsupportedModelError
+from lognet_fpga.fabric.boards import load_board
 from lognet_fpga.frontend import load
 from lognet_fpga.inspection import inspect
 from lognet_fpga.layer_choice import choose_layers, quantize_choice
 from lognet_fpga.partition import partition, with_pixels
 from lognet_fpga.partition.reach import reach
-from lognet_fpga.plan.boards import load_board
 from lognet_fpga.preprocessing import PRESETS, Preprocessing
 from lognet_fpga.progress import NoProgress
 from lognet_fpga.quantize import PaddingError, quantize

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from lognet_fpga.config import Preprocessing
+from lognet_fpga.engines.clb.foldings import accumulator_bits
 from lognet_fpga.frontend import load
 from lognet_fpga.partition import partition
-from lognet_fpga.plan.clb_layer import accumulator_bits
 from lognet_fpga.quantize import quantize, sketch
 from tests.models import save, small_cnn
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from lognet_fpga.fabric.board import Board, Resources
+from lognet_fpga.fabric.target import Target
 from lognet_fpga.ir.design import Monitor, VerilogDesign
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
 from lognet_fpga.ir.stream_format import StreamFormat
-from lognet_fpga.plan.model import Board, HardwarePlan, Resources
+from lognet_fpga.plan.model import HardwarePlan
 
 SHAPE = (2, 2, 3)
 BEATS = 6  # one position of two channels a beat
@@ -142,7 +144,7 @@ def tiny_plan(latency_cycles: int = LATENCY_CYCLES, cycles_per_frame: int = BEAT
         host_mhz=650,
         power_sensor="",
     )
-    return HardwarePlan(board, 100.0, (), Resources(0, 0, 0), cycles_per_frame, latency_cycles)
+    return HardwarePlan(Target(board, 100.0, ("clb",)), (), Resources(0, 0, 0), cycles_per_frame, latency_cycles)
 
 
 def tiny_frames(n_frames: int, seed: int) -> np.ndarray:

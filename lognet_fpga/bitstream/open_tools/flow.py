@@ -14,10 +14,10 @@ from lognet_fpga.bitstream.open_tools.tools import GETTING, find_open_tools, req
 from lognet_fpga.bitstream.open_tools.top import SYSTEM, system_files
 from lognet_fpga.bitstream.overlay_system import OverlaySystem
 from lognet_fpga.errors import UsageError
+from lognet_fpga.fabric.board import Board
 from lognet_fpga.ir.design import is_verilog
 from lognet_fpga.ir.hwh import write_hwh
 from lognet_fpga.ir.system import OWN_DMA_VLNV
-from lognet_fpga.plan.model import Board
 from lognet_fpga.progress import Stage
 
 PART = "xc7z020clg400-1"

@@ -13,8 +13,8 @@ from lognet_fpga.bitstream.overlay_system import OverlaySystem, vivado_board
 from lognet_fpga.bitstream.vivado.project import project_files
 from lognet_fpga.bitstream.vivado.reports import REPORTS, read_reports
 from lognet_fpga.bitstream.vivado.run import COMMAND, VARIABLE, find_vivado, run_here, run_there
+from lognet_fpga.fabric.board import Board
 from lognet_fpga.ir.system import processor_of
-from lognet_fpga.plan.model import Board
 
 
 def _find(remote: str | None) -> Tools:

@@ -1,0 +1,195 @@
+"""Estimates of LUT6 sites, flip-flops and block RAM of a `bram` layer's engine, block by block (`fabric.costs`)."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+
+from lognet_fpga.engines.bram.layout import LARGEST_SHIFT, BramShape, OutputConstants, staged_positions, weight_bits
+from lognet_fpga.engines.folding import Streams
+from lognet_fpga.fabric.board import Resources
+from lognet_fpga.fabric.costs import LEAF_LOADS, SRL_CYCLES, memory_resources
+from lognet_fpga.fabric.memory import BLOCK_RAM_DEPTH, BLOCK_ROM_DEPTH, block_rams, rom_stretch_bits, row_choice_luts
+from lognet_fpga.fabric.sites import carry_sites
+from lognet_fpga.ir.quant import QuantLayer
+from lognet_fpga.numerics.log2 import WEIGHT_BITS
+
+# What steers a block, whatever its width.
+WINDOW_CONTROL = Resources(65, 60, 0, 2)
+ELEMENT_CONTROL = Resources(0, 2, 0)
+ACTIVATIONS_CONTROL = Resources(14, 15, 0, 1)
+FIELD_BITS = WEIGHT_BITS - 1
+UNKNOWN_FIELD = tuple(range(2, 2 + FIELD_BITS))  # of a lane whose weights are in block RAM, see field_wires
+# Sites of a bit of a memory in LUTs, by its greatest depth: two functions of five address bits share one, and seven
+# address bits take two and the slice's multiplexer; those of two are partly set and reset pins.
+ROM_SITES = ((4, 0.25), (32, 0.5), (64, 1.0), (96, 1.7), (BLOCK_ROM_DEPTH, 2.1))
+
+
+def bram_blocks(
+    layer: QuantLayer, shape: BramShape, streams: Streams, constants: OutputConstants
+) -> dict[str, Resources]:
+    """By the name of the block: window, weights, the processing elements together, constants, activations."""
+    lanes = streams.channels_per_beat
+    element = element_resources(shape.simd, layer.in_bits, constants.sum_bits)
+    kept, spared = None, 0.0
+    if shape.ii_cycles < BLOCK_ROM_DEPTH:  # synthesis looks into memories in LUTs
+        bits = weight_bits(layer, shape)
+        kept = kept_bits(bits)
+        spared = spared_luts(layer.in_bits, field_wires(bits.reshape(shape.ii_cycles, -1, WEIGHT_BITS)))
+    table = constant_bits(constants, lanes, shape)
+    # Results leave as a shift register; the last ones have nothing behind them to take in.
+    leaving = Resources((shape.pe - lanes) * constants.sum_bits, 0, 0)
+    return {
+        "window": window_resources(layer, shape, streams),
+        "weights": rom_resources(shape.pe * shape.simd * WEIGHT_BITS, shape.ii_cycles, kept),
+        "pe": element * shape.pe + leaving + Resources(-spared, 0, 0),
+        "constants": rom_resources(table.shape[1], len(table), kept_bits(table)),
+        "activations": ACTIVATIONS_CONTROL + output_resources(layer, constants, lanes, len(table)),
+    }
+
+
+def window_resources(layer: QuantLayer, shape: BramShape, streams: Streams) -> Resources:
+    """Staging in LUT memory, choice of a beat's part, padding, the window memory with its register, addresses."""
+    word = shape.simd * layer.in_bits
+    banks = max(1, shape.simd // streams.in_channels_per_beat)
+    parts = max(1, streams.in_channels_per_beat // shape.simd)
+    positions = staged_positions(streams.in_channels_per_beat, streams.in_beats, shape.simd)
+    places = positions << (-(-streams.in_beats // banks) - 1).bit_length()
+    beat = streams.in_channels_per_beat * layer.in_bits
+    staging = memory_resources(beat, places) * banks
+    # Written a beat late, under leaves, to the bank whose bit is set.
+    staging += Resources(banks, beat + -(-beat // LEAF_LOADS) + banks, 0)
+    choice = Resources(word * math.ceil((parts - 1) / 3) + 0.16 * word, word, 0)
+    place, turn = (shape.memory_words - 1).bit_length(), (shape.ii_cycles - 1).bit_length()
+    # Counters, and sums modulo the memory's words: places, three addresses of it, the step between two, the next one.
+    # Those of a kernel of one tap are few bits, added in LUTs.
+    sums = 32.5 * max(0, place - 5) if len(shape.taps) > 1 else 21 * place
+    addresses = Resources(sums, 7 * place + turn, 0)
+    in_block_ram = shape.memory_words >= BLOCK_RAM_DEPTH
+    leaves = word if in_block_ram else -(-word // LEAF_LOADS) * (1 + 2 * place)  # or the words' second register
+    memory = memory_resources(word, shape.memory_words) + Resources(0, leaves, 0)
+    return WINDOW_CONTROL + addresses + staging + choice + memory
+
+
+def field_wires(bits: np.ndarray) -> np.ndarray:
+    """What synthesis knows of the field of each lane's weights, (lanes, FIELD_BITS) int64: 0 or 1 for a bit that always
+    is, otherwise the same number for bits that always are the same.  bits: (words, lanes, WEIGHT_BITS)."""
+    field = bits[..., :FIELD_BITS]
+    same = (field[..., :, None] == field[..., None, :]).all(axis=0)
+    first = same.argmax(axis=-1) + 2  # the lowest bit like this one
+    return np.where(field.any(axis=0), np.where(field.all(axis=0), 1, first), 0)
+
+
+def spared_luts(in_bits: int, wires: np.ndarray) -> float:
+    """By all lanes together, whose field_wires these are, beside lanes of weights that are unknown."""
+    full = lane_luts(in_bits)
+    kinds, counts = np.unique(wires, axis=0, return_counts=True)
+    return sum(int(count) * (full - lane_luts(in_bits, tuple(map(int, kind)))) for kind, count in zip(kinds, counts))
+
+
+def lane_luts(in_bits: int, wires: tuple[int, ...] = UNKNOWN_FIELD) -> float:
+    """Of a product's bits but for its sign, which is the weight's; wires: the field_wires of its lane.
+
+    A shift by four, zero and sign, then a shift by 0..3.  A field of one or two wires has so few shifts that each bit
+    is one LUT; with two wires and x and x << 4 that do not overlap two bits share a site.
+    """
+    free = sorted({wire for wire in wires if wire > 1})
+    if len(free) == FIELD_BITS:
+        return 2 * in_bits + 10 + 3 * (in_bits > 4)
+    reached = set()
+    for values in itertools.product((0, 1), repeat=len(free)):
+        levels = dict(zip((0, 1, *free), (0, 1, *values)))
+        field = sum(levels[wire] << bit for bit, wire in enumerate(wires))
+        reached |= set(range(field - 1, field - 1 + in_bits)) if field else set()
+    return len(reached) / 2 if len(free) == 2 and in_bits <= 4 else len(reached)
+
+
+def element_resources(simd: int, in_bits: int, sum_bits: int) -> Resources:
+    """A processing element without the way that its result leaves."""
+    width = min(sum_bits, in_bits + LARGEST_SHIFT + 1)
+    count, last, alone = simd, width, 1  # last: bits of the last operand, through so many registers since it was a sum
+    lut, ff, srl = simd * lane_luts(in_bits), simd * width, 0
+    for _ in range(max(1, (simd - 1).bit_length())):
+        width = min(sum_bits, width + 1)
+        pairs, waits = divmod(count, 2)
+        lut, ff = lut + pairs * carry_sites(width), ff + pairs * width
+        if waits:  # waiting for long, it does so in a shift register
+            ff, alone = ff + last, alone + 1
+        else:
+            if alone >= SRL_CYCLES:
+                lut, ff, srl = lut + last, ff - alone * last, srl + last
+            last, alone = width, 1
+        count = pairs + waits
+    return ELEMENT_CONTROL + Resources(lut + carry_sites(sum_bits), ff + 2 * sum_bits, 0, srl)
+
+
+def constant_bits(constants: OutputConstants, lanes: int, shape: BramShape) -> np.ndarray:
+    """Content of the memory of constants, (beats of all groups, bits): offset and index of the drop of each lane."""
+    drops = np.unique(constants.drop, return_inverse=True)[1]
+    drop_bits = int(drops.max()).bit_length()
+    values = np.zeros(shape.groups * shape.pe, np.int64)
+    values[: len(drops)] = constants.offset % (1 << constants.total_bits) | drops.reshape(-1) << constants.total_bits
+    bits = values[:, None] >> np.arange(constants.total_bits + drop_bits) & 1
+    return bits.reshape(-1, lanes * bits.shape[1])
+
+
+def output_resources(layer: QuantLayer, constants: OutputConstants, lanes: int, words: int) -> Resources:
+    """The lanes of a beat: offset, choice of the bits kept, clip.  words: of the memory of constants."""
+    if words == 1:  # the constants are part of the logic
+        offset, drop = constants.offset, constants.drop
+        return sum(
+            (fixed_lane(layer, constants, int(d), lowest_bit(int(o), int(d))) for o, d in zip(offset, drop)),
+            Resources(0, 0, 0),
+        )
+    if len(np.unique(constants.drop)) == 1:
+        return fixed_lane(layer, constants, int(constants.drop[0]), 0) * lanes
+    return lane_resources(layer, constants) * lanes
+
+
+def lowest_bit(offset: int, drop: int) -> int:
+    """How many low bits of a sum are dropped, and have nothing added that would carry."""
+    return min(drop, (offset & -offset).bit_length() - 1) if offset else drop
+
+
+def fixed_lane(layer: QuantLayer, constants: OutputConstants, drop: int, idle: int) -> Resources:
+    """A channel that always drops the same bits: those kept wait in shift registers.  idle: low bits that are neither
+    added nor captured."""
+    kept = min(layer.act_bits, constants.total_bits - drop)
+    ff = constants.total_bits - drop - kept + layer.act_bits + 4 - max(0, idle - constants.lift)
+    return Resources(carry_sites(constants.total_bits - idle) + layer.act_bits + kept, ff, 0, kept)
+
+
+def lane_resources(layer: QuantLayer, constants: OutputConstants) -> Resources:
+    """A channel that drops the number of bits that comes with its offset."""
+    drops = len(np.unique(constants.drop))
+    chosen = (layer.act_bits + 1) * math.ceil(drops / 4)
+    clipped = layer.act_bits / 2  # two bits in a site
+    lut = carry_sites(constants.total_bits) + clipped + chosen + 0.5 * drops
+    ff = constants.total_bits - int(constants.drop.min()) + 3.5 * layer.act_bits + 2 + (drops - 1).bit_length()
+    return Resources(lut, ff, 0)
+
+
+def rom_resources(width: int, depth: int, kept: int | None = None) -> Resources:
+    """A memory that is only read, with its output register; kept: kept_bits of its content, all of them if unknown."""
+    if depth >= BLOCK_ROM_DEPTH:
+        blocks, rows = block_rams(width, depth)
+        return Resources(width * row_choice_luts(rows), width, blocks)
+    if depth == 1:
+        return Resources(0, 0, 0)
+    kept = width if kept is None else kept
+    addresses = -(-width // rom_stretch_bits(depth)) * (depth - 1).bit_length()
+    each = next(sites for most, sites in ROM_SITES if depth <= most)
+    return Resources(kept * each, kept + addresses, 0)
+
+
+def kept_bits(bits: np.ndarray) -> int:
+    """How many bits of a memory's words keep a register: those that are not always the same, equal ones of
+    a stretch once.  bits: (words, width), of one bit each."""
+    words, width = bits.shape
+    changing = bits.any(axis=0) & ~bits.all(axis=0)
+    packed = np.packbits(bits.astype(np.uint8), axis=0).T
+    step = rom_stretch_bits(words)
+    stretches = (packed[start : start + step][changing[start : start + step]] for start in range(0, width, step))
+    return sum(len(np.unique(stretch, axis=0)) for stretch in stretches)

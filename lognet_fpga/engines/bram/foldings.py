@@ -1,0 +1,171 @@
+"""The foldings of a `bram` layer: how many output (pe) and input channels (simd) are worked on side by side."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
+
+from lognet_fpga.engines.bram.cost import bram_blocks
+from lognet_fpga.engines.bram.layout import BramShape, OutputConstants, bram_shape, output_constants, staged_positions
+from lognet_fpga.engines.folding import BRAM_PRICES, Sends, Streams, channels_in_turn, price
+from lognet_fpga.fabric.board import Resources
+from lognet_fpga.fabric.latencies import OUTPUT_LATENCY, capture_latency
+from lognet_fpga.fabric.slots import SlotRaster, slot_raster
+from lognet_fpga.ir.quant import QuantLayer
+from lognet_fpga.numerics.log2 import WEIGHT_BITS
+from lognet_fpga.sources import made_by
+
+if TYPE_CHECKING:
+    from lognet_fpga.hw.structure import Instance, Port
+
+BRAM = "bram"
+WASTE = 0.1  # share of idle lanes that a folding may have
+MOST_LANES = 64  # input channels side by side: wider words only deepen the tree
+
+
+@dataclass(frozen=True)
+class BramFolding:
+    """shape: which weights are worked on in which cycle; constants: what turns sums into activations."""
+
+    layer: QuantLayer
+    shape: BramShape
+    constants: OutputConstants = field(compare=False)
+    raster: SlotRaster = field(compare=False)
+
+    @property
+    def store(self) -> str:
+        return BRAM
+
+    @property
+    def text(self) -> str:
+        return f"{self.shape.pe} x {self.shape.simd} weights a cycle"
+
+    @property
+    def ii_cycles(self) -> int:
+        return self.shape.ii_cycles
+
+    @property
+    def shift_cycles(self) -> int:
+        """Words of a position."""
+        return self.shape.words
+
+    @property
+    def acc_bits(self) -> int:
+        return self.constants.sum_bits
+
+    @cached_property
+    def cycles_per_frame(self) -> int:
+        return self.raster.cycles(self.ii_cycles, self.shape.words)
+
+    def takes(self, channels_per_beat: int) -> bool:
+        simd = self.shape.simd
+        return simd % channels_per_beat == 0 or channels_per_beat % simd == 0
+
+    def sends(self, channels_per_beat: int) -> bool:
+        """Beats of a group leave while the next group is summed."""
+        pe = self.shape.pe
+        return pe % channels_per_beat == 0 and pe // channels_per_beat <= self.shape.group_cycles
+
+    def early_beats(self, streams: Streams) -> int:
+        positions = staged_positions(streams.in_channels_per_beat, streams.in_beats, self.shape.simd)
+        return (positions - 2) * streams.in_beats
+
+    def place_cycles(self, streams: Streams) -> int:
+        return 1
+
+    def beat_cycles(self, channels_per_beat: int) -> tuple[int, ...]:
+        shape = self.shape
+        first = capture_latency(shape.tree_levels) + OUTPUT_LATENCY
+        every = (
+            first + (group + 1) * shape.group_cycles + beat
+            for group in range(shape.groups)
+            for beat in range(shape.pe // channels_per_beat)
+        )
+        return tuple(every)[: -(-shape.out_channels // channels_per_beat)]
+
+    def blocks(self, streams: Streams) -> dict[str, Resources]:
+        return bram_blocks(self.layer, self.shape, streams, self.constants)
+
+    def modules(self, streams: Streams, name: str) -> tuple[tuple[Instance, ...], tuple[Port, ...]]:
+        from lognet_fpga.engines.bram.modules import bram_engine
+
+        return bram_engine(self, streams, name)
+
+    def to_json(self) -> dict[str, int]:
+        shape = self.shape
+        return {"pe": shape.pe, "simd": shape.simd, "in_words": shape.words, "weight_words": shape.ii_cycles}
+
+    def nets(self) -> dict[str, list[list]]:
+        """Inputs, weights and sums of the processing elements."""
+        (out_channels, in_channels), shape, in_bits = self.layer.codes.shape[:2], self.shape, self.layer.in_bits
+        lanes = [f"input {channels_in_turn(lane, shape.simd, in_channels)}" for lane in range(shape.simd)]
+        elements = [f"output {channels_in_turn(element, shape.pe, out_channels)}" for element in range(shape.pe)]
+        pairs = [(out, x) for out in elements for x in lanes]
+        codes = [
+            [place * WEIGHT_BITS, WEIGHT_BITS, f"weight code, sign above the field, of {out} and {x}"]
+            for place, (out, x) in enumerate(pairs)
+        ]
+        sums = {
+            f"sum{element}": [[0, 0, f"sum, two's complement, of {out}, then of those behind it"]]
+            for element, out in enumerate(elements)
+        }
+        return {"x": [[lane * in_bits, in_bits, x] for lane, x in enumerate(lanes)], "codes": codes, **sums}
+
+    def content(self) -> str:
+        return made_by(__name__, "myhdl")
+
+
+def bram_folding(layer: QuantLayer, pe: int, simd: int) -> BramFolding:
+    return BramFolding(layer, bram_shape(layer, pe, simd), output_constants(layer), slot_raster(layer))
+
+
+class BramFoldings:
+    """Foldings of a layer with its weights in memories."""
+
+    def __init__(self, layer: QuantLayer) -> None:
+        out_channels, in_channels = layer.codes.shape[:2]
+        any_folding = bram_folding(layer, 1, 1)
+        every = [
+            replace(any_folding, shape=replace(any_folding.shape, pe=pe, simd=simd))
+            for pe in lanes_for(out_channels, out_channels)
+            for simd in lanes_for(in_channels, MOST_LANES)
+        ]
+        self._cheapest_first = {
+            bram_price: sorted(every, key=lambda folding: (price(folding, bram_price), folding.cycles_per_frame))
+            for bram_price in BRAM_PRICES
+        }
+
+    def paces(self) -> set[int]:
+        paces = set()
+        for foldings in self._cheapest_first.values():
+            fastest = math.inf
+            for folding in foldings:
+                if folding.cycles_per_frame < fastest:  # dearer ones are worth it only where they are faster
+                    fastest = folding.cycles_per_frame
+                    paces.add(fastest)
+        return paces
+
+    def fold(self, budget: float, before: Sends, bram_price: float) -> BramFolding | None:
+        for folding in self._cheapest_first[bram_price]:
+            if folding.cycles_per_frame <= budget and any(
+                before.sends(lanes) and folding.takes(lanes) for lanes in range(1, folding.shape.in_channels + 1)
+            ):
+                return folding
+        return None
+
+
+@lru_cache(maxsize=64)
+def bram_foldings(layer: QuantLayer) -> BramFoldings:
+    """Its foldings, the same object for the same layer: pricing them takes a while."""
+    return BramFoldings(layer)
+
+
+def lanes_for(channels: int, most: int) -> list[int]:
+    """Numbers of lanes up to `most` that divide the channels, or are a multiple of four and leave few of them idle."""
+    return [
+        lanes
+        for lanes in range(1, min(channels, most) + 1)
+        if channels % lanes == 0 or (lanes % 4 == 0 and -(-channels // lanes) * lanes <= (1 + WASTE) * channels)
+    ]

@@ -1,0 +1,93 @@
+"""Estimates of LUT6 sites, flip-flops and block RAM of a `clb` layer's engine, block by block (`fabric.costs`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lognet_fpga.engines.clb.schedule import SerialCounts
+from lognet_fpga.engines.folding import Streams
+from lognet_fpga.fabric.board import Resources
+from lognet_fpga.fabric.costs import LEAF_LOADS, delay_resources, memory_resources
+from lognet_fpga.fabric.slots import slot_raster
+from lognet_fpga.ir.quant import QuantLayer
+
+if TYPE_CHECKING:
+    from lognet_fpga.engines.clb.foldings import ClbFolding
+
+# What steers a block, whatever its width.
+ENGINE_CONTROL = Resources(12, 0, 0)
+WINDOW_CONTROL = Resources(57, 40, 0)
+SHORT_WINDOW_CONTROL = Resources(45, 40, 0)  # where an activation is one digit
+LINES_CONTROL = Resources(25, 30, 0)
+REQUANTIZE_CONTROL = Resources(15, 14, 0)
+
+
+def adder_resources(counts: SerialCounts) -> Resources:
+    """The serial adders with their delays, splices and bias tables."""
+    # Two tables of the same digit counter share a site, and two splices of the same strobe.
+    lut = counts.adder_sites + counts.shift_registers + (counts.splice_luts + counts.bias_luts) / 2
+    ff = counts.adder_ffs + counts.delay_ffs + counts.control_ffs
+    return ENGINE_CONTROL + Resources(lut, ff, 0, counts.shift_registers)
+
+
+def serial_blocks(layer: QuantLayer, folding: ClbFolding, streams: Streams, adders: Resources) -> dict[str, Resources]:
+    """The blocks of a `clb` engine, by name: window and requantize around the adders."""
+    leg_bits = folding.digit_bits * folding.leg_cycles
+    waiting = Resources(0, 0, 0)  # the lower legs of the sums wait for the last one
+    for leg in range(layer.shift // leg_bits, folding.legs):
+        waiting += delay_resources(
+            layer.codes.shape[0] * folding.digit_bits, (folding.legs - 1 - leg) * folding.leg_cycles
+        )
+    # Legs of dropped bits only: no sums leave them, just carries.
+    dropped = layer.codes.shape[0] * (layer.shift // leg_bits)
+    unread = Resources(-dropped * (folding.digit_bits - 1), -dropped * folding.digit_bits, 0)
+    return {
+        "window": window_resources(layer, folding, streams),
+        "adders": adders + waiting + unread,
+        "requantize": requantize_resources(layer, folding, streams),
+    }
+
+
+def window_resources(layer: QuantLayer, folding: ClbFolding, streams: Streams) -> Resources:
+    """The word, its digits, line buffer, columns, taps."""
+    (channels, *_), (kernel_h, kernel_w) = layer.in_shape, layer.kernel
+    wires = folding.digit_bits * folding.in_legs  # of an activation
+    lanes = channels * wires
+    word = streams.in_beats * streams.in_channels_per_beat * layer.in_bits
+    waiting = streams.in_channels_per_beat * layer.in_bits
+    taps, digits = kernel_h * kernel_w * lanes, channels * layer.in_bits
+    following = channels * max(0, layer.in_bits - wires) / 2  # digits that move up or are loaded, two in a site
+    control = WINDOW_CONTROL if folding.in_digits > 1 else SHORT_WINDOW_CONTROL
+    total = control + Resources(following, word + waiting + digits + lanes + taps, 0)
+    if kernel_h > 1:
+        lines = (kernel_h - 1) * lanes
+        length = len(slot_raster(layer).col_flags) * folding.in_digits
+        total += LINES_CONTROL + memory_resources(lines, length) + Resources(0, lines, 0)
+    lanes_each = max(1, -(-lanes // LEAF_LOADS))
+    columns = kernel_h * (kernel_w - 1)
+    total += delay_resources(columns * lanes, folding.in_digits)
+    return total + Resources(0, columns * lanes_each + (taps + word + 2 * digits) / LEAF_LOADS, 0)
+
+
+def requantize_resources(layer: QuantLayer, folding: ClbFolding, streams: Streams) -> Resources:
+    """A register behind each wire that is looked at, kept bits, excess and sign, the beats with clip and load in one
+    LUT."""
+    channels, digit_bits, leg_bits = layer.codes.shape[0], folding.digit_bits, folding.digit_bits * folding.leg_cycles
+    top_leg, top_bit = (layer.shift + layer.act_bits) // leg_bits, (layer.shift + layer.act_bits) % digit_bits
+    seen = {(bit // leg_bits, bit % digit_bits) for bit in range(layer.shift, layer.shift + layer.act_bits)}
+    seen.add((folding.legs - 1, digit_bits - 1))  # the sign
+    ors = 0  # of several wires, with a register behind
+    for wires in (
+        [(top_leg, bit) for bit in range(top_bit, digit_bits)],
+        [(top_leg, bit) for bit in range(top_bit)],
+        beyond := [(leg, bit) for leg in range(top_leg + 1, folding.legs) for bit in range(digit_bits)],
+    ):
+        seen |= set(wires) if len(wires) == 1 else set()
+        ors += len(wires) > 1
+    held = layer.act_bits + 2 + bool(beyond)
+    beats = -(-channels // streams.channels_per_beat)
+    results = beats * streams.channels_per_beat * layer.act_bits
+    leaves = 4 * -(-channels // (LEAF_LOADS // (layer.act_bits + 3))) + 2 * -(-results // LEAF_LOADS)
+    clipped = channels * (layer.act_bits + 1 + bool(beyond) + ors)
+    last = streams.channels_per_beat * layer.act_bits  # clipped, and nothing else to load: two bits in a site
+    return REQUANTIZE_CONTROL + Resources(clipped - last / 2, channels * (len(seen) + ors + held) + results + leaves, 0)

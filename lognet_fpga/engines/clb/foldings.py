@@ -1,0 +1,208 @@
+"""The foldings of a `clb` layer: digit widths of its adder graph."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from lognet_fpga.engines.clb.adder_graph import AdderGraph
+from lognet_fpga.engines.clb.arithmetic import Arithmetic, ArithmeticCost, SolvedAdders
+from lognet_fpga.engines.clb.cost import serial_blocks
+from lognet_fpga.engines.clb.schedule import SerialSchedule
+from lognet_fpga.engines.folding import USUAL_LANES, Sends, Streams
+from lognet_fpga.fabric.board import Resources
+from lognet_fpga.fabric.latencies import LINE_MEMORY_CYCLES, result_latency
+from lognet_fpga.fabric.slots import SlotRaster, slot_raster
+from lognet_fpga.ir.quant import QuantLayer
+from lognet_fpga.sources import made_by
+
+if TYPE_CHECKING:
+    from lognet_fpga.hw.structure import Instance, Port
+
+CLB = "clb"
+SHORT_CARRY_BITS = 4  # of a digit whose carry passes two LUTs
+WIDE_PENALTY = 1.2
+ADDER_NS, CARRY_NS = 3.5, 0.52  # about an adder's path, and what each bit of a digit takes of it: see `widest_digit`
+
+
+@dataclass(frozen=True)
+class ClbFolding:
+    """digit_bits, leg_cycles: bits that a leg of a number works on in a cycle, and for how many cycles (`plan.serial`).
+    ii_cycles: leg_cycles, or more where the frame rate leaves time for narrower beats."""
+
+    layer: QuantLayer
+    arithmetic: Arithmetic
+    raster: SlotRaster = field(compare=False)
+    acc_bits: int
+    digit_bits: int
+    leg_cycles: int
+    ii_cycles: int
+
+    @property
+    def store(self) -> str:
+        return CLB
+
+    @property
+    def text(self) -> str:
+        bits = f"{self.digit_bits} bit{'s' * (self.digit_bits > 1)} a cycle"
+        return f"{bits} in {self.legs} legs" if self.legs > 1 else bits
+
+    @property
+    def in_digits(self) -> int:
+        """Digits of an input activation's leg, and cycles of a slot that only shifts."""
+        return input_digits(self.layer, self.digit_bits, self.leg_cycles)
+
+    @property
+    def shift_cycles(self) -> int:
+        return self.in_digits
+
+    @property
+    def in_legs(self) -> int:
+        """Of an input activation."""
+        return -(-self.layer.in_bits // (self.digit_bits * self.in_digits))
+
+    @cached_property
+    def cycles_per_frame(self) -> int:
+        return self.raster.cycles(self.ii_cycles, self.in_digits)
+
+    @property
+    def legs(self) -> int:
+        """Of an accumulator."""
+        return -(-self.acc_bits // (self.digit_bits * self.leg_cycles))
+
+    @cached_property
+    def cost(self) -> ArithmeticCost:
+        return self.arithmetic.cost(self.digit_bits, self.leg_cycles, self.acc_bits)
+
+    def takes(self, channels_per_beat: int) -> bool:
+        return True
+
+    def sends(self, channels_per_beat: int) -> bool:
+        return True
+
+    def early_beats(self, streams: Streams) -> int:
+        return 1
+
+    def place_cycles(self, streams: Streams) -> int:
+        """None where slots follow in every cycle."""
+        return int(self.in_digits > 1 or streams.in_beats > 1)
+
+    def beat_cycles(self, channels_per_beat: int) -> tuple[int, ...]:
+        first = result_latency(self.cost.out_start, self.legs, self.leg_cycles)
+        return tuple(range(first, first + -(-self.layer.codes.shape[0] // channels_per_beat)))
+
+    def blocks(self, streams: Streams) -> dict[str, Resources]:
+        return serial_blocks(self.layer, self, streams, self.cost.resources)
+
+    def modules(self, streams: Streams, name: str) -> tuple[tuple[Instance, ...], tuple[Port, ...]]:
+        from lognet_fpga.engines.clb.modules import serial_engine
+
+        return serial_engine(self, streams, name)
+
+    def solved(self) -> tuple[AdderGraph, SerialSchedule]:
+        """The adders as they are built, and when each of them works."""
+        if not isinstance(self.arithmetic, SolvedAdders):
+            raise TypeError(f"{self.layer.name} is sketched: it has no adder graph to build")
+        return self.arithmetic.timed(self.digit_bits, self.leg_cycles, self.acc_bits)
+
+    def to_json(self) -> dict[str, int]:
+        names = ("digit_bits", "leg_cycles", "legs", "in_digits", "in_legs")
+        return {name: getattr(self, name) for name in names} | {"adders": self.arithmetic.adders}
+
+    def nets(self) -> dict[str, list[list]]:
+        return {}
+
+    def content(self) -> str:
+        return made_by(__name__, "myhdl") + self.solved()[0].to_json()
+
+
+class ClbFoldings:
+    """Foldings of a layer whose arithmetic is solved or sketched, fit for a clock of clk_mhz."""
+
+    def __init__(self, layer: QuantLayer, arithmetic: Arithmetic, clk_mhz: float) -> None:
+        self._layer, self._arithmetic = layer, arithmetic
+        self._raster, self._acc_bits = slot_raster(layer), accumulator_bits(layer)
+        # Of digits: with ones wider than an input no slot would be shorter.
+        self._widths = range(1, min(layer.in_bits, widest_digit(clk_mhz)) + 1)
+
+    def paces(self) -> set[int]:
+        every = (
+            self._cycles(digit_bits, leg_cycles)
+            for digit_bits in self._widths
+            for leg_cycles in range(1, self._most_cycles(digit_bits) + 1)
+        )
+        return {cycles for cycles in every if cycles < math.inf}
+
+    def fold(self, budget: float, before: Sends, bram_price: float) -> ClbFolding | None:
+        """For each width of a digit the longest legs that the budget allows, and of these the least engine."""
+        longest = {
+            digit_bits: max(possible)
+            for digit_bits in self._widths
+            if (
+                possible := [
+                    leg_cycles
+                    for leg_cycles in range(1, self._most_cycles(digit_bits) + 1)
+                    if self._cycles(digit_bits, leg_cycles) <= budget
+                ]
+            )
+        }
+        if not longest:
+            return None
+        return min((self._folding(*widths, budget) for widths in longest.items()), key=_size)
+
+    def _folding(self, digit_bits: int, leg_cycles: int, budget: float) -> ClbFolding:
+        raster, shifting = self._raster, input_digits(self._layer, digit_bits, leg_cycles)
+        spare = math.floor((budget - (raster.slots - raster.computing) * shifting) / raster.computing)
+        ii_cycles = max(leg_cycles, spare)
+        return ClbFolding(self._layer, self._arithmetic, raster, self._acc_bits, digit_bits, leg_cycles, ii_cycles)
+
+    def _most_cycles(self, digit_bits: int) -> int:
+        """Digits of an accumulator, in one leg."""
+        return -(-self._acc_bits // digit_bits)
+
+    def _cycles(self, digit_bits: int, leg_cycles: int) -> float:
+        """Least cycles a frame of a folding; infinite where that cannot be."""
+        in_digits = input_digits(self._layer, digit_bits, leg_cycles)
+        if len(self._raster.col_flags) * in_digits < LINE_MEMORY_CYCLES:
+            return math.inf
+        return self._raster.cycles(leg_cycles, in_digits)
+
+
+def _size(folding: ClbFolding) -> float:
+    """About what a folding takes, in LUT sites: without its adder graph's delays, which take longer to count.
+
+    A full adder is a site and a flip-flop for its sum, the carry of a digit another; a board has two flip-flops for
+    each site.  Wide digits have long carries, and are to be worth it.
+    """
+    digit_bits = folding.digit_bits
+    adder_bits = folding.arithmetic.adder_bits(digit_bits, folding.leg_cycles, folding.acc_bits)
+    adders = Resources(adder_bits, adder_bits * (1 + 1 / digit_bits), 0)
+    streams = Streams(1, folding.layer.in_shape[0], USUAL_LANES)
+    parts = Resources.total(serial_blocks(folding.layer, folding, streams, adders))
+    return (parts.lut + parts.ff / 2) * (WIDE_PENALTY if digit_bits > SHORT_CARRY_BITS else 1.0)
+
+
+def widest_digit(clk_mhz: float) -> int:
+    """Bits of the widest digit whose carry passes its adder within a period; at least one.
+
+    By the static estimate (`build.paths`) of layers of 27 inputs with digits of 1 to 8 bits; docs/hardware.md has the
+    table and its command.
+    """
+    return max(1, math.floor((1000 / clk_mhz - ADDER_NS) / CARRY_NS))
+
+
+def input_digits(layer: QuantLayer, digit_bits: int, leg_cycles: int) -> int:
+    """Digits of a leg of an input activation."""
+    return min(leg_cycles, -(-layer.in_bits // digit_bits))
+
+
+def accumulator_bits(layer: QuantLayer) -> int:
+    """Bits of a two's complement accumulator that cannot overflow and whose sign lies above the bits kept.
+
+    Never fewer than an input activation has, so that a computing slot is long enough to shift its input in.
+    """
+    low, high = layer.accumulator_range()
+    exact = max(high.bit_length(), (-low - 1).bit_length() if low < 0 else 0) + 1
+    return max(exact, layer.shift + layer.act_bits + 1, layer.in_bits)

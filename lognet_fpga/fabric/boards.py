@@ -1,0 +1,26 @@
+"""The boards: read from overlays/BOARD/board.json, whose clk_mhz is the most that is planned with."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from importlib import resources
+
+from lognet_fpga.errors import UsageError
+from lognet_fpga.fabric.board import Board
+
+
+def board_names() -> list[str]:
+    return sorted(entry.name for entry in _root().iterdir() if entry.joinpath("board.json").is_file())
+
+
+def load_board(name: str) -> Board:
+    """The board of that name; raises UsageError with the known names."""
+    if name not in board_names():
+        raise UsageError(f"unknown board {name!r}", hint=f"use one of {', '.join(board_names())}")
+    board = Board(name, **json.loads(_root().joinpath(name, "board.json").read_text()))
+    return replace(board, clk_mhz=board.clock_mhz(board.clk_mhz))
+
+
+def _root():
+    return resources.files("overlays")

@@ -1,0 +1,39 @@
+"""Saying at once, and not after an hour's search, that a model is far too large for a board."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lognet_fpga.engines.stores import sketch_layers
+from lognet_fpga.errors import DoesNotFitError
+from lognet_fpga.fabric.target import Target
+from lognet_fpga.ir.quant import QuantGraph
+from lognet_fpga.plan.budget import load
+from lognet_fpga.plan.model import HardwarePlan
+from lognet_fpga.plan.search import draft_hardware
+from lognet_fpga.plan.ways_out import hint, parts_text, ways_out
+
+MARGIN = 1.3  # a sketch that much too large leaves no hope: sketches of LUTs and flip-flops are within 0.2 of plans
+
+
+def require_possible(quant: QuantGraph, target: Target) -> None:
+    """Raise DoesNotFitError for a sketched graph whose smallest engines are far larger than the board."""
+    engines, board = sketch_layers(quant.layers, target.stores), target.board
+    plan = draft_hardware(engines, replace(target, fps=None))
+    if not far_too_large(plan):
+        return
+    table = [
+        f"{layer.name}: {layer.nonzero_weights:,} weights, about {parts_text(layer.estimate)}" for layer in plan.layers
+    ]
+    table.append(
+        f"total: {sum(layer.nonzero_weights for layer in plan.layers):,} weights other than zero, about "
+        f"{parts_text(plan.total)}; {board.title} has {board.lut:,} LUT ({board.m_lut:,} for memory and shift "
+        f"registers), {board.ff:,} FF and {board.bram36:,} BRAM36 (estimated, before quantization and adder sharing)"
+    )
+    ways = ways_out(plan, engines, solved=False)
+    raise DoesNotFitError(f"the overlay is far too large for {board.title}", context=table, hint=hint(ways))
+
+
+def far_too_large(plan: HardwarePlan) -> bool:
+    """Whether plan, a draft of the smallest engines, is beyond what sketches can be wrong by."""
+    return load(plan) > MARGIN

@@ -1,0 +1,225 @@
+"""Rate matching: for a budget of cycles a frame the least engines that keep up with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from itertools import islice
+
+from lognet_fpga.engines.folding import BRAM_PRICES, AnyOf, Engine, Entry, Folding, Foldings, Streams
+from lognet_fpga.engines.stores import sketch_layers
+from lognet_fpga.fabric.board import Resources
+from lognet_fpga.fabric.costs import SHELL
+from lognet_fpga.fabric.target import Target
+from lognet_fpga.ir.quant import QuantGraph, QuantLayer
+from lognet_fpga.plan.budget import fits
+from lognet_fpga.plan.model import Fifo, HardwarePlan, PlannedLayer
+from lognet_fpga.plan.time.fifos import size_fifos
+
+SHALLOWEST_FIFO = 2  # beats
+SOURCE_BEAT_BITS = 64  # greatest width of the overlay's entry
+SINK_BEAT_BITS = 64  # width of the overlay's exit
+INNER_BEAT_BITS = 32  # least width between layers: narrower beats save nothing that matters
+SKETCH_SPARE = 0.93  # share of the budget that a sketch must stay below to be sure of: docs/architecture.md, "Sketches"
+_TRIES = 8  # budgets tried for a frame rate
+_AS_FAST = 1.01  # cycles of a plan that counts as no slower: it may take a tenth less of a chip
+_NEAR_BY = 12  # faster budgets tried beside the one that the search finds
+
+
+def draft_hardware(engines: Sequence[Sequence[Engine]], target: Target) -> HardwarePlan | None:
+    """As fitting_plan, in a moment: FIFOs are left at their shallowest, latency_cycles is 0.
+
+    engines: for each layer one or more, sketched or solved, of different stores.  Where nothing fits it is the smallest
+    plan (for fps: the one for that rate), see `fits`.  None when no engines are as fast as fps.
+    """
+    planner, cycles = Planner(engines, target), target.frame_cycles
+    if cycles is not None:
+        draft = planner.draft(cycles)
+        if draft is None or fits(draft):
+            return draft
+        return next((planner.draft(budget) for budget in fitting_budgets(planner, cycles)), draft)
+    budgets = planner.budgets()
+    return planner.draft(budgets[fastest(planner, budgets)])
+
+
+def fitting_plan(engines: Sequence[Engine], target: Target) -> HardwarePlan | None:
+    """The plan for target.fps frames a second, or the fastest one for None, give or take 1%; None where that does not
+    fit."""
+    planner, cycles = Planner([(engine,) for engine in engines], target), target.frame_cycles
+    if cycles is None:
+        return planner.fastest_that_fits(_AS_FAST)
+    least = target.fps * (1 - 1e-9)
+    # Narrower beats may cost one plan the rate that another one reaches.
+    plans = (plan for plan in _plans_for(planner, cycles) if plan is not None)
+    return next((plan for plan in plans if fits(plan) and plan.fps >= least), None)
+
+
+def _plans_for(planner: Planner, cycles: float) -> Iterator[HardwarePlan | None]:
+    """Plans to try for a frame in that many cycles, the least first.  Those that are found without a rate come last: a
+    rate that one of them reaches has a plan, however few others fit."""
+    yield planner.within(cycles)
+    for budget in islice(fitting_budgets(planner, cycles), _TRIES):
+        yield planner.plan(budget)
+    for as_fast in (1.0, _AS_FAST):
+        yield planner.fastest_that_fits(as_fast)
+
+
+def settle_stores(quant: QuantGraph, target: Target) -> tuple[str, ...]:
+    """The store of each layer: of those of the target the cheaper one, by sketches.
+
+    Sketches have to fit with room to spare, since what is settled here is planned with solved engines.
+    """
+    if len(target.stores) == 1:
+        return target.stores * len(quant.layers)
+    engines, room = sketch_layers(quant.layers, target.stores), replace(target, share=target.share * SKETCH_SPARE)
+    draft = draft_hardware(engines, room)
+    if draft is None:  # no engines are that fast, which planning will say
+        draft = draft_hardware(engines, replace(room, fps=None))
+    return tuple(planned.folding.store for planned in draft.layers)
+
+
+def fastest(planner: Planner, budgets: list[int], as_fast: float = _AS_FAST) -> int:
+    """Index of the first budget whose draft fits, the last one where none does; or of one that has as_fast times the
+    cycles at most, and whose draft is smaller."""
+
+    def fitting(index: int) -> bool:
+        draft = planner.draft(budgets[index])
+        return draft is not None and fits(draft)
+
+    def size(index: int) -> float:
+        total = planner.draft(budgets[index]).total
+        return total.lut + total.ff / 2 + BRAM_PRICES[0] * total.bram36  # a site has two flip-flops
+
+    low, high = 0, len(budgets) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if fitting(middle):
+            high = middle
+        else:
+            low = middle + 1
+    # More cycles may take a little more of one resource for much less of another: a faster one near by may fit, too.
+    first = next((index for index in range(max(0, low - _NEAR_BY), low) if fitting(index)), low)
+    near = (index for index, cycles in enumerate(budgets) if budgets[first] < cycles <= as_fast * budgets[first])
+    return min([first, *filter(fitting, near)], key=size)
+
+
+def fitting_budgets(planner: Planner, cycles: float) -> Iterator[int]:
+    """Budgets whose drafts fit and do a frame in `cycles`, slow ones first, down to the fastest.
+
+    For a budget of `cycles` itself whose draft does not fit: more cycles may take more of one resource, of which the
+    board has none to spare, so that a faster plan is the one that fits.
+    """
+    budgets = planner.budgets()
+
+    def fitting(index: int) -> bool:
+        draft = planner.draft(budgets[index])
+        return draft is not None and fits(draft) and draft.cycles_per_frame <= cycles
+
+    known = {index for index in (fastest(planner, budgets, slack) for slack in (1.0, _AS_FAST)) if fitting(index)}
+    if not known:
+        return
+    low, high = max(known), sum(budget <= cycles for budget in budgets)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fitting(middle) else (low, middle)
+    yield from (budgets[index] for index in range(low, min(known) - 1, -1) if fitting(index))
+
+
+class Planner:
+    """Plans of some engines for a target, by budget of cycles a frame.  engines: as of draft_hardware."""
+
+    def __init__(self, engines: Sequence[Sequence[Engine]], target: Target) -> None:
+        self.target, self.layers = target, [some[0].layer for some in engines]
+        each = [[engine.foldings(target) for engine in some] for some in engines]
+        self.foldings: list[Foldings] = [some[0] if len(some) == 1 else AnyOf(some) for some in each]
+        self.plan = lru_cache(maxsize=None)(self._plan)
+        self.draft = lru_cache(maxsize=None)(self._draft)
+
+    def budgets(self) -> list[int]:
+        """Every number of cycles a frame at which some layer can change its folding, fastest first."""
+        every = [some.paces() for some in self.foldings]
+        fastest, slowest = max(min(some) for some in every), max(max(some) for some in every)
+        return sorted(cycles for cycles in set().union(*every) if fastest <= cycles <= slowest)
+
+    def fastest_that_fits(self, as_fast: float) -> HardwarePlan | None:
+        """as_fast: as of `fastest`."""
+        # The search looks at drafts: sizing FIFOs runs the cycle model, which takes longer for large frames.
+        budgets = self.budgets()
+        plans = (self.plan(cycles) for cycles in budgets[fastest(self, budgets, as_fast) :])
+        return next((plan for plan in plans if plan is not None and fits(plan)), None)
+
+    def within(self, budget: float) -> HardwarePlan | None:
+        """As plan, but never slower than the budget: beats that come slower than slots may cost a few cycles."""
+        target = budget
+        for _ in range(_TRIES):
+            plan = self.plan(target)
+            if plan is None:
+                break
+            if plan.cycles_per_frame <= budget:
+                return plan
+            target -= plan.cycles_per_frame - budget
+        plan = self.plan(self.budgets()[0])  # its beats may be wider, and so faster, than those of a slower one
+        return plan if plan.cycles_per_frame <= budget else None
+
+    def _draft(self, budget: float) -> HardwarePlan | None:
+        """plan(budget) with the shallowest FIFOs and without the cycle model: at the first price of block RAM with
+        which it fits, else at the usual one."""
+        first: HardwarePlan | None = None
+        for bram_price in BRAM_PRICES:
+            matched = self._matched(budget, bram_price)
+            if matched is None:
+                return None
+            draft = self._hardware(matched, max(planned.folding.cycles_per_frame for planned in matched), 0)
+            if fits(draft):
+                return draft
+            if first is None:
+                first = draft
+            elif draft == first:
+                break
+        return first
+
+    def _plan(self, budget: float) -> HardwarePlan | None:
+        """The least engines that do a frame in `budget` cycles; None when the fastest ones do not."""
+        draft = self.draft(budget)
+        if draft is None:
+            return None
+        layers, counts = size_fifos(draft.layers)
+        return self._hardware(layers, counts.cycles_per_frame, counts.latency_cycles)
+
+    def _hardware(self, layers: Sequence[PlannedLayer], cycles_per_frame: int, latency_cycles: int) -> HardwarePlan:
+        """The plan of these layers, with their estimates."""
+        estimated = tuple(replace(planned, estimate=Resources.total(planned.blocks)) for planned in layers)
+        return HardwarePlan(self.target, estimated, SHELL, cycles_per_frame, latency_cycles)
+
+    def _matched(self, budget: float, bram_price: float) -> list[PlannedLayer] | None:
+        """Every layer with its folding, streams and the shallowest FIFO; None when the fastest foldings do not do."""
+        layers, chosen = self.layers, []
+        entry = Entry(min(layers[0].in_shape[0], SOURCE_BEAT_BITS // layers[0].in_bits))
+        for foldings in self.foldings:
+            folding = foldings.fold(budget, chosen[-1] if chosen else entry, bram_price)
+            if folding is None:
+                return None
+            chosen.append(folding)
+        # One position a beat where a beat of the entry holds it.
+        lanes = max(lanes for lanes in range(1, entry.most + 1) if chosen[0].takes(lanes))
+        matched = []
+        for index, (layer, folding) in enumerate(zip(layers, chosen)):
+            following = chosen[index + 1] if index + 1 < len(chosen) else None
+            out_lanes = channels_per_beat(layer, folding, following)
+            streams = Streams(lanes, -(-layer.in_shape[0] // lanes), out_lanes)
+            matched.append(PlannedLayer(layer, folding, streams, Fifo(SHALLOWEST_FIFO), Resources(0, 0, 0)))
+            lanes = out_lanes
+        return matched
+
+
+def channels_per_beat(layer: QuantLayer, folding: Folding, following: Folding | None) -> int:
+    """The fewest lanes whose beats pass within a slot of both layers, in the width that the exit or the FIFO should
+    have; following None: of the last layer."""
+    channels, beat_bits = layer.codes.shape[0], SINK_BEAT_BITS if following is None else INNER_BEAT_BITS
+    cycles = min(folding.ii_cycles, following.ii_cycles if following else folding.ii_cycles)
+    least = max(min(channels, beat_bits // layer.out_bits), -(-channels // cycles))
+    possible = [
+        lanes for lanes in range(1, channels + 1) if folding.sends(lanes) and (not following or following.takes(lanes))
+    ]
+    return next((lanes for lanes in possible if lanes >= least), possible[-1])

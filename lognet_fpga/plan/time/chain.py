@@ -1,0 +1,253 @@
+"""The chain of layers in time: what a position does to a layer, a FIFO and the sink, cycle for cycle.
+
+Only what decides about time is followed: slots, beats, FIFO levels.  A position goes through the whole chain before the
+next one enters it.  Nothing need be guessed in that order: a layer waits for beats from before, and for room behind,
+which is made as beats are taken that left it earlier; of both, the cycles are known by then.
+
+Whatever happened over some rows can be repeated without following it again; `plan/time/cycles.py` says when.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from math import inf
+from operator import sub
+from typing import NamedTuple
+
+from lognet_fpga.fabric.latencies import FIFO_LATENCY, GO_LATENCY, ROOM_LATENCY
+from lognet_fpga.plan.time.layer import LayerTiming, phases, rows_of_slots
+
+
+class Sink:
+    """Takes a beat in every cycle.  positions: of a frame; ends: cycle of each frame's last beat."""
+
+    def __init__(self, positions: int) -> None:
+        self.positions, self.count, self.clock = positions, 0, 0
+        self.ends: list[int] = []
+
+    def arrive(self, pushes: list[int]) -> list[int]:
+        """Take the beats of a position; the cycles in which they are taken."""
+        pops = accept(pushes, self.clock)
+        self.clock = pops[-1]
+        self.count += 1
+        if self.count % self.positions == 0:
+            self.ends.append(self.clock)
+        return pops
+
+    def repeat(self, times: int, count: int, ends: int, cycles: int) -> None:
+        """What came since there were `count` positions and `ends` ends again, `times` times, each `cycles` later."""
+        self.ends += [end + n * cycles for n in range(1, times + 1) for end in self.ends[ends:]]
+        self.count += times * (self.count - count)
+        self.clock += times * cycles
+
+
+def accept(pushes: list[int], after: int) -> list[int]:
+    """The cycles in which beats are taken, as soon as they have passed the FIFO, one by one, after cycle `after`."""
+    if not pushes or pushes[0] + FIFO_LATENCY > after:
+        return [push + FIFO_LATENCY for push in pushes]
+    if pushes[-1] - pushes[0] < len(pushes):  # one a cycle
+        return list(range(after + 1, after + 1 + len(pushes)))
+    pops = []
+    for push in pushes:
+        after = max(after + 1, push + FIFO_LATENCY)
+        pops.append(after)
+    return pops
+
+
+class FifoMark(NamedTuple):
+    """A FIFO at the end of a row.  beats: pushed by then; pushes, pops: cycles of the latest of them, back to those
+    that no slot will see any more; settled: there is one of these.
+
+    Of the row alone: slack: the least cycles by which a beat could have come later; level: the most beats, those on
+    their way included, that a starting slot found; infinite if one had to wait.
+    """
+
+    beats: int
+    pushes: list[int]
+    pops: list[int]
+    settled: bool
+    slack: float
+    level: float
+
+
+class Fifo:
+    """limit: the most beats with which a slot sees room, None: any; horizon: without a limit, the most that peak, the
+    most beats ever held, is counted to.  pushes, pops: cycles of the latest beats, of `beats` in all."""
+
+    def __init__(self, limit: int | None, horizon: int) -> None:
+        self.limit, self.horizon = limit, horizon
+        self.peak, self.beats, self.left = 0, 0, 0
+        self.slack, self.level = inf, -inf
+        self.pushes: list[int] = []
+        self.pops: list[int] = []
+
+    def pass_on(self, pushes: list[int], following: Stage | Sink) -> None:
+        pops = following.arrive(pushes)
+        beat = len(self.pushes)
+        self.beats += len(pushes)
+        self.pushes += pushes
+        self.pops += pops
+        self.slack = min(self.slack, min(map(sub, pops, pushes)) - FIFO_LATENCY)
+        for push in pushes:
+            # There are more than `peak` beats if the one so many before this one has not left.
+            while self.peak <= beat and self.pops[beat - self.peak] > push:
+                self.peak += 1
+            beat += 1
+
+    def room(self, start: int) -> int:
+        """The first cycle from start on in which a slot sees room; what it sees is of ROOM_LATENCY before."""
+        if self.limit is None:
+            return start
+        pushes, pops = self.pushes, self.pops
+        self.left = bisect_right(pops, start - ROOM_LATENCY, self.left)
+        self.level = max(self.level, len(pops) - self.left)
+        if len(pops) - self.left <= self.limit:
+            return start
+        while bisect_right(pushes, start - ROOM_LATENCY, self.left) - self.left > self.limit:
+            self.level = inf
+            start = pops[self.left] + ROOM_LATENCY
+            self.left = bisect_right(pops, start - ROOM_LATENCY, self.left)
+        return start
+
+    def mark(self, clock: int) -> FifoMark:
+        """At the end of a row; no slot starts before `clock` any more."""
+        left = bisect_right(self.pops, clock - ROOM_LATENCY)
+        first = max(0, left - 1)
+        if self.limit is None:
+            first = max(first, len(self.pops) - self.horizon)
+        mark = FifoMark(self.beats, self.pushes[first:], self.pops[first:], left > 0, self.slack, self.level)
+        self.slack, self.level = inf, -inf
+        return mark
+
+    def forget(self, oldest: FifoMark, latest: FifoMark) -> None:
+        """What came before the oldest mark and has no place in the latest."""
+        drop = len(self.pops) - max(self.beats - oldest.beats, len(latest.pops))
+        del self.pushes[:drop], self.pops[:drop]
+        self.left = max(0, self.left - drop)
+
+    def repeats(
+        self, before: FifoMark, now: FifoMark, rows: Sequence[FifoMark], push_cycles: int, pop_cycles: int, most: int
+    ) -> int:
+        """How many times, up to `most`, what happened between two marks is sure to happen again, pushes every time
+        push_cycles later and pops pop_cycles, given that both ends repeat what they do while this FIFO lets them.
+
+        rows: the marks of all rows in between; where they are not known, both ends must keep in step.
+        """
+        if most <= 0 or now.beats == before.beats:
+            return most
+        fills = pop_cycles - push_cycles
+        if fills:
+            slack = min((row.slack for row in rows), default=0)
+            level = max((row.level for row in rows), default=inf)
+            if level == inf or fills > 0 and not slack:
+                return 0
+            if fills < 0:
+                most = min(most, int(slack // -fills))
+            elif self.limit is not None:  # room for all that is popped later, one beat a cycle
+                most = min(most, int((self.limit - level) // fills))
+        if self.limit is not None and not before.settled:
+            return 0
+        pairs = (before.pops, now.pops, pop_cycles), (before.pushes, now.pushes, push_cycles)
+        alike = all(
+            len(old) <= len(new) and all(map(cycles.__eq__, map(sub, new[len(new) - len(old) :], old)))
+            for old, new, cycles in pairs
+        )
+        return most if alike else 0
+
+    def repeat(self, times: int, beats: int, push_cycles: int, pop_cycles: int, clock: int) -> None:
+        """The last `beats` beats come again, `times` times; what was taken before `clock` need not be known."""
+        if not beats:
+            return
+        self.beats += times * beats
+        if push_cycles == pop_cycles:
+            self.pushes = [push + times * push_cycles for push in self.pushes]
+            self.pops = [pop + times * pop_cycles for pop in self.pops]
+            return
+        pushes, pops = self.pushes[-beats:], self.pops[-beats:]
+        gone = min(times, max(0, (clock - ROOM_LATENCY - pops[-1]) // pop_cycles))
+        if self.limit is None:
+            gone = max(gone, times - 1 - self.horizon // beats)
+        if gone:
+            self.pushes, self.pops = [], []
+        for n in range(max(gone, 1), times + 1):
+            self.pushes += [push + n * push_cycles for push in pushes]
+            self.pops += [pop + n * pop_cycles for pop in pops]
+        self.left = 0
+
+
+class Stage:
+    """A layer and the FIFO behind it.
+
+    row, col: of the next slot, rows counted over all frames; clock: the first cycle in which it may start; accepted:
+    cycle of the last beat; taken: of the last positions' slots, from the one that the next waiting beat waits for.
+    """
+
+    def __init__(self, layer: LayerTiming, following: Stage | Sink) -> None:
+        self.layer, self.following = layer, following
+        self.rows = rows_of_slots(layer)
+        self.phases = phases(self.rows)
+        limit = None if layer.fifo_depth is None else layer.fifo_depth - layer.fifo_reserve
+        self.fifo = Fifo(limit, 2 * layer.row_beats)
+        self.row, self.col, self.clock, self.accepted = 0, 0, 0, 0
+        self.taken = (0,) * (1 + layer.early_beats // layer.in_beats)
+
+    def arrive(self, pushes: list[int]) -> list[int]:
+        """Accept the beats of a position, and do its slot and all padding behind it; the cycles of acceptance.
+
+        Early beats take places in front of a position that waits for its slot; the beat behind them waits for it too.
+        """
+        waiting = self.layer.early_beats % self.layer.in_beats
+        pops = accept(pushes[:waiting], self.accepted)
+        last = pops[-1] if pops else self.accepted
+        pops += accept(pushes[waiting:], max(last, self.taken[0] + self.layer.place_cycles - 1))
+        self.accepted = pops[-1]
+        self._run(self.accepted + GO_LATENCY)
+        return pops
+
+    def _run(self, ready: int) -> None:
+        """All slots up to the next position's; this one's may start when it is ready."""
+        layer, start, taken = self.layer, self.clock, False
+        while True:
+            slots = self.rows[self.row % len(self.rows)]
+            for col in range(self.col, len(slots.computes)):
+                is_data = col < slots.positions
+                if is_data:
+                    if taken:
+                        self.col, self.clock = col, start
+                        return
+                    start = max(start, ready)
+                if slots.computes[col]:
+                    begin = self.fifo.room(start)
+                    start = begin + layer.ii_cycles
+                else:
+                    begin = start
+                    start += layer.shift_cycles
+                if is_data:
+                    taken = True
+                    self.taken = (*self.taken[1:], begin)
+                if slots.emits[col]:
+                    self.fifo.pass_on([begin + cycles for cycles in layer.beat_cycles], self.following)
+            self.row, self.col = self.row + 1, 0
+
+    @property
+    def state(self) -> tuple[int, ...]:
+        """What the layer itself does next depends on this alone, by its own clock."""
+        phase = self.phases[self.row % len(self.rows)]
+        return phase, self.col, *(at - self.clock for at in (self.accepted, *self.taken))
+
+    def repeats(self, period: int, most: int) -> int:
+        """How many times, up to `most`, the rows ahead are like the `period` rows before."""
+        rows, ahead = self.rows, 0
+        while rows[(self.row + ahead) % len(rows)] is rows[(self.row + ahead - period) % len(rows)]:
+            ahead += 1
+            if ahead > most * period:  # the row of the next slot must be alike as well
+                return most
+        return max(0, ahead - 1) // period
+
+    def repeat(self, times: int, rows: int, cycles: int) -> None:
+        """The last `rows` rows come again, `times` times, each `cycles` later."""
+        self.row += times * rows
+        self.clock += times * cycles
+        self.accepted += times * cycles
+        self.taken = tuple(at + times * cycles for at in self.taken)
