@@ -18,11 +18,11 @@ from lognet_fpga.bundle import Bundle
 from lognet_fpga.runtime.remote.client import RemoteDevice
 from lognet_fpga.runtime.simulated import SimulatedDevice
 from tests import small_bundle
+from tests.patience import HANG_S
 
 TOKEN = "a-token-for-the-tests"
 FRAME_BYTES = 90
 AUTHORIZED = f"Authorization: Bearer {TOKEN}\r\n"
-PATIENCE_S = 60  # for what comes at once, on any machine
 
 
 class Served:
@@ -39,7 +39,7 @@ class Served:
         self._tls = tls
         self.thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
         self.thread.start()
-        assert self._ready.wait(PATIENCE_S)
+        assert self._ready.wait(HANG_S)
         self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.port}"
 
     async def _serve(self) -> None:
@@ -52,12 +52,12 @@ class Served:
 
     def end(self) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self.thread.join(PATIENCE_S)
+        self.thread.join(HANG_S)
         assert not self.thread.is_alive()
 
     def send(self, data: bytes, *, end: bool = False) -> bytes:
         """What comes back until the server closes the connection.  end: tell it that nothing follows."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S) as link:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=HANG_S) as link:
             answer = b""
             try:
                 link.sendall(data)

@@ -13,6 +13,7 @@ import pytest
 from lognet_fpga import cache
 from lognet_fpga.cache import store
 from lognet_fpga.errors import OutputError, UsageError
+from tests.patience import HANG_S
 
 ROOT = Path(__file__).parents[1]
 KEY = "a" * 64
@@ -239,7 +240,7 @@ def test_many_processes_with_one_cache(root, limit_mb):
         user.stdin.write("\n")
         user.stdin.flush()
     for user in users:
-        said, error = user.communicate(timeout=120)
+        said, error = user.communicate(timeout=HANG_S)
         assert said == "done\n", error
     left = [path.name for path in (root / "kind").iterdir()]
     assert len(left) == (4 if limit_mb != "0" else 0) and all(len(name) == 40 for name in left)
@@ -309,7 +310,7 @@ def test_what_a_process_uses_is_not_removed_before_it_ends(root, monkeypatch):
     monkeypatch.setenv("LOGNET_CACHE_MB", "0")
     cache.cached("kind", KEY, write)
     assert (used / "data").stat().st_size == 50_000 and not (root / "kind" / KEY[:40]).exists()
-    user.communicate("\n", timeout=60)
+    user.communicate("\n", timeout=HANG_S)
     cache.cached("kind", KEY, write)
     assert not used.exists()
 
@@ -328,7 +329,7 @@ def test_what_one_uses_oneself_is_removed_at_the_end(root):
         "print(cache.cached_folder('kind', 64 * 'c', lambda folder: (folder / 'data').write_bytes(bytes(50000))))",
         LOGNET_CACHE_MB="0",
     )
-    said, error = user.communicate(timeout=60)
+    said, error = user.communicate(timeout=HANG_S)
     assert said.strip() == str(root / "kind" / ("c" * 40)) and not error
     assert not list((root / "kind").iterdir())
 

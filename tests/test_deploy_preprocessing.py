@@ -23,6 +23,7 @@ from lognet_fpga.preprocessing import PRESETS, MeanImage, Preprocessing
 from lognet_fpga.quantize import quantize
 from lognet_fpga.runtime.frames import load_frames
 from tests.models import ModelBuilder, run_onnx, save
+from tests.patience import HANG_S
 from tests.quantize.test_quantize import smooth_frames
 
 Image = pytest.importorskip("PIL.Image")
@@ -77,7 +78,7 @@ def command(name: str, *arguments: object) -> dict:
         [sys.executable, "-m", f"lognet_fpga.cli.{name}", *map(str, arguments), "--json"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG_S,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stderr

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from lognet_fpga.bundle import write_bundle
+from tests.patience import HANG_S
 
 ROOT = Path(__file__).parents[1]
 
@@ -57,7 +58,7 @@ def test_the_driver_with_the_real_pynq(version, tests, at_least, prepared, tmp_p
         },
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=HANG_S,
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     passed = int(re.search(r"(\d+) passed", done.stdout)[1])

@@ -15,8 +15,9 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from tests.patience import HANG_S
+
 LOOK_S = 1e-6
-PATIENCE_S = 300.0  # of real time, for a thread that hangs: only a failure takes as long
 
 
 @dataclass(eq=False)
@@ -65,7 +66,7 @@ class VirtualTime:
             self._await(task)
 
     def _await(self, task: _Task) -> None:
-        assert self._turn.wait_for(lambda: self._running is task, PATIENCE_S), "a thread hangs"
+        assert self._turn.wait_for(lambda: self._running is task, HANG_S), "a thread hangs"
 
     def _pass_on(self) -> None:
         """The turn to the next who can go on, after the one whose turn it was."""

@@ -11,6 +11,8 @@ from pathlib import Path
 import onnx
 import pytest
 
+from tests.patience import HANG_S
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -30,7 +32,7 @@ def rows(source, require_tool, tmp_path) -> list[dict]:
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT), "LOGNET_CACHE": str(tmp_path)},
-        timeout=240,
+        timeout=HANG_S,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)["rows"]

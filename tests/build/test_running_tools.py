@@ -12,6 +12,7 @@ import pytest
 
 from lognet_fpga import tools
 from lognet_fpga.errors import OutputError, ToolError
+from tests.patience import HANG_S
 
 SHELL = tools.Tool("shell", ("/bin/sh", "-c"), "1", (("WORD", "hello"),))
 
@@ -46,12 +47,12 @@ def test_stop_ends_programs_of_all_threads_and_their_children(tmp_path, monkeypa
     for thread in threads:
         thread.start()
     children = [tmp_path / f"child{number}" for number in range(2)]
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + HANG_S
     while not all(child.exists() and child.read_text() for child in children) and time.monotonic() < deadline:
         time.sleep(0.02)
     tools.stop_tools()
     for thread in threads:
-        thread.join(10)
+        thread.join(HANG_S)
     assert ended == [ToolError, ToolError]
     assert not any(running(int(child.read_text())) for child in children)
     with pytest.raises(ToolError, match="interrupted"):
@@ -77,7 +78,7 @@ def test_an_exception_in_the_caller_ends_the_program(tmp_path):
         "tools.run_tool(shell, ['sleep 60 & echo $! > child; wait'], Path(sys.argv[1]), 'x')\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)], cwd=Path(__file__).parents[2], capture_output=True, timeout=30
+        [sys.executable, "-c", code, str(tmp_path)], cwd=Path(__file__).parents[2], capture_output=True, timeout=HANG_S
     )
     assert done.returncode != 0 and not running(int((tmp_path / "child").read_text()))
 

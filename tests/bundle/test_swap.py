@@ -16,6 +16,7 @@ import pytest
 from lognet_fpga.bundle import check_place, read_bundle, swap, write_bundle, writer
 from lognet_fpga.errors import BundleError, OutputError
 from lognet_fpga.signals import TERMINATING
+from tests.patience import HANG_S
 from tests.small_bundle import manifest
 
 ROOT = Path(__file__).parents[2]
@@ -273,7 +274,7 @@ def test_signals_at_random_moments_of_a_writer(tmp_path, count):
         assert process.stdout.readline() == "written\n", process.communicate()
         time.sleep(rng.random() * 0.5)
         process.send_signal((signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)[turn % 4])
-        error = process.communicate(timeout=60)[1]
+        error = process.communicate(timeout=HANG_S)[1]
         assert (process.returncode, error) == (130, "")
         for place in PLACES:
             read_bundle(tmp_path / place)

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.patience import HANG_S
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -22,7 +24,7 @@ class Command:
     def run(self, start: list[str], *arguments: object, env: dict | None = None, **options):
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
         done = subprocess.run(
-            [*start, *map(str, arguments)], cwd=ROOT, text=True, timeout=60, env=self.environment(env), **options
+            [*start, *map(str, arguments)], cwd=ROOT, text=True, timeout=HANG_S, env=self.environment(env), **options
         )
         if not (env or {}).get("LOGNET_DEBUG"):
             assert "Traceback" not in (done.stderr or "") and "Exception ignored" not in (done.stderr or "")

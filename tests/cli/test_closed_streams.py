@@ -13,6 +13,7 @@ import pytest
 from lognet_fpga.bundle import read_bundle
 from tests.cli.process import ROOT, Command
 from tests.models import ModelBuilder, save
+from tests.patience import HANG_S
 
 CLOSED = [("<&-", 0), (">&-", 10), ("2>&-", 0), (">&- 2>&-", 10), ("<&- >&- 2>&-", 10), ("<&- 2>&-", 0)]
 FULL = [(">/dev/full", 10), ("2>/dev/full", 0), (">/dev/full 2>/dev/full", 10)]
@@ -29,7 +30,7 @@ def run(command: Command, redirected: str, module: str, *arguments: object) -> t
         env=command.environment({"PYTHONPATH": str(ROOT)}),
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=HANG_S,
     )
     assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr and "defect" not in done.stderr
     return int((command.cache.parent / "status").read_text()), done.stdout, done.stderr

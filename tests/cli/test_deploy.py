@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.process import ROOT, Command, assert_error
+from tests.patience import HANG_S
 
 
 def fake_deploy(command: Command, body: str, *arguments: object, **options) -> subprocess.CompletedProcess:
@@ -160,11 +161,10 @@ def test_ctrl_c_and_sigterm_end_with_one_line(command, number):
         text=True,
     )
     assert process.stderr.readline() == "long ...\n" and process.stderr.readline() == "  x\n"
-    start = time.monotonic()
     time.sleep(0.2)
     process.send_signal(number)
-    rest = process.communicate(timeout=10)[1].splitlines()
-    assert process.returncode == 130 and time.monotonic() - start < 5
+    rest = process.communicate(timeout=HANG_S)[1].splitlines()
+    assert process.returncode == 130
     assert len(rest) == 2 and rest[0].startswith("long: interrupted") and "interrupted" in rest[1]
 
 

@@ -15,6 +15,7 @@ import pytest
 from lognet_fpga.fabric.boards import board_names, load_board
 from tests.cli.test_documentation import first_column
 from tests.models import ModelBuilder, save, small_cnn
+from tests.patience import HANG_S
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,7 +31,7 @@ def inspect(model: Path, *arguments: object) -> subprocess.CompletedProcess:
         [sys.executable, "-m", "lognet_fpga.cli.inspect", str(model), *map(str, arguments)],
         cwd=ROOT,
         text=True,
-        timeout=60,
+        timeout=HANG_S,
         env={**os.environ, "LOGNET_DEBUG": ""},
         capture_output=True,
     )

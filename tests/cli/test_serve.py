@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from tests.cli.process import ROOT, assert_error
+from tests.patience import HANG_S
 
 TOKEN = {"LOGNET_TOKEN": "a-token-for-the-test"}
 
@@ -42,7 +43,7 @@ def test_serve_stream_and_self_test_in_processes_of_their_own(command, demo, req
     assert command("selftest", demo[0], "--device", url, env=TOKEN).returncode == 0
     assert_error(command("stream", demo[0], "--frames", demo[1], "--device", url, env={"LOGNET_TOKEN": "x" * 20}), 13)
     server.send_signal(signal.SIGINT)
-    out, err = server.communicate(timeout=10)
+    out, err = server.communicate(timeout=HANG_S)
     assert server.returncode == 0 and "Traceback" not in err
     assert json.loads(out) == {"frames": 9 + 1 + 4, "requests": 6, "refused": 1}
 
@@ -63,12 +64,12 @@ def test_a_stream_whose_server_dies_ends_with_its_figures(command, demo, require
     while not client.stderr.readline().startswith("stream: "):
         assert client.poll() is None
     server.kill()
-    server.communicate(timeout=10)
-    out, err = client.communicate(timeout=30)
+    server.communicate(timeout=HANG_S)
+    out, err = client.communicate(timeout=HANG_S)
     data = json.loads(out)
     assert client.returncode == data["error"]["exit_code"] == 13 and "Traceback" not in err
     assert data["error"]["kind"] == "BoardError" and "lognet-serve" in data["error"]["message"]
-    assert data["frames"] == len(data["predictions"]) > 20 and not data["interrupted"]
+    assert data["frames"] == len(data["predictions"]) > 0 and not data["interrupted"]
     assert "stream: failed" in err and data["error"]["message"].splitlines()[0] in err
 
 

@@ -17,6 +17,7 @@ import pytest
 from lognet_fpga import errors
 from lognet_fpga.bundle import read_bundle
 from tests.deploy.workplace import OPTIONS, snapshot
+from tests.patience import HANG_S
 
 
 @pytest.mark.parametrize(
@@ -53,13 +54,11 @@ def test_a_signal_leaves_nothing(place, deployed, bundle, stage, behind, cached,
         while behind not in (line := process.stderr.readline()):
             assert line, "it ended before it could be interrupted"
         time.sleep(0.5)
-        start = time.monotonic()
         process.send_signal(kind)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=HANG_S)
     finally:
         process.kill()
     assert process.returncode == errors.EXIT_INTERRUPTED and out == ""
-    assert time.monotonic() - start < 10
     assert f"{stage}: interrupted" in err and err.endswith("error: interrupted; nothing was left half written\n")
     assert snapshot(bundle) == before
     assert {path.name for path in bundle.parent.iterdir()} <= {"cache", "tiny.lognet"}
@@ -107,7 +106,7 @@ def test_signals_at_random_moments(bundle, again, count):
         kind, process = KINDS[number % len(KINDS)], again()
         time.sleep(rng.random() * again.seconds)
         process.send_signal(kind)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=HANG_S)
         ended.append(process.returncode)
         assert process.returncode in (errors.EXIT_INTERRUPTED, 0, -kind), err  # -kind: Python itself had not begun
         if process.returncode != -kind:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.models import ModelBuilder, save
+from tests.patience import HANG_S
 
 ROOT = Path(__file__).parents[2]
 SHAPE, CLASSES, N_FRAMES = (1, 8, 8), 5, 40
@@ -40,7 +41,7 @@ class Workplace:
         done = subprocess.run(
             [sys.executable, "-m", f"lognet_fpga.cli.{module}", *map(str, arguments)],
             text=True,
-            timeout=600,
+            timeout=HANG_S,
             cwd=self.folder,
             env=self.environment(env),
             capture_output=True,

@@ -26,6 +26,7 @@ from lognet_fpga.runtime.sources import in_memory, paced
 from lognet_fpga.runtime.stream import stream
 from lognet_fpga.runtime.summary import stream_report
 from tests import small_bundle
+from tests.patience import HANG_S
 
 
 def tree(root: Path, files: dict[str, object]) -> Path:
@@ -158,7 +159,7 @@ def test_a_csv_file_is_read_as_it_grows(tmp_path):
 def waited_for(meter, count: int) -> list[float]:
     """At least so many samples, however long they take; only a failure is as patient."""
     found: list[float] = []
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + HANG_S
     while len(found) < count and time.monotonic() < deadline:
         found += meter.samples()
         time.sleep(0.01)

@@ -24,17 +24,8 @@ from lognet_fpga.runtime.session import Session
 from lognet_fpga.runtime.stream import stream
 from lognet_fpga.runtime.values import Simulated
 from tests import small_bundle
-from tests.served import (
-    AUTHORIZED,
-    FRAME_BYTES,
-    PATIENCE_S,
-    TOKEN,
-    Served,
-    make_certificate,
-    post,
-    serving,
-    still_works,
-)
+from tests.patience import HANG_S
+from tests.served import AUTHORIZED, FRAME_BYTES, TOKEN, Served, make_certificate, post, serving, still_works
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +78,7 @@ def test_while_one_batch_is_on_the_device_the_next_travels(served, bundle):
     original, seen = served.device.run, []
 
     def run(frames):
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + HANG_S
         while not seen and served.server.counts.requests < 3 and time.monotonic() < deadline:
             time.sleep(0.01)
         seen.append(served.server.counts.requests)

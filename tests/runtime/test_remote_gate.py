@@ -20,17 +20,8 @@ from lognet_fpga.runtime.remote.client import RemoteDevice
 from lognet_fpga.runtime.remote.listener import Limits, origin
 from lognet_fpga.runtime.remote.token_gate import MAX_HEAD_BYTES, Verdict, judge
 from tests import small_bundle
-from tests.served import (
-    AUTHORIZED,
-    FRAME_BYTES,
-    PATIENCE_S,
-    TOKEN,
-    Served,
-    make_certificate,
-    post,
-    serving,
-    still_works,
-)
+from tests.patience import HANG_S
+from tests.served import AUTHORIZED, FRAME_BYTES, TOKEN, Served, make_certificate, post, serving, still_works
 
 BARE_401 = b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 EXPECT = "Expect: 100-continue\r\n"
@@ -123,7 +114,7 @@ def test_every_further_request_of_a_connection_needs_the_token_too(served, secon
 @pytest.mark.parametrize("cut", range(1, 120, 7))
 def test_a_head_may_come_in_pieces(served, cut):
     data = post(bytes(FRAME_BYTES)).replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
-    with socket.create_connection(("127.0.0.1", served.port), timeout=PATIENCE_S) as link:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=HANG_S) as link:
         link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         link.sendall(data[:cut])
         link.sendall(data[cut:])
@@ -167,7 +158,7 @@ def test_an_identity_encoding_is_none(served):
 
 def test_100_continue_comes_when_the_body_may(served):
     data = post(b"", length=FRAME_BYTES, headers=AUTHORIZED + EXPECT + "Connection: close\r\n")
-    with socket.create_connection(("127.0.0.1", served.port), timeout=PATIENCE_S) as link:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=HANG_S) as link:
         link.sendall(data)
         assert link.recv(1 << 16) == b"HTTP/1.1 100 Continue\r\n\r\n"
         link.sendall(bytes(FRAME_BYTES))
@@ -196,7 +187,7 @@ def curl(require_tool, served):
     def run(*arguments: str, path: str = "/v1/run", data: bytes = b"") -> tuple[str, bytes]:
         """Status and body."""
         command = [shutil.which("curl"), "-sS", "-w", "\n%{http_code}", *arguments, served.url + path]
-        out = subprocess.run(command, input=data, check=True, capture_output=True, timeout=PATIENCE_S).stdout
+        out = subprocess.run(command, input=data, check=True, capture_output=True, timeout=HANG_S).stdout
         body, _, status = out.rpartition(b"\n")
         return status.decode(), body
 
@@ -263,10 +254,10 @@ def crowd(served: Served, count: int, source: str, data: bytes = b"") -> Iterato
     begun = threading.Event()
     thread = threading.Thread(target=lambda: asyncio.run(occupy_all()), daemon=True)
     thread.start()
-    assert begun.wait(PATIENCE_S)
+    assert begun.wait(HANG_S)
     yield
     stop.set()
-    thread.join(PATIENCE_S)
+    thread.join(HANG_S)
 
 
 @pytest.mark.parametrize("source", ["127.0.0.1", "127.0.0.9"])
@@ -303,7 +294,7 @@ def test_of_one_address_the_oldest_stranger_goes(bundle):
     with serving(bundle, limits=Limits(strangers=6, strangers_of_one=3)) as served, ExitStack() as links:
 
         def connect(source: str) -> socket.socket:
-            link = socket.create_connection(("127.0.0.1", served.port), PATIENCE_S, (source, 0))
+            link = socket.create_connection(("127.0.0.1", served.port), HANG_S, (source, 0))
             return links.enter_context(link)
 
         others = [connect("127.0.0.2") for _ in range(3)]
@@ -334,7 +325,7 @@ def test_with_the_token_there_is_room_for_so_many(bundle):
     with serving(bundle, limits=Limits(known=3, known_of_one=2)) as served, ExitStack() as links:
 
         def status(source: str) -> bytes:
-            link = links.enter_context(socket.create_connection(("127.0.0.1", served.port), PATIENCE_S, (source, 0)))
+            link = links.enter_context(socket.create_connection(("127.0.0.1", served.port), HANG_S, (source, 0)))
             link.sendall(request)
             return link.recv(12)[-3:]
 

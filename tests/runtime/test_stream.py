@@ -21,6 +21,7 @@ from lognet_fpga.runtime.stream import StreamResult, stream
 from lognet_fpga.runtime.summary import stream_report
 from lognet_fpga.runtime.values import Estimated, Measured, Simulated
 from tests import small_bundle
+from tests.patience import HANG_S
 from tests.small_bundle import CLK_MHZ, CYCLES_PER_FRAME, LATENCY_CYCLES
 
 
@@ -96,7 +97,7 @@ def test_the_device_works_ahead_of_the_host(session):
 
     def tail(activations):
         if len(tails) == 0:
-            assert all(started.acquire(timeout=10) for _ in range(3))  # the first frame alone, then two batches
+            assert all(started.acquire(timeout=HANG_S) for _ in range(3))  # the first frame alone, then two batches
         tails.append(len(activations))
         return original_tail(activations)
 
@@ -119,7 +120,7 @@ def test_the_next_frames_are_loaded_while_the_device_works(session):
 
     def run(batch):
         if not runs:
-            assert all(asked.acquire(timeout=10) for _ in range(4))
+            assert all(asked.acquire(timeout=HANG_S) for _ in range(4))
         runs.append(len(batch))
         return original_run(batch)
 

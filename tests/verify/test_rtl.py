@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 
@@ -59,11 +57,9 @@ def test_deadlock_ends_and_is_told():
   always @(posedge clk) if (rst) taken <= 0; else if (push) taken <= taken + 1;
   assign in_ready = count < 3 && taken < 20;""",
     )
-    start = time.monotonic()
     run = run_rtl(compile_simulator(design), design, tiny_frames(5, seed=1), cycle_cap=2000)
     assert len(run.sink) == 3 == len(run.last_out_cycle)
     assert run.problems[0].startswith("deadlock") and "20 of 30 given out" in run.problems[0]
-    assert time.monotonic() - start < 60
 
 
 def test_not_one_frame_came():
