@@ -7,11 +7,14 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 # Ctrl-C comes last: put back last, it cannot interrupt the putting back of the others.
 _NAMES = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGXCPU", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGINT")
 TERMINATING = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
 """What ends a process that does not say otherwise and may be sent by a user, a terminal or a batch system."""
+
+_AGAIN_S = 0.05  # from a signal during an import to the next look
 
 _received: list[int] = []
 _on_interrupt: list[Callable[[], None]] = []
@@ -51,7 +54,7 @@ def taken() -> None:
 def check() -> None:
     """Raise KeyboardInterrupt where a signal has come: again, if somebody has swallowed the first one."""
     if _received and threading.current_thread() is threading.main_thread():
-        raise KeyboardInterrupt
+        _end()
 
 
 def on_interrupt(act: Callable[[], None]) -> None:
@@ -60,12 +63,26 @@ def on_interrupt(act: Callable[[], None]) -> None:
         _on_interrupt.append(act)
 
 
-def _interrupt(number: int, frame: object) -> None:
-    _ignore()
+def _interrupt(number: int, frame: FrameType | None) -> None:
     _received.append(number)
+    if _in_import(frame) and signal.getsignal(signal.SIGALRM) is _interrupt:
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
+    else:
+        _end()
+
+
+def _end() -> None:
+    _ignore()
     for act in _on_interrupt:
         act()
     raise KeyboardInterrupt
+
+
+def _in_import(frame: FrameType | None) -> bool:
+    """Whether a module is being imported, which not all that is written in C survives an exception in."""
+    while frame is not None and not frame.f_code.co_filename.startswith("<frozen importlib"):
+        frame = frame.f_back
+    return frame is not None
 
 
 def _set(handler: Callable[[int, object], None]) -> None:

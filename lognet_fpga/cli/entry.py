@@ -117,8 +117,7 @@ def _outcome(parser: Parser, command: Command, arguments: Sequence[str], reporte
     except SystemExit as end:  # of --help
         return end.code if isinstance(end.code, int) else EXIT_OK
     except Exception as error:
-        if signals.received():
-            raise KeyboardInterrupt from error
+        signals.check()
         told = _told(error)
         return _say_defect(parser.prog, reporter, error) if told is None else _say(reporter, told, told.exit_code)
 
