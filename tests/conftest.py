@@ -16,6 +16,11 @@ import pytest
 from lognet_fpga import signals, tools
 from tests.virtual_time import VirtualTime
 
+# Behind nohup, or in the background of a script, signals are ignored, and so they would be in all that tests start.
+for _number in signals.TERMINATING:
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
+
 
 @pytest.fixture(scope="session")
 def require_tool() -> Callable[..., None]:
