@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lognet_fpga.deploy_inputs import CALIBRATION_FRAMES
+from lognet_fpga.flow.inputs import CALIBRATION_FRAMES
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.golden import golden_onnx
 from lognet_fpga.partition import make_tail, partition

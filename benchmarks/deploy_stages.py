@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from lognet_fpga.config import DeployConfig  # noqa: E402
-from lognet_fpga.deploy import deploy  # noqa: E402
+from lognet_fpga.flow.deploy import deploy  # noqa: E402
 from lognet_fpga.progress import NoProgress  # noqa: E402
 from lognet_fpga.report import Table  # noqa: E402
 

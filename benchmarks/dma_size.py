@@ -15,12 +15,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lognet_fpga.build.yosys import synthesize  # noqa: E402
 from lognet_fpga.codegen.verilog import verilog_files  # noqa: E402
 from lognet_fpga.hw.dma.dma import axi_dma  # noqa: E402
 from lognet_fpga.ir.design import VerilogDesign  # noqa: E402
 from lognet_fpga.ir.stream_format import StreamFormat  # noqa: E402
 from lognet_fpga.report import Table  # noqa: E402
+from lognet_fpga.synth.yosys import synthesize  # noqa: E402
 
 WIDTHS = ((8, 8), (32, 16), (64, 64), (128, 256))
 

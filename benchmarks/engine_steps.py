@@ -15,9 +15,6 @@ from pathlib import Path
 
 import numpy as np
 
-from lognet_fpga.build.cells import count_netlist
-from lognet_fpga.build.paths import longest_path
-from lognet_fpga.build.yosys import netlist_of
 from lognet_fpga.codegen.verilog import verilog_files
 from lognet_fpga.engines.clb.adder_graph import solve
 from lognet_fpga.engines.clb.arithmetic import SolvedAdders
@@ -26,6 +23,9 @@ from lognet_fpga.engines.clb.schedule import schedule
 from lognet_fpga.engines.clb.ternary import ternary
 from lognet_fpga.numerics.log2 import log2_codes
 from lognet_fpga.quantize.weights import magnitude_prune, search_alpha
+from lognet_fpga.synth.cells import count_netlist
+from lognet_fpga.synth.paths import longest_path
+from lognet_fpga.synth.yosys import netlist_of
 
 IN_BITS = 8
 SEED = 7

@@ -19,9 +19,6 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.figures import Overlay, counted, kept, simulation  # noqa: E402
 from benchmarks.tables import figures_parser, show  # noqa: E402
-from lognet_fpga.build.cells import count_netlist  # noqa: E402
-from lognet_fpga.build.paths import longest_path  # noqa: E402
-from lognet_fpga.build.yosys import netlist_key, netlist_of, synthesize  # noqa: E402
 from lognet_fpga.cache import cached  # noqa: E402
 from lognet_fpga.cli import entry, options  # noqa: E402
 from lognet_fpga.cli.reporter import Reporter  # noqa: E402
@@ -45,6 +42,9 @@ from lognet_fpga.progress import Progress  # noqa: E402
 from lognet_fpga.quantize.sketch import sketch_layer  # noqa: E402
 from lognet_fpga.quantize.weights import magnitude_prune  # noqa: E402
 from lognet_fpga.report import Report, Section, Table  # noqa: E402
+from lognet_fpga.synth.cells import count_netlist  # noqa: E402
+from lognet_fpga.synth.paths import longest_path  # noqa: E402
+from lognet_fpga.synth.yosys import netlist_key, netlist_of, synthesize  # noqa: E402
 
 EXAMPLES = """\
   python benchmarks/engine_table.py

@@ -15,8 +15,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lognet_fpga.build.synthesis import PartCounts
-from lognet_fpga.build.yosys import synthesize
 from lognet_fpga.cli import entry, options
 from lognet_fpga.cli.reporter import Reporter
 from lognet_fpga.codegen import generate
@@ -37,6 +35,8 @@ from lognet_fpga.plan.model import HardwarePlan
 from lognet_fpga.plan.search import Planner
 from lognet_fpga.quantize.sketch import sketch_layer
 from lognet_fpga.report import Report, Section, Table
+from lognet_fpga.synth.synthesis import PartCounts
+from lognet_fpga.synth.yosys import synthesize
 
 TOLERANCE = 0.10  # of the estimates of LUT6 sites and of flip-flops, of every layer
 LAYERS = 24

@@ -18,17 +18,15 @@ from typing import Any
 import numpy as np
 import onnx
 
-from lognet_fpga.build.synthesis import PartCounts, SynthesisReport
-from lognet_fpga.build.yosys import synthesize
 from lognet_fpga.cache import cached, digest
 from lognet_fpga.codegen import generate
-from lognet_fpga.deploy_inputs import verified
 from lognet_fpga.engines.clb.foldings import CLB
 from lognet_fpga.engines.stores import solve_layers
 from lognet_fpga.errors import DoesNotFitError
 from lognet_fpga.fabric.board import Board
 from lognet_fpga.fabric.boards import load_board
 from lognet_fpga.fabric.target import Target
+from lognet_fpga.flow.inputs import verified
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.design import VerilogDesign
 from lognet_fpga.ir.golden import golden_onnx
@@ -40,6 +38,8 @@ from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.progress import Progress
 from lognet_fpga.quantize import quantize
 from lognet_fpga.runtime.frames import Frames
+from lognet_fpga.synth.synthesis import PartCounts, SynthesisReport
+from lognet_fpga.synth.yosys import synthesize
 from lognet_fpga.verify.check import verify
 
 CALIBRATION_FRAMES = 8
@@ -117,7 +117,7 @@ def build_overlay(
     must_fit: bool = False,
     progress: Progress,
 ) -> Overlay:
-    """Plan and Verilog in the order of lognet_fpga/deploy.py, all weights in the fabric.
+    """Plan and Verilog in the order of lognet_fpga/flow/deploy.py, all weights in the fabric.
 
     fps, clk_mhz: as of a Target.  A plan that does not fit the board is made all the same, for then its figures
     are what one wants to see; with must_fit it raises DoesNotFitError.

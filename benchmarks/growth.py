@@ -22,13 +22,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.figures import Overlay, build_overlay, counted, kept, quantized  # noqa: E402
 from benchmarks.growth_plot import growth_svg  # noqa: E402
 from benchmarks.tables import figures_parser, show  # noqa: E402
-from lognet_fpga.build.yosys import synthesize  # noqa: E402
 from lognet_fpga.cli import entry, options  # noqa: E402
 from lognet_fpga.cli.reporter import Reporter  # noqa: E402
 from lognet_fpga.errors import UsageError  # noqa: E402
 from lognet_fpga.fabric.boards import load_board  # noqa: E402
 from lognet_fpga.progress import Progress, Stage  # noqa: E402
 from lognet_fpga.report import Report, Section, Table  # noqa: E402
+from lognet_fpga.synth.yosys import synthesize  # noqa: E402
 from lognet_fpga.verify.rtl import run_rtl  # noqa: E402
 from lognet_fpga.verify.simulator import compile_simulator  # noqa: E402
 from tests.models import ModelBuilder  # noqa: E402

@@ -3,7 +3,7 @@
     python benchmarks/longest_paths.py build/demo/model_log2.lognet/verilog [--only 'layer1_.*'] [--most 3]
 
 A block, as layer2_fifo, takes half a minute; the adders of a large layer take minutes.  Nothing is placed: nets are
-guessed (lognet_fpga/build/delays.py).
+guessed (lognet_fpga/synth/delays.py).
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lognet_fpga.build.cells import count_netlist
-from lognet_fpga.build.paths import Path as TimingPath
-from lognet_fpga.build.paths import longest_path, paths
-from lognet_fpga.build.yosys import netlist_of
+from lognet_fpga.synth.cells import count_netlist
+from lognet_fpga.synth.paths import Path as TimingPath
+from lognet_fpga.synth.paths import longest_path, paths
+from lognet_fpga.synth.yosys import netlist_of
 
 _MODULE = re.compile(r"^module (\w+)", re.MULTILINE)
 _WORD = re.compile(r"\w+")

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from lognet_fpga.config import DeployConfig
-from lognet_fpga.deploy_inputs import calibration, read_frames
 from lognet_fpga.engines.clb.adder_graph import solve
 from lognet_fpga.engines.clb.arithmetic import SolvedAdders
 from lognet_fpga.engines.clb.foldings import CLB
@@ -20,6 +19,7 @@ from lognet_fpga.engines.clb.sketch import SketchedAdders
 from lognet_fpga.engines.stores import sketch_layers, solve_layers
 from lognet_fpga.fabric.boards import load_board
 from lognet_fpga.fabric.target import Target
+from lognet_fpga.flow.inputs import calibration, read_frames
 from lognet_fpga.frontend import load
 from lognet_fpga.numerics.log2 import log2_codes
 from lognet_fpga.partition import partition

@@ -10,9 +10,9 @@ import pytest
 from lognet_fpga.cli.reporter import Reporter
 from lognet_fpga.config import DeployConfig
 from lognet_fpga.errors import ModelError, UnsupportedModelError, brief
+from lognet_fpga.flow.inspection import inspect
+from lognet_fpga.flow.reports.inspection import build
 from lognet_fpga.frontend import load
-from lognet_fpga.inspection import inspect
-from lognet_fpga.inspection_report import build
 from lognet_fpga.partition import partition
 from lognet_fpga.report import Table
 from tests.models import ModelBuilder, save

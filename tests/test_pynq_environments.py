@@ -24,7 +24,7 @@ def prepared(tmp_path_factory, require_tool) -> Path:
     """A bundle, and its Verilog compiled by Verilator, which those environments do not have."""
     for name in ("da4ml", "myhdl", "onnx", "verilator"):
         require_tool(name)
-    from lognet_fpga.rtl_device import design_of
+    from lognet_fpga.flow.rtl_device import design_of
     from lognet_fpga.verify.simulator import compile_simulator
     from tests.rtl_bundle import rtl_bundle
 

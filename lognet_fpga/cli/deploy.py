@@ -118,7 +118,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> int | None:
         mean_image=mean_image,
         input_shape=arguments.input_shape,
     )
-    from lognet_fpga.deploy import deploy
+    from lognet_fpga.flow.deploy import deploy
 
     result = deploy(config, reporter)
     bundle = {"bundle": str(result.bundle_path)}

@@ -66,7 +66,7 @@ def device_of(arguments: argparse.Namespace, bundle: Bundle, reporter: Reporter)
 
         return BoardDevice(bundle, bitstream=arguments.bitstream)
     if arguments.device == "rtl":
-        from lognet_fpga.rtl_device import RtlDevice
+        from lognet_fpga.flow.rtl_device import RtlDevice
 
         return RtlDevice(bundle, reporter)
     from lognet_fpga.runtime.simulated import SimulatedDevice

@@ -56,8 +56,8 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> int:
         preprocessing=preprocessing,
         **({"board": arguments.board} if arguments.board else {}),
     )
-    from lognet_fpga import inspection_report
-    from lognet_fpga.inspection import inspect
+    from lognet_fpga.flow.inspection import inspect
+    from lognet_fpga.flow.reports import inspection as inspection_report
 
     seen = inspect(config, arguments.board, reporter)
     return reporter.verdict(inspection_report.build(config, seen), seen.error)

@@ -12,11 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-from lognet_fpga.build.activity import Activity, simulate
-from lognet_fpga.build.cells import count_netlist
-from lognet_fpga.build.power import SERIES7, PowerModel
-from lognet_fpga.build.synthesis import PartCounts
-from lognet_fpga.build.yosys import netlist_key, netlist_of
 from lognet_fpga.cache import cached, digest
 from lognet_fpga.codegen.verilog import verilog_files
 from lognet_fpga.cost.circuits.lane import array_leaf, memory_leaf, sequencer_leaf
@@ -26,6 +21,11 @@ from lognet_fpga.errors import UsageError, VerificationError
 from lognet_fpga.hw.structure import Leaf
 from lognet_fpga.progress import NoProgress, Progress
 from lognet_fpga.sources import made_by
+from lognet_fpga.synth.activity import Activity, simulate
+from lognet_fpga.synth.cells import count_netlist
+from lognet_fpga.synth.power import SERIES7, PowerModel
+from lognet_fpga.synth.synthesis import PartCounts
+from lognet_fpga.synth.yosys import netlist_key, netlist_of
 from lognet_fpga.tools import find_yosys
 
 CLK_MHZ = 100.0

@@ -2,7 +2,7 @@
 
 The counts follow the hardware in `hw`; those of a store's own blocks are in its package.  What the datapath of a block
 takes follows from its widths; what steers it (counters, strobes, their leaves) is a constant, fitted to Yosys 0.70
-(`synth_xilinx -family xc7`, its cells counted as `build.synthesis` does) like the few factors:
+(`synth_xilinx -family xc7`, its cells counted as `synth.synthesis` does) like the few factors:
 `python benchmarks/estimate_error.py --fitted --blocks` shows each block beside its estimate, docs/architecture.md,
 "Estimates", how far they are off.
 """

@@ -32,8 +32,8 @@ def fake_source(body: str) -> str:
         f"def deploy(config, progress):\n{lines}\n"
         "    report = Report('title', (Section('heading', ('a line',)),), {'fps': 5})\n"
         "    return types.SimpleNamespace(report=report, bundle_path=Path('out/model.lognet'), problem=None)\n"
-        "fake = types.ModuleType('lognet_fpga.deploy'); fake.deploy = deploy\n"
-        "sys.modules['lognet_fpga.deploy'] = fake\n"
+        "fake = types.ModuleType('lognet_fpga.flow.deploy'); fake.deploy = deploy\n"
+        "sys.modules['lognet_fpga.flow.deploy'] = fake\n"
         "from lognet_fpga.cli.deploy import main\n"
         "raise SystemExit(main())\n"
     )

@@ -7,11 +7,11 @@ from collections import Counter
 
 import pytest
 
-from lognet_fpga.build.yosys import netlist_of
 from lognet_fpga.codegen.rom import rom_files
 from lognet_fpga.fabric.memory import ROM_COLUMN_BITS
 from lognet_fpga.hw.control import CONTROL_MODULES, LEAF_MODULE
 from lognet_fpga.hw.structure import Rom
+from lognet_fpga.synth.yosys import netlist_of
 
 
 @pytest.mark.parametrize("depth", [2, 32, 64, 65, 72, 97, 128])

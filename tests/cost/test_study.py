@@ -8,7 +8,6 @@ import json
 import numpy as np
 import pytest
 
-from lognet_fpga.build.yosys import netlist_of
 from lognet_fpga.codegen.verilog import verilog_files
 from lognet_fpga.cost import CostConfig, run_study, study
 from lognet_fpga.cost.circuits.lane import array_leaf
@@ -20,6 +19,7 @@ from lognet_fpga.cost.stimulus import activations, gaussian_weights, log2_fields
 from lognet_fpga.cost.study import measure_activity
 from lognet_fpga.errors import MissingToolError, UsageError, VerificationError
 from lognet_fpga.numerics.log2 import largest_code, log2_codes
+from lognet_fpga.synth.yosys import netlist_of
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lognet_fpga.bundle import read_bundle
-from lognet_fpga.deploy_inputs import verified
+from lognet_fpga.flow.inputs import verified
 from lognet_fpga.runtime.frames import Frames
 from lognet_fpga.runtime.session import Session
 from lognet_fpga.runtime.simulated import SimulatedDevice

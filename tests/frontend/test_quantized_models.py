@@ -12,9 +12,9 @@ from onnx import helper
 
 from lognet_fpga.config import DeployConfig
 from lognet_fpga.errors import UnsupportedModelError
+from lognet_fpga.flow.inspection import inspect
+from lognet_fpga.flow.reports.inspection import build
 from lognet_fpga.frontend import load
-from lognet_fpga.inspection import inspect
-from lognet_fpga.inspection_report import build
 from lognet_fpga.partition import partition
 from lognet_fpga.partition.work import node_work
 from tests.models import ModelBuilder, save

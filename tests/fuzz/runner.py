@@ -30,7 +30,7 @@ from tests.fuzz.case import Case, Make
 KINDS = ("models", "bundles", "frames", "options")
 # What the commands import when they run: here once, not in the process of every case.
 _IMPORTED_LATE = (
-    "onnxruntime", "PIL.Image", "lognet_fpga.deploy", "lognet_fpga.inspection", "lognet_fpga.study.study",
+    "onnxruntime", "PIL.Image", "lognet_fpga.flow.deploy", "lognet_fpga.flow.inspection", "lognet_fpga.study.study",
     "lognet_fpga.runtime.power", "lognet_fpga.runtime.selftest", "lognet_fpga.runtime.stream",
     "lognet_fpga.runtime.summary", "lognet_fpga.bitstream.make",
 )  # fmt: skip

@@ -12,9 +12,9 @@ from onnx import helper
 from lognet_fpga.config import DeployConfig
 from lognet_fpga.errors import UnsupportedModelError
 from lognet_fpga.fabric.boards import load_board
+from lognet_fpga.flow.layer_choice import host_work, sketch_reach
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.graph import Graph
-from lognet_fpga.layer_choice import host_work, sketch_reach
 from lognet_fpga.partition import partition
 from lognet_fpga.partition.reach import reach
 from lognet_fpga.partition.work import node_work

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
-from lognet_fpga.deploy_host import SERVE, host_data, host_section
 from lognet_fpga.fabric.boards import board_names, load_board
+from lognet_fpga.flow.layer_choice import host_work
+from lognet_fpga.flow.reports.host import SERVE, host_data, host_section
 from lognet_fpga.frontend import load
-from lognet_fpga.layer_choice import host_work
 from lognet_fpga.partition import make_tail, partition
 from lognet_fpga.partition.host_work import HostWork
 from lognet_fpga.partition.reach import reach

@@ -6,8 +6,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from lognet_fpga.build.paths import longest_path
-from lognet_fpga.build.yosys import files_of, netlist_of
 from lognet_fpga.codegen import generate
 from lognet_fpga.engines.clb.foldings import accumulator_bits, widest_digit
 from lognet_fpga.engines.clb.store import ClbEngine
@@ -19,6 +17,8 @@ from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.plan import search
 from lognet_fpga.plan.planner import plan_engines
 from lognet_fpga.plan.search import Planner
+from lognet_fpga.synth.paths import longest_path
+from lognet_fpga.synth.yosys import files_of, netlist_of
 from tests.quant_models import SPEEDS, Spec, frame_cycles, random_graph, random_layer, solved, target
 
 SEEDS = (1, 2, 3)

@@ -11,9 +11,9 @@ import pytest
 from lognet_fpga.config import DeployConfig
 from lognet_fpga.errors import UnsupportedModelError
 from lognet_fpga.fabric.boards import load_board
+from lognet_fpga.flow.inspection import inspect
+from lognet_fpga.flow.layer_choice import choose_layers, quantize_choice
 from lognet_fpga.frontend import load
-from lognet_fpga.inspection import inspect
-from lognet_fpga.layer_choice import choose_layers, quantize_choice
 from lognet_fpga.partition import partition, with_pixels
 from lognet_fpga.partition.reach import reach
 from lognet_fpga.preprocessing import PRESETS, Preprocessing

@@ -49,7 +49,7 @@ def rtl(bundle: Bundle, require_tool: Callable) -> Iterator[Device]:
     if PREPARED:
         pytest.skip("has no Verilator")
     require_tool("verilator")
-    from lognet_fpga.rtl_device import RtlDevice
+    from lognet_fpga.flow.rtl_device import RtlDevice
 
     yield RtlDevice(bundle)
 
@@ -64,7 +64,7 @@ def board_with_golden(bundle: Bundle, require_tool: Callable) -> Iterator[Device
 def board_with_verilog(bundle: Bundle, require_tool: Callable) -> Iterator[Device]:
     if not PREPARED:
         pytest.skip("needs a compiled simulator (LOGNET_TEST_RTL)")
-    from lognet_fpga.rtl_device import design_of
+    from lognet_fpga.flow.rtl_device import design_of
     from lognet_fpga.verify.rtl import run_rtl
 
     design = design_of(bundle)

@@ -187,7 +187,7 @@ def _size(folding: ClbFolding) -> float:
 def widest_digit(clk_mhz: float) -> int:
     """Bits of the widest digit whose carry passes its adder within a period; at least one.
 
-    By the static estimate (`build.paths`) of layers of 27 inputs with digits of 1 to 8 bits; docs/hardware.md has the
+    By the static estimate (`synth.paths`) of layers of 27 inputs with digits of 1 to 8 bits; docs/hardware.md has the
     table and its command.
     """
     return max(1, math.floor((1000 / clk_mhz - ADDER_NS) / CARRY_NS))

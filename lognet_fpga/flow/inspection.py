@@ -8,10 +8,10 @@ from lognet_fpga.config import AUTO_LAYERS, DeployConfig
 from lognet_fpga.errors import DoesNotFitError, LogNetError, UnsupportedModelError
 from lognet_fpga.fabric.board import Board
 from lognet_fpga.fabric.boards import board_names, load_board
+from lognet_fpga.flow.layer_choice import host_work, settle_act_bits, sketch_reach, target_of
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.graph import Graph
 from lognet_fpga.ir.quant import QuantGraph
-from lognet_fpga.layer_choice import host_work, settle_act_bits, sketch_reach, target_of
 from lognet_fpga.partition import FloatLayer, Partition, partition, with_pixels
 from lognet_fpga.partition.reach import Reach, reach
 from lognet_fpga.partition.work import Work, node_work

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from lognet_fpga.build.activity import Activity
+from lognet_fpga.synth.activity import Activity
 
 _CLB_PJ, _CLB_VOLTS, _CLB_NM = 5.9, 1.5, 150
 _CLB_OUTPUTS, _CLB_FLIP_FLOPS = 16, 8

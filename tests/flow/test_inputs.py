@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from lognet_fpga.config import DeployConfig
-from lognet_fpga.deploy_inputs import (
+from lognet_fpga.errors import InputError
+from lognet_fpga.flow.inputs import (
     calibrated_among,
     calibration,
     names_of_all,
@@ -19,7 +20,6 @@ from lognet_fpga.deploy_inputs import (
     unseen,
     verified,
 )
-from lognet_fpga.errors import InputError
 from lognet_fpga.ir.output import SCORES, ModelOutput, OutputTensor
 from lognet_fpga.runtime.frames import Frames
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lognet_fpga.build.cells import count_netlist
+from lognet_fpga.synth.cells import count_netlist
 
 
 def luts(*inputs: tuple[int, ...]) -> dict:

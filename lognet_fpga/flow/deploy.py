@@ -6,15 +6,13 @@ import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lognet_fpga import deploy_report
 from lognet_fpga.bitstream.make import make_bitstream, require_board
-from lognet_fpga.build.synthesis import SynthesisReport
-from lognet_fpga.build.yosys import synthesize
 from lognet_fpga.bundle import SIGNAL_MAP, safe_name, write_bundle
 from lognet_fpga.codegen import generate
 from lognet_fpga.config import DeployConfig
-from lognet_fpga.deploy_accuracy import warn_of_a_lost_model
-from lognet_fpga.deploy_inputs import (
+from lognet_fpga.errors import LogNetError
+from lognet_fpga.fabric.boards import load_board
+from lognet_fpga.flow.inputs import (
     calibrated_among,
     calibration,
     check_surroundings,
@@ -24,16 +22,18 @@ from lognet_fpga.deploy_inputs import (
     settle_preprocessing,
     verified,
 )
-from lognet_fpga.deploy_preprocessing import warn_of_scaling
-from lognet_fpga.errors import LogNetError
-from lognet_fpga.fabric.boards import load_board
+from lognet_fpga.flow.layer_choice import choose_layers, quantize_choice, settle_act_bits, target_of
+from lognet_fpga.flow.reports import deployment
+from lognet_fpga.flow.reports.accuracy import warn_of_a_lost_model
+from lognet_fpga.flow.reports.input import warn_of_scaling
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.golden import golden_onnx
-from lognet_fpga.layer_choice import choose_layers, quantize_choice, settle_act_bits, target_of
 from lognet_fpga.partition import make_tail, with_pixels
 from lognet_fpga.plan.planner import plan_hardware
 from lognet_fpga.progress import NoProgress, Progress
 from lognet_fpga.report import Report
+from lognet_fpga.synth.synthesis import SynthesisReport
+from lognet_fpga.synth.yosys import synthesize
 from lognet_fpga.verify.accuracy import Accuracy
 from lognet_fpga.verify.check import verify
 from lognet_fpga.verify.evaluate import host_outputs, measure_accuracy
@@ -103,7 +103,7 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
         verdict.require()
     synthesis: SynthesisReport | None = synthesize(design, progress) if config.synth else None
 
-    report = deploy_report.build(
+    report = deployment.build(
         config, choice, quant, plan, design, verdict, synthesis, accuracy, frames, tail, output
     )
     activations = dict(zip((layer.name for layer in quant.layers), quant.run_layers(vectors)))
@@ -111,16 +111,16 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
     files = {
         "golden.onnx": golden,
         "tail.onnx": tail,
-        "vectors.npz": deploy_report.npz_bytes(frames=vectors, **activations),
-        **deploy_report.output_files(outputs),
+        "vectors.npz": deployment.npz_bytes(frames=vectors, **activations),
+        **deployment.output_files(outputs),
         "report.txt": report.text().encode(),
-        "report.json": deploy_report.json_bytes(report.data),
+        "report.json": deployment.json_bytes(report.data),
         **{f"verilog/{name}": text.encode() for name, text in design.files},
         SIGNAL_MAP: design.signals.encode(),
     }
     class_names = names_of_all(output.classes, judged, frames)
     name = safe_name(config.model.stem)
-    manifest = deploy_report.manifest(
+    manifest = deployment.manifest(
         config, graph, quant, plan, design, verdict, accuracy, output, class_names, core_sha256, name
     )
     with progress.stage("write the bundle"):

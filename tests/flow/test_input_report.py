@@ -15,7 +15,7 @@ import pytest
 
 from lognet_fpga.bundle import read_bundle
 from lognet_fpga.config import DeployConfig
-from lognet_fpga.deploy_preprocessing import input_data, input_section, warn_of_scaling
+from lognet_fpga.flow.reports.input import input_data, input_section, warn_of_scaling
 from lognet_fpga.frontend import load
 from lognet_fpga.partition import partition
 from lognet_fpga.partition.layers import run_float_layers

@@ -1,4 +1,4 @@
-"""The delays that `build.paths` adds up: cells of a 7-series part of the slowest speed grade (-1), and guessed nets.
+"""The delays that `synth.paths` adds up: cells of a 7-series part of the slowest speed grade (-1), and guessed nets.
 
 Cells: block RAM as in AMD's data sheet DS189 (the Spartan-7, made of the same blocks as an XC7Z020), table 30; the
 others as in the `specify` blocks of Yosys' techlibs/xilinx/cells_sim.v, which come from Project X-Ray's timing database

@@ -11,14 +11,15 @@ from dataclasses import asdict
 import numpy as np
 
 from lognet_fpga import __version__
-from lognet_fpga.build.synthesis import SynthesisReport
 from lognet_fpga.config import DeployConfig
-from lognet_fpga.deploy_accuracy import accuracy_sections
-from lognet_fpga.deploy_host import host_data, host_section
-from lognet_fpga.deploy_inputs import calibration
-from lognet_fpga.deploy_preprocessing import input_data, input_section
 from lognet_fpga.engines.stores import STORES
 from lognet_fpga.fabric.board import Resources
+from lognet_fpga.flow.inputs import calibration
+from lognet_fpga.flow.layer_choice import LayerChoice
+from lognet_fpga.flow.reports.accuracy import accuracy_sections
+from lognet_fpga.flow.reports.candidates import ESTIMATED, candidate_data, candidate_table, reason
+from lognet_fpga.flow.reports.host import host_data, host_section
+from lognet_fpga.flow.reports.input import input_data, input_section
 from lognet_fpga.ir.clocks import mhz_text
 from lognet_fpga.ir.design import VerilogDesign
 from lognet_fpga.ir.graph import Graph
@@ -26,13 +27,12 @@ from lognet_fpga.ir.output import ModelOutput
 from lognet_fpga.ir.packed import pack
 from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.ir.stream_format import StreamFormat
-from lognet_fpga.layer_choice import LayerChoice
-from lognet_fpga.layer_report import ESTIMATED, candidate_data, candidate_table, reason
 from lognet_fpga.partition import Partition
 from lognet_fpga.plan.budget import budget
 from lognet_fpga.plan.model import HardwarePlan
 from lognet_fpga.report import Report, Section, Table
 from lognet_fpga.runtime.frames import Frames
+from lognet_fpga.synth.synthesis import SynthesisReport
 from lognet_fpga.verify.accuracy import Accuracy, RawAccuracy
 from lognet_fpga.verify.verdict import Verdict
 

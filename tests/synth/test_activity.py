@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lognet_fpga.build.activity import Activity, simulate
-from lognet_fpga.build.power import SERIES7, PowerModel
-from lognet_fpga.build.yosys import netlist_of
 from lognet_fpga.errors import ToolError
+from lognet_fpga.synth.activity import Activity, simulate
+from lognet_fpga.synth.power import SERIES7, PowerModel
+from lognet_fpga.synth.yosys import netlist_of
 
 
 def cell(kind: str, outputs: str, **connections: list) -> dict:

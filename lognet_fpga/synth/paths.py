@@ -1,6 +1,6 @@
 """A static estimate of a netlist's longest register-to-register path, and its widest control net.
 
-Nothing is placed: nets are guessed from their loads (`build.delays`).  The figures rank paths, and say whether a clock
+Nothing is placed: nets are guessed from their loads (`synth.delays`).  The figures rank paths, and say whether a clock
 is within reach; what a chip reaches shows only after placement and routing.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from graphlib import TopologicalSorter
 from typing import Any
 
-from lognet_fpga.build.delays import (
+from lognet_fpga.synth.delays import (
     PIPELINE_NS,
     cell_ns,
     clock_to_output_ns,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from itertools import combinations
 from typing import Any
 
-from lognet_fpga.build.synthesis import LUT_CELLS, PartCounts
+from lognet_fpga.synth.synthesis import LUT_CELLS, PartCounts
 
 _PAIR_INPUTS = 5  # two functions of together five inputs fill one LUT6 site
 

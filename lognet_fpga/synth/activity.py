@@ -48,7 +48,7 @@ class Activity:
 def simulate(
     modules: Mapping[str, Mapping[str, Any]], top: str, inputs: Mapping[str, np.ndarray]
 ) -> tuple[Activity, dict[str, np.ndarray]]:
-    """Run module top of a netlist (`build.yosys.netlist_of`).
+    """Run module top of a netlist (`synth.yosys.netlist_of`).
 
     inputs: for each input port but the clock its bits, (cycles, trials, width) of 0 and 1, lowest first; trials are
     independent runs, side by side.  Returns the activity and the outputs after the last cycle, (trials, width) uint8

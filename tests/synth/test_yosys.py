@@ -5,12 +5,12 @@ import json
 
 import pytest
 
-from lognet_fpga.build import yosys
-from lognet_fpga.build.synthesis import PartCounts
-from lognet_fpga.build.yosys import files_of, synthesize
 from lognet_fpga.errors import ToolError
 from lognet_fpga.ir.design import VerilogDesign
 from lognet_fpga.ir.stream_format import StreamFormat
+from lognet_fpga.synth import yosys
+from lognet_fpga.synth.synthesis import PartCounts
+from lognet_fpga.synth.yosys import files_of, synthesize
 
 REGISTER = """module register(input clk, input [7:0] d, output reg [7:0] q);
   always @(posedge clk) q <= d;

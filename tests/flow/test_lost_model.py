@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from lognet_fpga.deploy_accuracy import warn_of_a_lost_model
+from lognet_fpga.flow.reports.accuracy import warn_of_a_lost_model
 
 LABELS = np.arange(1000) % 10
 RARE = np.where(np.arange(1000) % 10 == 0, 1, 0)  # nine of ten frames are of class 0

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lognet_fpga.build.paths import PathEstimate
 from lognet_fpga.fabric.board import Resources
 from lognet_fpga.fabric.sites import CARRY4_SITES
+from lognet_fpga.synth.paths import PathEstimate
 
 LUT_CELLS = {"LUT1": 1, "LUT2": 1, "LUT3": 1, "LUT4": 1, "LUT5": 1, "LUT6": 1, "INV": 1}
 SRL_CELLS = {"SRL16E": 1, "SRLC16E": 1, "SRLC32E": 1}

@@ -7,12 +7,12 @@ from dataclasses import asdict
 import numpy as np
 
 from lognet_fpga.config import DeployConfig
-from lognet_fpga.deploy_host import SERVE, SLOW
 from lognet_fpga.errors import brief
-from lognet_fpga.inspection import BoardFit, Inspection
+from lognet_fpga.flow.inspection import BoardFit, Inspection
+from lognet_fpga.flow.reports.candidates import ESTIMATED, candidate_data, candidate_table, reason
+from lognet_fpga.flow.reports.host import SERVE, SLOW
 from lognet_fpga.ir.clocks import mhz_text
 from lognet_fpga.ir.graph import HostOp
-from lognet_fpga.layer_report import ESTIMATED, candidate_data, candidate_table, reason
 from lognet_fpga.partition.reach import Obstacle, remedy
 from lognet_fpga.report import Report, Section, Table
 
