@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 
 from lognet_fpga.bundle import VERILOG_FOLDER, Bundle
 from lognet_fpga.cache import digest
 from lognet_fpga.errors import BundleError, DoesNotFitError, UsageError
-from lognet_fpga.fabric.boards import load_board
+from lognet_fpga.fabric.boards import board_files, load_board
 from lognet_fpga.ir.system import BoardSystem, processor_of
 
 CORE_TOP = "lognet_overlay"
@@ -71,7 +70,7 @@ def system_of(bundle: Bundle) -> OverlaySystem:
 def vivado_board(name: str) -> VivadoBoard:
     """Read from overlays/BOARD/vivado.json; raises UsageError for a board that has none."""
     load_board(name)  # refuses what is no board's name
-    entry = resources.files("overlays").joinpath(name, "vivado.json")
+    entry = board_files().joinpath(name, "vivado.json")
     if not entry.is_file():
         raise UsageError(f"no Vivado project can be made for board {name}", hint="deploy for a PYNQ board")
     return VivadoBoard(**json.loads(entry.read_text(encoding="utf-8")))

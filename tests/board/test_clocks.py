@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
-from importlib import resources
 
 import numpy as np
 import pynq
@@ -16,6 +15,7 @@ import pytest
 
 from lognet_fpga.bundle import make_bundle
 from lognet_fpga.errors import BoardError
+from lognet_fpga.fabric.boards import board_files
 from lognet_fpga.ir.hwh import write_hwh
 from lognet_fpga.runtime.board.clock import set_clock
 from lognet_fpga.runtime.board.device import BoardDevice
@@ -34,7 +34,7 @@ def boards() -> dict[str, dict]:
     """Name to board.json, of those that this pynq runs on; and one that knows nothing of PLLs."""
     found = {
         entry.name: json.loads(entry.joinpath("board.json").read_text())
-        for entry in resources.files("overlays").iterdir()
+        for entry in board_files().iterdir()
         if entry.joinpath("vivado.json").is_file()
     }
     return {name: {"name": name, **board} for name, board in found.items() if ZYNQ in PARTS or board["pll_mhz"] != 1000}
