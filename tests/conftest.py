@@ -9,7 +9,7 @@ import shutil
 import signal
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -37,6 +37,16 @@ def require_tool() -> Callable[..., None]:
             (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"{name} is not installed")
 
     return require
+
+
+@pytest.fixture(autouse=True)
+def own_signals() -> Iterator[None]:
+    """A command that a test runs in this process ends it at the next signal: not behind the test."""
+    before = {number: signal.getsignal(number) for number in signals.TERMINATING}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    signals.taken()
 
 
 @pytest.fixture

@@ -121,11 +121,11 @@ def test_a_damaged_map(text):
         explain(make_bundle({}, {"name": "old"}), "layer1.acc[0]")
 
 
-def test_the_command(bundle, tmp_path, capsys):
+def test_the_command(bundle, tmp_path, capsys, in_process):
     folder = write_bundle(bundle.files, bundle.manifest, tmp_path).folder
-    assert command.main([str(folder), "layer1.acc[0]", "--json"]) == 0
+    assert in_process(command.main, folder, "layer1.acc[0]", "--json") == 0
     data = json.loads(capsys.readouterr().out)
     assert data["signal"] == "layer1.adders.acc[0]" and data["output"] == 0 and data["layer"] == "conv"
-    assert command.main([str(folder), "layer1.acc[0]"]) == 0
+    assert in_process(command.main, folder, "layer1.acc[0]") == 0
     assert "output channel 0" in capsys.readouterr().out
-    assert command.main([str(folder), "layer1.none[0]"]) == 2
+    assert in_process(command.main, folder, "layer1.none[0]") == 2
