@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -172,3 +173,27 @@ class Graph:
     metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
     left_out: tuple[str, ...] = ()
     pixels: tuple[tuple[float, float], ...] | None = None
+
+    def producer(self, tensor: str) -> Node | None:
+        """The node that puts it out; None for the model's input and for what is not there."""
+        return self._producers.get(tensor)
+
+    def users(self, tensor: str) -> tuple[Node, ...]:
+        """The nodes that read it, each once, in their order."""
+        return self._users.get(tensor, ())
+
+    def uses(self, tensor: str) -> int:
+        """How often it is read, by the model's output, too."""
+        return sum(node.inputs.count(tensor) for node in self.users(tensor)) + (tensor == self.output)
+
+    @cached_property
+    def _producers(self) -> dict[str, Node]:
+        return {tensor: node for node in reversed(self.nodes) for tensor in node.outputs}
+
+    @cached_property
+    def _users(self) -> dict[str, tuple[Node, ...]]:
+        users: dict[str, list[Node]] = {}
+        for node in self.nodes:
+            for tensor in dict.fromkeys(node.inputs):
+                users.setdefault(tensor, []).append(node)
+        return {tensor: tuple(nodes) for tensor, nodes in users.items()}

@@ -52,11 +52,10 @@ def _branch(graph: Graph, concat: Node, tensor: str) -> _Branch:
     """The convolution that tensor, an input of concat, comes from."""
     activations: list[Node] = []
     while True:
-        producer = next((node for node in graph.nodes if tensor in node.outputs), None)
+        producer = graph.producer(tensor)
         if producer is None or not isinstance(producer.op, (Conv, Relu, Minimum)):
             raise _Apart("it joins branches that are not all a convolution and its ReLU")
-        uses = sum(node.inputs.count(tensor) for node in graph.nodes) + (tensor == graph.output)
-        if uses > 1:
+        if graph.uses(tensor) > 1:
             raise _Apart(f"it joins branches, and {producer.name} is used elsewhere, too")
         if isinstance(producer.op, Conv):
             return _Branch(producer, tuple(activations[::-1]))

@@ -52,12 +52,12 @@ def _block(graph: Graph, add: Node) -> _Block | None:
         if not convs or not _pass_on(graph, convs, add):
             continue
         source = convs[0].inputs[0]
-        shortcut = None if other == source else _producer(graph, other)
+        shortcut = None if other == source else graph.producer(other)
         if shortcut is None:
             fits = other == source and _stride(convs) == (1, 1) and _shape(graph, source) == add.out_shape
         else:
             fits = _is_shortcut(graph, shortcut, source, convs, add)
-        users = [node for node in graph.nodes if source in node.inputs]
+        users = graph.users(source)
         if fits and len(users) == 2 and source != graph.output and _is_positive(graph, source):
             return _Block(convs, relus, shortcut, add)
     return None
@@ -67,7 +67,7 @@ def _branch(graph: Graph, tensor: str) -> tuple[tuple[Node, ...], tuple[Node, ..
     """Convolutions and the ReLUs between them, in order, back from tensor to where the chain began to branch."""
     convs: list[Node] = []
     relus: list[Node] = []
-    while (node := _producer(graph, tensor)) is not None and _uses(graph, tensor) == 1:
+    while (node := graph.producer(tensor)) is not None and graph.uses(tensor) == 1:
         if isinstance(node.op, Conv) and len(convs) == len(relus):
             convs.append(node)
         elif node.op == Relu() and len(convs) == len(relus) + 1:
@@ -103,7 +103,7 @@ def _is_shortcut(graph: Graph, node: Node, source: str, convs: tuple[Node, ...],
         and node.op.pads == NO_PADS
         and node.op.stride == _stride(convs)
         and node.out_shape == add.out_shape
-        and _uses(graph, node.outputs[0]) == 1
+        and graph.uses(node.outputs[0]) == 1
     )
 
 
@@ -171,22 +171,14 @@ def _stride(convs: tuple[Node, ...]) -> tuple[int, int]:
     return y, x
 
 
-def _producer(graph: Graph, tensor: str) -> Node | None:
-    return next((node for node in graph.nodes if tensor in node.outputs), None)
-
-
-def _uses(graph: Graph, tensor: str) -> int:
-    return sum(node.inputs.count(tensor) for node in graph.nodes) + (tensor == graph.output)
-
-
 def _shape(graph: Graph, tensor: str) -> tuple[int, ...]:
-    producer = _producer(graph, tensor)
+    producer = graph.producer(tensor)
     return graph.input_shape if producer is None else producer.out_shape
 
 
 def _is_positive(graph: Graph, tensor: str) -> bool:
     """Whether no activation of tensor is below zero."""
-    producer = _producer(graph, tensor)
+    producer = graph.producer(tensor)
     while producer is not None and isinstance(producer.op, (MaxPool, AveragePool, Identity)):
-        producer = _producer(graph, producer.inputs[0])
+        producer = graph.producer(producer.inputs[0])
     return producer is not None and isinstance(producer.op, Relu)

@@ -43,7 +43,7 @@ def main_path(graph: Graph) -> tuple[Node, ...]:
     """The chain of nodes from the input onwards; at a branch, along the first operator the FPGA has."""
     path: list[Node] = []
     tensor = graph.input
-    while users := _users(graph, tensor):
+    while users := graph.users(tensor):
         node = next((user for user in users if not isinstance(user.op, HostOp)), users[0])
         path.append(node)
         tensor = node.outputs[0]
@@ -93,16 +93,12 @@ def walk(graph: Graph, count: int) -> Span:
     return Span(graph, path[:length], layers, tuple(chain.problems), cut, declined)
 
 
-def _users(graph: Graph, tensor: str) -> list[Node]:
-    return [node for node in graph.nodes if tensor in node.inputs]
-
-
 def _next_for_layer(graph: Graph, tensor: str, rest: tuple[Node, ...]) -> tuple[Node | None, Pads]:
     """The pool or activation at the beginning of rest, behind tensor, that the last layer might take, and zeros that
     are put around the frame before it; None where a branch, the model's output or anything else comes first."""
     padding = NO_PADS
     for node in rest:
-        if len(_users(graph, tensor)) > 1 or tensor == graph.output:
+        if len(graph.users(tensor)) > 1 or tensor == graph.output:
             break
         tensor = node.outputs[0]
         if isinstance(node.op, ZeroPad):
@@ -118,7 +114,7 @@ def _report_branch(graph: Graph, chain: Chain, node: Node | None, end: str | Non
 
     end: name of the node that ends the residual block which begins there, None where none does."""
     tensor = graph.input if node is None else node.outputs[0]
-    users = _users(graph, tensor)
+    users = graph.users(tensor)
     names = ", ".join(user.name for user in users)
     if len(users) > 1:
         why = f"its output goes to {len(users)} nodes ({names}): "

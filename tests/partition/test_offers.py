@@ -21,6 +21,7 @@ from lognet_fpga.partition.work import node_work
 from lognet_fpga.plan.survey import best, survey
 from tests.models import ModelBuilder, save
 from tests.partition.test_float_equality import check_equal
+from tests.quant_models import target
 
 Build = Callable[[ModelBuilder], object]
 
@@ -157,7 +158,7 @@ def test_the_best_number_of_layers_is_one_that_is_taken(seed: int, tmp_path: Pat
     if not far.counts:
         return
     sketch = sketch_reach(DeployConfig(model=Path("net.onnx"), act_bits=8), far, [board])
-    candidates = survey(sketch, host_work(far, node_work(graph)), board)
+    candidates = survey(sketch, host_work(far, node_work(graph)), target(board))
     assert [candidate.layers for candidate in candidates] == list(far.counts)
     parts = partition(graph, best(candidates).layers)
     assert [layer.out_shape for layer in parts.layers] == [

@@ -12,7 +12,7 @@ from lognet_fpga.config import DeployConfig
 from lognet_fpga.errors import UnsupportedModelError
 from lognet_fpga.fabric.boards import load_board
 from lognet_fpga.flow.inspection import inspect
-from lognet_fpga.flow.layer_choice import choose_layers, quantize_choice
+from lognet_fpga.flow.layer_choice import choose_layers, quantize_choice, target_of
 from lognet_fpga.frontend import load
 from lognet_fpga.partition import partition, with_pixels
 from lognet_fpga.partition.reach import reach
@@ -144,14 +144,14 @@ def test_padding_far_above_the_activations_is_refused(times: float, bits: int, t
     ):
         quantize(partition(graph, 2), frames, SCALE, act_bits=bits)
     # As many as can go: the first one, and why.
-    board = load_board("pynq-z2")
     config = DeployConfig(model=tmp_path / "model.onnx", preprocessing=SCALE, act_bits=bits)
+    target = target_of(config, load_board("pynq-z2"))
     with pytest.warns(UserWarning, match="1 convolution layer goes onto the FPGA, not 2: .* pads with zero"):
-        choice, quant = quantize_choice(config, choose_layers(config, graph, board), board, frames, NoProgress())
+        choice, quant = quantize_choice(config, choose_layers(config, graph, target), target, frames, NoProgress())
     assert len(quant.layers) == len(choice.parts.layers) == 1
     asked = DeployConfig(model=tmp_path / "model.onnx", preprocessing=SCALE, act_bits=bits, fpga_layers=2)
     with pytest.raises(PaddingError, match="pads with zero") as caught:
-        quantize_choice(asked, choose_layers(asked, graph, board), board, frames, NoProgress())
+        quantize_choice(asked, choose_layers(asked, graph, target), target, frames, NoProgress())
     assert "--fpga-layers 1" in caught.value.hint
 
 
