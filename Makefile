@@ -1,5 +1,6 @@
 # make demo          deploy the CIFAR-10 example and stream its test frames; SYNTH=1 synthesizes too
 # make test          run the tests
+# make check         lint, format, import contracts and the fast tests: under a minute
 # make clean         remove what these two have made
 # PYTHON=python3.12  the Python that .venv is made with
 # PYNQ_PYTHON=...    the one for the tests with pynq, Python 3.10 to 3.12
@@ -11,7 +12,7 @@ MODEL := models/cifar10_64x3
 MODEL_FILE := model_log2
 DEMO := build/demo
 
-.PHONY: demo test clean
+.PHONY: demo test check clean
 
 demo: $(VENV)/.deploy-installed
 	$(BIN)/lognet-deploy $(MODEL)/$(MODEL_FILE).onnx --frames $(MODEL)/test_frames.npz --out $(DEMO) $(if $(filter-out 0,$(SYNTH)),--synth)
@@ -19,6 +20,11 @@ demo: $(VENV)/.deploy-installed
 
 test: $(VENV)/.test-installed .venv-pynq30/.installed .venv-pynq31/.installed .venv-pynq40/.installed
 	$(BIN)/python -m pytest
+
+check: $(VENV)/.test-installed
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/python -m pytest --quiet tests/test_layers.py tests/engines tests/ir tests/numerics tests/partition
 
 $(VENV)/.%-installed: pyproject.toml | $(BIN)/pip
 	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[$*]"

@@ -1,4 +1,4 @@
-"""The layering of the package, as pyproject.toml states it."""
+"""The layering of the package and the form of the code, as pyproject.toml states them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 
 def test_import_contracts(require_tool, tmp_path):
@@ -23,5 +25,15 @@ def test_import_contracts(require_tool, tmp_path):
         env={**os.environ, "PYTHONPATH": str(root)},
         capture_output=True,
         text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("options", [["check"], ["format", "--check"]])
+def test_lint_and_format(require_tool, options):
+    require_tool("ruff")
+    root = Path(__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", *options, "--no-cache", "."], cwd=root, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr

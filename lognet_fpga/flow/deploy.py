@@ -103,9 +103,7 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
         verdict.require()
     synthesis: SynthesisReport | None = synthesize(design, progress) if config.synth else None
 
-    report = deployment.build(
-        config, choice, quant, plan, design, verdict, synthesis, accuracy, frames, tail, output
-    )
+    report = deployment.build(config, choice, quant, plan, design, verdict, synthesis, accuracy, frames, tail, output)
     activations = dict(zip((layer.name for layer in quant.layers), quant.run_layers(vectors)))
     outputs = host_outputs(tail, activations[quant.layers[-1].name], output)
     files = {

@@ -69,9 +69,7 @@ def _elements(shape: tuple[int, ...]) -> int:
     return math.prod(shape[1:]) if min(shape[1:], default=0) >= 0 else 0
 
 
-def _conv(
-    node: onnx.NodeProto, shapes: Mapping[str, tuple[int, ...]], macs: int, given: int, made: int
-) -> HostWork:
+def _conv(node: onnx.NodeProto, shapes: Mapping[str, tuple[int, ...]], macs: int, given: int, made: int) -> HostWork:
     groups = max(1, next((item.i for item in node.attribute if item.name == "group"), 1))
     weight = shapes[node.input[1]]  # known, for macs are
     padded_and_biased = given + made
