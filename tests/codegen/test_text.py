@@ -71,7 +71,8 @@ def test_converted_once(text, monkeypatch):
         design(3)
 
 
-def test_a_change_of_one_layer_converts_one_layer(monkeypatch):
+def test_a_change_of_one_layer_converts_one_layer(monkeypatch, tmp_path):
+    monkeypatch.setenv("LOGNET_CACHE", str(tmp_path))  # in which no other test has left a module
     quant = random_graph(5, (2, 6, 6), Spec(3, pool=None), Spec(4, pool=None), Spec(2, pool=None))
     engines = solved(quant)
     first, second, third = quant.layers

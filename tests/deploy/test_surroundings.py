@@ -41,7 +41,7 @@ def test_a_folder_with_other_files_is_left_alone(place, deployed, bundle):
     (bundle / "notes.txt").write_text("mine")
     before = snapshot(bundle)
     done = place.deploy(place.model, "--out", bundle.parent, "--no-verify")
-    refused(done, 10, "notes.txt, which is not part of the bundle; it was left as it is")
+    refused(done, 10, "notes.txt', which is not part of the bundle; it was left as it is")
     assert snapshot(bundle) == before and "quantize" not in done.stderr
 
 
