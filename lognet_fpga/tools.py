@@ -101,16 +101,20 @@ def stop_tools() -> None:
     Those that do not within GRACE_S are killed.
     """
     _stopped.set()
-    _end_all(signal.SIGTERM)
-    if _running:
-        killing = threading.Timer(GRACE_S, _end_all, [signal.SIGKILL])
+    asked = tuple(_running)
+    for process in asked:
+        _end(process)
+    if asked:
+        killing = threading.Timer(GRACE_S, _kill, asked)
         killing.daemon = True
         killing.start()
 
 
-def _end_all(number: signal.Signals) -> None:
-    for process in tuple(_running):
-        _end(process, number)
+def _kill(*processes: subprocess.Popen[str]) -> None:
+    """Those that have not ended."""
+    for process in processes:
+        if process in _running:
+            _end(process, signal.SIGKILL)
 
 
 def _end(process: subprocess.Popen[str], number: signal.Signals = signal.SIGTERM) -> None:

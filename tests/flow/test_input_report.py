@@ -28,7 +28,7 @@ from tests.quantize.test_quantize import smooth_frames
 
 Image = pytest.importorskip("PIL.Image")
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SHAPE, CLASSES = (3, 8, 9), 3
 SCALING = {"mean": (0.4, 0.5, 0.6), "std": (0.2, 0.25, 0.3)}
 
@@ -221,7 +221,7 @@ def test_inputs_scaled_twice_or_not_at_all_are_told(mean, deviation, how, says, 
 
 
 def test_the_shipped_model_is_seen_at_its_scale_only(tmp_path: Path) -> None:
-    folder = Path(__file__).parents[1] / "models" / "cifar10_64x3"
+    folder = Path(__file__).parents[2] / "models" / "cifar10_64x3"
     with np.load(folder / "test_frames.npz") as arrays:
         frames = np.ascontiguousarray(arrays["frames"][:32].transpose(0, 3, 1, 2))
     for name in ("model.onnx", "model_log2.onnx"):
