@@ -2,7 +2,7 @@
 
 layers     {module instance: {layer, kernel, in_channels, out_channels, nets, adders}} with
   nets     {net: [[lowest bit, width, what it is], ...]}: ports and nets of the layer's module
-  adders   of a layer with its weights in the fabric what `hw.adder_map` says of the nets of its engine, else null
+  adders   what the adder engine of a layer says of its nets (`adder_map`), null for a layer without one
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def log2_fields(magnitude: np.ndarray, max_shift: int) -> np.ndarray:
 
 
 def port_values(shape: LaneShape, codes: np.ndarray, x: np.ndarray) -> dict[str, np.ndarray]:
-    """A product on the ports of a lane's array (`hw.cost.lane.array`), until its sums stand still.
+    """A product on the ports of a lane's array (`cost.circuits.lane.array`), until its sums stand still.
 
     codes: (trials, pes, n); x: (trials, n).  Values as bits, (cycles, trials, width), lowest first.
     """

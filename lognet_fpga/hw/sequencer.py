@@ -15,7 +15,7 @@ _COMPUTES, _PADS, _REAL = 1, 2, 4  # what a row's or a column's entry says of it
 def sequencer(
     clk, rst, full_soon, room, take, load, pad, start, compute, blank, shifting, *, raster, ii_cycles, in_digits
 ):
-    """Starts slots in raster order; see `plan.slots` for the order and the two kinds of slots.
+    """Starts slots in raster order; see `fabric.slots` for the order and the two kinds of slots.
 
     A slot is let go a cycle behind the decision, which needs full_soon, that in the next cycle there is a position to
     take even if one is taken in this one, and room for a computing slot's result.  take: a slot with data is let go in

@@ -1,6 +1,6 @@
 """The cycle model written a second time, plainly: the earliest event of the whole chain, one by one, nothing forgotten.
 
-An oracle for `plan.cycles`, which follows positions instead and leaves out what repeats.
+An oracle for `plan.time.cycles`, which follows positions instead and leaves out what repeats.
 """
 
 from __future__ import annotations

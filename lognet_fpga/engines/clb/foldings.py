@@ -29,7 +29,7 @@ ADDER_NS, CARRY_NS = 3.5, 0.52  # about an adder's path, and what each bit of a 
 
 @dataclass(frozen=True)
 class ClbFolding:
-    """digit_bits, leg_cycles: bits that a leg of a number works on in a cycle, and for how many cycles (`plan.serial`).
+    """digit_bits, leg_cycles: bits that a leg of a number works on in a cycle, and for how many cycles (`schedule`).
     ii_cycles: leg_cycles, or more where the frame rate leaves time for narrower beats."""
 
     layer: QuantLayer

@@ -14,7 +14,7 @@ from lognet_fpga.hw.wiring import Part, Wire, bits, counter, flag, join, vector
 
 @dataclass(frozen=True)
 class RequantizeShape:
-    """channels accumulators, in legs of leg_cycles digits (`plan.serial`); shift bits are dropped, out_bits kept.
+    """channels accumulators, in legs of leg_cycles digits (`schedule`); shift bits are dropped, out_bits kept.
 
     legs: of an accumulator; those below first_leg hold only dropped bits and do not come here.  blanks: some results
     are padding of the pool behind, and so zero.

@@ -19,7 +19,7 @@ from lognet_fpga.hw.wiring import Wire, bits, counter, flag, vector
 
 @dataclass(frozen=True)
 class WindowShape:
-    """What a layer's window block is made for; see `ClbPlan` and `SlotRaster` for the terms."""
+    """What a layer's window block is made for; see `ClbFolding` and `SlotRaster` for the terms."""
 
     channels: int
     in_bits: int
