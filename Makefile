@@ -24,7 +24,7 @@ test: $(VENV)/.test-installed .venv-pynq30/.installed .venv-pynq31/.installed .v
 check: $(VENV)/.test-installed
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --check --quiet .
-	$(BIN)/python -m pytest --quiet tests/test_layers.py tests/engines tests/ir tests/numerics tests/partition
+	$(BIN)/python -m pytest --quiet tests/test_layers.py tests/machine tests/engines tests/fabric tests/ir tests/numerics tests/partition
 
 $(VENV)/.%-installed: pyproject.toml | $(BIN)/pip
 	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[$*]"

@@ -18,13 +18,13 @@ import numpy as np
 from lognet_fpga.flow.inputs import CALIBRATION_FRAMES
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.golden import golden_onnx
+from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.partition import make_tail, partition
-from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.quantize import quantize
 from lognet_fpga.quantize.grid import act_bits_of
 from lognet_fpga.train.cifar10 import load_cifar10_test
 from lognet_fpga.verify.accuracy import Accuracy
-from lognet_fpga.verify.evaluate import measure_accuracy
+from lognet_fpga.verify.measure import measure_accuracy
 
 MODEL = Path(__file__).parent.parent / "models" / "cifar10_64x3"
 

@@ -19,8 +19,10 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.figures import Overlay, counted, kept, simulation  # noqa: E402
 from benchmarks.tables import figures_parser, show  # noqa: E402
-from lognet_fpga.cache import cached  # noqa: E402
-from lognet_fpga.cli import entry, options  # noqa: E402
+from lognet_fpga.cli import (
+    options,
+    runner,  # noqa: E402
+)
 from lognet_fpga.cli.reporter import Reporter  # noqa: E402
 from lognet_fpga.codegen import generate  # noqa: E402
 from lognet_fpga.engines.clb.foldings import ClbFolding, accumulator_bits  # noqa: E402
@@ -34,8 +36,9 @@ from lognet_fpga.fabric.slots import slot_raster  # noqa: E402
 from lognet_fpga.fabric.target import Target  # noqa: E402
 from lognet_fpga.ir.golden import golden_onnx  # noqa: E402
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer  # noqa: E402
-from lognet_fpga.partition.layers import FloatLayer  # noqa: E402
-from lognet_fpga.plan.model import Fifo, HardwarePlan, PlannedLayer  # noqa: E402
+from lognet_fpga.machine.cache import cached  # noqa: E402
+from lognet_fpga.partition.float_layer import FloatLayer  # noqa: E402
+from lognet_fpga.plan.hardware_plan import Fifo, HardwarePlan, PlannedLayer  # noqa: E402
 from lognet_fpga.plan.search import channels_per_beat  # noqa: E402
 from lognet_fpga.plan.time.fifos import size_fifos  # noqa: E402
 from lognet_fpga.progress import Progress  # noqa: E402
@@ -61,7 +64,7 @@ LINEAR_SHIFT = 3  # puts 7 beside log2's 64
 STAGE_ADDERS = (1, 3)  # adders between two registers of da4ml's pipeline
 
 
-def parser() -> entry.Parser:
+def parser() -> runner.Parser:
     this = figures_parser(
         "engine_table.py",
         "Resources of one convolution layer, from one position a cycle to one in 24 cycles, by Yosys;\n"
@@ -282,7 +285,7 @@ def table(found: dict[str, list[dict[str, Any]]]) -> Table:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    return entry.run(parser(), command, arguments)
+    return runner.run(parser(), command, arguments)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lognet_fpga.cli import entry, options
+from lognet_fpga.cli import options, runner
 from lognet_fpga.cli.reporter import Reporter
 from lognet_fpga.codegen import generate
 from lognet_fpga.engines.bram.foldings import BRAM, MOST_LANES, bram_folding, lanes_for
@@ -30,8 +30,8 @@ from lognet_fpga.fabric.target import Target
 from lognet_fpga.ir.design import VerilogDesign
 from lognet_fpga.ir.graph import AveragePool, MaxPool, Pool
 from lognet_fpga.ir.quant import QuantLayer
-from lognet_fpga.partition.layers import FloatLayer
-from lognet_fpga.plan.model import HardwarePlan
+from lognet_fpga.partition.float_layer import FloatLayer
+from lognet_fpga.plan.hardware_plan import HardwarePlan
 from lognet_fpga.plan.search import Planner
 from lognet_fpga.quantize.sketch import sketch_layer
 from lognet_fpga.report import Report, Section, Table
@@ -200,8 +200,8 @@ def within(rows: list[dict[str, object]]) -> bool:
     return all(abs(r[key]) <= TOLERANCE for r in rows for key in ("lut_error", "ff_error"))
 
 
-def parser() -> entry.Parser:
-    this = entry.Parser(
+def parser() -> runner.Parser:
+    this = runner.Parser(
         "estimate_error.py",
         "Random layers of 3 to 64 channels and 8 to 64 filters, kernels 1, 3 and 5, 0 to 90% of the weights\n"
         "pruned, in either store, planned and synthesized by Yosys one by one: estimate and count of LUT6 sites\n"
@@ -231,7 +231,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    return entry.run(parser(), command, arguments)
+    return runner.run(parser(), command, arguments)
 
 
 if __name__ == "__main__":

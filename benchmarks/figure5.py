@@ -18,7 +18,10 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.figures import overlay_figures  # noqa: E402
 from benchmarks.paper_network import model  # noqa: E402
-from lognet_fpga.cli import entry, options  # noqa: E402
+from lognet_fpga.cli import (
+    options,
+    runner,  # noqa: E402
+)
 from lognet_fpga.cli.reporter import Reporter  # noqa: E402
 from lognet_fpga.errors import DoesNotFitError, LogNetError, UsageError, VerificationError  # noqa: E402
 from lognet_fpga.report import Report, Section, Table  # noqa: E402
@@ -57,8 +60,8 @@ class Row:
         }
 
 
-def parser() -> entry.Parser:
-    this = entry.Parser(
+def parser() -> runner.Parser:
+    this = runner.Parser(
         "figure5.py",
         "The paper's networks (64-64-64 filters 3x3 on 224x224, random weights), batch 1, float32 in\n"
         "onnxruntime on the processor and, with onnxruntime-gpu, on the GPU: measured frames per\n"
@@ -177,7 +180,7 @@ def _watts(row: Row) -> str:
 
 
 def main() -> int:
-    return entry.run(parser(), command)
+    return runner.run(parser(), command)
 
 
 if __name__ == "__main__":

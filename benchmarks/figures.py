@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import onnx
 
-from lognet_fpga.cache import cached, digest
 from lognet_fpga.codegen import generate
 from lognet_fpga.engines.clb.foldings import CLB
 from lognet_fpga.engines.stores import solve_layers
@@ -30,11 +29,12 @@ from lognet_fpga.flow.inputs import verified
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.design import VerilogDesign
 from lognet_fpga.ir.golden import golden_onnx
+from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.ir.quant import QuantGraph
+from lognet_fpga.machine.cache import cached, digest
 from lognet_fpga.partition import partition
-from lognet_fpga.plan.model import HardwarePlan
+from lognet_fpga.plan.hardware_plan import HardwarePlan
 from lognet_fpga.plan.planner import plan_engines
-from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.progress import Progress
 from lognet_fpga.quantize import quantize
 from lognet_fpga.runtime.frames import Frames

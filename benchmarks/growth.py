@@ -22,7 +22,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.figures import Overlay, build_overlay, counted, kept, quantized  # noqa: E402
 from benchmarks.growth_plot import growth_svg  # noqa: E402
 from benchmarks.tables import figures_parser, show  # noqa: E402
-from lognet_fpga.cli import entry, options  # noqa: E402
+from lognet_fpga.cli import (
+    options,
+    runner,  # noqa: E402
+)
 from lognet_fpga.cli.reporter import Reporter  # noqa: E402
 from lognet_fpga.errors import UsageError  # noqa: E402
 from lognet_fpga.fabric.boards import load_board  # noqa: E402
@@ -56,7 +59,7 @@ BASE = Point(32, 64, 0.67)
 AXES = {"filters": "filters", "size": "frame size", "zeros": "share of zeros"}
 
 
-def parser() -> entry.Parser:
+def parser() -> runner.Parser:
     this = figures_parser(
         "growth.py",
         "Three layers of 3x3 filters, each with a 2x2 pool, at a fixed number of cycles a pixel:\n"
@@ -234,7 +237,7 @@ def table(axis: str, rows: list[dict[str, Any]]) -> Table:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    return entry.run(parser(), command, arguments)
+    return runner.run(parser(), command, arguments)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.figures import overlay_figures  # noqa: E402
 from benchmarks.tables import figures_parser, layer_table, show, total_table  # noqa: E402
-from lognet_fpga.cli import entry, options  # noqa: E402
+from lognet_fpga.cli import (
+    options,
+    runner,  # noqa: E402
+)
 from lognet_fpga.cli.reporter import Reporter  # noqa: E402
 from lognet_fpga.errors import UsageError  # noqa: E402
 from lognet_fpga.report import Report, Section, Table  # noqa: E402
@@ -55,7 +58,7 @@ CASES = (
 )
 
 
-def parser() -> entry.Parser:
+def parser() -> runner.Parser:
     this = figures_parser(
         "paper_network.py",
         "The paper's network (64-64-64 filters 3x3, random weights, most of them pruned) as whole\n"
@@ -126,7 +129,7 @@ def aims(cases: list[Case], found: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    return entry.run(parser(), command, arguments)
+    return runner.run(parser(), command, arguments)
 
 
 if __name__ == "__main__":

@@ -21,14 +21,14 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from lognet_fpga.cli.input_options import add_input, preprocessing_of  # noqa: E402
 from lognet_fpga.frontend import load  # noqa: E402
 from lognet_fpga.ir.golden import golden_onnx  # noqa: E402
+from lognet_fpga.ir.preprocessing import Preprocessing  # noqa: E402
 from lognet_fpga.numerics.ranking import points_lost  # noqa: E402
 from lognet_fpga.partition import Partition, make_tail, partition, run_float_layers  # noqa: E402
-from lognet_fpga.preprocessing import Preprocessing  # noqa: E402
 from lognet_fpga.quantize import Methods, quantize  # noqa: E402
 from lognet_fpga.runtime.frames import Frames, load_frames  # noqa: E402
-from lognet_fpga.verify.evaluate import host_outputs  # noqa: E402
+from lognet_fpga.verify.measure import host_outputs  # noqa: E402
 from lognet_fpga.verify.onnx_session import OnnxSession  # noqa: E402
-from lognet_fpga.verify.output import run_model, settle_output  # noqa: E402
+from lognet_fpga.verify.settle_output import run_model, settle_output  # noqa: E402
 
 CALIBRATION_FRAMES = 256
 ERROR_FRAMES = 64

@@ -14,7 +14,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lognet_fpga.bundle import Bundle, make_bundle, read_bundle  # noqa: E402
-from lognet_fpga.cli import entry, options  # noqa: E402
+from lognet_fpga.cli import (
+    options,
+    runner,  # noqa: E402
+)
 from lognet_fpga.cli.reporter import Reporter  # noqa: E402
 from lognet_fpga.errors import UsageError  # noqa: E402
 from lognet_fpga.progress import Stage  # noqa: E402
@@ -22,7 +25,7 @@ from lognet_fpga.report import Report, Section, Table  # noqa: E402
 from lognet_fpga.runtime.board import BoardDevice  # noqa: E402
 from lognet_fpga.runtime.session import Session  # noqa: E402
 from lognet_fpga.runtime.sources import SYNTHETIC, open_source  # noqa: E402
-from lognet_fpga.runtime.stream import StreamResult, stream  # noqa: E402
+from lognet_fpga.runtime.streaming import StreamResult, stream  # noqa: E402
 
 EXAMPLES = """\
 examples:
@@ -32,8 +35,8 @@ examples:
 PART = "xczu3eg-sbva484-1"  # a chip that both versions of pynq know; only its registers matter here
 
 
-def parser() -> entry.Parser:
-    this = entry.Parser(
+def parser() -> runner.Parser:
+    this = runner.Parser(
         "stream_share.py",
         "The driver, the real pynq and the tail on the simulated board in real time: a transfer\n"
         "takes as long as the plan says. The overlay's activations are made beforehand, so that this\n"
@@ -102,7 +105,7 @@ def run(bundle: Bundle, batch: int, count: int, stage: Stage) -> StreamResult:
 
 
 def main() -> int:
-    return entry.run(parser(), command)
+    return runner.run(parser(), command)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.figures import overlay_figures  # noqa: E402
 from benchmarks.tables import figures_parser, layer_table, show, total_table  # noqa: E402
-from lognet_fpga.cli import entry, options  # noqa: E402
+from lognet_fpga.cli import (
+    options,
+    runner,  # noqa: E402
+)
 from lognet_fpga.cli.reporter import Reporter  # noqa: E402
 from lognet_fpga.errors import UsageError  # noqa: E402
 from lognet_fpga.fabric.boards import load_board  # noqa: E402
@@ -31,7 +34,7 @@ THEIR_CYCLES, THEIR_LUT, THEIR_DSP = 1_028, 99_119, 137  # of the tutorial's con
 AIM_LUT = 10_000
 
 
-def parser() -> entry.Parser:
+def parser() -> runner.Parser:
     this = figures_parser(
         "svhn_shape.py",
         "The shape of the hls4ml tutorial's SVHN network (32x32x3; 3x3 convolutions of 16, 16 and\n"
@@ -88,7 +91,7 @@ def beside(found: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    return entry.run(parser(), command, arguments)
+    return runner.run(parser(), command, arguments)
 
 
 if __name__ == "__main__":

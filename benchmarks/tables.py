@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from lognet_fpga.cli.entry import Parser
 from lognet_fpga.cli.reporter import Reporter
+from lognet_fpga.cli.runner import Parser
 from lognet_fpga.report import Report, Table
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from lognet_fpga.errors import UsageError
-from lognet_fpga.preprocessing import MAX_INPUT_SIZE, MeanImage, Preprocessing
+from lognet_fpga.ir.preprocessing import MAX_INPUT_SIZE, MeanImage, Preprocessing
 
 ACT_BITS = (4, 8)
 AUTO_LAYERS = "auto"  # for fpga_layers: the number with the best predicted rate

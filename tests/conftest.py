@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from lognet_fpga import signals, tools
+from lognet_fpga.machine import signals, tools
 from tests.virtual_time import VirtualTime
 
 # Behind nohup, or in the background of a script, signals are ignored, and so they would be in all that tests start.
@@ -70,7 +70,7 @@ def in_process(monkeypatch) -> Callable[..., int]:
 @pytest.fixture
 def virtual_time(monkeypatch) -> VirtualTime:
     """The time of streams, their stages and sources, samplers, and the driver of boards."""
-    names = ("handover", "power.sampler", "sources", "stages", "stream", "board.words", "simboard.dma")
+    names = ("handover", "power.sampler", "sources", "stages", "streaming", "board.words", "simboard.dma")
     names += ("board.overlay",) if importlib.util.find_spec("pynq") else ()
     clock = VirtualTime()
     clock.stand_in(monkeypatch, [importlib.import_module(f"lognet_fpga.runtime.{name}") for name in names])

@@ -20,9 +20,9 @@ from lognet_fpga.frontend import load
 from lognet_fpga.frontend.evaluate import host_evaluator
 from lognet_fpga.ir.execute import execute
 from lognet_fpga.ir.golden import golden_onnx
+from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.partition import partition
-from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.quantize import quantize
 from lognet_fpga.verify.check import verify
 from lognet_fpga.verify.verdict import Verdict

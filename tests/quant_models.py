@@ -18,7 +18,7 @@ from lognet_fpga.fabric.slots import slot_raster
 from lognet_fpga.fabric.target import Target
 from lognet_fpga.ir.graph import AveragePool, MaxPool, Pool
 from lognet_fpga.ir.quant import Average, QuantGraph, QuantLayer
-from lognet_fpga.plan.model import HardwarePlan
+from lognet_fpga.plan.hardware_plan import HardwarePlan
 from lognet_fpga.plan.planner import plan_engines
 from lognet_fpga.plan.search import Planner
 

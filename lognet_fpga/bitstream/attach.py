@@ -6,8 +6,8 @@ import json
 import math
 from collections.abc import Mapping
 
+from lognet_fpga.bitstream.bitstream_report import HEADING, bitstream_data, bitstream_section
 from lognet_fpga.bitstream.figures import Bitstream
-from lognet_fpga.bitstream.report import HEADING, bitstream_data, bitstream_section
 from lognet_fpga.bundle import Bundle
 from lognet_fpga.errors import BundleError
 from lognet_fpga.report import Report, Section

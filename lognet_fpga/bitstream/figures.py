@@ -87,7 +87,7 @@ class PlacedFigures:
 
 @dataclass(frozen=True, eq=False)
 class Bitstream:
-    """flow: "vivado" or "open".  versions: tool to version.  experimental: no board has run a bitstream of this flow.
+    """flow: "vivado" or "open".  versions: tool to version.  experimental: no board has run one of this toolchain.
     reports: file name to content.  made_from: identifies the project."""
 
     bit: bytes

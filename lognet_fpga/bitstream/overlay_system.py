@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lognet_fpga.bundle import VERILOG_FOLDER, Bundle
-from lognet_fpga.cache import digest
 from lognet_fpga.errors import BundleError, DoesNotFitError, UsageError
 from lognet_fpga.fabric.boards import board_files, load_board
 from lognet_fpga.ir.system import BoardSystem, processor_of
+from lognet_fpga.machine.cache import digest
 
 CORE_TOP = "lognet_overlay"
 MAX_STREAM_BITS = 1024

@@ -1,4 +1,4 @@
-"""A flow's project of a bundle, as files, as a folder and as an archive."""
+"""A toolchain's project of a bundle, as files, as a folder and as an archive."""
 
 from __future__ import annotations
 
@@ -7,43 +7,43 @@ import shutil
 import zipfile
 from pathlib import Path
 
-from lognet_fpga.bitstream.flow import RESULTS, WORK, Flow
 from lognet_fpga.bitstream.overlay_system import OverlaySystem
+from lognet_fpga.bitstream.toolchain import RESULTS, WORK, Toolchain
 from lognet_fpga.bundle.writer import ZIP_DATE
-from lognet_fpga.cache import digest
 from lognet_fpga.errors import OutputError
+from lognet_fpga.machine.cache import digest
 
 MARK = "project.txt"  # holds what identifies the project
 
 
-def folder_name(flow: Flow, overlay: OverlaySystem) -> str:
-    return f"{overlay.name}.{flow.name}"
+def folder_name(toolchain: Toolchain, overlay: OverlaySystem) -> str:
+    return f"{overlay.name}.{toolchain.name}"
 
 
-def project_files(flow: Flow, overlay: OverlaySystem) -> dict[str, bytes]:
+def project_files(toolchain: Toolchain, overlay: OverlaySystem) -> dict[str, bytes]:
     """All files, name below the project's folder to content."""
-    files = dict(flow.files(overlay))
+    files = dict(toolchain.files(overlay))
     return dict(sorted({**files, MARK: f"{_identity(files)}\n".encode()}.items()))
 
 
-def project_id(flow: Flow, overlay: OverlaySystem) -> str:
+def project_id(toolchain: Toolchain, overlay: OverlaySystem) -> str:
     """Tells the results of this project from another's."""
-    return _identity(dict(flow.files(overlay)))
+    return _identity(dict(toolchain.files(overlay)))
 
 
-def archive(flow: Flow, overlay: OverlaySystem) -> bytes:
+def archive(toolchain: Toolchain, overlay: OverlaySystem) -> bytes:
     """The project as a .zip with one folder in it, the same bytes for the same project."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as made:
-        for name, data in project_files(flow, overlay).items():
-            member = zipfile.ZipInfo(f"{folder_name(flow, overlay)}/{name}", ZIP_DATE)
+        for name, data in project_files(toolchain, overlay).items():
+            member = zipfile.ZipInfo(f"{folder_name(toolchain, overlay)}/{name}", ZIP_DATE)
             member.compress_type, member.create_system = zipfile.ZIP_DEFLATED, 3
             member.external_attr = (0o755 if name.endswith(".sh") else 0o644) << 16
             made.writestr(member, data)
     return buffer.getvalue()
 
 
-def write_project(flow: Flow, overlay: OverlaySystem, folder: Path) -> None:
+def write_project(toolchain: Toolchain, overlay: OverlaySystem, folder: Path) -> None:
     """Write the files below folder, where nothing but an earlier project may be, whose results are removed.  Raises
     OutputError."""
     if folder.exists() and not (folder / MARK).is_file():
@@ -51,7 +51,7 @@ def write_project(flow: Flow, overlay: OverlaySystem, folder: Path) -> None:
     try:
         for earlier in (WORK, RESULTS):
             shutil.rmtree(folder / earlier, ignore_errors=True)
-        for name, data in project_files(flow, overlay).items():
+        for name, data in project_files(toolchain, overlay).items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lognet_fpga.array_file import ONLY, ArrayFile
-from lognet_fpga.bundle.model import SCORES, VECTORS, Bundle
+from lognet_fpga.bundle.contents import SCORES, VECTORS, Bundle
 from lognet_fpga.errors import BundleError, InputError
+from lognet_fpga.machine.array_file import ONLY, ArrayFile
 
 
 def require_arrays(bundle: Bundle) -> None:

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lognet_fpga.bundle.arrays import require_arrays
-from lognet_fpga.bundle.model import (
+from lognet_fpga.bundle.contents import (
     FORMAT,
     FORMAT_VERSION,
     MANIFEST,

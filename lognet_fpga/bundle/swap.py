@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lognet_fpga.signals import held
+from lognet_fpga.machine.signals import held
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 _LOCK_WAIT_S, _LOCK_POLL_S = 60.0, 0.02

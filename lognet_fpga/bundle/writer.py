@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from lognet_fpga.bundle.model import (
+from lognet_fpga.bundle.contents import (
     FORMAT,
     MANIFEST,
     SUFFIX,
@@ -25,7 +25,7 @@ from lognet_fpga.bundle.model import (
 from lognet_fpga.bundle.reader import MAX_MANIFEST_BYTES, ZIP_ERRORS, read_plain
 from lognet_fpga.bundle.swap import locked, scratch_folder, swap, sync
 from lognet_fpga.errors import BundleError, OutputError
-from lognet_fpga.signals import held
+from lognet_fpga.machine.signals import held
 
 _ATTEMPTS = 5
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # fixed, so that equal bundles are equal archives

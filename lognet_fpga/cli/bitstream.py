@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from lognet_fpga.cli import entry
+from lognet_fpga.cli import runner
 from lognet_fpga.cli.bitstream_options import add_bitstream_options, request_of
 from lognet_fpga.cli.reporter import Reporter
 from lognet_fpga.report import Report
@@ -23,8 +23,8 @@ The bundle is replaced when the one with the bitstream is complete, and never be
 """
 
 
-def parser() -> entry.Parser:
-    this = entry.Parser(
+def parser() -> runner.Parser:
+    this = runner.Parser(
         PROGRAM,
         "Make the bitstream of a bundle that lognet-deploy wrote, and put it into the bundle;\n"
         "or put one into it that was made from its project elsewhere.",
@@ -59,7 +59,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    return entry.run(parser(), command, arguments)
+    return runner.run(parser(), command, arguments)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from lognet_fpga.cli import entry, options
+from lognet_fpga.cli import options, runner
 from lognet_fpga.cli.files import make_folder, write_text
 from lognet_fpga.cli.reporter import Reporter
 from lognet_fpga.errors import MissingToolError, UsageError
@@ -21,8 +21,8 @@ examples:
 """
 
 
-def parser() -> entry.Parser:
-    this = entry.Parser(
+def parser() -> runner.Parser:
+    this = runner.Parser(
         PROGRAM,
         "Count the LUTs and estimate the dynamic power of a matrix-vector product whose weights are\n"
         "read from block RAM through 8-bit ports, for log2 and linear weights of 1 to 8 bits (Fig. 4\n"
@@ -51,8 +51,8 @@ def parser() -> entry.Parser:
 
 def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
     from lognet_fpga.cost import CostConfig, run_study
+    from lognet_fpga.cost.cost_report import cost_csv, cost_report
     from lognet_fpga.cost.plot import cost_svg
-    from lognet_fpga.cost.report import cost_csv, cost_report
 
     if arguments.csv and arguments.json:
         raise UsageError(
@@ -78,7 +78,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    return entry.run(parser(), command, arguments)
+    return runner.run(parser(), command, arguments)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from lognet_fpga.cli import entry, options
+from lognet_fpga.cli import options, runner
 from lognet_fpga.cli.bitstream_options import add_bitstream_options, request_of
 from lognet_fpga.cli.input_options import add_input, preprocessing_of
 from lognet_fpga.cli.reporter import Reporter
@@ -30,8 +30,8 @@ the new one is complete, and never before.
 """
 
 
-def parser() -> entry.Parser:
-    this = entry.Parser(
+def parser() -> runner.Parser:
+    this = runner.Parser(
         PROGRAM,
         "Turn a float ONNX CNN into a bundle: its first convolution layers as a streaming\n"
         "FPGA overlay with log2 4-bit weights, the rest as an ONNX graph for the host.",
@@ -135,7 +135,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> int | None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    return entry.run(parser(), command, arguments)
+    return runner.run(parser(), command, arguments)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from lognet_fpga.cli import entry
+from lognet_fpga.cli import runner
 from lognet_fpga.cli.reporter import Reporter
 
 PROGRAM = "lognet-explain"
@@ -17,8 +17,8 @@ examples:
 """
 
 
-def parser() -> entry.Parser:
-    this = entry.Parser(
+def parser() -> runner.Parser:
+    this = runner.Parser(
         PROGRAM, "Say what is on a bit of the Verilog: layer, node of the adder graph, output channel, leg.", EXAMPLES
     )
     this.add_argument("bundle", type=Path, metavar="BUNDLE", help="NAME.lognet or NAME.lognet.zip")
@@ -28,7 +28,7 @@ def parser() -> entry.Parser:
 
 def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
     from lognet_fpga.bundle import read_bundle
-    from lognet_fpga.bundle.signals import explain
+    from lognet_fpga.bundle.explain import explain
     from lognet_fpga.report import Report, Section
 
     meaning = explain(read_bundle(arguments.bundle), arguments.signal)
@@ -37,7 +37,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    return entry.run(parser(), command, arguments)
+    return runner.run(parser(), command, arguments)
 
 
 if __name__ == "__main__":

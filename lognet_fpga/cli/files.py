@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lognet_fpga.errors import OutputError
-from lognet_fpga.output_file import new_file
+from lognet_fpga.machine.output_file import new_file
 from lognet_fpga.report import printable
 
 

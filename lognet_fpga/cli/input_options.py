@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lognet_fpga.cli import options
 
 if TYPE_CHECKING:
-    from lognet_fpga.preprocessing import MeanImage, Preprocessing
+    from lognet_fpga.ir.preprocessing import MeanImage, Preprocessing
 
 
 def add_input(parser: argparse.ArgumentParser) -> None:
@@ -65,7 +65,7 @@ def add_input(parser: argparse.ArgumentParser) -> None:
 
 def preprocessing_of(arguments: argparse.Namespace) -> tuple[Preprocessing, MeanImage | None]:
     """The preset, or none, with the parts that options of their own give."""
-    from lognet_fpga.preprocessing import PRESETS, MeanImage, Preprocessing
+    from lognet_fpga.ir.preprocessing import PRESETS, MeanImage, Preprocessing
 
     mean, mean_image = arguments.input_mean, None
     if isinstance(mean, Path):

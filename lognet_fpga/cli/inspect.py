@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from lognet_fpga.cli import entry, options
+from lognet_fpga.cli import options, runner
 from lognet_fpga.cli.input_options import add_input, preprocessing_of
 from lognet_fpga.cli.reporter import Reporter
 from lognet_fpga.fabric.boards import board_names
@@ -22,8 +22,8 @@ The exit code is 0 when some board can take the layers, else that of lognet-depl
 """
 
 
-def parser() -> entry.Parser:
-    this = entry.Parser(
+def parser() -> runner.Parser:
+    this = runner.Parser(
         PROGRAM,
         "Say what lognet-deploy would make of a float ONNX CNN: which operators can go onto the\n"
         "FPGA, how large the layers are, which boards have room and how fast they would be.\n"
@@ -64,7 +64,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    return entry.run(parser(), command, arguments)
+    return runner.run(parser(), command, arguments)
 
 
 if __name__ == "__main__":

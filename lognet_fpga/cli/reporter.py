@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TextIO
 
-from lognet_fpga import signals
 from lognet_fpga.errors import EXIT_OK, LogNetError, OutputError
+from lognet_fpga.machine import signals
 from lognet_fpga.report import Report
 
 TICK_S = 0.2  # between two redraws of the line on a terminal

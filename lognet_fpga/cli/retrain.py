@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from lognet_fpga.cli import entry, options
+from lognet_fpga.cli import options, runner
 from lognet_fpga.cli.files import make_folder
 from lognet_fpga.cli.input_options import add_input, preprocessing_of
 from lognet_fpga.cli.reporter import Reporter
@@ -27,8 +27,8 @@ A run that was stopped goes on from the checkpoint beside --out when it is start
 """
 
 
-def parser() -> entry.Parser:
-    this = entry.Parser(
+def parser() -> runner.Parser:
+    this = runner.Parser(
         PROGRAM,
         "Train a float ONNX CNN on, with the weights of its FPGA layers as log2 4-bit codes and\n"
         "their activations as integers, and write it as an ONNX model that deploys to just that.",
@@ -157,8 +157,8 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
         preprocessing=preprocessing,
         input_shape=arguments.input_shape,
     )
-    from lognet_fpga.train.report import build
     from lognet_fpga.train.retrain import retrain
+    from lognet_fpga.train.retrain_report import build
 
     if os.path.exists(config.model):  # else that is what is told
         make_folder(out.parent)
@@ -170,7 +170,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    return entry.run(parser(), command, arguments)
+    return runner.run(parser(), command, arguments)
 
 
 if __name__ == "__main__":

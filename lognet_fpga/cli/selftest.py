@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from lognet_fpga.cli import entry
+from lognet_fpga.cli import runner
 from lognet_fpga.cli.devices import add_device_options, check_device_options, device_of
 from lognet_fpga.cli.reporter import Reporter
 from lognet_fpga.errors import LogNetError
@@ -20,8 +20,8 @@ examples:
 """
 
 
-def parser() -> entry.Parser:
-    this = entry.Parser(
+def parser() -> runner.Parser:
+    this = runner.Parser(
         PROGRAM,
         "Run the frames that lognet-deploy verified the bundle with through a device, and name\n"
         "the first value that differs: tensor, index, got, expected.",
@@ -52,7 +52,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    return entry.run(parser(), command, arguments)
+    return runner.run(parser(), command, arguments)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lognet_fpga.cli import entry, options
+from lognet_fpga.cli import options, runner
 from lognet_fpga.cli.devices import add_device_options, check_device_options, device_of
 from lognet_fpga.cli.reporter import Reporter
 from lognet_fpga.errors import UsageError
@@ -32,8 +32,8 @@ then, on another machine:
 """
 
 
-def parser() -> entry.Parser:
-    this = entry.Parser(
+def parser() -> runner.Parser:
+    this = runner.Parser(
         PROGRAM,
         "Serve a device over the network: the FPGA runs here, the rest of the model where\n"
         "lognet-stream runs, which needs the same bundle. Clients must know a token. Ends\n"
@@ -133,7 +133,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    return entry.run(parser(), command, arguments)
+    return runner.run(parser(), command, arguments)
 
 
 if __name__ == "__main__":

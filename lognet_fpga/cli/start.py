@@ -7,8 +7,8 @@ import io
 import os
 import sys
 
-from lognet_fpga import signals
 from lognet_fpga.errors import EXIT_INTERRUPTED
+from lognet_fpga.machine import signals
 
 _PREFIX = "lognet-"
 INTERRUPTED = "interrupted; nothing was left half written"

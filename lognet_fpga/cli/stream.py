@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import closing, nullcontext
 from pathlib import Path
 
-from lognet_fpga.cli import entry, options
+from lognet_fpga.cli import options, runner
 from lognet_fpga.cli.devices import add_device_options, check_device_options, device_of
 from lognet_fpga.cli.reporter import Reporter
 from lognet_fpga.errors import EXIT_INTERRUPTED, LogNetError, OutputError, UsageError
@@ -27,8 +27,8 @@ examples:
 """
 
 
-def parser() -> entry.Parser:
-    this = entry.Parser(
+def parser() -> runner.Parser:
+    this = runner.Parser(
         PROGRAM,
         "Stream frames through a bundle, on a board or on the simulated device (bit-exact,\n"
         "cycle-true), and report classes, frames per second, latency and power. Frames are\n"
@@ -90,7 +90,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> int:
     from lognet_fpga.runtime.saved_outputs import check_place, save_outputs
     from lognet_fpga.runtime.session import Session
     from lognet_fpga.runtime.sources import open_source
-    from lognet_fpga.runtime.stream import StreamResult, stream
+    from lognet_fpga.runtime.streaming import StreamResult, stream
     from lognet_fpga.runtime.summary import stream_report
 
     check_device_options(arguments)
@@ -150,7 +150,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    return entry.run(parser(), command, arguments)
+    return runner.run(parser(), command, arguments)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from lognet_fpga.cli import entry, options
+from lognet_fpga.cli import options, runner
 from lognet_fpga.cli.files import make_folder, write_text
 from lognet_fpga.cli.input_options import add_input, preprocessing_of
 from lognet_fpga.cli.reporter import Reporter
@@ -24,8 +24,8 @@ examples:
 """
 
 
-def parser() -> entry.Parser:
-    this = entry.Parser(
+def parser() -> runner.Parser:
+    this = runner.Parser(
         PROGRAM,
         "Quantize the weights and activations of a float ONNX model, linearly and logarithmically,\n"
         "and measure error, sparsity and accuracy: the simulations of the LogNet paper. Writes\n"
@@ -101,7 +101,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
     from lognet_fpga.study.html import html_page
     from lognet_fpga.study.plots import plots
     from lognet_fpga.study.schemes import Scheme
-    from lognet_fpga.study.study import StudyConfig, run_study
+    from lognet_fpga.study.simulations import StudyConfig, run_study
     from lognet_fpga.study.tables import csv_files, study_report
 
     preprocessing, _ = preprocessing_of(arguments)
@@ -137,7 +137,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    return entry.run(parser(), command, arguments)
+    return runner.run(parser(), command, arguments)
 
 
 if __name__ == "__main__":

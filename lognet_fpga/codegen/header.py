@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import lognet_fpga
 from lognet_fpga.ir.clocks import mhz_text
-from lognet_fpga.plan.model import HardwarePlan
+from lognet_fpga.plan.hardware_plan import HardwarePlan
 
 _FRAME = """\
 `timescale 1ns/1ps

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import myhdl
 
-from lognet_fpga.cache import cached, digest
 from lognet_fpga.fabric import latencies
 from lognet_fpga.fabric.memory import BLOCK_RAM_DEPTH
 from lognet_fpga.hw.structure import WIDTH, Leaf, Port
-from lognet_fpga.sources import made_by
+from lognet_fpga.machine.cache import cached, digest
+from lognet_fpga.machine.provenance import made_by
 
 _ANY_WIDTH = 7919  # stands for the parameter WIDTH while MyHDL converts
 _FILE = "module.v"

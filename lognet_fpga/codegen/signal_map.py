@@ -11,7 +11,7 @@ import json
 
 from lognet_fpga.engines.folding import channels_in_turn
 from lognet_fpga.hw.structure import Composite
-from lognet_fpga.plan.model import HardwarePlan, PlannedLayer
+from lognet_fpga.plan.hardware_plan import HardwarePlan, PlannedLayer
 
 
 def signal_map(top: Composite, plan: HardwarePlan) -> str:

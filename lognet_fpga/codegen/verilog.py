@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from lognet_fpga.cache import cached, digest
 from lognet_fpga.codegen.composite import composite_text
 from lognet_fpga.codegen.header import origin_of, with_header
 from lognet_fpga.codegen.leaf import description, leaf_text
@@ -18,10 +17,11 @@ from lognet_fpga.codegen.signal_map import signal_map
 from lognet_fpga.hw.control import CONTROL_MODULES
 from lognet_fpga.hw.structure import Composite, Leaf, Module, Rom, modules
 from lognet_fpga.ir.design import Monitor, VerilogDesign, is_verilog
+from lognet_fpga.machine.cache import cached, digest
+from lognet_fpga.machine.provenance import made_by
 from lognet_fpga.overlay.formats import layer_format, sink_format, source_format
 from lognet_fpga.overlay.overlay import overlay
-from lognet_fpga.plan.model import HardwarePlan
-from lognet_fpga.sources import made_by
+from lognet_fpga.plan.hardware_plan import HardwarePlan
 
 _PARTS, _SIGNALS = "parts.json", "map.json"  # beside the files in an entry of the cache
 

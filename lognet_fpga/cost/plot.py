@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib.util
 import io
 
-from lognet_fpga.cost.report import MEASURES, relative
-from lognet_fpga.cost.study import Study
+from lognet_fpga.cost.cost_report import MEASURES, relative
+from lognet_fpga.cost.points import Study
 from lognet_fpga.errors import MissingToolError
 
 _STYLES = {"linear": ("o-", "#c0392b"), "log2": ("s-", "#1f618d"), "log-domain": ("^--", "#7f8c8d")}

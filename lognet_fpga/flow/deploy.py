@@ -36,8 +36,8 @@ from lognet_fpga.synth.synthesis import SynthesisReport
 from lognet_fpga.synth.yosys import synthesize
 from lognet_fpga.verify.accuracy import Accuracy
 from lognet_fpga.verify.check import verify
-from lognet_fpga.verify.evaluate import host_outputs, measure_accuracy
-from lognet_fpga.verify.output import PROBES, settle_output, settle_threshold
+from lognet_fpga.verify.measure import host_outputs, measure_accuracy
+from lognet_fpga.verify.settle_output import PROBES, settle_output, settle_threshold
 
 
 @dataclass(frozen=True)

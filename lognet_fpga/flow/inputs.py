@@ -12,9 +12,9 @@ from lognet_fpga.config import DeployConfig
 from lognet_fpga.errors import InputError, ModelError, UsageError
 from lognet_fpga.ir.graph import Graph
 from lognet_fpga.ir.output import ModelOutput
+from lognet_fpga.machine.tools import find_cxx, find_verilator
 from lognet_fpga.runtime.frames import Frames, load_frames
 from lognet_fpga.synth.yosys import find_yosys
-from lognet_fpga.tools import find_cxx, find_verilator
 
 CALIBRATION_FRAMES = 256  # at most; fewer of large frames, which is as many positions and bounds the memory
 CALIBRATION_POSITIONS = 2**20

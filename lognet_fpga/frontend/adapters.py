@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from lognet_fpga.frontend.batch import with_small_batch
 from lognet_fpga.frontend.file import STANDARD_DOMAINS
 from lognet_fpga.frontend.needed import drop_unneeded, output_names
-from lognet_fpga.frontend.session import ORT_ERRORS, open_session
+from lognet_fpga.frontend.ort_session import ORT_ERRORS, open_session
 from lognet_fpga.frontend.shapes import forget_shapes, known_shapes
 
 _RANKS = ("Reshape", "Squeeze", "Unsqueeze", "Flatten")

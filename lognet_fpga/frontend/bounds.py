@@ -8,7 +8,7 @@ import onnx
 
 from lognet_fpga.errors import UnsupportedModelError
 from lognet_fpga.frontend.shapes import forget_shapes, known_shapes
-from lognet_fpga.preprocessing import MAX_INPUT_SIZE
+from lognet_fpga.ir.preprocessing import MAX_INPUT_SIZE
 
 MAX_VALUES = 1 << 26  # of a tensor, for one frame: 256 MiB as float32
 _NAMED = 5

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from lognet_fpga.frontend.session import open_session
+from lognet_fpga.frontend.ort_session import open_session
 from lognet_fpga.ir.execute import Evaluator
 from lognet_fpga.ir.graph import Graph, Node
 

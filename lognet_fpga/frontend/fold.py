@@ -12,7 +12,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from lognet_fpga.frontend.file import STANDARD_DOMAINS
-from lognet_fpga.frontend.session import ORT_ERRORS, open_session
+from lognet_fpga.frontend.ort_session import ORT_ERRORS, open_session
 from lognet_fpga.frontend.shapes import known_shapes
 
 # The attributes of a Constant, and the types of those that are no tensors.

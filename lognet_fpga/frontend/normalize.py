@@ -27,8 +27,8 @@ from lognet_fpga.frontend.channel_order import drop_channel_permutation
 from lognet_fpga.frontend.file import STANDARD_DOMAINS, check_model, first_line, opset_of
 from lognet_fpga.frontend.names import name_as_in_file, restore_functions
 from lognet_fpga.frontend.needed import drop_unneeded
+from lognet_fpga.frontend.ort_session import ORT_ERRORS, open_session
 from lognet_fpga.frontend.rewrite import floor_pools, free_batch, relu_before_pool, trim_inputs
-from lognet_fpga.frontend.session import ORT_ERRORS, open_session
 from lognet_fpga.frontend.shapes import forget_shapes
 
 OPSET = 17

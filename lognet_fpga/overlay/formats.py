@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lognet_fpga.ir.stream_format import StreamFormat
-from lognet_fpga.plan.model import HardwarePlan, PlannedLayer
+from lognet_fpga.plan.hardware_plan import HardwarePlan, PlannedLayer
 
 
 def source_format(plan: HardwarePlan) -> StreamFormat:

@@ -9,7 +9,7 @@ from lognet_fpga.fabric.slots import pooled_shape
 from lognet_fpga.hw.fifo import fifo
 from lognet_fpga.hw.pool import Mean, PoolShape, pool
 from lognet_fpga.hw.structure import Composite, Instance, Leaf, inputs, outputs, same, with_reset_leaves
-from lognet_fpga.plan.model import PlannedLayer
+from lognet_fpga.plan.hardware_plan import PlannedLayer
 
 
 def layer_module(planned: PlannedLayer, name: str) -> Composite:

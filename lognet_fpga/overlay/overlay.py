@@ -6,12 +6,12 @@ from functools import partial
 
 from lognet_fpga.hw.structure import Composite, Instance, Leaf, Port, inputs, outputs, same, with_reset_leaves
 from lognet_fpga.ir.clocks import mhz_text
+from lognet_fpga.overlay.axi_stream import axis_sink, axis_source
 from lognet_fpga.overlay.formats import sink_format, source_format
 from lognet_fpga.overlay.layer import layer_module
 from lognet_fpga.overlay.packets import packet_entry, packet_exit
 from lognet_fpga.overlay.registers import axil_registers, stream_watch
-from lognet_fpga.overlay.stream import axis_sink, axis_source
-from lognet_fpga.plan.model import HardwarePlan
+from lognet_fpga.plan.hardware_plan import HardwarePlan
 
 RESET_CYCLES = 1023  # longer than any pipeline of the stream part
 PACKET_BITS = 16  # of the number of frames in a packet

@@ -21,7 +21,7 @@ from lognet_fpga.ir.graph import (
     Relu,
     ZeroPad,
 )
-from lognet_fpga.partition.layers import FloatLayer
+from lognet_fpga.partition.float_layer import FloatLayer
 
 _HALF = 0.5 + 1e-3  # of a code: as far as rounding goes, and what float32 leaves of that
 

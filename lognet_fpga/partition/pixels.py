@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lognet_fpga.ir.graph import Graph
-from lognet_fpga.preprocessing import Preprocessing
+from lognet_fpga.ir.preprocessing import Preprocessing
 
 
 def with_pixels(graph: Graph, preprocessing: Preprocessing) -> Graph:

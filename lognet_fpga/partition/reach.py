@@ -8,8 +8,8 @@ from itertools import zip_longest
 from lognet_fpga.frontend import without_outputs
 from lognet_fpga.ir.graph import Graph, Node
 from lognet_fpga.partition.draft import Problem
+from lognet_fpga.partition.further_outputs import further_outputs
 from lognet_fpga.partition.merge import merge_branches
-from lognet_fpga.partition.outputs import further_outputs
 from lognet_fpga.partition.walk import Span, convolutions, walk
 
 # What would help, by a part of what is wrong; the first that is found counts.

@@ -10,9 +10,9 @@ from lognet_fpga.frontend import without_outputs
 from lognet_fpga.frontend.operators import FPGA_OPERATORS, is_quantized
 from lognet_fpga.ir.graph import Affine, Concat, Graph, HostOp, Identity, ZeroPad
 from lognet_fpga.partition.draft import Problem
-from lognet_fpga.partition.layers import FloatLayer
+from lognet_fpga.partition.float_layer import FloatLayer
+from lognet_fpga.partition.further_outputs import further_outputs, outputs_in_front
 from lognet_fpga.partition.merge import merge_branches
-from lognet_fpga.partition.outputs import further_outputs, outputs_in_front
 from lognet_fpga.partition.reach import remedy
 from lognet_fpga.partition.walk import Span, convolutions, walk
 

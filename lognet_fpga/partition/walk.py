@@ -18,7 +18,7 @@ from lognet_fpga.ir.graph import (
     ZeroPad,
 )
 from lognet_fpga.partition.draft import Chain, Problem, add_pads
-from lognet_fpga.partition.layers import FloatLayer
+from lognet_fpga.partition.float_layer import FloatLayer
 from lognet_fpga.partition.residual import residual_blocks, widen_residuals
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from lognet_fpga.fabric.board import Board, Resources
-from lognet_fpga.plan.model import HardwarePlan
+from lognet_fpga.plan.hardware_plan import HardwarePlan
 
 # Shares of a board that a plan may take.  The rest is for three things: what lies beside the overlay and is in no
 # estimate (DMA, interconnect, resets: some thousand LUTs and flip-flops and a few block RAMs of a Zynq-7020), estimates

@@ -9,7 +9,7 @@ from lognet_fpga.errors import DoesNotFitError
 from lognet_fpga.fabric.target import Target
 from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.plan.budget import load
-from lognet_fpga.plan.model import HardwarePlan
+from lognet_fpga.plan.hardware_plan import HardwarePlan
 from lognet_fpga.plan.search import draft_hardware
 from lognet_fpga.plan.ways_out import hint, parts_text, ways_out
 

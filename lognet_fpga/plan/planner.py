@@ -10,7 +10,7 @@ from lognet_fpga.errors import DoesNotFitError
 from lognet_fpga.fabric.target import Target
 from lognet_fpga.ir.clocks import mhz_text
 from lognet_fpga.ir.quant import QuantGraph
-from lognet_fpga.plan.model import HardwarePlan
+from lognet_fpga.plan.hardware_plan import HardwarePlan
 from lognet_fpga.plan.search import Planner, fitting_plan, settle_stores
 from lognet_fpga.plan.ways_out import does_not_fit
 from lognet_fpga.progress import NoProgress, Progress

@@ -14,7 +14,7 @@ from lognet_fpga.fabric.costs import SHELL
 from lognet_fpga.fabric.target import Target
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
 from lognet_fpga.plan.budget import fits
-from lognet_fpga.plan.model import Fifo, HardwarePlan, PlannedLayer
+from lognet_fpga.plan.hardware_plan import Fifo, HardwarePlan, PlannedLayer
 from lognet_fpga.plan.time.fifos import size_fifos
 
 SHALLOWEST_FIFO = 2  # beats

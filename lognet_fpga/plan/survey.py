@@ -13,8 +13,8 @@ from lognet_fpga.fabric.target import Target
 from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.partition.host_work import HostWork
 from lognet_fpga.plan.budget import fits
+from lognet_fpga.plan.hardware_plan import HardwarePlan
 from lognet_fpga.plan.host_time import HostTime, host_time
-from lognet_fpga.plan.model import HardwarePlan
 from lognet_fpga.plan.search import draft_hardware
 
 _PRUNE_STEP = 0.01

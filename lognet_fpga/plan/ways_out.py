@@ -14,7 +14,7 @@ from lognet_fpga.fabric.boards import board_names, load_board
 from lognet_fpga.fabric.target import Target
 from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.plan.budget import HEADROOM, fits, load
-from lognet_fpga.plan.model import HardwarePlan
+from lognet_fpga.plan.hardware_plan import HardwarePlan
 from lognet_fpga.plan.search import SKETCH_SPARE, draft_hardware, fitting_plan, settle_stores
 from lognet_fpga.plan.survey import least_prune
 from lognet_fpga.progress import NoProgress

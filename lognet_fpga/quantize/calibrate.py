@@ -16,10 +16,10 @@ import numpy as np
 from lognet_fpga.errors import InputError
 from lognet_fpga.ir import reference
 from lognet_fpga.ir.graph import AveragePool
+from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.ir.quant import Average, QuantGraph, QuantLayer
 from lognet_fpga.numerics.log2 import log2_codes
 from lognet_fpga.partition import FloatLayer, Partition
-from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.progress import NoProgress, Progress
 from lognet_fpga.quantize import averages, scales, trained, weights
 from lognet_fpga.quantize.correlation import correlations

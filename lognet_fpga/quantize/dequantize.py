@@ -6,9 +6,9 @@ import dataclasses
 
 import numpy as np
 
+from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
 from lognet_fpga.partition import FloatLayer, Partition
-from lognet_fpga.preprocessing import Preprocessing
 
 
 def with_quantized_weights(partition: Partition, quant: QuantGraph, preprocessing: Preprocessing) -> Partition:

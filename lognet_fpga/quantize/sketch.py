@@ -12,7 +12,7 @@ import numpy as np
 
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
 from lognet_fpga.numerics.log2 import log2_codes
-from lognet_fpga.partition.layers import FloatLayer
+from lognet_fpga.partition.float_layer import FloatLayer
 from lognet_fpga.quantize import averages
 from lognet_fpga.quantize.calibrate import IN_BITS
 from lognet_fpga.quantize.scales import MAX_CHANNEL_SHIFT

@@ -5,7 +5,7 @@ from lognet_fpga.runtime.frames import Frames, load_frames
 from lognet_fpga.runtime.session import Session
 from lognet_fpga.runtime.simulated import SimulatedDevice
 from lognet_fpga.runtime.sources import open_source
-from lognet_fpga.runtime.stream import StreamResult, StreamUpdate, stream
+from lognet_fpga.runtime.streaming import StreamResult, StreamUpdate, stream
 
 __all__ = [
     "FrameSource",

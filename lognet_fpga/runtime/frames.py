@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lognet_fpga.array_file import ONLY, ArrayFile
 from lognet_fpga.errors import InputError
-from lognet_fpga.preprocessing import Preprocessing
+from lognet_fpga.ir.preprocessing import Preprocessing
+from lognet_fpga.machine.array_file import ONLY, ArrayFile
 from lognet_fpga.runtime.image_folder import IMAGE_SUFFIXES, list_images
 from lognet_fpga.runtime.images import RESIZE_HINT, fit_arrays, read_images
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lognet_fpga.errors import InputError, LogNetError, MissingToolError
-from lognet_fpga.preprocessing import Preprocessing
+from lognet_fpga.ir.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -9,9 +9,9 @@ import numpy as np
 
 from lognet_fpga.errors import OutputError, UsageError
 from lognet_fpga.ir.packed import pack
-from lognet_fpga.output_file import new_file
+from lognet_fpga.machine.output_file import new_file
 from lognet_fpga.runtime.frame_source import FrameSource
-from lognet_fpga.runtime.stream import StreamResult
+from lognet_fpga.runtime.streaming import StreamResult
 
 SUFFIX = ".npz"
 

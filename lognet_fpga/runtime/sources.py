@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from lognet_fpga.errors import InputError, UsageError
-from lognet_fpga.preprocessing import Preprocessing
+from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.runtime.frame_source import FrameSource
 from lognet_fpga.runtime.frames import Frames, load_frames, require_classes
 from lognet_fpga.runtime.image_folder import list_images

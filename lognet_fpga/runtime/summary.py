@@ -8,7 +8,7 @@ from pathlib import Path
 from lognet_fpga.bundle import Bundle
 from lognet_fpga.report import Report, Section, Table
 from lognet_fpga.runtime.session import Session
-from lognet_fpga.runtime.stream import StreamResult
+from lognet_fpga.runtime.streaming import StreamResult
 
 SHOWN_PREDICTIONS = 10
 FIGURES = ("load_rate", "pl_rate", "pl_latency", "device_rate", "tail_rate", "wall_rate", "latency_p50", "latency_p99")

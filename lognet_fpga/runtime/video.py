@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from lognet_fpga.errors import InputError, MissingToolError
-from lognet_fpga.preprocessing import Preprocessing
+from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.runtime.frame_source import FrameSource
 from lognet_fpga.runtime.images import MAX_PIXELS, check_channels, frame_of
 

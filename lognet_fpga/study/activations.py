@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 
 from lognet_fpga.numerics.quantizers import Quantizer
 from lognet_fpga.study.substitute import with_outputs
-from lognet_fpga.study.weights import WeightLayer
+from lognet_fpga.study.weight_layers import WeightLayer
 from lognet_fpga.verify.onnx_session import OnnxSession
 
 CALIBRATION_FRAMES = 16

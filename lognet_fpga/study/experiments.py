@@ -16,7 +16,7 @@ from lognet_fpga.study.activations import CALIBRATION_FRAMES, activation_error, 
 from lognet_fpga.study.judge import Answers, Judge
 from lognet_fpga.study.schemes import Choice, Scheme
 from lognet_fpga.study.substitute import with_activations, with_weights
-from lognet_fpga.study.weights import WeightLayer
+from lognet_fpga.study.weight_layers import WeightLayer
 
 TABLE_BITS = (4, 5)
 ACTIVATION_BITS = (3, 4, 5)

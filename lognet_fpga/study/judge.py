@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lognet_fpga.cache import Files, cached, digest, find
 from lognet_fpga.ir.output import ModelOutput
+from lognet_fpga.ir.preprocessing import Preprocessing
+from lognet_fpga.machine.cache import Files, cached, digest, find
+from lognet_fpga.machine.provenance import made_by
 from lognet_fpga.numerics.ranking import points_lost
-from lognet_fpga.preprocessing import Preprocessing
-from lognet_fpga.sources import made_by
 from lognet_fpga.verify.onnx_session import OnnxSession
-from lognet_fpga.verify.output import run_model
+from lognet_fpga.verify.settle_output import run_model
 
 if TYPE_CHECKING:
     from lognet_fpga.study.workers import WorkerPool

@@ -12,19 +12,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lognet_fpga.cache import digest
 from lognet_fpga.ir.golden import golden_onnx
 from lognet_fpga.ir.graph import Graph
 from lognet_fpga.ir.log_sums import ExactSums, LogSums
 from lognet_fpga.ir.output import ModelOutput
+from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer, Sums
+from lognet_fpga.machine.cache import digest
+from lognet_fpga.machine.provenance import made_by
 from lognet_fpga.partition import Partition, make_tail, partition
-from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.progress import Progress
 from lognet_fpga.quantize import quantize
-from lognet_fpga.sources import made_by
 from lognet_fpga.study.judge import Judge, Outputs
-from lognet_fpga.verify.evaluate import host_outputs
+from lognet_fpga.verify.measure import host_outputs
 
 CALIBRATION_FRAMES = 256  # at most, for codes and scales; labels are not used
 ERROR_FRAMES = 16  # that a layer's error is measured and its bias corrected on

@@ -10,7 +10,7 @@ import numpy as np
 from lognet_fpga.numerics.samples import Samples
 from lognet_fpga.progress import Stage
 from lognet_fpga.study.schemes import CHOICES, KINDS, Choice, Kind, Scheme
-from lognet_fpga.study.weights import WeightLayer
+from lognet_fpga.study.weight_layers import WeightLayer
 
 _BINS = 80
 

@@ -13,7 +13,7 @@ from lognet_fpga.errors import MissingToolError
 from lognet_fpga.study.experiments import LAYER_BITS
 from lognet_fpga.study.nmse import heat_map
 from lognet_fpga.study.schemes import CHOICES
-from lognet_fpga.study.study import Study
+from lognet_fpga.study.simulations import Study
 from lognet_fpga.study.tables import CHOICE_WORDS
 
 if TYPE_CHECKING:

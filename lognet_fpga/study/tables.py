@@ -12,7 +12,7 @@ from lognet_fpga.study.experiments import LAYER_BITS, Row
 from lognet_fpga.study.log_addition import LogAddition
 from lognet_fpga.study.nmse import heat_map
 from lognet_fpga.study.schemes import CHOICES
-from lognet_fpga.study.study import Study
+from lognet_fpga.study.simulations import Study
 
 CHOICE_WORDS = {"max": "the greatest weight", "nmse": "least NMSE", "output": "least error of the layer's sums"}
 

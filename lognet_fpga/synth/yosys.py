@@ -10,15 +10,15 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-from lognet_fpga.cache import cached, digest
 from lognet_fpga.errors import ToolError
 from lognet_fpga.ir.design import VerilogDesign, below_header, is_verilog
+from lognet_fpga.machine.cache import cached, digest
+from lognet_fpga.machine.provenance import made_by
+from lognet_fpga.machine.tools import find_yosys, run_tool
 from lognet_fpga.progress import NoProgress, Progress
-from lognet_fpga.sources import made_by
 from lognet_fpga.synth.cells import count_netlist
 from lognet_fpga.synth.paths import PathEstimate, longest_path
 from lognet_fpga.synth.synthesis import PartCounts, SynthesisReport
-from lognet_fpga.tools import find_yosys, run_tool
 
 _WORD = re.compile(r"\b[A-Za-z_][A-Za-z0-9_$]*\b")
 _CONTENT = re.compile(r'\$readmemh\("([^"]*)"')

@@ -9,7 +9,7 @@ from typing import Literal
 
 from lognet_fpga.config import ACT_BITS
 from lognet_fpga.errors import UsageError
-from lognet_fpga.preprocessing import Preprocessing
+from lognet_fpga.ir.preprocessing import Preprocessing
 
 METHODS = ("ste", "paper")
 RATES = {"ste": 0.01, "paper": 0.003}  # learning rates that did best on the CIFAR-10 models, docs/science.md

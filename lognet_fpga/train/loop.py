@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from lognet_fpga.errors import InputError, OutputError, UsageError
-from lognet_fpga.output_file import new_file
+from lognet_fpga.machine.output_file import new_file
 from lognet_fpga.progress import NoProgress, Progress
 from lognet_fpga.train.augment import augment
 from lognet_fpga.train.config import RetrainConfig

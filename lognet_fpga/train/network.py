@@ -11,10 +11,10 @@ from onnx import TensorProto, compose, helper, numpy_helper
 from torch import nn
 
 from lognet_fpga.ir.graph import MaxPool
+from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
 from lognet_fpga.partition import Partition, make_float_tail
 from lognet_fpga.partition.tail import INPUT as TAIL_INPUT
-from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.quantize import real_rows, trained
 from lognet_fpga.quantize.grid import given_codes
 from lognet_fpga.quantize.trained import TrainedLayer, codes_digest

@@ -16,8 +16,8 @@ from lognet_fpga.ir.golden import golden_onnx
 from lognet_fpga.ir.graph import Graph
 from lognet_fpga.ir.output import BINARY_SCORE, SCORES, ModelOutput, frames_at_a_time
 from lognet_fpga.ir.quant import QuantGraph
+from lognet_fpga.machine.output_file import new_file
 from lognet_fpga.numerics.ranking import points_lost
-from lognet_fpga.output_file import new_file
 from lognet_fpga.partition import Partition, make_tail, partition, with_pixels
 from lognet_fpga.progress import NoProgress, Progress
 from lognet_fpga.quantize import quantize
@@ -27,9 +27,9 @@ from lognet_fpga.train.graph_module import GraphModule
 from lognet_fpga.train.last_layer import quantize_last
 from lognet_fpga.train.loop import Epoch, Lesson, train
 from lognet_fpga.train.network import LogNetwork, write_model
-from lognet_fpga.verify.evaluate import host_outputs
+from lognet_fpga.verify.measure import host_outputs
 from lognet_fpga.verify.onnx_session import OnnxSession
-from lognet_fpga.verify.output import PROBES, run_model, settle_output, settle_threshold
+from lognet_fpga.verify.settle_output import PROBES, run_model, settle_output, settle_threshold
 
 _CALIBRATION_FRAMES = 256
 _HELD_OUT = 10  # one frame in so many, where no frames to judge on are given

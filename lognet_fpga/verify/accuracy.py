@@ -1,4 +1,4 @@
-"""What an accuracy figure consists of, and the limit on its drop.  `evaluate.py` counts it."""
+"""What an accuracy figure consists of, and the limit on its drop.  `measure.py` counts it."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import numpy as np
 from lognet_fpga.errors import InputError, MissingToolError, VerificationError
 from lognet_fpga.ir.design import VerilogDesign
 from lognet_fpga.ir.quant import QuantGraph
-from lognet_fpga.plan.model import HardwarePlan
+from lognet_fpga.plan.hardware_plan import HardwarePlan
 from lognet_fpga.progress import NoProgress, Progress
 from lognet_fpga.verify.rtl import RtlRun, run_rtl
 from lognet_fpga.verify.simulator import compile_simulator

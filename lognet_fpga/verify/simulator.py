@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from lognet_fpga.cache import cached_folder, digest
 from lognet_fpga.errors import ToolError
 from lognet_fpga.ir.design import VerilogDesign, is_verilog
 from lognet_fpga.ir.stream_format import StreamFormat
+from lognet_fpga.machine.cache import cached_folder, digest
+from lognet_fpga.machine.provenance import made_by
+from lognet_fpga.machine.tools import Tool, find_cxx, find_verilator, run_tool
 from lognet_fpga.progress import NoProgress, Progress, Stage
-from lognet_fpga.sources import made_by
-from lognet_fpga.tools import Tool, find_cxx, find_verilator, run_tool
 
 VERILATOR_FLAGS = (
     "--cc",

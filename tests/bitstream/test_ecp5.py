@@ -14,9 +14,9 @@ import pytest
 
 from lognet_fpga.bitstream.overlay_system import system_of
 from lognet_fpga.bitstream.project import project_files
-from lognet_fpga.bitstream.vivado.flow import VIVADO
+from lognet_fpga.bitstream.vivado.toolchain import VIVADO
 from lognet_fpga.bitstream.vivado.wrapper import WRAPPER
-from lognet_fpga.tools import find_yosys, run_tool
+from lognet_fpga.machine.tools import find_yosys, run_tool
 from tests.bitstream.bundles import generated_bundle
 
 CLK_MHZ = 50

@@ -14,8 +14,8 @@ from xml.etree import ElementTree
 import pytest
 
 from lognet_fpga.bitstream.make import make_bitstream
-from lognet_fpga.bitstream.open_tools.flow import OPEN
 from lognet_fpga.bitstream.open_tools.log import read_log
+from lognet_fpga.bitstream.open_tools.toolchain import OPEN
 from lognet_fpga.bitstream.open_tools.top import SYSTEM, system_files
 from lognet_fpga.bitstream.overlay_system import system_of
 from lognet_fpga.bitstream.project import archive, project_files
@@ -24,7 +24,7 @@ from lognet_fpga.cli import bitstream as command
 from lognet_fpga.config import BitstreamRequest
 from lognet_fpga.errors import MissingToolError, TimingError, ToolError, UsageError
 from lognet_fpga.ir.system import OWN_DMA_VLNV
-from lognet_fpga.tools import find_yosys, run_tool
+from lognet_fpga.machine.tools import find_yosys, run_tool
 from tests.bitstream.bundles import FAKES, generated_bundle, written_bundle
 from tests.bitstream.open_programs import BIT_BYTES, PART, open_tools
 

@@ -13,8 +13,8 @@ import pytest
 from lognet_fpga.bitstream.make import make_bitstream
 from lognet_fpga.bitstream.overlay_system import system_of
 from lognet_fpga.bitstream.project import archive, project_files
-from lognet_fpga.bitstream.vivado.flow import VIVADO
 from lognet_fpga.bitstream.vivado.settings import asked_mhz
+from lognet_fpga.bitstream.vivado.toolchain import VIVADO
 from lognet_fpga.bundle import read_bundle, write_bundle
 from lognet_fpga.cli import bitstream as command
 from lognet_fpga.config import BitstreamRequest
@@ -299,7 +299,7 @@ def test_a_board_without_a_processor_is_refused(tmp_path):
 def test_the_wrapper_is_verilog_around_the_overlay(tmp_path, require_tool):
     """Yosys elaborates it with the overlay of a bundle that was generated."""
     require_tool("pyosys")
-    from lognet_fpga.tools import find_yosys, run_tool
+    from lognet_fpga.machine.tools import find_yosys, run_tool
 
     files = project_files(VIVADO, system_of(generated_bundle()))
     verilog = [(name.partition("/")[2], data.decode()) for name, data in files.items() if name.startswith("verilog/")]

@@ -16,7 +16,7 @@ from lognet_fpga.runtime.frames import Frames
 from lognet_fpga.runtime.session import Session
 from lognet_fpga.runtime.simboard.faults import Fault
 from lognet_fpga.runtime.sources import in_memory, paced
-from lognet_fpga.runtime.stream import stream
+from lognet_fpga.runtime.streaming import stream
 from tests import small_bundle
 
 

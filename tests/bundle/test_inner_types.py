@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lognet_fpga.bundle import make_bundle, read_bundle
-from lognet_fpga.bundle.model import MANIFEST, manifest_bytes, manifest_digest
+from lognet_fpga.bundle.contents import MANIFEST, manifest_bytes, manifest_digest
 from lognet_fpga.cli import selftest, stream
 from lognet_fpga.errors import BundleError
 from tests import small_bundle

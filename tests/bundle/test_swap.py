@@ -15,7 +15,7 @@ import pytest
 
 from lognet_fpga.bundle import check_place, read_bundle, swap, write_bundle, writer
 from lognet_fpga.errors import BundleError, OutputError
-from lognet_fpga.signals import TERMINATING
+from lognet_fpga.machine.signals import TERMINATING
 from tests.patience import HANG_S
 from tests.peak_memory import PEAK_KB
 from tests.small_bundle import manifest
@@ -243,7 +243,7 @@ def test_a_place_can_be_checked_while_another_process_writes_there(tmp_path):
 LOOP = """
 import sys
 from pathlib import Path
-from lognet_fpga import signals
+from lognet_fpga.machine import signals
 from lognet_fpga.bundle import write_bundle
 from tests.small_bundle import manifest
 signals.catch()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lognet_fpga import errors
-from lognet_fpga.cli import bitstream, cost, deploy, entry, explain, inspect, selftest, serve, stream
+from lognet_fpga.cli import bitstream, cost, deploy, explain, inspect, runner, selftest, serve, stream
 
 TEXT = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
 
@@ -56,5 +56,5 @@ def test_exit_codes_are_those_of_the_errors():
     }
     documented = [int(code) for code in re.findall(r"^\| (\d+) \|", section("Exit codes"), re.MULTILINE)]
     assert documented == sorted(expected)
-    assert {int(code) for code in re.findall(r"(?:^| )(\d+)  \w", entry.EXIT_CODES, re.MULTILINE)} == expected
+    assert {int(code) for code in re.findall(r"(?:^| )(\d+)  \w", runner.EXIT_CODES, re.MULTILINE)} == expected
     assert len({kind.exit_code for kind in error_classes()}) == len(error_classes())

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lognet_fpga.bundle import make_bundle, write_bundle
-from lognet_fpga.bundle.signals import SIGNAL_MAP, explain, weights_of
+from lognet_fpga.bundle.explain import SIGNAL_MAP, explain, weights_of
 from lognet_fpga.cli import explain as command
 from lognet_fpga.codegen import generate
 from lognet_fpga.errors import BundleError, UsageError

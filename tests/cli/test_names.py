@@ -12,7 +12,7 @@ import pytest
 from lognet_fpga.bundle import read_bundle, write_bundle
 from lognet_fpga.cli import bitstream, cost, deploy, inspect, retrain, selftest, serve, stream, study
 from lognet_fpga.errors import OutputError
-from lognet_fpga.output_file import new_file
+from lognet_fpga.machine.output_file import new_file
 from tests import small_bundle
 from tests.cli.process import Command
 from tests.models import ModelBuilder, save

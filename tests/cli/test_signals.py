@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from lognet_fpga import errors, signals
-from lognet_fpga.cli import entry
+from lognet_fpga import errors
+from lognet_fpga.cli import runner
 from lognet_fpga.cli.reporter import Reporter
+from lognet_fpga.machine import signals
 from lognet_fpga.report import Report
 from tests.cli.process import ROOT, Command
 
@@ -81,7 +82,7 @@ def run(in_process, capfd):
     """run(command): exit code, stdout and stderr of a command with this function."""
 
     def run(act) -> tuple[int, str, str]:
-        code = in_process(lambda arguments: entry.run(entry.Parser("test", "", ""), act, arguments), "--json")
+        code = in_process(lambda arguments: runner.run(runner.Parser("test", "", ""), act, arguments), "--json")
         return code, *capfd.readouterr()
 
     return run

@@ -8,7 +8,7 @@ import pytest
 from lognet_fpga.cli import deploy
 from lognet_fpga.config import DeployConfig
 from lognet_fpga.errors import UsageError
-from lognet_fpga.preprocessing import Preprocessing
+from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.progress import NoProgress
 from lognet_fpga.report import Report, Section, Table
 

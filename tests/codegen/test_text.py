@@ -22,7 +22,7 @@ from lognet_fpga.engines.clb.blocks import digit_blocks
 from lognet_fpga.fabric.memory import BLOCK_RAM_DEPTH
 from lognet_fpga.hw.dma.dma import axi_dma
 from lognet_fpga.hw.structure import Lanes
-from lognet_fpga.tools import find_verilator
+from lognet_fpga.machine.tools import find_verilator
 from tests.quant_models import Spec, folded_plan, frame_cycles, make_plan, random_graph, solved
 from tests.shallow import shallow
 

@@ -9,7 +9,7 @@ from lognet_fpga.codegen import generate
 from lognet_fpga.ir.design import VerilogDesign
 from lognet_fpga.ir.graph import MaxPool
 from lognet_fpga.ir.quant import QuantGraph
-from lognet_fpga.plan.model import HardwarePlan
+from lognet_fpga.plan.hardware_plan import HardwarePlan
 from tests.conformance.case import MODEL_SHA256, Case
 from tests.quant_models import POOL_3X3, Spec, folded_plan, random_graph, solved
 

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from lognet_fpga.codegen.verilog import verilog_files
-from lognet_fpga.cost import CostConfig, run_study, study
+from lognet_fpga.cost import CostConfig, points, run_study
 from lognet_fpga.cost.circuits.lane import array_leaf
 from lognet_fpga.cost.circuits.shape import LaneShape
+from lognet_fpga.cost.cost_report import cost_csv, cost_report
 from lognet_fpga.cost.log_error import log_errors
 from lognet_fpga.cost.plot import cost_svg
-from lognet_fpga.cost.report import cost_csv, cost_report
+from lognet_fpga.cost.points import measure_activity
 from lognet_fpga.cost.stimulus import activations, gaussian_weights, log2_fields
-from lognet_fpga.cost.study import measure_activity
 from lognet_fpga.errors import MissingToolError, UsageError, VerificationError
 from lognet_fpga.numerics.log2 import largest_code, log2_codes
 from lognet_fpga.synth.yosys import netlist_of
@@ -55,7 +55,7 @@ def test_a_shift_costs_less_than_a_multiplication(small):
 
 
 def test_the_same_again_runs_no_tool(small, monkeypatch):
-    monkeypatch.setattr(study, "netlist_of", lambda *_: pytest.fail("Yosys was run"))
+    monkeypatch.setattr(points, "netlist_of", lambda *_: pytest.fail("Yosys was run"))
     assert run_study(small.config) == small
 
 
@@ -90,7 +90,7 @@ def test_a_netlist_that_sums_wrongly_is_found(tmp_path, require_tool):
     shape = LaneShape("log2", 5, 40)
     files = verilog_files(array_leaf(shape))
     name = array_leaf(shape).name
-    netlist = netlist_of(files, name, tmp_path, study.NO_DSP)
+    netlist = netlist_of(files, name, tmp_path, points.NO_DSP)
     measure_activity(shape, netlist)
     lut = next(cell for cell in netlist[name]["cells"].values() if cell["type"] == "LUT3")
     lut["parameters"]["INIT"] = "".join("01"[bit == "0"] for bit in lut["parameters"]["INIT"])

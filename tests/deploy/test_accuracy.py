@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lognet_fpga.bundle import read_bundle
-from lognet_fpga.preprocessing import Preprocessing
+from lognet_fpga.ir.preprocessing import Preprocessing
 from tests.deploy.workplace import N_FRAMES, snapshot
 from tests.models import run_onnx
 

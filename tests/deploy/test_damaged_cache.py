@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lognet_fpga.cache import find
 from lognet_fpga.cli import deploy
+from lognet_fpga.machine.cache import find
 from tests.deploy.workplace import OPTIONS, Workplace, snapshot
 
 SEED = 20

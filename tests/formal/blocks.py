@@ -10,9 +10,9 @@ from lognet_fpga.hw.dma.dma import READ_DEPTH, axi_dma
 from lognet_fpga.hw.dma.slice import register_slice
 from lognet_fpga.hw.fifo import fifo
 from lognet_fpga.hw.structure import Leaf, inputs, outputs
+from lognet_fpga.overlay.axi_stream import axis_sink, axis_source
 from lognet_fpga.overlay.overlay import _AXIL_PORTS as AXIL_PORTS
 from lognet_fpga.overlay.registers import axil_registers
-from lognet_fpga.overlay.stream import axis_sink, axis_source
 from tests.formal.sby import Proof
 
 CLOCK = inputs(clk=None, rst=None)

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from lognet_fpga.bundle import make_bundle
-from lognet_fpga.bundle.model import MANIFEST, Bundle, manifest_bytes
+from lognet_fpga.bundle.contents import MANIFEST, Bundle, manifest_bytes
 from lognet_fpga.cli import bitstream, selftest, stream
 from tests.fuzz.case import Case, damaged, one_of
 from tests.small_bundle import files, frames, manifest

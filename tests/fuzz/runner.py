@@ -30,9 +30,9 @@ from tests.fuzz.case import Case, Make
 KINDS = ("models", "bundles", "frames", "options")
 # What the commands import when they run: here once, not in the process of every case.
 _IMPORTED_LATE = (
-    "onnxruntime", "PIL.Image", "lognet_fpga.flow.deploy", "lognet_fpga.flow.inspection", "lognet_fpga.study.study",
-    "lognet_fpga.runtime.power", "lognet_fpga.runtime.selftest", "lognet_fpga.runtime.stream",
-    "lognet_fpga.runtime.summary", "lognet_fpga.bitstream.make",
+    "onnxruntime", "PIL.Image", "lognet_fpga.flow.deploy", "lognet_fpga.flow.inspection",
+    "lognet_fpga.study.simulations", "lognet_fpga.runtime.power", "lognet_fpga.runtime.selftest",
+    "lognet_fpga.runtime.streaming", "lognet_fpga.runtime.summary", "lognet_fpga.bitstream.make",
 )  # fmt: skip
 MAX_CPU_S = 30
 MAX_PEAK_MB = 1000

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lognet_fpga.engines.bram.blocks.output import OutputShape, activations
 from lognet_fpga.engines.bram.blocks.pe import PeShape, shift_accumulate
+from lognet_fpga.engines.bram.blocks.requantize import OutputShape, activations
 from lognet_fpga.engines.bram.blocks.staging import StagingShape, staging
 from lognet_fpga.engines.bram.blocks.window import WordWindowShape, word_window
 from lognet_fpga.engines.bram.layout import OutputConstants, bram_shape

@@ -8,7 +8,7 @@ import pytest
 from lognet_fpga.fabric.latencies import FIFO_LATENCY, SOURCE_LATENCY
 from lognet_fpga.hw.fifo import fifo
 from lognet_fpga.hw.wiring import flag, vector
-from lognet_fpga.overlay.stream import axis_sink, axis_source
+from lognet_fpga.overlay.axi_stream import axis_sink, axis_source
 from tests.hw.bench import Pause, Sink, Source, every_pause, reset_then, run
 from tests.shallow import shallow
 

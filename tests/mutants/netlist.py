@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lognet_fpga.ir.design import is_verilog
-from lognet_fpga.tools import find_yosys, run_tool
+from lognet_fpga.machine.tools import find_yosys, run_tool
 
 SELECT, SELECT_BITS = "mutant", 16
 _FIELDS = re.compile(r"-(mode|cell|port|portbit|ctrlbit|wire|wirebit|src) (\S+)")

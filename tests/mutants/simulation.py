@@ -12,7 +12,7 @@ import numpy as np
 
 from lognet_fpga.ir.design import VerilogDesign, is_verilog
 from lognet_fpga.ir.quant import QuantGraph
-from lognet_fpga.plan.model import HardwarePlan
+from lognet_fpga.plan.hardware_plan import HardwarePlan
 from lognet_fpga.verify.check import CHOKE_PERCENT, IDLE_PERCENT, RESET_CYCLES, STALL_PERCENT, measure_cycles
 from lognet_fpga.verify.rtl import RtlRun, run_rtl
 from lognet_fpga.verify.simulator import compile_simulator

@@ -8,8 +8,8 @@ import pytest
 from lognet_fpga.errors import UnsupportedModelError
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.golden import golden_onnx
+from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.partition import partition
-from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.quantize import quantize
 from tests.models import ModelBuilder, run_onnx, save
 from tests.partition.test_float_equality import check_equal

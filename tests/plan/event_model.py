@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from lognet_fpga.fabric.latencies import FIFO_LATENCY, GO_LATENCY, ROOM_LATENCY, SOURCE_LATENCY
 from lognet_fpga.fabric.slots import SlotRaster
-from lognet_fpga.plan.time.layer import LayerTiming
+from lognet_fpga.plan.time.layer_timing import LayerTiming
 
 _SETTLED = 10**9  # the source starts long after the padding that follows reset
 

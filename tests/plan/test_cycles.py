@@ -15,7 +15,7 @@ from lognet_fpga.fabric.slots import SlotRaster, slot_raster
 from lognet_fpga.ir.graph import AveragePool, MaxPool
 from lognet_fpga.plan.time.chain import Stage
 from lognet_fpga.plan.time.cycles import count_cycles
-from lognet_fpga.plan.time.layer import LayerTiming
+from lognet_fpga.plan.time.layer_timing import LayerTiming
 from tests.plan.event_model import count_by_events
 from tests.quant_models import POOL_2X2, POOL_3X3, Spec, random_layer
 

@@ -10,7 +10,7 @@ import pytest
 from lognet_fpga.engines.stores import sketch_layers, stores_of
 from lognet_fpga.plan.search import Planner
 from lognet_fpga.plan.time.fifos import fifo_reserve, layer_timing, size_fifos
-from lognet_fpga.plan.time.layer import LayerTiming
+from lognet_fpga.plan.time.layer_timing import LayerTiming
 from tests.plan.event_model import count_by_events
 from tests.quant_models import POOL_2X2, Spec, endless_board, random_graph, random_net, target
 

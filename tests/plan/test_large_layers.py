@@ -10,7 +10,7 @@ from lognet_fpga.errors import DoesNotFitError
 from lognet_fpga.fabric.boards import board_names, load_board
 from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.plan.far_too_large import require_possible
-from tests.plan.test_adder_graph import log2_matrix
+from tests.engines.clb.test_adder_graph import log2_matrix
 from tests.quant_models import Spec, random_graph, target
 
 LARGE = (Spec(64, zeros=0.1), Spec(256, zeros=0.1), Spec(256, zeros=0.1))

@@ -7,9 +7,9 @@ import pytest
 
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.golden import golden_onnx
+from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
 from lognet_fpga.partition import Partition, partition
-from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.quantize import quantize
 from tests.models import ModelBuilder, run_onnx, save
 from tests.quantize.test_quantize import smooth_frames

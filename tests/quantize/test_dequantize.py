@@ -7,9 +7,9 @@ import pytest
 
 from lognet_fpga.frontend import load
 from lognet_fpga.ir import reference
+from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.ir.quant import QuantLayer
 from lognet_fpga.partition import partition, run_float_layers
-from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.quantize import quantize, with_quantized_weights
 from tests.models import ModelBuilder, save
 

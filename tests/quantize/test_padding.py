@@ -14,9 +14,9 @@ from lognet_fpga.fabric.boards import load_board
 from lognet_fpga.flow.inspection import inspect
 from lognet_fpga.flow.layer_choice import choose_layers, quantize_choice, target_of
 from lognet_fpga.frontend import load
+from lognet_fpga.ir.preprocessing import PRESETS, Preprocessing
 from lognet_fpga.partition import partition, with_pixels
 from lognet_fpga.partition.reach import reach
-from lognet_fpga.preprocessing import PRESETS, Preprocessing
 from lognet_fpga.progress import NoProgress
 from lognet_fpga.quantize import PaddingError, quantize
 from tests.models import ModelBuilder, run_onnx, save

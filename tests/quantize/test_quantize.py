@@ -8,9 +8,9 @@ import pytest
 from lognet_fpga.errors import InputError
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.golden import golden_onnx
+from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.partition import Partition, partition
-from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.quantize import quantize
 from tests.models import ModelBuilder, run_onnx, save, small_cnn
 

@@ -10,8 +10,8 @@ from onnx import numpy_helper
 
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.golden import golden_onnx
+from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.partition import partition, run_float_layers
-from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.quantize import quantize
 from tests.models import save, small_cnn
 

@@ -20,7 +20,7 @@ from lognet_fpga.runtime.device import Device
 from lognet_fpga.runtime.frames import Frames
 from lognet_fpga.runtime.session import Session
 from lognet_fpga.runtime.simulated import SimulatedDevice
-from lognet_fpga.runtime.stream import stream
+from lognet_fpga.runtime.streaming import stream
 from lognet_fpga.runtime.values import Measured, Simulated
 from tests import small_bundle
 

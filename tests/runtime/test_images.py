@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from lognet_fpga.errors import InputError, UsageError
-from lognet_fpga.preprocessing import Preprocessing
+from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.runtime.frames import load_frames
 from tests.peak_memory import PEAK_KB
 
@@ -400,7 +400,7 @@ def test_a_large_photo_is_read_smaller_and_hardly_differs(
 _PEAK = f"""
 import sys
 from pathlib import Path
-from lognet_fpga.preprocessing import Preprocessing
+from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.runtime.frames import load_frames
 from tests.peak_memory import PEAK_KB
 load_frames(Path(sys.argv[1]), (3, 224, 224), Preprocessing(resize=(256,), crop=True))

@@ -23,7 +23,7 @@ from lognet_fpga.runtime.power.sysfs import HwmonMeter, RaplMeter, hwmon_sensors
 from lognet_fpga.runtime.session import Session
 from lognet_fpga.runtime.simulated import SimulatedDevice
 from lognet_fpga.runtime.sources import in_memory, paced
-from lognet_fpga.runtime.stream import stream
+from lognet_fpga.runtime.streaming import stream
 from lognet_fpga.runtime.summary import stream_report
 from tests import small_bundle
 from tests.patience import HANG_S

@@ -21,7 +21,7 @@ from lognet_fpga.runtime.remote.listener import Limits
 from lognet_fpga.runtime.remote.protocol import read_token
 from lognet_fpga.runtime.selftest import run_selftest
 from lognet_fpga.runtime.session import Session
-from lognet_fpga.runtime.stream import stream
+from lognet_fpga.runtime.streaming import stream
 from lognet_fpga.runtime.values import Simulated
 from tests import small_bundle
 from tests.patience import HANG_S

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lognet_fpga.errors import InputError, UsageError
-from lognet_fpga.preprocessing import Preprocessing
+from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.runtime.frame_source import FrameSource
 from lognet_fpga.runtime.frames import Frames, load_frames
 from lognet_fpga.runtime.sources import batches_of, in_memory, open_source, paced

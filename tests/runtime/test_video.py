@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lognet_fpga.errors import InputError, MissingToolError
-from lognet_fpga.preprocessing import Preprocessing
+from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.runtime.sources import open_source
 
 SHAPE = (3, 6, 5)

@@ -15,15 +15,15 @@ from onnx import numpy_helper
 from lognet_fpga.cli import study as command
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.golden import golden_onnx
+from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.numerics.quantizers import linear_quantizer
 from lognet_fpga.partition import make_tail, partition
-from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.quantize import quantize
 from lognet_fpga.study.experiments import zero_smallest
-from lognet_fpga.study.study import StudyConfig, run_study
-from lognet_fpga.verify.evaluate import host_outputs
+from lognet_fpga.study.simulations import StudyConfig, run_study
+from lognet_fpga.verify.measure import host_outputs
 from lognet_fpga.verify.onnx_session import OnnxSession
-from lognet_fpga.verify.output import settle_output
+from lognet_fpga.verify.settle_output import settle_output
 from tests.models import run_onnx, save, small_cnn
 
 MODEL = Path(__file__).parents[2] / "models" / "cifar10_64x3"

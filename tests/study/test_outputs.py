@@ -7,9 +7,9 @@ import pytest
 
 from lognet_fpga.cli import study as command
 from lognet_fpga.frontend import load
-from lognet_fpga.preprocessing import Preprocessing
+from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.study.judge import judge_model
-from lognet_fpga.verify.output import settle_output
+from lognet_fpga.verify.settle_output import settle_output
 from tests.models import run_onnx, save
 from tests.output_models import clear_frames, head_model
 

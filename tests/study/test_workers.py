@@ -7,7 +7,7 @@ import pytest
 
 from lognet_fpga.errors import ToolError, UsageError
 from lognet_fpga.ir.output import SCORES, ModelOutput, OutputTensor
-from lognet_fpga.preprocessing import Preprocessing
+from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.study.judge import Judge, judge_model
 from lognet_fpga.study.workers import WorkerPool
 from tests.models import small_cnn

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from lognet_fpga.hw.control import CONTROL_MODULES, LEAF_MODULE
+from lognet_fpga.machine.tools import find_yosys, run_tool
 from lognet_fpga.synth.delays import cell_ns, clock_to_output_ns, net_ns, setup_ns
 from lognet_fpga.synth.paths import longest_path, paths
-from lognet_fpga.tools import find_yosys, run_tool
 
 # One LUT, a function of seven inputs that no LUT6 holds, and an enable of 20 registers through a leaf and without one.
 CIRCUIT = """module circuit(input clk, input [8:0] a, input en, input [19:0] d,

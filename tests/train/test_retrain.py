@@ -11,8 +11,8 @@ import pytest
 from lognet_fpga.cli import retrain as command
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.golden import golden_onnx
+from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.partition import make_tail, partition
-from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.quantize import quantize
 from lognet_fpga.quantize.grid import act_bits_of
 from tests.models import ModelBuilder, run_onnx, save, small_cnn

@@ -12,8 +12,8 @@ from onnx import numpy_helper
 
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.graph import AveragePool
+from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.partition import partition
-from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.quantize import quantize
 from lognet_fpga.quantize.grid import act_bits_of
 from tests.models import ModelBuilder, save

@@ -9,7 +9,7 @@ from lognet_fpga.fabric.target import Target
 from lognet_fpga.ir.design import Monitor, VerilogDesign
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
 from lognet_fpga.ir.stream_format import StreamFormat
-from lognet_fpga.plan.model import HardwarePlan
+from lognet_fpga.plan.hardware_plan import HardwarePlan
 
 SHAPE = (2, 2, 3)
 BEATS = 6  # one position of two channels a beat

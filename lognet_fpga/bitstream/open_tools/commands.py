@@ -1,11 +1,11 @@
-"""The command lines of the open flow: as a list to be run here, and as a shell script to be run elsewhere."""
+"""The command lines of the open toolchain: as a list to be run here, and as a shell script to be run elsewhere."""
 
 from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
 
-from lognet_fpga.bitstream.flow import RESULTS, WORK
+from lognet_fpga.bitstream.toolchain import RESULTS, WORK
 from lognet_fpga.ir.clocks import mhz_text
 
 HIMBAECHEL, XILINX = "nextpnr-himbaechel", "nextpnr-xilinx"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from importlib import resources
 
-from lognet_fpga.bitstream.flow import RESULTS
 from lognet_fpga.bitstream.overlay_system import OverlaySystem, vivado_board
+from lognet_fpga.bitstream.toolchain import RESULTS
 from lognet_fpga.bitstream.vivado.settings import settings_tcl
 from lognet_fpga.bitstream.vivado.wrapper import WRAPPER, wrapper_verilog
 from lognet_fpga.ir.clocks import mhz_text

@@ -8,10 +8,10 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from lognet_fpga.bitstream.flow import RESULTS
+from lognet_fpga.bitstream.toolchain import RESULTS
 from lognet_fpga.errors import MissingToolError, ToolError
+from lognet_fpga.machine.tools import NOT_SAID, Tool, first_line, run_tool
 from lognet_fpga.progress import Stage
-from lognet_fpga.tools import NOT_SAID, Tool, first_line, run_tool
 
 OLDEST, NEWEST = (2020, 1), (2025, 2)
 COMMAND = ("-mode", "batch", "-notrace", "-nojournal", "-log", "vivado.log", "-source", "build.tcl")

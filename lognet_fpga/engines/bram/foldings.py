@@ -14,8 +14,8 @@ from lognet_fpga.fabric.board import Resources
 from lognet_fpga.fabric.latencies import OUTPUT_LATENCY, capture_latency
 from lognet_fpga.fabric.slots import SlotRaster, slot_raster
 from lognet_fpga.ir.quant import QuantLayer
+from lognet_fpga.machine.provenance import made_by
 from lognet_fpga.numerics.log2 import WEIGHT_BITS
-from lognet_fpga.sources import made_by
 
 if TYPE_CHECKING:
     from lognet_fpga.hw.structure import Instance, Port

@@ -6,8 +6,8 @@ from functools import partial
 
 import numpy as np
 
-from lognet_fpga.engines.bram.blocks.output import OutputShape, activations
 from lognet_fpga.engines.bram.blocks.pe import PeShape, shift_accumulate
+from lognet_fpga.engines.bram.blocks.requantize import OutputShape, activations
 from lognet_fpga.engines.bram.blocks.window import WordWindowShape, word_window
 from lognet_fpga.engines.bram.foldings import BramFolding
 from lognet_fpga.engines.bram.layout import BramShape, OutputConstants, weight_words

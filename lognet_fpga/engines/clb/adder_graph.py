@@ -19,12 +19,12 @@ from pathlib import Path
 
 import numpy as np
 
-from lognet_fpga import cache
 from lognet_fpga.errors import VerificationError
 from lognet_fpga.ir.quant import QuantLayer
+from lognet_fpga.machine import cache
+from lognet_fpga.machine.provenance import made_by
+from lognet_fpga.machine.tools import Tool, run_tool
 from lognet_fpga.progress import NoProgress, Progress
-from lognet_fpga.sources import made_by
-from lognet_fpga.tools import Tool, run_tool
 
 GROUP_WEIGHTS = 25_000  # nonzero weights solved at once: about 20 seconds
 ZERO = -1  # node number of an output that is always zero

@@ -16,7 +16,7 @@ from lognet_fpga.fabric.board import Resources
 from lognet_fpga.fabric.latencies import LINE_MEMORY_CYCLES, result_latency
 from lognet_fpga.fabric.slots import SlotRaster, slot_raster
 from lognet_fpga.ir.quant import QuantLayer
-from lognet_fpga.sources import made_by
+from lognet_fpga.machine.provenance import made_by
 
 if TYPE_CHECKING:
     from lognet_fpga.hw.structure import Instance, Port

@@ -29,7 +29,7 @@ from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.ir.stream_format import StreamFormat
 from lognet_fpga.partition import Partition
 from lognet_fpga.plan.budget import budget
-from lognet_fpga.plan.model import HardwarePlan
+from lognet_fpga.plan.hardware_plan import HardwarePlan
 from lognet_fpga.report import Report, Section, Table
 from lognet_fpga.runtime.frames import Frames
 from lognet_fpga.synth.synthesis import SynthesisReport
@@ -99,7 +99,7 @@ def manifest(
     core_sha256: str,
     name: str,
 ) -> dict:
-    """The manifest's fields; see lognet_fpga.bundle.model."""
+    """The manifest's fields; see lognet_fpga.bundle.contents."""
     out = {
         "name": name,
         "made_by": f"lognet-fpga {__version__}",

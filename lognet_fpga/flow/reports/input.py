@@ -9,8 +9,8 @@ import numpy as np
 from lognet_fpga.config import DeployConfig
 from lognet_fpga.ir import reference
 from lognet_fpga.ir.graph import Affine
+from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.partition import Partition
-from lognet_fpga.preprocessing import Preprocessing
 from lognet_fpga.report import Section
 
 _FAR_OFF = 50  # times: no preprocessing is that far from the one that a model was trained with, and right

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 
-from lognet_fpga.hw.dma.fetch import dma_fetch
 from lognet_fpga.hw.dma.pack import dma_pack
+from lognet_fpga.hw.dma.read import dma_fetch
 from lognet_fpga.hw.dma.registers import dma_registers
 from lognet_fpga.hw.dma.slice import register_slice
-from lognet_fpga.hw.dma.store import dma_store
 from lognet_fpga.hw.dma.units import LENGTH_BITS, WORD_BITS
 from lognet_fpga.hw.dma.unpack import dma_unpack
+from lognet_fpga.hw.dma.write import dma_store
 from lognet_fpga.hw.fifo import fifo
 from lognet_fpga.hw.structure import Composite, Instance, Leaf, Port, inputs, outputs, same, with_reset_leaves
 

@@ -16,7 +16,7 @@ from operator import sub
 from typing import NamedTuple
 
 from lognet_fpga.fabric.latencies import FIFO_LATENCY, GO_LATENCY, ROOM_LATENCY
-from lognet_fpga.plan.time.layer import LayerTiming, phases, rows_of_slots
+from lognet_fpga.plan.time.layer_timing import LayerTiming, phases, rows_of_slots
 
 
 class Sink:

@@ -17,7 +17,7 @@ from itertools import pairwise
 
 from lognet_fpga.fabric.latencies import FIFO_LATENCY, SOURCE_LATENCY
 from lognet_fpga.plan.time.chain import FifoMark, Sink, Stage
-from lognet_fpga.plan.time.layer import LayerTiming
+from lognet_fpga.plan.time.layer_timing import LayerTiming
 
 _ROWS_COMPARED = 48  # at most: strides come round in a few rows, FIFOs that fill and are full in some dozens
 

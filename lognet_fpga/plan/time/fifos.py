@@ -8,9 +8,9 @@ from dataclasses import replace
 from lognet_fpga.fabric.latencies import pool_latency
 from lognet_fpga.ir.graph import AveragePool
 from lognet_fpga.ir.quant import QuantLayer
-from lognet_fpga.plan.model import Fifo, PlannedLayer
+from lognet_fpga.plan.hardware_plan import Fifo, PlannedLayer
 from lognet_fpga.plan.time.cycles import CycleCounts, count_cycles
-from lognet_fpga.plan.time.layer import LayerTiming
+from lognet_fpga.plan.time.layer_timing import LayerTiming
 
 MODEL_FRAMES = 8  # run through the cycle model: as many as verification runs through the Verilog
 _ROOM_CYCLES = 5  # within which a beat that enters a FIFO is known to the slot that starts, with a little to spare

@@ -10,8 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from lognet_fpga.bundle import Bundle
-from lognet_fpga.cache import cached_folder, digest
 from lognet_fpga.errors import BoardError
+from lognet_fpga.machine.cache import cached_folder, digest
 
 FOLDER = "bitstream"
 

@@ -22,8 +22,8 @@ from lognet_fpga.ir.system import CORE_VLNV, DMA_VLNVS, BoardSystem, processor_o
 from lognet_fpga.runtime.simboard.clocks import clock_registers, pl_clock_mhz
 from lognet_fpga.runtime.simboard.core import Engine, SimulatedCore, golden_engine
 from lognet_fpga.runtime.simboard.dma import SimulatedDma
+from lognet_fpga.runtime.simboard.dram import Memory
 from lognet_fpga.runtime.simboard.faults import Fault
-from lognet_fpga.runtime.simboard.memory import Memory
 
 
 class SimulatedBuffer(PynqBuffer):

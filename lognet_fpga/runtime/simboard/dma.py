@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lognet_fpga.runtime.simboard.core import SimulatedCore
+from lognet_fpga.runtime.simboard.dram import Memory, NoMemoryError
 from lognet_fpga.runtime.simboard.faults import Fault
-from lognet_fpga.runtime.simboard.memory import Memory, NoMemoryError
 
 RUN, RESET = 1 << 0, 1 << 2
 HALTED, IDLE, INTERNAL, SLAVE, DECODE = (1 << bit for bit in (0, 1, 4, 5, 6))

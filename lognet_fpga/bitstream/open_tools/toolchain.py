@@ -1,0 +1,99 @@
+"""The open tools as a toolchain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from lognet_fpga.bitstream.figures import Bitstream
+from lognet_fpga.bitstream.open_tools.commands import CHIPDB, DATABASE, LOG, shell_script, steps, yosys_script
+from lognet_fpga.bitstream.open_tools.find import GETTING, find_open_tools, require_size
+from lognet_fpga.bitstream.open_tools.log import read_log
+from lognet_fpga.bitstream.open_tools.top import SYSTEM, system_files
+from lognet_fpga.bitstream.overlay_system import OverlaySystem
+from lognet_fpga.bitstream.toolchain import RESULT, RESULTS, WORK, Toolchain, Tools, required_file, tool_versions
+from lognet_fpga.errors import UsageError
+from lognet_fpga.fabric.board import Board
+from lognet_fpga.ir.design import is_verilog
+from lognet_fpga.ir.hwh import write_hwh
+from lognet_fpga.ir.system import OWN_DMA_VLNV
+from lognet_fpga.progress import Stage
+
+PART = "xc7z020clg400-1"
+BIT_BYTES = 4_045_564  # of an xc7z020's configuration, without a header
+_CONSTRAINTS = "# No pins and no clocks from outside: both are the processor's.\n"
+_README = """\
+Project of {name} for {title} by open tools: Yosys, nextpnr for Xilinx, Project X-Ray.  Experimental: no board has run a
+bitstream of this toolchain.
+
+    {chipdb}=chipdb-xc7z020.bin {database}=prjxray-db/zynq7 sh build.sh
+
+leaves {results}/{name}.bit in this folder.  Back in the bundle with it:
+
+    lognet-bitstream {name}.lognet --tool open --results {name}.open/{results}
+"""
+
+
+def _files(overlay: OverlaySystem) -> dict[str, bytes]:
+    files = system_files(overlay)
+    clk_mhz = overlay.system.clock.mhz
+    verilog = tuple(name for name, _ in files if is_verilog(name))
+    texts = {
+        "build.sh": shell_script(overlay.name, PART, clk_mhz),
+        "constraints.xdc": _CONSTRAINTS,
+        "README.txt": _README.format(
+            name=overlay.name, title=overlay.title, results=RESULTS, chipdb=CHIPDB, database=DATABASE
+        ),
+        "verilog/system.ys": yosys_script(verilog, SYSTEM),
+        **{f"verilog/{name}": text for name, text in files},
+    }
+    return {name: text.encode() for name, text in texts.items()}
+
+
+def _find(remote: str | None) -> Tools:
+    tools, missing = find_open_tools(PART)
+    if tools is None:
+        return Tools(None, missing)
+
+    def run(overlay: OverlaySystem, folder: Path, stage: Stage) -> None:
+        stage.note("experimental: no board has run a bitstream of this toolchain")
+        for name in (WORK, RESULTS):
+            (folder / name).mkdir(exist_ok=True)
+        todo = steps(overlay.name, PART, overlay.system.clock.mhz, tools.flavour)
+        for number, step in enumerate(todo):
+            stage.update(number, len(todo), tools.programs[step.program].name)
+            tools.run(step, folder)
+        yosys, nextpnr = (tools.programs[key].version for key in ("LOGNET_YOSYS", "LOGNET_NEXTPNR"))
+        project = (folder / "project.txt").read_text()
+        said = f"project {project}tool Yosys={yosys}\ntool nextpnr={nextpnr}\n"
+        (folder / RESULTS / RESULT).write_text(said, encoding="utf-8")
+
+    return Tools(run)
+
+
+def _read(overlay: OverlaySystem, folder: Path, result: Mapping[str, str]) -> Bitstream:
+    bit = required_file(folder, f"{overlay.name}.bit")
+    require_size(bit, BIT_BYTES, f"{overlay.name}.bit")
+    log = required_file(folder, Path(LOG).name)
+    return Bitstream(
+        bit,
+        write_hwh(replace(overlay.system, dma_vlnv=OWN_DMA_VLNV)),
+        OPEN.name,
+        tool_versions(result),
+        read_log(log.decode(errors="replace"), overlay.system.clk_mhz),
+        result.get("project", ""),
+        experimental=True,
+        reports={Path(LOG).name: log},
+    )
+
+
+def _require(board: Board) -> None:
+    if board.part != PART:
+        raise UsageError(
+            f"the open tools make bitstreams for {PART} only, and {board.title} has {board.part}",
+            hint="take --bitstream vivado, or a PYNQ-Z1 or PYNQ-Z2",
+        )
+
+
+OPEN = Toolchain("open", "open tools", _files, _find, _read, _require, "sh build.sh", GETTING)

@@ -1,0 +1,1 @@
+from tests.own_cache import own_cache  # noqa: F401
