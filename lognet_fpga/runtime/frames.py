@@ -38,7 +38,8 @@ class Frames:
 
     def first(self, limit: int | None) -> Frames:
         """The first `limit` frames with all that belongs to them; all for None."""
-        labels, names = (None if part is None else part[:limit] for part in (self.labels, self.names))
+        labels = None if self.labels is None else self.labels[:limit]
+        names = None if self.names is None else self.names[:limit]
         return Frames(self.frames[:limit], labels, names, self.class_names)
 
 

@@ -38,8 +38,9 @@ def list_images(
     """
     listed = read_label_list(folder)
     if listed is not None:
-        files, labels = zip(*listed[:limit])
-        return ImageList(files, np.array(labels, np.int64), _below(folder, files), None)
+        listed = listed[:limit]
+        files = tuple(path for path, _ in listed)
+        return ImageList(files, np.array([number for _, number in listed], np.int64), _below(folder, files), None)
     own = _images_in(folder)
     subfolders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     images = {place.name: _images_in(place) for place in subfolders}

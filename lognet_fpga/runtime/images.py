@@ -105,9 +105,9 @@ def _bits_a_channel(image: Image.Image, path: Path) -> int:
         if start[12:16] != b"IHDR":
             raise ValueError("it does not begin with its header")
         return start[24]
-    if image.format == "TIFF":
-        return max(image.tag_v2.get(_BITS_PER_SAMPLE, (1,)))
-    return 8
+    from PIL.TiffImagePlugin import TiffImageFile
+
+    return max(image.tag_v2.get(_BITS_PER_SAMPLE, (1,))) if isinstance(image, TiffImageFile) else 8
 
 
 def _orientation(image: Image.Image) -> object:

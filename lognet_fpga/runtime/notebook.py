@@ -57,8 +57,8 @@ def find_frames(bundle: Bundle, place: Path | str | None = None) -> Frames:
     bundle, else the frames that it was verified with, which have no labels."""
     given = place or os.environ.get("LOGNET_FRAMES")
     if given:
-        known = {"classes": bundle.classes, "class_names": bundle.class_names}
-        return load_frames(Path(given), bundle.input_shape, bundle.preprocessing, **known)
+        classes, names = bundle.classes, bundle.class_names
+        return load_frames(Path(given), bundle.input_shape, bundle.preprocessing, classes=classes, class_names=names)
     for folder in _folders(".", MODEL_FOLDER):
         try:
             return load_frames(folder / FRAMES_FILE, bundle.input_shape, bundle.preprocessing, classes=bundle.classes)

@@ -6,7 +6,8 @@ Each function takes the node and its inputs (None for one left out) and gives th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -14,27 +15,29 @@ from lognet_fpga.runtime.numpy_windows import average_pool, conv, max_pool
 from lognet_fpga.runtime.onnx_file import DTYPES, OnnxNode
 
 Operator = Callable[..., np.ndarray]
+_PAD_MODES: Mapping[str, Literal["reflect", "edge", "wrap"]] = {"reflect": "reflect", "edge": "edge", "wrap": "wrap"}
 
 
 def _axes(node: OnnxNode, given: np.ndarray | None) -> tuple[int, ...] | None:
     """Axes as an input, as in newer opsets, or as an attribute; None for none."""
-    axes = node.attributes.get("axes") if given is None else given.ravel().tolist()
-    return None if axes is None else tuple(int(axis) for axis in axes)
+    if given is not None:
+        return tuple(int(axis) for axis in given.ravel())
+    return tuple(node.attribute("axes", list)) if "axes" in node.attributes else None
 
 
 def _batch_normalization(node: OnnxNode, x, scale, offset, mean, variance) -> np.ndarray:
     shape = (1, -1, *[1] * (x.ndim - 2))
-    factor = scale / np.sqrt(variance + np.float32(node.attributes.get("epsilon", 1e-5)))
+    factor = scale / np.sqrt(variance + np.float32(node.attribute("epsilon", float, 1e-5)))
     return x * factor.reshape(shape) + (offset - mean * factor).reshape(shape)
 
 
 def _cast(node: OnnxNode, x) -> np.ndarray:
-    return x.astype(DTYPES[node.attributes["to"]])
+    return x.astype(DTYPES[node.attribute("to", int)])
 
 
 def _clip(node: OnnxNode, x, low=None, high=None) -> np.ndarray:
-    low = node.attributes.get("min", -np.inf) if low is None else low
-    high = node.attributes.get("max", np.inf) if high is None else high
+    low = node.attribute("min", float, -np.inf) if low is None else low
+    high = node.attribute("max", float, np.inf) if high is None else high
     return np.clip(x, low, high).astype(x.dtype, copy=False)
 
 
@@ -49,7 +52,7 @@ def _constant(node: OnnxNode) -> np.ndarray:
 
 
 def _constant_of_shape(node: OnnxNode, shape) -> np.ndarray:
-    value = node.attributes.get("value", np.zeros(1, np.float32))
+    value = node.attribute("value", np.ndarray, np.zeros(1, np.float32))
     return np.full(shape.tolist(), value.item(), value.dtype)
 
 
@@ -60,47 +63,49 @@ def _divide(node: OnnxNode, a, b) -> np.ndarray:
 
 
 def _elu(node: OnnxNode, x) -> np.ndarray:
-    return np.where(x > 0, x, np.float32(node.attributes.get("alpha", 1.0)) * np.expm1(np.minimum(x, 0)))
+    return np.where(x > 0, x, np.float32(node.attribute("alpha", float, 1.0)) * np.expm1(np.minimum(x, 0)))
 
 
 def _flatten(node: OnnxNode, x) -> np.ndarray:
-    axis = int(node.attributes.get("axis", 1))
+    axis = node.attribute("axis", int, 1)
     axis += x.ndim if axis < 0 else 0
     return x.reshape(math.prod(x.shape[:axis]), -1)
 
 
 def _gather(node: OnnxNode, x, places) -> np.ndarray:
-    return np.take(x, places, axis=int(node.attributes.get("axis", 0)))
+    return np.take(x, places, axis=node.attribute("axis", int, 0))
 
 
 def _gemm(node: OnnxNode, a, b, c=None) -> np.ndarray:
-    a = a.T if node.attributes.get("transA", 0) else a
-    b = b.T if node.attributes.get("transB", 0) else b
+    a = a.T if node.attribute("transA", int, 0) else a
+    b = b.T if node.attribute("transB", int, 0) else b
     product = a @ b
-    if node.attributes.get("alpha", 1.0) != 1.0:
-        product *= np.float32(node.attributes["alpha"])
-    return product if c is None else product + np.float32(node.attributes.get("beta", 1.0)) * c
+    alpha = node.attribute("alpha", float, 1.0)
+    if alpha != 1.0:
+        product *= np.float32(alpha)
+    return product if c is None else product + np.float32(node.attribute("beta", float, 1.0)) * c
 
 
 def _hard_sigmoid(node: OnnxNode, x) -> np.ndarray:
-    alpha, beta = node.attributes.get("alpha", 0.2), node.attributes.get("beta", 0.5)
+    alpha, beta = node.attribute("alpha", float, 0.2), node.attribute("beta", float, 0.5)
     return np.clip(np.float32(alpha) * x + np.float32(beta), 0, 1)
 
 
 def _layer_normalization(node: OnnxNode, x, scale, offset=None) -> np.ndarray:
-    axes = tuple(range(int(node.attributes.get("axis", -1)) % x.ndim, x.ndim))
+    axes = tuple(range(node.attribute("axis", int, -1) % x.ndim, x.ndim))
     centred = x - x.mean(axis=axes, keepdims=True)
-    spread = np.sqrt((centred**2).mean(axis=axes, keepdims=True) + np.float32(node.attributes.get("epsilon", 1e-5)))
+    spread = np.sqrt((centred**2).mean(axis=axes, keepdims=True) + np.float32(node.attribute("epsilon", float, 1e-5)))
     scaled = centred / spread * scale
     return scaled if offset is None else scaled + offset
 
 
 def _local_response(node: OnnxNode, x) -> np.ndarray:
-    get, size = node.attributes.get, int(node.attributes["size"])
+    size, bias = node.attribute("size", int), node.attribute("bias", float, 1.0)
+    alpha, beta = node.attribute("alpha", float, 1e-4), node.attribute("beta", float, 0.75)
     before, after = (size - 1) // 2, size - 1 - (size - 1) // 2
     squares = np.pad(x.astype(np.float64) ** 2, [(0, 0), (before, after)] + [(0, 0)] * (x.ndim - 2))
     sums = sum(squares[:, first : first + x.shape[1]] for first in range(size))
-    return (x / (get("bias", 1.0) + get("alpha", 1e-4) / size * sums) ** get("beta", 0.75)).astype(x.dtype)
+    return (x / (bias + alpha / size * sums) ** beta).astype(x.dtype)
 
 
 def _log_softmax(node: OnnxNode, x, opset: int) -> np.ndarray:
@@ -110,26 +115,26 @@ def _log_softmax(node: OnnxNode, x, opset: int) -> np.ndarray:
 
 
 def _pad(node: OnnxNode, x, pads=None, value=None, axes=None) -> np.ndarray:
-    pads = np.asarray(node.attributes["pads"] if pads is None else pads).reshape(2, -1).T
+    pads = np.asarray(node.attribute("pads", list) if pads is None else pads).reshape(2, -1).T
     places = range(x.ndim) if axes is None else [int(axis) % x.ndim for axis in axes]
     widths = [(0, 0)] * x.ndim
     for axis, (before, after) in zip(places, pads.tolist()):
         widths[axis] = before, after
     kept = x[tuple(slice(max(0, -b), x.shape[i] - max(0, -a)) for i, (b, a) in enumerate(widths))]  # negative: cut off
     widths = [(max(0, before), max(0, after)) for before, after in widths]
-    mode = bytes(node.attributes.get("mode", b"constant")).decode()
+    mode = node.attribute("mode", bytes, b"constant").decode()
     if mode == "constant":
-        fill = node.attributes.get("value", 0.0) if value is None else value.item()
+        fill = node.attribute("value", float, 0.0) if value is None else value.item()
         return np.pad(kept, widths, constant_values=fill)
-    return np.pad(kept, widths, mode={"reflect": "reflect", "edge": "edge", "wrap": "wrap"}[mode])
+    return np.pad(kept, widths, mode=_PAD_MODES[mode])
 
 
 def _reduce(function: Callable[..., np.ndarray]) -> Operator:
     def reduce(node: OnnxNode, x, axes=None) -> np.ndarray:
         places = _axes(node, axes)
-        if not places and node.attributes.get("noop_with_empty_axes", 0):
+        if not places and node.attribute("noop_with_empty_axes", int, 0):
             return x
-        result = function(x, axis=places or None, keepdims=bool(node.attributes.get("keepdims", 1)))
+        result = function(x, axis=places or None, keepdims=bool(node.attribute("keepdims", int, 1)))
         return np.asarray(result, x.dtype)
 
     return reduce
@@ -140,15 +145,15 @@ def _global(function: Callable[..., np.ndarray]) -> Operator:
 
 
 def _reshape(node: OnnxNode, x, shape=None) -> np.ndarray:
-    sizes = list(node.attributes["shape"] if shape is None else shape.tolist())
-    if not node.attributes.get("allowzero", 0):
+    sizes = node.attribute("shape", list) if shape is None else shape.tolist()
+    if not node.attribute("allowzero", int, 0):
         sizes = [x.shape[i] if size == 0 else size for i, size in enumerate(sizes)]
     return x.reshape(sizes)
 
 
 def _slice(node: OnnxNode, x, starts=None, ends=None, axes=None, steps=None) -> np.ndarray:
-    def given(value, name):
-        return list(node.attributes[name]) if value is None else value.ravel().tolist()
+    def given(value: np.ndarray | None, name: str) -> list[int]:
+        return node.attribute(name, list) if value is None else value.ravel().tolist()
 
     begin, end = given(starts, "starts"), given(ends, "ends")
     if axes is None and "axes" not in node.attributes:
@@ -159,16 +164,15 @@ def _slice(node: OnnxNode, x, starts=None, ends=None, axes=None, steps=None) -> 
     cut = [slice(None)] * x.ndim
     for axis, first, last, step in zip(places, begin, end, strides):
         # A negative end counts from behind, but one far below the beginning means all of it, downwards.
-        last = None if step < 0 and last < -x.shape[axis] else last
-        cut[axis] = slice(first, last, step)
+        cut[axis] = slice(first, None if step < 0 and last < -x.shape[axis] else last, step)
     return x[tuple(cut)]
 
 
 def _softmax_axes(node: OnnxNode, x: np.ndarray, opset: int) -> tuple[int, ...]:
     """Up to opset 12 the axis and all behind it are one."""
     if opset >= 13:
-        return (int(node.attributes.get("axis", -1)) % x.ndim,)
-    return tuple(range(int(node.attributes.get("axis", 1)) % x.ndim, x.ndim))
+        return (node.attribute("axis", int, -1) % x.ndim,)
+    return tuple(range(node.attribute("axis", int, 1) % x.ndim, x.ndim))
 
 
 def _softmax(node: OnnxNode, x, opset: int) -> np.ndarray:
@@ -182,7 +186,7 @@ def _squeeze(node: OnnxNode, x, axes=None) -> np.ndarray:
 
 
 def _unsqueeze(node: OnnxNode, x, axes=None) -> np.ndarray:
-    return np.expand_dims(x, _axes(node, axes))
+    return np.expand_dims(x, tuple(node.attribute("axes", list) if axes is None else axes.ravel().tolist()))
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:
@@ -211,7 +215,7 @@ def _plain(function: Callable[..., np.ndarray]) -> Operator:
 
 
 def _arg_max(node: OnnxNode, x) -> np.ndarray:
-    axis, keep = int(node.attributes.get("axis", 0)), bool(node.attributes.get("keepdims", 1))
+    axis, keep = node.attribute("axis", int, 0), bool(node.attribute("keepdims", int, 1))
     return np.argmax(x, axis=axis, keepdims=keep).astype(np.int64)
 
 
@@ -225,7 +229,7 @@ OPERATORS: dict[str, Operator] = {
     "CastLike": lambda node, x, like: x.astype(like.dtype),
     "Ceil": _plain(np.ceil),
     "Clip": _clip,
-    "Concat": lambda node, *inputs: np.concatenate(inputs, axis=int(node.attributes["axis"])),
+    "Concat": lambda node, *inputs: np.concatenate(inputs, axis=node.attribute("axis", int)),
     "Constant": _constant,
     "ConstantOfShape": _constant_of_shape,
     "Conv": conv,
@@ -247,7 +251,7 @@ OPERATORS: dict[str, Operator] = {
     "Identity": lambda node, x: x,
     "LRN": _local_response,
     "LayerNormalization": _layer_normalization,
-    "LeakyRelu": lambda node, x: np.where(x >= 0, x, np.float32(node.attributes.get("alpha", 0.01)) * x),
+    "LeakyRelu": lambda node, x: np.where(x >= 0, x, np.float32(node.attribute("alpha", float, 0.01)) * x),
     "Log": _plain(np.log),
     "LogSoftmax": _log_softmax,
     "MatMul": _plain(np.matmul),
@@ -269,7 +273,7 @@ OPERATORS: dict[str, Operator] = {
     "Relu": lambda node, x: np.maximum(x, x.dtype.type(0)),
     "Reshape": _reshape,
     "Shape": lambda node, x: np.array(
-        x.shape[slice(node.attributes.get("start", 0), node.attributes.get("end"))], np.int64
+        x.shape[node.attribute("start", int, 0) : node.attribute("end", int, x.ndim)], np.int64
     ),
     "Sigmoid": _plain(_sigmoid),
     "Slice": _slice,
@@ -279,9 +283,9 @@ OPERATORS: dict[str, Operator] = {
     "Squeeze": _squeeze,
     "Sub": _plain(np.subtract),
     "Sum": _fold(np.add),
-    "Swish": lambda node, x: x * _sigmoid(x * x.dtype.type(node.attributes.get("alpha", 1.0))),
+    "Swish": lambda node, x: x * _sigmoid(x * x.dtype.type(node.attribute("alpha", float, 1.0))),
     "Tanh": _plain(np.tanh),
-    "Transpose": lambda node, x: np.transpose(x, node.attributes.get("perm")),
+    "Transpose": lambda node, x: np.transpose(x, node.attribute("perm", list, [*range(x.ndim)][::-1])),
     "Unsqueeze": _unsqueeze,
     "Where": _plain(np.where),
 }

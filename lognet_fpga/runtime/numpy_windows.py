@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from types import EllipsisType
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from lognet_fpga.runtime.onnx_file import OnnxNode
 
 
 def conv(node: OnnxNode, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
-    kernel, groups = weight.shape[2:], int(node.attributes.get("group", 1))
+    kernel, groups = weight.shape[2:], node.attribute("group", int, 1)
     matrices = weight.reshape(groups, len(weight) // groups, -1)
     before, after, places = padding(node, x.shape[2:], kernel)
     sums = np.empty((len(x), *matrices.shape[:2], math.prod(places)), np.result_type(x, weight))
@@ -33,14 +34,14 @@ def conv(node: OnnxNode, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | N
 
 
 def max_pool(node: OnnxNode, x: np.ndarray) -> np.ndarray:
-    kernel = tuple(node.attributes["kernel_shape"])
+    kernel = tuple(node.attribute("kernel_shape", list))
     before, after, places = padding(node, x.shape[2:], kernel)
     lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
     return _pooled(np.maximum, node, _padded(x, before, after, lowest), kernel, places)
 
 
 def average_pool(node: OnnxNode, x: np.ndarray) -> np.ndarray:
-    kernel = tuple(node.attributes["kernel_shape"])
+    kernel = tuple(node.attribute("kernel_shape", list))
     before, after, places = padding(node, x.shape[2:], kernel)
     sums = _pooled(np.add, node, _padded(x, before, after, 0), kernel, places)
     return sums / counted(node, x.shape[2:]).astype(x.dtype)
@@ -48,10 +49,10 @@ def average_pool(node: OnnxNode, x: np.ndarray) -> np.ndarray:
 
 def counted(node: OnnxNode, sizes: tuple[int, ...]) -> np.ndarray:
     """By how many elements each window's average divides, (1, 1, *places) float64; sizes: of the input's axes."""
-    kernel = tuple(node.attributes["kernel_shape"])
+    kernel = tuple(node.attribute("kernel_shape", list))
     before, after, places = padding(node, sizes, kernel)
     ones = np.ones((1, 1, *sizes))
-    if node.attributes.get("count_include_pad", 0):
+    if node.attribute("count_include_pad", int, 0):
         # Explicit padding counts; what ceil_mode adds behind it does not.
         first, last = zip(*_explicit(node, sizes, kernel))
         ones = _padded(ones, first, last, 1)
@@ -74,31 +75,35 @@ def _padded(x: np.ndarray, before, after, outside: float) -> np.ndarray:
     apart = x.ndim - len(before)
     sizes = [first + size + last for first, size, last in zip(before, x.shape[apart:], after)]
     padded = np.full((*x.shape[:apart], *sizes), outside, x.dtype)
-    inside = tuple(slice(first, first + size) for first, size in zip(before, x.shape[apart:]))
-    padded[(..., *inside)] = x
+    padded[_last_axes(slice(first, first + size) for first, size in zip(before, x.shape[apart:]))] = x
     return padded
 
 
 def _taps(node: OnnxNode, padded: np.ndarray, kernel, places) -> Iterator[np.ndarray]:
     """Each element of all windows, (..., *places), views of padded, in the order of the kernel's elements."""
-    strides, dilations = (_per_axis(node, name, len(kernel)) for name in ("strides", "dilations"))
+    strides, dilations = (per_axis(node, name, len(kernel)) for name in ("strides", "dilations"))
     for tap in itertools.product(*map(range, kernel)):
         steps = zip(tap, dilations, strides, places)
-        yield padded[(..., *(slice(at * far, at * far + (n - 1) * step + 1, step) for at, far, step, n in steps))]
+        yield padded[_last_axes(slice(at * far, at * far + (n - 1) * step + 1, step) for at, far, step, n in steps)]
 
 
-def _per_axis(node: OnnxNode, name: str, dims: int) -> list[int]:
-    return list(node.attributes.get(name) or [1] * dims)
+def _last_axes(slices: Iterable[slice]) -> tuple[EllipsisType | slice, ...]:
+    return (..., *slices)
+
+
+def per_axis(node: OnnxNode, name: str, dims: int) -> list[int]:
+    """strides or dilations, 1 where the node has none; dims: how many axes there are."""
+    return node.attribute(name, list, []) or [1] * dims
 
 
 def _explicit(node: OnnxNode, sizes: tuple[int, ...], kernel: tuple[int, ...]) -> list[tuple[int, int]]:
     """Padding (before, after) of each axis as the node asks for it, without what ceil_mode adds."""
     dims = len(kernel)
-    mode = bytes(node.attributes.get("auto_pad", b"NOTSET")).decode() or "NOTSET"
+    mode = node.attribute("auto_pad", bytes, b"NOTSET").decode() or "NOTSET"
     if mode in ("NOTSET", "VALID"):
-        pads = list(node.attributes.get("pads") or [0] * 2 * dims) if mode == "NOTSET" else [0] * 2 * dims
+        pads = (node.attribute("pads", list, []) if mode == "NOTSET" else []) or [0] * 2 * dims
         return list(zip(pads[:dims], pads[dims:]))
-    strides, dilations = _per_axis(node, "strides", dims), _per_axis(node, "dilations", dims)
+    strides, dilations = per_axis(node, "strides", dims), per_axis(node, "dilations", dims)
     found = []
     for size, width, stride, dilation in zip(sizes, kernel, strides, dilations):
         total = max((-(-size // stride) - 1) * stride + (width - 1) * dilation + 1 - size, 0)
@@ -110,13 +115,13 @@ def _explicit(node: OnnxNode, sizes: tuple[int, ...], kernel: tuple[int, ...]) -
 def padding(node: OnnxNode, sizes: tuple[int, ...], kernel: tuple[int, ...]) -> tuple[list[int], list[int], list[int]]:
     """Padding before and behind, and the number of places, of each axis."""
     dims = len(kernel)
-    strides, dilations = _per_axis(node, "strides", dims), _per_axis(node, "dilations", dims)
+    strides, dilations = per_axis(node, "strides", dims), per_axis(node, "dilations", dims)
     before, after, places = [], [], []
     for axis, (first, last) in enumerate(_explicit(node, sizes, kernel)):
         reach = (kernel[axis] - 1) * dilations[axis] + 1
         span = sizes[axis] + first + last - reach
         count = span // strides[axis] + 1
-        if node.attributes.get("ceil_mode", 0):
+        if node.attribute("ceil_mode", int, 0):
             count = -(-span // strides[axis]) + 1
             if (count - 1) * strides[axis] >= sizes[axis] + first:  # a window must not begin in the padding behind
                 count -= 1

@@ -9,6 +9,7 @@ import struct
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -35,17 +36,30 @@ DTYPES: Mapping[int, np.dtype] = {
 _FLOAT_DATA, _SIGNED_DATA, _UNSIGNED_DATA = {4: "<f4", 10: "<f8"}, (5, 7), 11  # fields of TensorProto
 _STRING = 8  # an element type without a NumPy type of fixed size
 
+Attribute = int | float | bytes | np.ndarray | list[int] | list[float] | None
+_Kind = TypeVar("_Kind", int, float, bytes, list, np.ndarray)
+
 
 @dataclass(frozen=True, eq=False)
 class OnnxNode:
-    """attributes: by name; int, float, bytes, array, or a list of those.  inputs: "" for one that is left out."""
+    """attributes: by name; None for one of a type that no operator here has.  inputs: "" for one that is left out."""
 
     name: str
     op_type: str
     domain: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    attributes: Mapping[str, object]
+    attributes: Mapping[str, Attribute]
+
+    def attribute(self, name: str, kind: type[_Kind], default: _Kind | None = None) -> _Kind:
+        """The attribute of that name, or the default; raises KeyError where there is neither, TypeError where it is of
+        another kind.  list: of integers or floats, as the operator has it."""
+        value = self.attributes.get(name, default)
+        if isinstance(value, kind):
+            return value
+        if name not in self.attributes:
+            raise KeyError(f"attribute {name} is missing")
+        raise TypeError(f"attribute {name} is no {kind.__name__}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,12 +84,12 @@ def read_onnx(content: bytes) -> OnnxGraph:
     """The main graph of a serialized ONNX model; raises BundleError where it is none, or has parts in other files."""
     try:
         model = _message(memoryview(content))
-        opsets = {_text(entry, 1): _one(entry, 2, 1) for entry in map(_message, model[8])}
+        opsets = {_text(entry, 1): _integer(entry, 2, 1) for entry in map(_message, model[8])}
         graph = _message(model[7][0])
         constants = dict(_tensor(part) for part in graph[5])
         inputs = [_text(_message(part), 1) for part in graph[11]]
         return OnnxGraph(
-            int(opsets.get("", 1)),
+            opsets.get("", 1),
             tuple(_node(part) for part in graph[1]),
             constants,
             next(name for name in inputs if name not in constants),
@@ -92,27 +106,27 @@ def _outputs(parts: Sequence[Value]) -> tuple[str, ...]:
     return names
 
 
-def _node(data: memoryview) -> OnnxNode:
+def _node(data: Value) -> OnnxNode:
     node = _message(data)
     return OnnxNode(
         _text(node, 3),
         _text(node, 4),
         _text(node, 7),
-        tuple(bytes(name).decode() for name in node[1]),
-        tuple(bytes(name).decode() for name in node[2]),
+        tuple(_string(name) for name in node[1]),
+        tuple(_string(name) for name in node[2]),
         dict(_attribute(part) for part in node[5]),
     )
 
 
-def _attribute(data: memoryview) -> tuple[str, object]:
+def _attribute(data: Value) -> tuple[str, Attribute]:
     part = _message(data)
-    name, kind = _text(part, 1), _one(part, 20, 0)
+    name, kind = _text(part, 1), _integer(part, 20)
     if kind == 1:
-        return name, float(_one(part, 2, 0.0))
+        return name, _float(part, 2)
     if kind == 2:
-        return name, _signed(_one(part, 3, 0))
+        return name, _signed(_integer(part, 3))
     if kind == 3:
-        return name, bytes(_one(part, 4, b""))
+        return name, bytes(_bytes(part[4][-1])) if part[4] else b""
     if kind == 4:
         return name, _tensor(part[5][0])[1]
     if kind == 6:
@@ -122,20 +136,20 @@ def _attribute(data: memoryview) -> tuple[str, object]:
     return name, None  # strings, graphs and such: of operators that are not known here
 
 
-def _tensor(data: memoryview) -> tuple[str, np.ndarray]:
+def _tensor(data: Value) -> tuple[str, np.ndarray]:
     part = _message(data)
-    name, kind = _text(part, 8), _one(part, 2, 0)
+    name, kind = _text(part, 8), _integer(part, 2)
     if kind == _STRING:
         shape = [value for chunk in part[1] for value in _varints(chunk)]
-        return name, np.array([bytes(text).decode() for text in part[6]], str).reshape(shape)
+        return name, np.array([_string(text) for text in part[6]], np.str_).reshape(shape)
     if kind not in DTYPES:
         raise ValueError(f"constant {name} has element type {kind}")
-    if _one(part, 14, 0):
+    if _integer(part, 14):
         raise ValueError(f"constant {name} lies in another file")
     dtype = DTYPES[kind]
     shape = [value for chunk in part[1] for value in _varints(chunk)]
     if part[9]:
-        array = np.frombuffer(part[9][0], dtype.newbyteorder("<")).astype(dtype, copy=False).reshape(shape)
+        array = np.frombuffer(_bytes(part[9][0]), dtype.newbyteorder("<")).astype(dtype, copy=False).reshape(shape)
         return name, np.require(array, requirements="A")  # copied where the file has it elsewhere
     floats = [_floats(chunk, code) for field, code in _FLOAT_DATA.items() for chunk in part[field]]
     if floats:
@@ -147,10 +161,10 @@ def _tensor(data: memoryview) -> tuple[str, np.ndarray]:
     return name, np.array(whole, dtype).reshape(shape)
 
 
-def _message(data: memoryview) -> defaultdict[int, list[Value]]:
+def _message(data: Value) -> defaultdict[int, list[Value]]:
     """Field number to its values, in order."""
     fields: defaultdict[int, list[Value]] = defaultdict(list)
-    for field in fields_of(data):
+    for field in fields_of(_bytes(data)):
         fields[field.number].append(field.value)
     return fields
 
@@ -159,25 +173,47 @@ def _varints(chunk: Value) -> list[int]:
     """Of a repeated field: one number, or many packed."""
     if isinstance(chunk, int):
         return [chunk]
-    values, place = [], 0
-    while place < len(chunk):
-        value, place = read_varint(chunk, place)
+    packed, values, place = _bytes(chunk), [], 0
+    while place < len(packed):
+        value, place = read_varint(packed, place)
         values.append(value)
     return values
 
 
 def _floats(chunk: Value, code: str = "<f4") -> np.ndarray:
     """Of a repeated field: one number, or many packed."""
-    return np.array([chunk], code) if isinstance(chunk, float) else np.frombuffer(chunk, code)
+    return np.array([chunk], code) if isinstance(chunk, float) else np.frombuffer(_bytes(chunk), code)
 
 
 def _signed(value: int) -> int:
     return value - (1 << 64) if value >> 63 else value
 
 
-def _one(fields: Mapping[int, list[Value]], number: int, default: Value) -> Value:
-    return fields[number][-1] if fields[number] else default
+def _integer(fields: Mapping[int, list[Value]], number: int, default: int = 0) -> int:
+    """Of a field that counts once: the last one."""
+    value = fields[number][-1] if fields[number] else default
+    if not isinstance(value, int):
+        raise ValueError(f"field {number} is no integer")
+    return value
+
+
+def _float(fields: Mapping[int, list[Value]], number: int) -> float:
+    value = fields[number][-1] if fields[number] else 0.0
+    if not isinstance(value, float):
+        raise ValueError(f"field {number} is no float")
+    return value
 
 
 def _text(fields: Mapping[int, list[Value]], number: int) -> str:
-    return bytes(_one(fields, number, b"")).decode()
+    return _string(fields[number][-1]) if fields[number] else ""
+
+
+def _string(value: Value) -> str:
+    return str(_bytes(value), "utf-8")
+
+
+def _bytes(value: Value) -> memoryview:
+    """Of a field that has a length; bytes(number) would be as many zeros."""
+    if not isinstance(value, memoryview):
+        raise ValueError("a field is a number where it has to have a length")
+    return value

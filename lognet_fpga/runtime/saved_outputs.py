@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +42,7 @@ def save_outputs(place: Path, result: StreamResult) -> None:
     """Write beside its place and rename: as of ir.packed.pack, `outputs` for all frames that were run, `output_names`,
     `numbers` (places of the frames in the source), `predictions` where there are classes, and `labels` where there are
     any.  Raises OutputError."""
-    arrays = {
+    arrays: dict[str, Any] = {  # any, for numpy.savez has parameters of its own beside the arrays
         **pack(result.outputs or ()),
         "output_names": np.array([tensor.name for tensor in result.output.tensors]),
         "numbers": result.numbers,

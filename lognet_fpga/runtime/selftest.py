@@ -127,10 +127,14 @@ def _compare_output(name: str, got: np.ndarray, expected: np.ndarray) -> list[Co
         raise BundleError(f"{VECTORS} of the bundle does not fit {name}, of {len(expected)} and {len(got)} frames")
     if expected.dtype != object:
         return [_compare(name, got, expected.reshape(got.shape) if expected.size == got.size else expected)]
-    shapes = _compare(f"size of {name}", *(np.array([frame.shape for frame in part]) for part in (got, expected)))
+    shapes = _compare(f"size of {name}", _sizes(got), _sizes(expected))
     if shapes[1] is not None:
         return [shapes]
-    return [shapes, _compare(name, *(pack([part])["outputs"] for part in (got, expected)))]
+    return [shapes, _compare(name, pack([got])["outputs"], pack([expected])["outputs"])]
+
+
+def _sizes(frames: np.ndarray) -> np.ndarray:
+    return np.array([frame.shape for frame in frames])
 
 
 def _compare(name: str, got: np.ndarray, expected: np.ndarray, tolerance: float | None = None) -> Compared:
@@ -149,8 +153,11 @@ def _compare(name: str, got: np.ndarray, expected: np.ndarray, tolerance: float 
     if not count:
         return (name, got.size, 0), None
     index = tuple(int(place) for place in np.argwhere(wrong)[0])
-    values = (str(part[index]) if part.dtype.kind == "U" else float(part[index]) for part in (got, expected))
-    return (name, got.size, count), Mismatch(name, index, *values, count)
+    return (name, got.size, count), Mismatch(name, index, _value(got[index]), _value(expected[index]), count)
+
+
+def _value(element: np.generic) -> float | str:
+    return str(element) if isinstance(element, np.str_) else float(element)
 
 
 def _vectors(bundle: Bundle) -> tuple[np.ndarray, tuple[str, np.ndarray], list[np.ndarray] | None]:

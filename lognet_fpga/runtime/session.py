@@ -21,15 +21,14 @@ TAIL = "tail.onnx"
 class Session:
     """Use as a context manager: the device is open inside.
 
-    The host's part runs in onnxruntime where that is installed, else in NumPy; tail_runs_in says which.  output: what
-    the model's outputs are; of a bundle that does not say it is known after the first of them, None before.  Raises
-    what the device's open raises, and MissingToolError or BundleError for the host's part.
+    The host's part runs in onnxruntime where that is installed, else in NumPy; tail_runs_in says which.  Raises what
+    the device's open raises, and MissingToolError or BundleError for the host's part.
     """
 
     def __init__(self, bundle: Bundle, device: Device) -> None:
         self.bundle = bundle
         self.device = device
-        self.output: ModelOutput | None = bundle.model_output
+        self._output = bundle.model_output
         self._tail: OnnxFunction | NumpyFunction
         if find_spec("onnxruntime") is not None:
             self._tail, self.tail_runs_in = OnnxFunction(bundle, TAIL), "onnxruntime"
@@ -45,6 +44,13 @@ class Session:
     ) -> None:
         self.device.close()
 
+    @property
+    def output(self) -> ModelOutput:
+        """What the model gives.  Raises BundleError for a bundle that does not say it, until something was given."""
+        if self._output is None:
+            raise BundleError("the bundle does not say what its model's outputs are", hint="run a frame first")
+        return self._output
+
     def fpga(self, frames: np.ndarray) -> DeviceRun:
         """Run the FPGA part on frames, (n, channels, height, width) uint8."""
         return self.device.run(self._checked(frames))
@@ -58,11 +64,11 @@ class Session:
         """Run the host's part on activations, (n, height, width, channels) uint8; every output of the model as of
         ModelOutput.collect, scores as (n, classes)."""
         try:
-            output = self.output or self._guessed(activations)
+            output = self._output or self._guessed(activations)
             outputs = output.collect(self._tail.all, activations)
         except ValueError as error:
             raise BundleError(f"{TAIL} of the bundle does not give what it must: {error}") from error
-        self.output = output
+        self._output = output
         if output.kind == SCORES:
             outputs[0] = outputs[0].reshape(len(activations), -1)
         return outputs

@@ -29,11 +29,11 @@ class SimulatedDevice:
         )
 
     def open(self) -> None:
-        self._golden = OnnxFunction(self._bundle, "golden.onnx")
+        self._golden = self._load()
 
     def run(self, frames: np.ndarray) -> DeviceRun:
         if self._golden is None:
-            self.open()
+            self._golden = self._load()
         activations = self._to_nhwc(self._golden(frames), len(frames))
         cycles = self._bundle.latency_cycles + (len(frames) - 1) * self._bundle.cycles_per_frame
         return DeviceRun(activations, cycles, self._bundle.clk_mhz)
@@ -51,6 +51,9 @@ class SimulatedDevice:
 
     def close(self) -> None:
         self._golden = None
+
+    def _load(self) -> OnnxFunction:
+        return OnnxFunction(self._bundle, "golden.onnx")
 
     def _to_nhwc(self, activations: np.ndarray, count: int) -> np.ndarray:
         """golden.onnx gives (n, C, H, W); the FPGA sends channels last."""

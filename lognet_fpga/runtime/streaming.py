@@ -262,7 +262,8 @@ class _Tally:
         keep = self._source.total is not None and (output.has_classes or self._keep_outputs)
         done = _Done(
             output.predictions(outputs),
-            *(None if labels is None else output.right(outputs, labels, count) for count in (1, 5)),
+            None if labels is None else output.right(outputs, labels),
+            None if labels is None else output.right(outputs, labels, 5),
             None if labels is None else output.decision(outputs),
             outputs if keep else None,
             batch.numbers,
@@ -285,7 +286,7 @@ class _Tally:
         p50, p99 = np.percentile(latencies_s, (50, 99)) * 1e3
         fps = len(latencies_s) / max(min(WINDOW_S, now - self._begin), 1e-9)
         count = sum(len(done.numbers) for done in self._batches)
-        watts = self._sampler and self._sampler.watts
+        watts = None if self._sampler is None else self._sampler.watts
         return StreamUpdate(count, self._source.total, self._stages.dropped, fps, float(p50), float(p99), watts)
 
     def result(
@@ -306,6 +307,7 @@ class _Tally:
             outputs = [np.concatenate(parts) for parts in zip(*(done.outputs for done in batches))]
         right1, right5 = (_joined([getattr(done, name) for done in batches]) for name in ("right1", "right5"))
         decision = _joined([done.decision for done in batches])
+        labels = None if self._source.labels is None else self._source.labels[numbers]
         pl_s = sum(done.pl_us for done in batches) * 1e-6
         simulated = device.kind in ("simulated", "rtl")
         how = "on this host" + (", simulating the FPGA" if simulated else "")
@@ -332,7 +334,7 @@ class _Tally:
             numbers,
             None if right1 is None else float(right1.mean()),
             None if right5 is None else float(right5.mean()),
-            None if decision is None else area_under_curve(decision, self._source.labels[numbers]),
+            None if decision is None or labels is None else area_under_curve(decision, labels),
             batch,
             policy,
             stages.dropped,
@@ -353,5 +355,6 @@ class _Tally:
 
 
 def _joined(parts: Sequence[np.ndarray | None]) -> np.ndarray | None:
-    """Of all batches; None where they have none."""
-    return None if parts[0] is None else np.concatenate(parts)
+    """Of all batches; None unless all have it."""
+    known = [part for part in parts if part is not None]
+    return np.concatenate(known) if len(known) == len(parts) else None

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeGuard
+
+import numpy as np
 
 from lognet_fpga.bundle import Bundle
 from lognet_fpga.report import Report, Section, Table
@@ -56,7 +59,7 @@ def stream_report(session: Session, result: StreamResult, saved: Path | None = N
         Section("Power", result.power.lines() if result.power else (result.power_note,)),
         *_accuracy_section(bundle, result),
         Section("Output of the model", (*result.output.lines(), *([f"written to {saved}"] if saved else []))),
-        *([_prediction_section(bundle, result)] if result.output.has_classes else []),
+        *([] if result.predictions is None else [_prediction_section(bundle, result, result.predictions)]),
     ]
     data = {
         "bundle": bundle.name,
@@ -133,11 +136,11 @@ def _percent(share: object) -> float | None:
     return 100.0 * share if _is_number(share) else None
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _prediction_section(bundle: Bundle, result: StreamResult) -> Section:
+def _prediction_section(bundle: Bundle, result: StreamResult, predictions: np.ndarray) -> Section:
     of_source, of_model = result.source.class_names, bundle.class_names
     names, labels = result.source.names, result.labels
 
@@ -147,7 +150,7 @@ def _prediction_section(bundle: Bundle, result: StreamResult) -> Section:
     decision = result.output.decision(result.outputs) if result.outputs is not None else None
     columns = ["frame", "class"] + ["score"] * (decision is not None) + ["label"] * (labels is not None)
     rows = []
-    for index, prediction in enumerate(result.predictions[:SHOWN_PREDICTIONS].tolist()):
+    for index, prediction in enumerate(predictions[:SHOWN_PREDICTIONS].tolist()):
         number = int(result.numbers[index])
         score = () if decision is None else (f"{decision[index]:.4g}",)
         label = () if labels is None else (named(int(labels[index]), of_source or of_model),)

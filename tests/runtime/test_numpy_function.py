@@ -215,6 +215,25 @@ def test_damaged_files_are_refused(cut):
         read_onnx(part)
 
 
+def test_a_number_where_a_name_belongs_is_refused():
+    """As many zeros as the number says would be more than fits into memory."""
+    graph = b"\x08" + b"\xff" * 8 + b"\x7f"  # field 1, a node, as a number
+    with pytest.raises(BundleError, match="not an ONNX graph"):
+        read_onnx(b"\x3a" + bytes([len(graph)]) + graph)
+    node = b"\x08\x80\x80\x80\x80\x80\x80\x01"  # field 1, an input's name, as the number 2**42
+    part = b"\x0a" + bytes([len(node)]) + node
+    with pytest.raises(BundleError, match="not an ONNX graph"):
+        read_onnx(b"\x3a" + bytes([len(part)]) + part)
+
+
+def test_an_attribute_of_another_type_is_refused():
+    node = onnx.helper.make_node("Flatten", ["x"], ["y"], name="flat", axis=1.5)
+    infos = [onnx.helper.make_tensor_value_info(name, 1, None) for name in "xy"]
+    content = onnx.helper.make_model(onnx.helper.make_graph([node], "g", infos[:1], infos[1:])).SerializeToString()
+    with pytest.raises(BundleError, match=r"flat \(Flatten\): attribute axis is no int"):
+        NumpyFunction(content, "tail.onnx")(np.zeros((1, 2, 2), np.float32))
+
+
 def test_a_run_that_fails_says_where():
     tail = NumpyFunction(small_bundle.tail_onnx(), "tail.onnx")
     with pytest.raises(BundleError, match=r"tail.onnx of the bundle fails on uint8 .* \(MatMul\)"):

@@ -78,7 +78,7 @@ def test_top1_counts_right_predictions(session):
 def test_top5_counts_labels_among_the_five_best(session, monkeypatch):
     scores = np.random.default_rng(0).standard_normal((12, 9))
     output = guessed([scores], len(scores))
-    monkeypatch.setattr(session, "output", output)
+    monkeypatch.setattr(session, "_output", output)
     monkeypatch.setattr(session, "outputs", lambda activations: [scores[: len(activations)]])
     labels = np.arange(12) % 9
     expected = np.mean([label in np.argsort(-row)[:5] for row, label in zip(scores, labels)])

@@ -149,11 +149,18 @@ class NvidiaMeter:
         if program is None:
             raise MissingToolError("nvidia-smi was not found", hint="install NVIDIA's driver, or use another sensor")
         query = ("--query-gpu=power.draw", "--format=csv,noheader,nounits", f"--id={index}", "--loop-ms=100")
-        self._process = subprocess.Popen(
-            [program, *command[1:], *query], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
         self.name = f"nvidia-smi, GPU {index}"
-        self._lines = LineMeter(self.name, os.dup(self._process.stdout.fileno()))
+        reading, writing = os.pipe()
+        self._lines = LineMeter(self.name, reading)
+        try:
+            self._process = subprocess.Popen(
+                [program, *command[1:], *query], stdin=subprocess.DEVNULL, stdout=writing, stderr=subprocess.STDOUT
+            )
+        except OSError:
+            self._lines.close()
+            raise
+        finally:
+            os.close(writing)
 
     def samples(self) -> list[float]:
         return self._lines.samples()
@@ -161,5 +168,4 @@ class NvidiaMeter:
     def close(self) -> None:
         self._process.terminate()
         self._process.wait()
-        self._process.stdout.close()
         self._lines.close()

@@ -81,10 +81,13 @@ class PowerResult:
     @property
     def difference_w(self) -> tuple[float, float | None] | None:
         """Running less idle, and its standard error."""
-        if self.idle is None or self.running is None:
+        idle, running = self.idle, self.running
+        if idle is None or running is None:
             return None
-        errors = self.idle.error_w, self.running.error_w
-        return self.running.mean_w - self.idle.mean_w, None if None in errors else math.hypot(*errors)
+        difference = running.mean_w - idle.mean_w
+        if idle.error_w is None or running.error_w is None:
+            return difference, None
+        return difference, math.hypot(idle.error_w, running.error_w)
 
     @property
     def energy_mj(self) -> tuple[float, float | None] | None:

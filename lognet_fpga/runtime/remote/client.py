@@ -57,6 +57,9 @@ class RemoteDevice:
 
     def open(self) -> None:
         """Ask what is there.  Raises BoardError where nothing answers, or it has another bundle."""
+        self._info = self._meet()
+
+    def _meet(self) -> DeviceInfo:
         _, body = self._request("GET", DEVICE_PATH, None, MAX_ANSWER_BYTES)
         info = DeviceInfo.from_json(body)
         if info.version != VERSION:
@@ -67,8 +70,9 @@ class RemoteDevice:
                 context=(f"there: SHA-256 {info.digest[:64]}", f"here:  SHA-256 {self._bundle.digest}"),
                 hint="use the bundle that lognet-serve was started with",
             )
-        self._info, self.kind = info, info.kind
+        self.kind = info.kind
         self.description = f"{info.description}; over the network at {self._url}"
+        return info
 
     def run(self, frames: np.ndarray) -> DeviceRun:
         parts = [
@@ -106,7 +110,7 @@ class RemoteDevice:
     @property
     def _opened(self) -> DeviceInfo:
         if self._info is None:
-            self.open()
+            self._info = self._meet()
         return self._info
 
     def _run(self, frames: np.ndarray) -> DeviceRun:
@@ -138,28 +142,15 @@ class RemoteDevice:
 
     def _ask(self, method: str, path: str, body: bytes | None, most: int) -> tuple[int, http.client.HTTPMessage, bytes]:
         """Status, headers and body of one answer."""
-        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/octet-stream"}
-        connection: http.client.HTTPConnection | None = None
         try:
-            for tries_left in reversed(range(TRIES)):
-                try:
-                    connection = self._connections.get_nowait()
-                except Empty:
-                    connection = self._connect()
-                try:
-                    connection.request(method, path, body, headers)
-                    response = connection.getresponse()
-                    break
-                except _CLOSED as error:
-                    connection.close()
-                    if isinstance(error, ConnectionRefusedError) or not tries_left:
-                        raise
-                    time.sleep(AGAIN_S)
-            content = response.read(most if response.status == 200 else MAX_ANSWER_BYTES)
-            whole = response.isclosed() or not response.read(1)
-        except (OSError, http.client.HTTPException) as error:
-            if connection is not None:
+            connection, response = self._answered(method, path, body)
+            try:
+                content = response.read(most if response.status == 200 else MAX_ANSWER_BYTES)
+                whole = response.isclosed() or not response.read(1)
+            except (OSError, http.client.HTTPException):
                 connection.close()
+                raise
+        except (OSError, http.client.HTTPException) as error:
             raise BoardError(
                 f"{self._url} does not answer: {type(error).__name__}: {' '.join(str(error).split())[:200]}",
                 hint="check that lognet-serve runs there, the address, and for https the certificate (--certificate)",
@@ -171,6 +162,28 @@ class RemoteDevice:
         if response.status == 200:
             raise BoardError(f"{self._url} gave an answer that is none: more than {most:,} bytes")
         return response.status, response.headers, content
+
+    def _answered(
+        self, method: str, path: str, body: bytes | None
+    ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+        """A connection that was kept, or a new one, and its answer, of which nothing is read but its head."""
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/octet-stream"}
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                connection = self._connections.get_nowait()
+            except Empty:
+                connection = self._connect()
+            try:
+                connection.request(method, path, body, headers)
+                return connection, connection.getresponse()
+            except (OSError, http.client.HTTPException) as error:
+                connection.close()
+                again = isinstance(error, _CLOSED) and not isinstance(error, ConnectionRefusedError)
+                if not again or tries == TRIES:
+                    raise
+            time.sleep(AGAIN_S)
 
     def _connect(self) -> http.client.HTTPConnection:
         if self._tls is None:

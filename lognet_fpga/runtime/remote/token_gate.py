@@ -49,10 +49,13 @@ def judge(received: bytes, token: bytes) -> Verdict:
         return Verdict.NOT_HTTP
     if not end:
         return Verdict.INCOMPLETE
-    fields = [_FIELD.fullmatch(line) for line in rest.split(b"\r\n")] if rest else []
-    if not all(fields):
-        return Verdict.NOT_HTTP
-    shown = [field[2] for field in fields if field[1].lower() == b"authorization"]
+    shown = []
+    for line in rest.split(b"\r\n") if rest else ():
+        field = _FIELD.fullmatch(line)
+        if field is None:
+            return Verdict.NOT_HTTP
+        if field[1].lower() == b"authorization":
+            shown.append(field[2])
     return Verdict.AUTHORIZED if len(shown) == 1 and knows_token(shown[0], token) else Verdict.UNAUTHORIZED
 
 
@@ -90,6 +93,8 @@ class GatedConnection(asyncio.Protocol):
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if not isinstance(transport, asyncio.Transport):
+            raise TypeError(f"{type(transport).__name__} is no stream")
         self._transport = transport
         if self._dropped:
             transport.abort()
@@ -97,32 +102,32 @@ class GatedConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._inner is not None:
             self._inner.data_received(data)
-        elif not self._answered and not self._dropped:
+        elif self._transport is not None and not self._answered and not self._dropped:
             self._received += data
-            self._decide(judge(self._received, self._token))
+            self._decide(judge(bytes(self._received), self._token), self._transport)
 
-    def _decide(self, verdict: Verdict) -> None:
+    def _decide(self, verdict: Verdict, transport: asyncio.Transport) -> None:
         if verdict is Verdict.NOT_HTTP:
             self.drop()
         elif verdict is Verdict.UNAUTHORIZED:
-            self._refuse(UNAUTHORIZED)
+            self._refuse(UNAUTHORIZED, transport)
         elif verdict is Verdict.AUTHORIZED and not self._may_enter(self):
-            self._refuse(CROWDED)
+            self._refuse(CROWDED, transport)
         elif verdict is Verdict.AUTHORIZED:
             self._inner = self._make_protocol()
-            self._inner.connection_made(self._transport)
+            self._inner.connection_made(transport)
             received, self._received = bytes(self._received), bytearray()
             self._inner.data_received(received)
 
-    def _refuse(self, answer: bytes) -> None:
+    def _refuse(self, answer: bytes, transport: asyncio.Transport) -> None:
         """Answer and close, but not before the client had time to send its body and read: closing on unread data
         would take the answer back."""
         self._answered, self._received = True, bytearray()
         self._on_refused()
-        self._transport.write(answer + _CLOSING)
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
-        asyncio.get_running_loop().call_later(self._farewell_s, self._transport.close)
+        transport.write(answer + _CLOSING)
+        if transport.can_write_eof():
+            transport.write_eof()
+        asyncio.get_running_loop().call_later(self._farewell_s, transport.close)
 
     def eof_received(self) -> bool | None:
         return self._inner.eof_received() if self._inner is not None else None
