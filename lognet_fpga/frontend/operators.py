@@ -17,6 +17,7 @@ from lognet_fpga.frontend.pools import average_pool, global_pool, max_pool
 from lognet_fpga.frontend.reading import Context, Unfit, resolve_pads
 from lognet_fpga.frontend.shapes import known_shapes
 from lognet_fpga.ir.graph import Affine, Concat, Conv, HostOp, Identity, Minimum, Node, Op, Relu, Sum, ZeroPad
+from lognet_fpga.ir.problem import ProblemKind
 
 # In words, for the user.
 FPGA_OPERATORS = "Conv, BatchNormalization, Relu, Clip from 0, MaxPool, AveragePool, small global pools and zero Pad"
@@ -82,19 +83,18 @@ def is_quantized(op_type: str) -> bool:
 def _read_op(context: Context) -> Op:
     node = context.node
     if is_quantized(node.op_type):
-        return HostOp(node.op_type, QUANTIZED)
+        return HostOp(node.op_type, QUANTIZED, ProblemKind.QUANTIZED)
     if node.domain not in STANDARD_DOMAINS:
         return HostOp(node.op_type, f"it is an operator of {node.domain}, not of standard ONNX")
     reader = _READERS.get(node.op_type)
     try:
         if reader is not None:
             return reader(context)
-        default = f"the FPGA takes {FPGA_OPERATORS} only"
         if node.op_type in _ACTIVATIONS:
-            default = "the only activation function on the FPGA is Relu, bounded or not"
-        raise Unfit(_PROBLEMS.get(node.op_type, default))
+            raise Unfit("the only activation function on the FPGA is Relu, bounded or not", ProblemKind.ACTIVATION)
+        raise Unfit(_PROBLEMS.get(node.op_type, f"the FPGA takes {FPGA_OPERATORS} only"))
     except Unfit as unfit:
-        return HostOp(node.op_type, str(unfit))
+        return HostOp(node.op_type, str(unfit), unfit.kind)
 
 
 def _conv(context: Context) -> Conv:
@@ -204,7 +204,7 @@ def _clip(context: Context) -> Relu | Minimum:
     if low is None or low < -_LARGEST:
         return Minimum(_positive(high))
     if low != 0:
-        raise Unfit(f"it clips at {low:g}: the activations of the FPGA begin at 0")
+        raise Unfit(f"it clips at {low:g}: the activations of the FPGA begin at 0", ProblemKind.CLIP)
     return Relu(_positive(high))
 
 
@@ -223,7 +223,7 @@ def _extremum(context: Context) -> Relu | Minimum | Identity:
     if context.node.op_type == "Min":
         return Minimum(_positive(bound))
     if bound != 0:
-        raise Unfit(f"it clips at {bound:g}: the activations of the FPGA begin at 0")
+        raise Unfit(f"it clips at {bound:g}: the activations of the FPGA begin at 0", ProblemKind.CLIP)
     return Relu()
 
 

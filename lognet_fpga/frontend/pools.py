@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lognet_fpga.frontend.reading import Context, Unfit, resolve_pads
 from lognet_fpga.ir.graph import AveragePool, MaxPool, Pads
+from lognet_fpga.ir.problem import ProblemKind
 
 # A pool combines a row and a column of its window within two clock cycles, one element after the other.
 _GLOBAL_POOL_SIDE = 8
@@ -19,9 +20,15 @@ def max_pool(context: Context) -> MaxPool:
 def average_pool(context: Context) -> AveragePool:
     kernel, stride, pads, past = _pool_window(context)
     if any(past):
-        raise Unfit("it rounds its output size up (ceil_mode) and divides by the number of elements inside the frame")
+        raise Unfit(
+            "it rounds its output size up (ceil_mode) and divides by the number of elements inside the frame",
+            ProblemKind.UNEVEN_AVERAGE,
+        )
     if any(pads) and not context.attributes.get("count_include_pad", 0):
-        raise Unfit("it pads and divides by the number of elements inside the frame (count_include_pad 0)")
+        raise Unfit(
+            "it pads and divides by the number of elements inside the frame (count_include_pad 0)",
+            ProblemKind.UNEVEN_AVERAGE,
+        )
     return AveragePool(kernel, stride, pads)
 
 
@@ -37,7 +44,8 @@ def global_pool(context: Context) -> MaxPool | AveragePool:
             raise Unfit("it ends the two-dimensional frame")
     if max(size) > _GLOBAL_POOL_SIDE:
         raise Unfit(
-            f"it pools a whole frame of {size[0]}x{size[1]}; the FPGA takes {_GLOBAL_POOL_SIDE}x{_GLOBAL_POOL_SIDE}"
+            f"it pools a whole frame of {size[0]}x{size[1]}; the FPGA takes {_GLOBAL_POOL_SIDE}x{_GLOBAL_POOL_SIDE}",
+            ProblemKind.LARGE_POOL,
         )
     return (MaxPool if "Max" in kind else AveragePool)(size, size)
 

@@ -10,10 +10,15 @@ import onnx
 from onnx import numpy_helper
 
 from lognet_fpga.ir.graph import Pads
+from lognet_fpga.ir.problem import ProblemKind
 
 
 class Unfit(Exception):
-    """The node is valid, but not for the FPGA; the text says why."""
+    """The node is valid, but not for the FPGA; the text says why, kind what kind of problem that is."""
+
+    def __init__(self, why: str, kind: ProblemKind = ProblemKind.OTHER) -> None:
+        super().__init__(why)
+        self.kind = kind
 
 
 @dataclass(frozen=True, eq=False)

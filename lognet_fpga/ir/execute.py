@@ -1,6 +1,6 @@
 """The float graph, executed: what every operator of `ir.graph` computes, in NumPy.
 
-An operator that joins `ir.graph` gets its line in `_RUN`.  Operators of the host are not defined here: whoever wants
+An operator that joins `ir.graph` gets its case in `_double`.  Operators of the host are not defined here: whoever wants
 a graph with such nodes executed passes an evaluator for them (`frontend.evaluate` has one, by onnxruntime).
 """
 
@@ -13,17 +13,18 @@ import numpy as np
 
 from lognet_fpga.errors import UnsupportedModelError
 from lognet_fpga.ir import reference
+from lognet_fpga.ir.exhaustive import assert_never
 from lognet_fpga.ir.graph import (
     Affine,
     AveragePool,
     Conv,
+    FpgaOp,
     Graph,
     HostOp,
     Identity,
     MaxPool,
     Minimum,
     Node,
-    Op,
     Relu,
     ZeroPad,
 )
@@ -50,15 +51,36 @@ def execute(graph: Graph, frames: np.ndarray, host: Evaluator | None = None) -> 
     for node in nodes:
         inputs = [values[name] for name in node.inputs]
         if isinstance(node.op, HostOp):
+            assert host is not None  # else refused above
             values.update(zip(node.outputs, host(node, inputs)))
         else:
             values[node.outputs[0]] = run_op(node.op, inputs[0])
     return values[graph.output]
 
 
-def run_op(op: Op, x: np.ndarray) -> np.ndarray:
+def run_op(op: FpgaOp, x: np.ndarray) -> np.ndarray:
     """One operator of the FPGA on x, (n, channels, h, w) float32: computed in double precision, float32 out."""
-    return _RUN[type(op)](op, x).astype(np.float32, copy=False)
+    return _double(op, x).astype(np.float32, copy=False)
+
+
+def _double(op: FpgaOp, x: np.ndarray) -> np.ndarray:
+    if isinstance(op, Conv):
+        return _conv(op, x)
+    if isinstance(op, Affine):
+        return x * op.scale.reshape(1, -1, 1, 1) + op.offset.reshape(1, -1, 1, 1)
+    if isinstance(op, Relu):
+        return np.clip(x, 0, op.bound)
+    if isinstance(op, Minimum):
+        return np.minimum(x, op.bound)
+    if isinstance(op, MaxPool):
+        return _max_pool(op, x)
+    if isinstance(op, AveragePool):
+        return reference.run_pool(x, op)
+    if isinstance(op, ZeroPad):
+        return reference.pad(x, op.pads, np.zeros(x.shape[1]))
+    if isinstance(op, Identity):
+        return x
+    assert_never(op)
 
 
 def _needed(graph: Graph) -> list[Node]:
@@ -79,23 +101,7 @@ def _conv(op: Conv, x: np.ndarray) -> np.ndarray:
     return np.concatenate(sums) + op.bias.reshape(1, -1, 1, 1)
 
 
-def _affine(op: Affine, x: np.ndarray) -> np.ndarray:
-    return x * op.scale.reshape(1, -1, 1, 1) + op.offset.reshape(1, -1, 1, 1)
-
-
 def _max_pool(op: MaxPool, x: np.ndarray) -> np.ndarray:
     # Behind a ReLU, where the FPGA has it, zero does as well as this.
     padded = reference.pad(x, op.pads, np.full(x.shape[1], -np.inf))
     return reference.run_pool(padded, dataclasses.replace(op, pads=(0, 0, 0, 0)))
-
-
-_RUN: dict[type, Callable[..., np.ndarray]] = {
-    Conv: _conv,
-    Affine: _affine,
-    Relu: lambda op, x: np.clip(x, 0, op.bound),
-    Minimum: lambda op, x: np.minimum(x, op.bound),
-    MaxPool: _max_pool,
-    AveragePool: lambda op, x: reference.run_pool(x, op),
-    ZeroPad: lambda op, x: reference.pad(x, op.pads, np.zeros(x.shape[1])),
-    Identity: lambda op, x: x,
-}

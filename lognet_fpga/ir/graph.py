@@ -15,6 +15,8 @@ from functools import cached_property
 
 import numpy as np
 
+from lognet_fpga.ir.problem import ProblemKind
+
 Pads = tuple[int, int, int, int]
 """(top, left, bottom, right)."""
 
@@ -108,10 +110,12 @@ class Identity:
 
 @dataclass(frozen=True)
 class HostOp:
-    """Any operator that only the host can run.  problem: why the FPGA cannot take it, in words for the user."""
+    """Any operator that only the host can run.  problem: why the FPGA cannot take it, in words for the user; kind: of
+    the problem."""
 
     op_type: str
     problem: str
+    kind: ProblemKind = ProblemKind.OTHER
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,8 @@ class Sum(HostOp):
     """A sum of two computed tensors: the host's, unless it ends a residual block that can be made a chain."""
 
 
-Op = Conv | Affine | Relu | Minimum | MaxPool | AveragePool | ZeroPad | Identity | HostOp
+FpgaOp = Conv | Affine | Relu | Minimum | MaxPool | AveragePool | ZeroPad | Identity
+Op = FpgaOp | HostOp
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Where the model is cut: FPGA layers before, an ONNX tail after.  See `split.partition`."""
 
-from lognet_fpga.partition.float_layer import FloatLayer, run_float_layers
+from lognet_fpga.partition.float_layer import FloatLayer
 from lognet_fpga.partition.pixels import with_pixels
-from lognet_fpga.partition.split import Partition, Placement, partition
+from lognet_fpga.partition.split import Partition, Placement, partition, run_float_layers
 from lognet_fpga.partition.tail import make_float_tail, make_tail
 
 __all__ = [

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from lognet_fpga.ir.exhaustive import assert_never
 from lognet_fpga.ir.graph import (
     NO_PADS,
     Affine,
     AveragePool,
     Conv,
     HostOp,
+    Identity,
     MaxPool,
     Minimum,
     Node,
@@ -21,6 +23,7 @@ from lognet_fpga.ir.graph import (
     Relu,
     ZeroPad,
 )
+from lognet_fpga.ir.problem import ProblemKind
 from lognet_fpga.partition.float_layer import FloatLayer
 
 _HALF = 0.5 + 1e-3  # of a code: as far as rounding goes, and what float32 leaves of that
@@ -28,24 +31,39 @@ _HALF = 0.5 + 1e-3  # of a code: as far as rounding goes, and what float32 leave
 
 @dataclass(frozen=True)
 class Problem:
-    """Why one node (or the model's input) cannot be part of the FPGA's chain."""
+    """Why one node (or the model's input) cannot be part of the FPGA's chain: in words, and by kind."""
 
     node: str
     op_type: str
     why: str
+    kind: ProblemKind = ProblemKind.OTHER
+
+    @classmethod
+    def of(cls, node: Node, why: str, kind: ProblemKind = ProblemKind.OTHER) -> Problem:
+        return cls(node.name, node.op_type, why, kind)
+
+    @property
+    def remedy(self) -> str:
+        """What would help against it, in the model."""
+        return self.kind.remedy
+
+    def to_dict(self) -> dict[str, object]:
+        """As JSON has it."""
+        return {"node": self.node, "op_type": self.op_type, "why": self.why, "kind": self.kind.name.lower()}
 
 
 @dataclass(eq=False)
 class Draft:
-    """A layer under construction; bound: the most that its ReLU lets through."""
+    """A layer under construction, of the convolution op that node is; bound: the most that its ReLU lets through."""
 
-    conv: Node
+    node: Node
+    op: Conv
     weight: np.ndarray
     bias: np.ndarray
     pads: Pads
     pad_value: np.ndarray
     nodes: list[str]
-    in_shape: tuple[int, ...]
+    in_shape: tuple[int, int, int]
     relu: bool = False
     bound: float = math.inf
     excused: bool = False  # an unsupported node stands where the ReLU should: reported already
@@ -56,14 +74,14 @@ class Draft:
             name,
             self.weight,
             self.bias,
-            self.conv.op.stride,
+            self.op.stride,
             self.pads,
             self.pad_value,
             np.full(len(self.bias), self.bound),
             self.pool,
             tuple(self.nodes),
             self.in_shape,
-            self.conv.op.exact,
+            self.op.exact,
         )
 
 
@@ -91,64 +109,76 @@ class Chain:
     def last(self) -> Draft | None:
         return self.drafts[-1] if self.drafts else None
 
-    def report(self, node: Node, why: str) -> None:
-        self.problems.append(Problem(node.name, node.op_type, why))
+    def report(self, node: Node, why: str, kind: ProblemKind = ProblemKind.OTHER) -> None:
+        self.problems.append(Problem.of(node, why, kind))
 
     def report_missing_relu(self, why: str) -> None:
-        if self.drafts and not (self.drafts[-1].relu or self.drafts[-1].excused):
-            self.report(self.drafts[-1].conv, why)
+        if self.last is not None and not (self.last.relu or self.last.excused):
+            self.report(self.last.node, why, ProblemKind.NO_RELU)
 
     def excuse(self) -> None:
         """The last layer lacks its ReLU for a reason that is reported already."""
-        if self.drafts:
-            self.drafts[-1].excused = True
+        if self.last is not None:
+            self.last.excused = True
 
-    def obstacle(self, node: Node, padding: Pads = NO_PADS) -> str | None:
-        """Why the last layer cannot take node, a pool or an activation; None where it can.
+    def obstacle(self, node: Node, op: Pool | Relu | Minimum, padding: Pads = NO_PADS) -> Problem | None:
+        """Why the last layer cannot take node, a pool or an activation op; None where it can.
 
         padding: zeros that will be put around the stream before node.
         """
-        if isinstance(node.op, (MaxPool, AveragePool)):
-            return self._pool_obstacle(node.op, add_pads(self.padding, padding))
-        return self._activation_obstacle(node.op)
+        if self.last is None:
+            return Problem.of(node, "it stands before the first convolution")
+        if isinstance(op, (MaxPool, AveragePool)):
+            return self._pool_obstacle(self.last, node, op, add_pads(self.padding, padding))
+        return self._activation_obstacle(self.last, node, op)
 
     def take(self, node: Node, in_shape: tuple[int, ...]) -> None:
         """Take one node, whose input has in_shape, into the layers, or report why that cannot be."""
-        layer, op = self.last, node.op
-        if isinstance(op, Conv):
-            self._open_layer(node, op, in_shape)
-            return
+        op = node.op
         if isinstance(op, HostOp):
-            self.report(node, op.problem)
+            self.report(node, op.problem, op.kind)
             self.affine, self.padding = None, NO_PADS
             self.excuse()
             self.unread |= node.op_type == "Conv"
-            return
-        if self.unread:
-            return
+        elif isinstance(op, Conv):
+            channels, height, width = in_shape
+            self._open_layer(node, op, (channels, height, width))
+        elif not self.unread:
+            self._take_into_last(node, op)
+
+    def _take_into_last(self, node: Node, op: Affine | Relu | Minimum | Pool | ZeroPad | Identity) -> None:
+        """Take what belongs to the last layer, or to the next convolution."""
         if isinstance(op, ZeroPad):
             self.padding = add_pads(self.padding, op.pads)
             self.padding_nodes += node.names
             return
-        pool = isinstance(op, (MaxPool, AveragePool))
         if isinstance(op, Affine):
             self._take_affine(node, op)
-        elif pool or isinstance(op, (Relu, Minimum)):
-            why = self.obstacle(node)
-            if why is not None:
-                self.report(node, why)
-            elif pool:
-                layer.pool = replace(op, pads=add_pads(op.pads, self.padding))
-                layer.nodes += self.padding_nodes
-            else:
-                layer.relu |= isinstance(op, Relu)
-                layer.bound = min(layer.bound, op.bound)
-            if pool:
-                self.padding, self.padding_nodes = NO_PADS, []
-        ours = layer is not None and (self.affine is None or pool)
-        (layer.nodes if ours else self.waiting).extend(node.names)
+        elif isinstance(op, (MaxPool, AveragePool)):
+            self._take_pool(node, op)
+        elif isinstance(op, (Relu, Minimum)):
+            self._take_activation(node, op)
+        elif not isinstance(op, Identity):
+            assert_never(op)
+        ours = self.affine is None or isinstance(op, (MaxPool, AveragePool))
+        (self.last.nodes if self.last is not None and ours else self.waiting).extend(node.names)
 
-    def _open_layer(self, node: Node, op: Conv, in_shape: tuple[int, ...]) -> None:
+    def _take_pool(self, node: Node, op: Pool) -> None:
+        if (problem := self.obstacle(node, op)) is not None:
+            self.problems.append(problem)
+        elif self.last is not None:
+            self.last.pool = replace(op, pads=add_pads(op.pads, self.padding))
+            self.last.nodes += self.padding_nodes
+        self.padding, self.padding_nodes = NO_PADS, []
+
+    def _take_activation(self, node: Node, op: Relu | Minimum) -> None:
+        if (problem := self.obstacle(node, op)) is not None:
+            self.problems.append(problem)
+        elif self.last is not None:
+            self.last.relu |= isinstance(op, Relu)
+            self.last.bound = min(self.last.bound, op.bound)
+
+    def _open_layer(self, node: Node, op: Conv, in_shape: tuple[int, int, int]) -> None:
         self.report_missing_relu(f"no Relu stands between it and {node.name}, the next convolution")
         channels = op.weight.shape[1]
         affine = self.affine or Affine(np.ones(channels), np.zeros(channels))
@@ -171,14 +201,14 @@ class Chain:
                 self.report(
                     node, "it pads with zero, but the scaling before it makes a channel a constant other than 0"
                 )
-            elif (why := self._padding_obstacle(pad_value)) is not None:
-                self.report(node, why)
+            elif (problem := self._padding_obstacle(node, pad_value)) is not None:
+                self.problems.append(problem)
         nodes = [*self.waiting, *self.padding_nodes, *node.names]
-        self.drafts.append(Draft(node, weight, bias, pads, pad_value, nodes, in_shape))
+        self.drafts.append(Draft(node, op, weight, bias, pads, pad_value, nodes, in_shape))
         self.affine, self.waiting, self.padding, self.padding_nodes, self.unread = None, [], NO_PADS, [], False
 
-    def _padding_obstacle(self, pad_value: np.ndarray) -> str | None:
-        """Why the next layer cannot pad with pad_value, (in,): it must lie among its inputs, for it is one of them.
+    def _padding_obstacle(self, node: Node, pad_value: np.ndarray) -> Problem | None:
+        """Why the next layer, node, cannot pad with pad_value, (in,): it must lie among its inputs, for it is one.
 
         The upper end of activations that nothing bounds is found by `quantize.padding`.
         """
@@ -188,21 +218,27 @@ class Chain:
             channel = int(np.argmax(np.abs(pixel - 127.5)))
             if -_HALF <= pixel[channel] <= 255 + _HALF:
                 return None
-            return (
+            return Problem.of(
+                node,
                 f"it pads with zero, which with these input options stands for a pixel of {pixel[channel]:.4g} in "
-                f"channel {channel + 1}, where frames hold 0 to 255"
+                f"channel {channel + 1}, where frames hold 0 to 255",
+                ProblemKind.PIXEL_PADDING,
             )
         if np.any(pad_value < 0):
-            return (
+            return Problem.of(
+                node,
                 "it pads with zero, which after the scaling before it stands for a negative activation; "
-                "put the BatchNormalization between the convolution and its Relu"
+                "put the BatchNormalization between the convolution and its Relu",
+                ProblemKind.SHIFTED_PADDING,
             )
         bound = self.drafts[-1].bound
         if np.any(pad_value > bound * (1 + _HALF / 255)):
-            return (
+            return Problem.of(
+                node,
                 "it pads with zero, which after the scaling before it stands for an activation of "
                 f"{pad_value.max():.4g}, above the {bound:.4g} at which they end; put the BatchNormalization between "
-                "the convolution and its Relu"
+                "the convolution and its Relu",
+                ProblemKind.SHIFTED_PADDING,
             )
         return None
 
@@ -221,40 +257,38 @@ class Chain:
             layer.weight = layer.weight * op.scale.reshape(-1, 1, 1, 1)
             layer.bias = layer.bias * op.scale + op.offset
 
-    def _activation_obstacle(self, op: Relu | Minimum) -> str | None:
-        layer = self.last
-        if layer is None:
-            return "it stands before the first convolution"
+    def _activation_obstacle(self, layer: Draft, node: Node, op: Relu | Minimum) -> Problem | None:
         if self.affine is not None:
-            return "it follows a scaling that follows another Relu"
+            return Problem.of(node, "it follows a scaling that follows another Relu")
         if isinstance(layer.pool, AveragePool) and op.bound < layer.bound:
-            return "it bounds averages: the FPGA bounds the activations before they are averaged"
+            return Problem.of(node, "it bounds averages: the FPGA bounds the activations before they are averaged")
         return None
 
-    def _pool_obstacle(self, op: Pool, padding: Pads) -> str | None:
-        layer, pads = self.last, add_pads(op.pads, padding)
-        if layer is None:
-            return "it stands before the first convolution"
-        conv = layer.conv.op
+    def _pool_obstacle(self, layer: Draft, node: Node, op: Pool, padding: Pads) -> Problem | None:
+        pads = add_pads(op.pads, padding)
         if layer.pool is not None:
-            return f"it is a second pool behind {layer.conv.name}"
+            return Problem.of(node, f"it is a second pool behind {layer.node.name}", ProblemKind.SECOND_POOL)
         if any(
             padding and before + step * padding >= extent
-            for before, step, padding, extent in zip(layer.pads, conv.stride, pads, layer.weight.shape[2:])
+            for before, step, padding, extent in zip(layer.pads, layer.op.stride, pads, layer.weight.shape[2:])
         ):
             # The pool's padding is sent as windows of the convolution, which must end inside the frame or below it.
-            return f"its padding reaches past the first window of {layer.conv.name}"
+            why = f"its padding reaches past the first window of {layer.node.name}"
+            return Problem.of(node, why, ProblemKind.POOL_PADDING)
         if isinstance(op, AveragePool) and not layer.relu:
-            return "it averages before the Relu: the FPGA has ReLU first"
+            why = "it averages before the Relu: the FPGA has ReLU first"
+            return Problem.of(node, why, ProblemKind.POOL_BEFORE_RELU)
         if any(padding) and not layer.relu:
-            return "zeros are put around the frame before it, and it stands before the Relu"
+            why = "zeros are put around the frame before it, and it stands before the Relu"
+            return Problem.of(node, why, ProblemKind.POOL_BEFORE_RELU)
         if any(padding) and any(before >= extent for before, extent in zip(pads, 2 * op.kernel)):
-            return "its padding is not smaller than its window, with the zeros put around the frame before it"
+            why = "its padding is not smaller than its window, with the zeros put around the frame before it"
+            return Problem.of(node, why)
         zeros = pads if isinstance(op, AveragePool) else padding
         if any(zeros) and self.affine is not None and np.any(self.affine.offset):
-            return "it pads with zero behind a shift of the activations"
+            return Problem.of(node, "it pads with zero behind a shift of the activations")
         if isinstance(op, MaxPool) and self.affine is not None and np.any(self.affine.scale < 0):
-            return "it follows a scaling by a negative number, which turns maxima into minima"
+            return Problem.of(node, "it follows a scaling by a negative number, which turns maxima into minima")
         return None
 
 

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lognet_fpga.ir import reference
 from lognet_fpga.ir.graph import Pool
-
-if TYPE_CHECKING:
-    from lognet_fpga.partition.split import Partition
 
 _CHUNK_BYTES = 128 << 20  # of unfolded windows held at once
 
@@ -69,17 +64,3 @@ class FloatLayer:
             y = np.minimum(y, self.bound.astype(np.float32).reshape(1, -1, 1, 1))
             out[start : start + step] = reference.run_pool(y, self.pool)
         return out
-
-
-def run_float_layers(
-    partition: Partition, frames_float: np.ndarray, known: Sequence[np.ndarray] = ()
-) -> list[np.ndarray]:
-    """Activations behind every FPGA layer, (batch, channels, h, w) float32 each.
-
-    frames_float: (batch, channels, h, w), in the units of the model's input.  known: activations to take for those
-    of the first layers instead of computing them.
-    """
-    out = list(known)
-    for layer in partition.layers[len(known) :]:
-        out.append(layer.run(out[-1] if out else frames_float))
-    return out

@@ -12,27 +12,6 @@ from lognet_fpga.partition.further_outputs import further_outputs
 from lognet_fpga.partition.merge import merge_branches
 from lognet_fpga.partition.walk import Span, convolutions, walk
 
-# What would help, by a part of what is wrong; the first that is found counts.
-_REMEDIES = (
-    ("inside the residual block", "cut in front of that block or behind it"),
-    ("its output goes to", "a chain without branches: no residual sums, no Concat but of parallel convolutions"),
-    (
-        "elements inside the frame",
-        "let the average count the padding (count_include_pad 1, ceil_mode 0), or take a MaxPool",
-    ),
-    ("whole frame of", "pool to a smaller frame before it"),
-    ("stands for a pixel", "input options as in training, or no padding in the first convolution"),
-    ("stands for a", "the BatchNormalization or shift between the convolution and its Relu, or no padding behind it"),
-    ("only activation", "train the model with Relu in its place"),
-    ("it clips at", "train the model with Relu, or with Clip from 0, in its place"),
-    ("no Relu", "put a Relu behind the convolution"),
-    ("second pool", "one pool, as large as both together"),
-    ("the first window", "pad the convolution or the pool less"),
-    ("before the Relu", "put the Relu in front of the pool"),
-    ("quantized already", "give the float model it was made from"),
-)
-_ELSEWHERE = "leave it, and all behind it, to the host"
-
 
 @dataclass(frozen=True)
 class Obstacle:
@@ -98,8 +77,3 @@ def reach(graph: Graph) -> Reach:
 def _spans(graph: Graph) -> list[Span]:
     merged = merge_branches(graph)
     return [walk(merged, count) for count in range(1, len(convolutions(merged)) + 1)]
-
-
-def remedy(problem: Problem) -> str:
-    """What would help against it, in the model."""
-    return next((help for part, help in _REMEDIES if part in problem.why), _ELSEWHERE)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from lognet_fpga.errors import UnsupportedModelError, UsageError, brief
 from lognet_fpga.frontend import without_outputs
@@ -13,7 +15,6 @@ from lognet_fpga.partition.draft import Problem
 from lognet_fpga.partition.float_layer import FloatLayer
 from lognet_fpga.partition.further_outputs import further_outputs, outputs_in_front
 from lognet_fpga.partition.merge import merge_branches
-from lognet_fpga.partition.reach import remedy
 from lognet_fpga.partition.walk import Span, convolutions, walk
 
 USUAL_LAYERS = 3  # as in the paper
@@ -45,7 +46,7 @@ class Stop:
         more = "" if self.beyond is None else f"; {self.beyond} layers can go, too (--fpga-layers {self.beyond})"
         return (
             f"{self.layers} of the first {self.wanted} convolution layers can go onto the FPGA; what stops the next: "
-            + "; ".join(f"{brief(_line(problem))} (what would help: {remedy(problem)})" for problem in self.problems)
+            + "; ".join(f"{brief(_line(problem))} (what would help: {problem.remedy})" for problem in self.problems)
             + more
         )
 
@@ -91,11 +92,26 @@ def partition(graph: Graph, fpga_layers: int | None = None) -> Partition:
     return parts
 
 
+def run_float_layers(
+    partition: Partition, frames_float: np.ndarray, known: Sequence[np.ndarray] = ()
+) -> list[np.ndarray]:
+    """Activations behind every FPGA layer, (batch, channels, h, w) float32 each.
+
+    frames_float: (batch, channels, h, w), in the units of the model's input.  known: activations to take for those
+    of the first layers instead of computing them.
+    """
+    out = list(known)
+    for layer in partition.layers[len(known) :]:
+        out.append(layer.run(out[-1] if out else frames_float))
+    return out
+
+
 def _cut(graph: Graph, fpga_layers: int | None) -> Partition:
     """As partition, of all outputs."""
     if not any(node.op_type == "Conv" for node in graph.nodes):
-        if quantized := [node for node in graph.nodes if is_quantized(node.op_type)]:
-            raise _quantized(graph, [Problem(node.name, node.op_type, node.op.problem) for node in quantized])
+        hosts = [(node, node.op) for node in graph.nodes if isinstance(node.op, HostOp)]
+        if quantized := [Problem.of(node, op.problem, op.kind) for node, op in hosts if is_quantized(node.op_type)]:
+            raise _quantized(graph, quantized)
         raise UnsupportedModelError(
             f"{graph.name} has no convolution: there is nothing to put on the FPGA",
             hint="use a model that starts with Conv layers, or run this one on the host alone",

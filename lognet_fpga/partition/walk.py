@@ -14,9 +14,11 @@ from lognet_fpga.ir.graph import (
     Minimum,
     Node,
     Pads,
+    Pool,
     Relu,
     ZeroPad,
 )
+from lognet_fpga.ir.problem import ProblemKind
 from lognet_fpga.partition.draft import Chain, Problem, add_pads
 from lognet_fpga.partition.float_layer import FloatLayer
 from lognet_fpga.partition.residual import residual_blocks, widen_residuals
@@ -69,12 +71,11 @@ def walk(graph: Graph, count: int) -> Span:
         tensor = path[index - 1].outputs[0] if index else graph.input
         if convs == count and (chain.last is None or chain.unread):
             break
-        if convs == count and chain.last.relu:
+        if convs == count and chain.last is not None and chain.last.relu:
             following, padding = _next_for_layer(graph, tensor, path[index:])
-            why = chain.obstacle(following, padding) if following else None
-            if why is not None:
-                declined = Problem(following.name, following.op_type, why)
-            if following is None or why is not None:
+            if following is not None:
+                declined = chain.obstacle(*following, padding)
+            if following is None or declined is not None:
                 break
         _report_branch(graph, chain, path[index - 1] if index else None, blocks.get(tensor))
         length = index + 1
@@ -82,7 +83,7 @@ def walk(graph: Graph, count: int) -> Span:
             convs += 1
         if convs == count and isinstance(node.op, HostOp) and node.op_type != "Conv":
             conv = [before.name for before in path[:index] if before.op_type == "Conv"][-1]
-            chain.report(node, f"{node.op.problem}; it stands where the Relu of {conv} should")
+            chain.report(node, f"{node.op.problem}; it stands where the Relu of {conv} should", node.op.kind)
             chain.excuse()
             break
         chain.take(node, shapes[tensor])
@@ -93,19 +94,26 @@ def walk(graph: Graph, count: int) -> Span:
     return Span(graph, path[:length], layers, tuple(chain.problems), cut, declined)
 
 
-def _next_for_layer(graph: Graph, tensor: str, rest: tuple[Node, ...]) -> tuple[Node | None, Pads]:
-    """The pool or activation at the beginning of rest, behind tensor, that the last layer might take, and zeros that
-    are put around the frame before it; None where a branch, the model's output or anything else comes first."""
+def _next_for_layer(
+    graph: Graph, tensor: str, rest: tuple[Node, ...]
+) -> tuple[tuple[Node, Pool | Relu | Minimum] | None, Pads]:
+    """The pool or activation at the beginning of rest, behind tensor, that the last layer might take, with its
+    operator, and zeros that are put around the frame before it; None where a branch, the model's output or anything
+    else comes first."""
     padding = NO_PADS
     for node in rest:
         if len(graph.users(tensor)) > 1 or tensor == graph.output:
             break
         tensor = node.outputs[0]
-        if isinstance(node.op, ZeroPad):
-            padding = add_pads(padding, node.op.pads)
-        elif not isinstance(node.op, Identity):
-            taken = (MaxPool, AveragePool) if any(padding) else (MaxPool, AveragePool, Relu, Minimum)
-            return (node if isinstance(node.op, taken) else None), padding
+        op = node.op
+        if isinstance(op, ZeroPad):
+            padding = add_pads(padding, op.pads)
+        elif isinstance(op, (MaxPool, AveragePool)):
+            return (node, op), padding
+        elif isinstance(op, (Relu, Minimum)):
+            return (None if any(padding) else (node, op)), padding
+        elif not isinstance(op, Identity):
+            break
     return None, NO_PADS
 
 
@@ -117,11 +125,10 @@ def _report_branch(graph: Graph, chain: Chain, node: Node | None, end: str | Non
     users = graph.users(tensor)
     names = ", ".join(user.name for user in users)
     if len(users) > 1:
-        why = f"its output goes to {len(users)} nodes ({names}): "
-        if end is None:
-            why += "the FPGA takes one chain without branches"
-        else:
-            why += f"the cut would lie inside the residual block that ends with {end}"
-        chain.problems.append(Problem(node.name if node else tensor, node.op_type if node else "input", why))
+        why, kind = "the FPGA takes one chain without branches", ProblemKind.BRANCH
+        if end is not None:
+            why, kind = f"the cut would lie inside the residual block that ends with {end}", ProblemKind.INSIDE_BLOCK
+        why = f"its output goes to {len(users)} nodes ({names}): {why}"
+        chain.problems.append(Problem(node.name if node else tensor, node.op_type if node else "input", why, kind))
     elif tensor == graph.output and node is not None:
         chain.report(node, f"its output is the model's output and goes to {names} as well")

@@ -25,7 +25,6 @@ _PASSING = ("Cast", "Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Tra
 _PROBABILITIES = ("HardSigmoid", "Sigmoid", "Softmax")
 _NUMBERING = ("ArgMax", "ArgMin")
 _DTYPES = {"tensor(string)": "str"}
-_WITHIN = "it lies in 0 to 1 on every frame that was tried"
 
 
 def settle_output(graph: Graph, preprocessing: Preprocessing) -> ModelOutput:
@@ -55,7 +54,7 @@ def settle_output(graph: Graph, preprocessing: Preprocessing) -> ModelOutput:
     if kind == CLASS_NUMBER:
         return replace(out, classes=2 if tensors[0].dtype == "bool" else _numbered(graph, ending))
     if kind == BINARY_SCORE:
-        if ending is not None and ending.op_type in _PROBABILITIES:
+        if ending is not None and _is_probability(ending):
             return replace(out, classes=2, threshold=0.5, reason=f"it ends with {ending.op_type}")
         return _threshold(replace(out, classes=2), session, frames)
     return out
@@ -66,7 +65,9 @@ def settle_threshold(output: ModelOutput, graph: Graph, inputs: np.ndarray) -> M
 
     inputs: (n, channels, h, w) float32 as the model takes them; PROBES of them are plenty.
     """
-    if output.kind != BINARY_SCORE or output.reason != _WITHIN:
+    if output.kind != BINARY_SCORE or not output.threshold:
+        return output
+    if _is_probability(_ending(onnx.ModelProto.FromString(graph.onnx_model))):
         return output
     return _threshold(output, OnnxSession(graph.onnx_model, "the model"), inputs)
 
@@ -214,6 +215,10 @@ def _ending(model: onnx.ModelProto) -> _Ending | None:
     return _Ending(node.op_type, node.input[0] if node.input else "", axis)
 
 
+def _is_probability(ending: _Ending | None) -> bool:
+    return ending is not None and ending.op_type in _PROBABILITIES
+
+
 def _numbered(graph: Graph, ending: _Ending | None) -> int | None:
     """How many classes an ArgMax at the end numbers; None where that is not known."""
     if ending is None or ending.axis in (None, 0):
@@ -229,5 +234,7 @@ def _threshold(output: ModelOutput, session: OnnxSession, inputs: np.ndarray) ->
     """A binary score's, by whether it leaves 0 to 1."""
     values = run_model(output, session, inputs)[0].astype(np.float64)
     within = bool(np.all((values >= 0) & (values <= 1)))
-    reason = _WITHIN if within else "it leaves 0 to 1, so it is taken for a logit"
+    reason = (
+        "it lies in 0 to 1 on every frame that was tried" if within else "it leaves 0 to 1, so it is taken for a logit"
+    )
     return replace(output, threshold=0.5 if within else 0.0, reason=reason)

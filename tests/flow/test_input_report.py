@@ -19,7 +19,7 @@ from lognet_fpga.flow.reports.input import input_data, input_section, warn_of_sc
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.preprocessing import PRESETS, MeanImage, Preprocessing
 from lognet_fpga.partition import partition
-from lognet_fpga.partition.float_layer import run_float_layers
+from lognet_fpga.partition.split import run_float_layers
 from lognet_fpga.quantize import quantize
 from lognet_fpga.runtime.frames import load_frames
 from tests.models import ModelBuilder, run_onnx, save

@@ -11,7 +11,7 @@ import pytest
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.graph import Affine
 from lognet_fpga.partition import partition
-from lognet_fpga.partition.float_layer import run_float_layers
+from lognet_fpga.partition.split import run_float_layers
 from tests.models import ModelBuilder, run_onnx, save
 
 LEAST = np.iinfo(np.int64).min

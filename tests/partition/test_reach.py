@@ -9,8 +9,9 @@ import pytest
 
 from lognet_fpga.errors import UnsupportedModelError
 from lognet_fpga.frontend import load
+from lognet_fpga.ir.problem import ProblemKind
 from lognet_fpga.partition import partition
-from lognet_fpga.partition.reach import reach, remedy
+from lognet_fpga.partition.reach import reach
 from lognet_fpga.partition.walk import Problem
 from lognet_fpga.partition.work import node_work
 from tests.models import ModelBuilder, save, small_cnn
@@ -81,11 +82,23 @@ def test_a_merged_layer_counts_once_and_is_all_its_nodes(tmp_path: Path) -> None
 )
 def test_what_would_help_is_said(tmp_path: Path, build, says: str) -> None:
     far = reach(load(save(build(chain()).conv(4).relu().model(), tmp_path)))
-    assert says in remedy(far.obstacles[0].problem)
+    assert says in far.obstacles[0].problem.remedy
+
+
+def test_names_do_not_say_what_would_help(tmp_path: Path) -> None:
+    model = chain().conv(4).relu().pool().pool().conv(4).relu().model()
+    model.graph.node[0].name = "only activation before the Relu"
+    (obstacle,) = reach(load(save(model, tmp_path))).obstacles
+    assert "before the Relu" in obstacle.problem.why and obstacle.problem.remedy.startswith("one pool")
+    assert obstacle.problem.to_dict()["kind"] == "second_pool"
+
+
+def test_no_two_kinds_of_problem_are_one() -> None:
+    assert len({kind.remedy for kind in ProblemKind.__members__.values()}) == len(ProblemKind.__members__)
 
 
 def test_an_unknown_problem_has_a_way_out_too() -> None:
-    assert "to the host" in remedy(Problem("n", "Einsum", "the FPGA does not have this operator"))
+    assert "to the host" in Problem("n", "Einsum", "the FPGA does not have this operator").remedy
 
 
 def test_work_by_hand(tmp_path: Path) -> None:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lognet_fpga.engines.bram.blocks.pe import PeShape, shift_accumulate
 from lognet_fpga.engines.bram.blocks.requantize import OutputShape, activations
 from lognet_fpga.engines.bram.blocks.window import WordWindowShape, word_window
-from lognet_fpga.engines.bram.foldings import BramFolding
 from lognet_fpga.engines.bram.layout import BramShape, OutputConstants, weight_words
 from lognet_fpga.engines.folding import Streams
 from lognet_fpga.fabric.memory import BLOCK_ROM_DEPTH
 from lognet_fpga.hw.structure import Instance, Joined, Leaf, Port, Rom, Slice, inputs, outputs, same
 from lognet_fpga.numerics.log2 import WEIGHT_BITS
+
+if TYPE_CHECKING:  # foldings import this module when they make theirs
+    from lognet_fpga.engines.bram.foldings import BramFolding
 
 
 def bram_engine(folding: BramFolding, streams: Streams, name: str) -> tuple[tuple[Instance, ...], tuple[Port, ...]]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 from lognet_fpga.engines.clb.blocks.adders import AdderShape, serial_adders
 from lognet_fpga.engines.clb.blocks.requantize import RequantizeShape, requantize
 from lognet_fpga.engines.clb.blocks.window import WindowShape, window
-from lognet_fpga.engines.clb.foldings import ClbFolding
 from lognet_fpga.engines.folding import Streams
 from lognet_fpga.hw.structure import Instance, Leaf, Port, inputs, outputs, same
+
+if TYPE_CHECKING:  # foldings import this module when they make theirs
+    from lognet_fpga.engines.clb.foldings import ClbFolding
 
 
 def serial_engine(folding: ClbFolding, streams: Streams, name: str) -> tuple[tuple[Instance, ...], tuple[Port, ...]]:

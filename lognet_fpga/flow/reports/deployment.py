@@ -182,7 +182,7 @@ def _choice_data(choice: LayerChoice) -> dict:
     stopped = choice.parts.stopped
     return {
         "layers": len(choice.parts.layers),
-        "stopped_by": [asdict(problem) for problem in stopped.problems] if stopped else [],
+        "stopped_by": [problem.to_dict() for problem in stopped.problems] if stopped else [],
         "candidates": [candidate_data(candidate) for candidate in choice.candidates],
     }
 

@@ -13,7 +13,7 @@ from lognet_fpga.flow.reports.candidates import ESTIMATED, candidate_data, candi
 from lognet_fpga.flow.reports.host import SERVE, SLOW
 from lognet_fpga.ir.clocks import mhz_text
 from lognet_fpga.ir.graph import HostOp
-from lognet_fpga.partition.reach import Obstacle, remedy
+from lognet_fpga.partition.reach import Obstacle
 from lognet_fpga.report import Report, Section, Table
 
 
@@ -89,7 +89,7 @@ def _left_out(seen: Inspection) -> tuple[str, ...]:
 
 
 def _obstacle_data(obstacle: Obstacle) -> dict[str, object]:
-    return asdict(obstacle.problem) | {"layers": obstacle.counts, "remedy": remedy(obstacle.problem)}
+    return obstacle.problem.to_dict() | {"layers": obstacle.counts, "remedy": obstacle.problem.remedy}
 
 
 def _obstacle_section(seen: Inspection) -> Section:
@@ -99,7 +99,7 @@ def _obstacle_section(seen: Inspection) -> Section:
             obstacle.problem.op_type,
             _span(obstacle.counts),
             obstacle.problem.why,
-            remedy(obstacle.problem),
+            obstacle.problem.remedy,
         )
         for obstacle in seen.reach.obstacles
     )
