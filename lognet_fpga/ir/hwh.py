@@ -10,7 +10,9 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from lognet_fpga.ir.clocks import megahertz
-from lognet_fpga.ir.system import CORE_NAME, CORE_REGISTERS, CORE_VLNV, DMA_NAME, ZYNQ_7000, AddressRange, BoardSystem
+from lognet_fpga.ir.core_registers import CORE_REGISTERS
+from lognet_fpga.ir.registers import WORD_BITS
+from lognet_fpga.ir.system import CORE_NAME, CORE_VLNV, DMA_NAME, ZYNQ_7000, AddressRange, BoardSystem
 
 _PL_CLOCKS = 4
 _CORE_PORT = "s_axil"
@@ -121,12 +123,12 @@ def _core(modules: Element) -> None:
         blocks, "ADDRESSBLOCK", ACCESS="read-write", INTERFACE=_CORE_PORT, NAME="Reg", RANGE="4096", USAGE="register"
     )
     registers = SubElement(block, "REGISTERS")
-    for name, register in CORE_REGISTERS.items():
-        entry = SubElement(registers, "REGISTER", NAME=name)
+    for register in CORE_REGISTERS.single():
+        entry = SubElement(registers, "REGISTER", NAME=register.name)
         for key, value in (
             ("DESCRIPTION", register.description),
             ("ADDRESS_OFFSET", str(register.address)),
-            ("SIZE", "32"),
+            ("SIZE", str(WORD_BITS)),
             ("ACCESS", register.access),
             ("IS_ENABLED", "true"),
         ):

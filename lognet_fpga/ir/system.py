@@ -1,4 +1,4 @@
-"""What stands around the overlay on a Zynq: processor, AXI DMA, addresses, clock, and the overlay's registers.
+"""What stands around the overlay on a Zynq: processor, AXI DMA, addresses and clock.
 
 A bitstream is made from this, its .hwh tells it to PYNQ, and the driver and the simulated board rely on it.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from lognet_fpga.errors import UsageError
 from lognet_fpga.ir.clocks import PlClock, fastest_clock, hertz
@@ -19,45 +18,8 @@ DMA_VLNV = "xilinx.com:ip:axi_dma:7.1"
 OWN_DMA_VLNV = "lognet-fpga:lognet:axi_dma:1.0"  # lognet_fpga.hw.dma, with the registers of the other
 DMA_VLNVS = (DMA_VLNV, OWN_DMA_VLNV)
 
-IDENTIFICATION = 0x4C4F474E  # "LOGN"
-REGISTER_MAP_VERSION = 1
-MODEL_SHA256 = 0x40  # the first of eight words
-MAX_FRAMES_PER_PACKET = 0x10000
 MEMORY_BITS = 64  # of the port into memory
 BURST_BEATS = 16  # the most that AXI3, the Zynq-7000's, knows
-
-
-@dataclass(frozen=True)
-class Register:
-    """A 32-bit register of the overlay at a byte address; docs/stream.md says what it holds."""
-
-    address: int
-    access: str
-    description: str
-
-
-CORE_REGISTERS: Mapping[str, Register] = MappingProxyType(
-    {
-        "identification": Register(0x00, "read-only", "identification, 0x4C4F474E"),
-        "version": Register(0x04, "read-only", "version of this map"),
-        "control": Register(0x08, "read-write", "bit 0 resets the stream part; reads 1 while that lasts"),
-        "status": Register(
-            0x0C, "read-write", "bit 0: a frame was too short, bit 1: a packet too long; writing 1 clears a bit"
-        ),
-        "frames_begun": Register(0x10, "read-only", "frames begun"),
-        "frames_finished": Register(0x14, "read-only", "frames finished"),
-        "cycles": Register(0x18, "read-only", "clock cycles since reset"),
-        "sink_stalls": Register(0x1C, "read-only", "cycles in which the sink did not take an offered beat"),
-        "source_idles": Register(0x20, "read-only", "cycles in which no beat was offered to a ready overlay"),
-        "more_frames": Register(0x24, "read-write", "frames of a packet beyond the first"),
-        "packet_begun": Register(0x28, "read-only", "cycle in which the last packet's first beat came in"),
-        "packet_finished": Register(0x2C, "read-only", "cycle in which the last frame's last beat left"),
-        **{
-            f"model_sha256_{word}": Register(MODEL_SHA256 + 4 * word, "read-only", "SHA-256 of golden.onnx")
-            for word in range(8)
-        },
-    }
-)
 
 
 @dataclass(frozen=True)

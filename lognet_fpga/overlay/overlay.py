@@ -6,6 +6,7 @@ from functools import partial
 
 from lognet_fpga.hw.structure import Composite, Instance, Leaf, Port, inputs, outputs, same, with_reset_leaves
 from lognet_fpga.ir.clocks import mhz_text
+from lognet_fpga.ir.core_registers import PACKET_BITS
 from lognet_fpga.overlay.axi_stream import axis_sink, axis_source
 from lognet_fpga.overlay.formats import sink_format, source_format
 from lognet_fpga.overlay.layer import layer_module
@@ -14,7 +15,6 @@ from lognet_fpga.overlay.registers import axil_registers, stream_watch
 from lognet_fpga.plan.hardware_plan import HardwarePlan
 
 RESET_CYCLES = 1023  # longer than any pipeline of the stream part
-PACKET_BITS = 16  # of the number of frames in a packet
 _AXIL_PORTS = (
     inputs(s_axil_awaddr=12, s_axil_awprot=3, s_axil_awvalid=None)
     + outputs(s_axil_awready=None)

@@ -1,18 +1,4 @@
-"""AXI4-Lite registers of the overlay: who it is, what it did, and a soft reset.
-
-Byte addresses (all 32 bits, little-endian):
-
-    0x00 R  identification, 0x4C4F474E ("LOGN")
-    0x04 R  version of this register map, 1
-    0x08 RW control: bit 0 resets the stream part; reads 1 while that reset lasts
-    0x0C RW status: bit 0 a frame was too short, bit 1 one was too long; writing 1 clears a bit
-    0x10 R  frames begun        0x14 R  frames finished
-    0x18 R  clock cycles        0x1C R  cycles in which the sink stalled the overlay
-    0x20 R  cycles in which the overlay waited for the source
-    0x24 RW frames of a packet beyond the first, 16 bits; 0 after rst
-    0x28 R  cycle in which the last packet began        0x2C R  cycle in which the last frame finished
-    0x40..0x5C R  SHA-256 of the model part, first four bytes at 0x40
-"""
+"""AXI4-Lite registers of the overlay, lognet_fpga.ir.core_registers: who it is, what it did, and a soft reset."""
 
 from __future__ import annotations
 
@@ -20,9 +6,9 @@ from myhdl import Signal, always, always_comb, block, modbv
 
 from lognet_fpga.hw.control import control_leaf
 from lognet_fpga.hw.wiring import counter, flag, vector
+from lognet_fpga.ir import core_registers as core
 
-IDENTIFICATION = 0x4C4F474E
-VERSION = 1
+_CONTROL, _STATUS, _MORE_FRAMES = core.CONTROL.word, core.STATUS.word, core.MORE_FRAMES.word
 
 
 @block
@@ -66,7 +52,7 @@ def axil_registers(
     """AXI4-Lite slave; one access at a time; byte strobes of the lowest byte count, the others are ignored.
 
     core_rst: reset of the stream part, held for `reset_cycles` cycles so that nothing is left in its pipelines.
-    more_frames, several, packet_restart: the register at 0x24, whether it is not 0, and that it was written.
+    more_frames, several, packet_restart: the register of that name, whether it is not 0, and that it was written.
     """
     words = tuple(model_words)
     frames_begun, frames_finished, cycles, stalls, idles = (Signal(modbv(0)[32:]) for _ in range(5))
@@ -129,9 +115,9 @@ def axil_registers(
         # What is written takes effect in the cycle after, out of registers, and then is answered.
         write_acts.next = write_now
         written.next = s_axil_wdata[16:]
-        writes_control.next = write_strobed and write_below and s_axil_awaddr[6:2] == 2
-        writes_status.next = write_strobed and write_below and s_axil_awaddr[6:2] == 3
-        writes_packet.next = write_strobed and write_below and s_axil_awaddr[6:2] == 9
+        writes_control.next = write_strobed and write_below and s_axil_awaddr[6:2] == _CONTROL
+        writes_status.next = write_strobed and write_below and s_axil_awaddr[6:2] == _STATUS
+        writes_packet.next = write_strobed and write_below and s_axil_awaddr[6:2] == _MORE_FRAMES
         if rst:
             writes_control.next = False
             writes_status.next = False

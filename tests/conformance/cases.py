@@ -5,6 +5,7 @@ from __future__ import annotations
 import cocotb
 from cocotb.triggers import ClockCycles
 
+from lognet_fpga.ir.core_registers import MODEL_SHA256
 from tests.conformance.bench import Bench
 from tests.conformance.contract import (
     BEGUN,
@@ -25,7 +26,7 @@ from tests.conformance.contract import (
 )
 
 REGISTERS = (IDENTIFICATION, VERSION, CONTROL, STATUS, BEGUN, FINISHED, CYCLES, STALLS, IDLES)
-HASH = range(MODEL_HASH, MODEL_HASH + 32, 4)
+HASH = MODEL_SHA256.addresses
 PAUSES = ((0, 50), (50, 0), (40, 40), (85, 20), (20, 85))  # percent of cycles: source idles, sink stalls
 
 
@@ -137,7 +138,7 @@ async def registers_under_traffic(dut):
 
     async def writes():
         for _ in range(40):
-            # Not 0x24, which may be written only while no frame is on its way.
+            # Not more_frames, which may be written only while no frame is on its way.
             address = bench.rng.choice([*range(0, CONTROL), *range(STATUS, MORE_FRAMES), *range(PACKET_BEGUN, 0x70)])
             await bench.write(address, bench.rng.getrandbits(8), 1)
 

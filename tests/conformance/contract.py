@@ -6,13 +6,18 @@ from collections import deque
 
 import numpy as np
 
+from lognet_fpga.ir import core_registers as core
 from tests.conformance.case import MODEL_SHA256, Case
 from tests.conformance.channels import Channel
 
-IDENTIFICATION, VERSION, CONTROL, STATUS, BEGUN, FINISHED, CYCLES, STALLS, IDLES = range(0, 36, 4)
-MODEL_HASH = 0x40
-MORE_FRAMES, PACKET_BEGUN, PACKET_FINISHED = 0x24, 0x28, 0x2C
-SHORT, LONG = 1, 2  # bits of the status register
+IDENTIFICATION, VERSION, CONTROL, STATUS = (
+    register.address for register in (core.IDENTIFICATION, core.VERSION, core.CONTROL, core.STATUS)
+)
+BEGUN, FINISHED, CYCLES = (register.address for register in (core.FRAMES_BEGUN, core.FRAMES_FINISHED, core.CYCLES))
+STALLS, IDLES, MORE_FRAMES = (register.address for register in (core.SINK_STALLS, core.SOURCE_IDLES, core.MORE_FRAMES))
+PACKET_BEGUN, PACKET_FINISHED = core.PACKET_BEGUN.address, core.PACKET_FINISHED.address
+MODEL_HASH = core.MODEL_SHA256.address
+SHORT, LONG = core.TOO_SHORT.mask, core.TOO_LONG.mask
 RESET_CYCLES = 1023
 SETTLING_CYCLES = 8  # in which the streams may follow the beginning and the end of a reset
 
@@ -78,9 +83,14 @@ class Contract:
         """What a register shows."""
         if address in self._counts:
             return self._counts[address]
-        if MODEL_HASH <= address < MODEL_HASH + 32:
+        if address in core.MODEL_SHA256.addresses:
             return int.from_bytes(bytes.fromhex(MODEL_SHA256)[address - MODEL_HASH :][:4], "little")
-        named = {IDENTIFICATION: 0x4C4F474E, VERSION: 1, CONTROL: int(self.in_reset), STATUS: self._status}
+        named = {
+            IDENTIFICATION: core.LOGN,
+            VERSION: core.MAP_VERSION,
+            CONTROL: int(self.in_reset),
+            STATUS: self._status,
+        }
         named[MORE_FRAMES] = self._more_frames
         return named.get(address, 0)
 
@@ -138,7 +148,7 @@ class Contract:
         cleared = lowest if address & ~3 == STATUS else 0
         self._status = (self._status & ~cleared) | errors
         if address & ~3 == MORE_FRAMES and strobe & 1:
-            self._more_frames = data & 0xFFFF
+            self._more_frames = data & core.MORE_FRAMES.mask
             self._frames_taken = self._frames_given = 0
         if address & ~3 == CONTROL and lowest & 1:
             self.since_reset = 0

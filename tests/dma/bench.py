@@ -20,15 +20,17 @@ from cocotbext.axi import (
     AxiStreamSource,
 )
 
+from lognet_fpga.ir import dma_registers
 from tests.conformance.bench import pauses
 from tests.conformance.channels import Channel
 from tests.dma.case import load_case
 
 MEMORY_BYTES = 1 << 20
-MM2S, S2MM = 0x00, 0x30
-CONTROL, STATUS, ADDRESS, LENGTH = 0x00, 0x04, 0x18, 0x28
-RUN, RESET = 1, 4
-HALTED, IDLE, INTERNAL, SLAVE, DECODE, DONE, ERROR = (1 << bit for bit in (0, 1, 4, 5, 6, 12, 14))
+MM2S, S2MM = dma_registers.MM2S.base, dma_registers.S2MM.base
+CONTROL, STATUS = dma_registers.CONTROL.address, dma_registers.STATUS.address
+ADDRESS, LENGTH = dma_registers.ADDRESS.address, dma_registers.LENGTH.address
+RUN, RESET = dma_registers.RUN.mask, dma_registers.RESET.mask
+HALTED, IDLE, INTERNAL, SLAVE, DECODE, DONE, ERROR = (field.mask for field in dma_registers.STATUS.fields)
 LIMIT_CYCLES = 20_000
 
 

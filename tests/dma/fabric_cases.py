@@ -13,6 +13,7 @@ from cocotb.task import bridge, resume
 from cocotb.triggers import ClockCycles
 from cocotbext.axi import AxiBus, AxiMaster, AxiRam, AxiResp
 
+from lognet_fpga.ir.core_registers import MODEL_SHA256, MORE_FRAMES
 from lognet_fpga.ir.system import ZYNQ_7000
 from lognet_fpga.runtime.board.core import CoreRegisters
 from lognet_fpga.runtime.board.dma import MM2S, S2MM, AxiDma
@@ -105,14 +106,14 @@ async def accesses_of_all_kinds(dut):
     fabric = Fabric(dut)
     await fabric.start(percent=0)
     base = ZYNQ_7000.core.base
-    hashed = await fabric.master.read(base + 0x40, 32)
+    hashed = await fabric.master.read(base + MODEL_SHA256.address, 32)
     assert hashed.resp == AxiResp.OKAY and bytes(hashed.data).hex() == fabric.case.model_sha256
     assert hashlib.sha256(fabric.case.golden).hexdigest() == fabric.case.model_sha256
     for address in (0x4000_0000, base + 0x1000, ZYNQ_7000.dma.base - 4):
         assert (await fabric.master.read(address, 4)).resp == AxiResp.DECERR
         assert (await fabric.master.write(address, bytes(4))).resp == AxiResp.DECERR
-    await fabric.master.write(base + 0x24, (7).to_bytes(4, "little"))
-    assert await fabric.master.read_dword(base + 0x24) == 7
+    await fabric.master.write(base + MORE_FRAMES.address, (7).to_bytes(4, "little"))
+    assert await fabric.master.read_dword(base + MORE_FRAMES.address) == 7
     pending = [fabric.master.init_read(base, 4) for _ in range(5)]  # several at once, one after the other
     for event in pending:
         await event.wait()

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from lognet_fpga.bitstream.overlay_system import OverlaySystem, VivadoBoard
 from lognet_fpga.bitstream.vivado.wrapper import WRAPPER
 from lognet_fpga.ir.clocks import megahertz, mhz_text
+from lognet_fpga.ir.core_registers import CORE_REGISTERS
 from lognet_fpga.ir.system import (
     CORE_NAME,
-    CORE_REGISTERS,
     CORE_VLNV,
     DMA_NAME,
     DMA_VLNV,
@@ -100,8 +100,8 @@ def settings_tcl(overlay: OverlaySystem, board: VivadoBoard) -> str:
         "core_range": str(processor.core.size),
         "core_registers": [
             field
-            for name, register in CORE_REGISTERS.items()
-            for field in (name, f"0x{register.address:02X}", register.access, register.description)
+            for register in CORE_REGISTERS.single()
+            for field in (register.name, f"0x{register.address:02X}", register.access, register.description)
         ],
         "addresses": [
             field

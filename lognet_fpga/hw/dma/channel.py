@@ -6,8 +6,9 @@ from myhdl import always, always_comb, block, concat
 
 from lognet_fpga.hw.dma.units import LENGTH_BITS
 from lognet_fpga.hw.wiring import flag
+from lognet_fpga.ir import dma_registers as dma
 
-CONTROL, STATUS, ADDRESS, LENGTH = 0, 1, 6, 10  # words of a channel
+CONTROL, STATUS, ADDRESS, LENGTH = (register.word for register in (dma.CONTROL, dma.STATUS, dma.ADDRESS, dma.LENGTH))
 
 
 @block

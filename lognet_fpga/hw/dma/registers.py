@@ -1,13 +1,4 @@
-"""The DMA's registers, those of Xilinx's AXI DMA in direct register mode (PG021) that a driver needs.
-
-Byte addresses; MM2S begins at 0x00, S2MM at 0x30:
-
-    +0x00 DMACR   bit 0 runs the channel, bit 2 resets the whole DMA and reads 1 while that lasts
-    +0x04 DMASR   bit 0 halted, 1 idle, 4 internal error, 5 slave error, 6 decode error; 12: a transfer has ended,
-                  14: an error has come, which writing 1 clears.  There are no interrupts.
-    +0x18 address of the transfer, a multiple of 8     +0x1C its upper half, 0
-    +0x28 LENGTH  in bytes; writing it starts the transfer; of S2MM it reads what came in when that has ended
-"""
+"""The DMA's registers, lognet_fpga.ir.dma_registers."""
 
 from __future__ import annotations
 
@@ -15,8 +6,9 @@ from myhdl import always, always_comb, block
 
 from lognet_fpga.hw.dma.channel import ADDRESS, CONTROL, LENGTH, STATUS, dma_channel
 from lognet_fpga.hw.wiring import flag, vector
+from lognet_fpga.ir.dma_registers import MM2S, S2MM
 
-SECOND = 12  # words from one channel to the other
+SECOND = S2MM.word - MM2S.word  # words from one channel to the other
 SETTLE_CYCLES = 16  # without anything on its way, until a reset is made
 RESET_CYCLES = 16
 

@@ -6,54 +6,27 @@ with a limit.  The DMA has two channels: MM2S reads memory and feeds the overlay
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 from lognet_fpga.errors import BoardError
+from lognet_fpga.ir import dma_registers as dma
+from lognet_fpga.ir.dma_registers import MM2S, S2MM, Channel
 from lognet_fpga.runtime.board.words import Words, poll
 
 RESET_TIMEOUT_S = 0.1
 
-# Word offsets within a channel, and the bits of its registers.
-CONTROL, STATUS, ADDRESS, ADDRESS_HIGH, LENGTH = 0x00 // 4, 0x04 // 4, 0x18 // 4, 0x1C // 4, 0x28 // 4
-RUN, RESET = 1 << 0, 1 << 2
-HALTED, IDLE = 1 << 0, 1 << 1
-INTERNAL_ERROR, SLAVE_ERROR, DECODE_ERROR = 1 << 4, 1 << 5, 1 << 6
+# Words of a channel, and bits of its status, as whole numbers: they are looked at while a transfer is waited for.
+CONTROL, STATUS, ADDRESS, ADDRESS_HIGH, LENGTH = (
+    register.word for register in (dma.CONTROL, dma.STATUS, dma.ADDRESS, dma.ADDRESS_HIGH, dma.LENGTH)
+)
+RUN, RESET = dma.RUN.mask, dma.RESET.mask
+HALTED, IDLE = dma.HALTED.mask, dma.IDLE.mask
+INTERNAL_ERROR, SLAVE_ERROR, DECODE_ERROR = dma.INTERNAL_ERROR.mask, dma.SLAVE_ERROR.mask, dma.DECODE_ERROR.mask
 ERRORS = INTERNAL_ERROR | SLAVE_ERROR | DECODE_ERROR
 ENDED = IDLE | HALTED | ERRORS
-
-STATUS_BITS: Mapping[int, str] = {
-    0: "Halted",
-    1: "Idle",
-    3: "SGIncld",
-    4: "DMAIntErr",
-    5: "DMASlvErr",
-    6: "DMADecErr",
-    8: "SGIntErr",
-    9: "SGSlvErr",
-    10: "SGDecErr",
-    12: "IOC_Irq",
-    13: "Dly_Irq",
-    14: "Err_Irq",
-}
-
-
-@dataclass(frozen=True)
-class Channel:
-    """name: PG021's; task: for people; first: word offset of its registers."""
-
-    name: str
-    task: str
-    first: int
-
-
-MM2S = Channel("MM2S", "memory to overlay", 0x00 // 4)
-S2MM = Channel("S2MM", "overlay to memory", 0x30 // 4)
 
 
 def status_names(status: int) -> str:
     """The bits that are set, by PG021's names."""
-    return ", ".join(name for bit, name in STATUS_BITS.items() if status >> bit & 1) or "none set"
+    return ", ".join(bit.name for bit in dma.STATUS_BITS if status & bit.mask) or "none set"
 
 
 class AxiDma:
@@ -69,12 +42,12 @@ class AxiDma:
     def reset(self) -> None:
         """Abort whatever runs, in both channels, and start them again; raises BoardError if they do not answer."""
         words = self._words
-        words[MM2S.first + CONTROL] = RESET  # resets the whole DMA
-        if not poll(lambda: not (words[MM2S.first] | words[S2MM.first]) & RESET, RESET_TIMEOUT_S):
+        words[MM2S.word + CONTROL] = RESET  # resets the whole DMA
+        if not poll(lambda: not (words[MM2S.word] | words[S2MM.word]) & RESET, RESET_TIMEOUT_S):
             raise self._stuck("does not come out of reset")
         self._high = {MM2S: 0, S2MM: 0}
         for channel in (MM2S, S2MM):
-            words[channel.first + CONTROL] = RUN
+            words[channel.word + CONTROL] = RUN
         if not poll(lambda: not (self.status(MM2S) | self.status(S2MM)) & HALTED, RESET_TIMEOUT_S):
             raise self._stuck("does not start after a reset")
 
@@ -83,7 +56,7 @@ class AxiDma:
 
         The channel must be idle.  S2MM is begun first, so that the overlay never waits for it.
         """
-        words, first = self._words, channel.first
+        words, first = self._words, channel.word
         if self._high_addresses and address >> 32 != self._high[channel]:
             words[first + ADDRESS_HIGH] = self._high[channel] = address >> 32
         words[first + ADDRESS] = address & 0xFFFF_FFFF
@@ -93,7 +66,7 @@ class AxiDma:
         """Wait until both channels have ended, well or with an error, or one of them with an error; False if
         timeout_s passed before."""
         words = self._words
-        send, receive = MM2S.first + STATUS, S2MM.first + STATUS
+        send, receive = MM2S.word + STATUS, S2MM.word + STATUS
         if words[receive] & ENDED and words[send] & ENDED:  # as it nearly always is with results at hand
             return True
 
@@ -104,11 +77,11 @@ class AxiDma:
         return poll(ended, timeout_s)
 
     def status(self, channel: Channel) -> int:
-        return self._words[channel.first + STATUS]
+        return self._words[channel.word + STATUS]
 
     def received_bytes(self) -> int:
         """What the last receive that ended has put into memory."""
-        return self._words[S2MM.first + LENGTH]
+        return self._words[S2MM.word + LENGTH]
 
     def _stuck(self, what: str) -> BoardError:
         return BoardError(

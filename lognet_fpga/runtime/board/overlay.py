@@ -22,8 +22,9 @@ import pynq
 
 from lognet_fpga.bundle import Bundle, read_bundle
 from lognet_fpga.errors import BoardError, InputError
+from lognet_fpga.ir.core_registers import MAX_FRAMES_PER_PACKET
 from lognet_fpga.ir.stream_format import StreamFormat
-from lognet_fpga.ir.system import CORE_VLNV, DMA_VLNVS, MAX_FRAMES_PER_PACKET
+from lognet_fpga.ir.system import CORE_VLNV, DMA_VLNVS
 from lognet_fpga.runtime.board.bitstream import bitstream_of
 from lognet_fpga.runtime.board.clock import set_clock
 from lognet_fpga.runtime.board.core import CoreRegisters, Counters

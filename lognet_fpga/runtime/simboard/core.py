@@ -8,13 +8,22 @@ from collections.abc import Callable
 import numpy as np
 
 from lognet_fpga.bundle import Bundle
-from lognet_fpga.ir.system import CORE_REGISTERS, IDENTIFICATION, MODEL_SHA256, REGISTER_MAP_VERSION
+from lognet_fpga.ir import core_registers as core
+from lognet_fpga.ir.registers import WORD_BYTES, Register
 from lognet_fpga.runtime.onnx_function import OnnxFunction
 
 Engine = Callable[[np.ndarray], np.ndarray]
 """Frames, (n, channels, height, width) uint8, to the overlay's activations, (n, channels, height, width) uint8."""
 
-_NAME = {register.address: name for name, register in CORE_REGISTERS.items()}
+_COUNTERS = (
+    core.FRAMES_BEGUN,
+    core.FRAMES_FINISHED,
+    core.CYCLES,
+    core.SINK_STALLS,
+    core.SOURCE_IDLES,
+    core.PACKET_BEGUN,
+    core.PACKET_FINISHED,
+)
 _WRAP = 1 << 32
 
 
@@ -33,47 +42,34 @@ class SimulatedCore:
         self.model_sha256 = hashlib.sha256(bundle.file("golden.onnx")).digest()
         self.clock_runs = True
         self.stuck_idle = self.stuck_stalled = False  # what a hang looks like from inside
-        self.counts = dict.fromkeys(
-            (
-                "frames_begun",
-                "frames_finished",
-                "cycles",
-                "sink_stalls",
-                "source_idles",
-                "packet_begun",
-                "packet_finished",
-            ),
-            0,
-        )
+        self.counts: dict[Register, int] = dict.fromkeys(_COUNTERS, 0)
         self.frames_per_packet = 1
         self.misplaced_tlast = False
 
     def read(self, address: int) -> int:
         """A word, as of the register at a byte address; 0 where there is none."""
-        name = _NAME.get(address, "")
-        if name == "identification":
-            return IDENTIFICATION
-        if name == "version":
-            return REGISTER_MAP_VERSION
-        if name == "status":
-            return int(self.misplaced_tlast)
-        if name == "more_frames":
+        register = core.CORE_REGISTERS.at(address)
+        if register is core.STATUS:
+            return core.TOO_SHORT.mask if self.misplaced_tlast else 0
+        if register is core.MORE_FRAMES:
             return self.frames_per_packet - 1
-        if name.startswith("model_sha256"):
-            first = address - MODEL_SHA256
-            return int.from_bytes(self.model_sha256[first : first + 4], "little")
-        if name == "cycles":
-            self._pass(100)
-        return self.counts.get(name, 0)
+        if register is core.MODEL_SHA256:
+            first = address - register.address
+            return int.from_bytes(self.model_sha256[first : first + WORD_BYTES], "little")
+        if register in self.counts:
+            if register is core.CYCLES:
+                self._pass(100)
+            return self.counts[register]
+        return (register.reset or 0) if register else 0  # what never changes, and the reset, over at once
 
     def write(self, address: int, value: int) -> None:
-        name = _NAME.get(address, "")
-        if name == "control" and value & 1:
+        register = core.CORE_REGISTERS.at(address)
+        if register is core.CONTROL and value & core.RESET.mask:
             self.reset()
-        elif name == "status" and value & 0b11:
+        elif register is core.STATUS and value & register.mask:
             self.misplaced_tlast = False
-        elif name == "more_frames":
-            self.frames_per_packet = (value & 0xFFFF) + 1
+        elif register is core.MORE_FRAMES:
+            self.frames_per_packet = (value & register.mask) + 1
 
     def reset(self) -> None:
         self.counts = dict.fromkeys(self.counts, 0)
@@ -83,25 +79,25 @@ class SimulatedCore:
     def process(self, beats: np.ndarray) -> np.ndarray:
         """Whole frames of a packet through the overlay: (n, beats, bytes) uint8 of the source to those of the sink."""
         count = len(beats)
-        self.counts["packet_begun"] = self.counts["cycles"]
-        self._count("frames_begun", count)
+        self.counts[core.PACKET_BEGUN] = self.counts[core.CYCLES]
+        self._count(core.FRAMES_BEGUN, count)
         results = self.sink.pack(np.asarray(self._engine(self.source.unpack(beats)), np.uint8))
         self._pass(self._bundle.latency_cycles + (count - 1) * self._bundle.cycles_per_frame)
-        self.counts["packet_finished"] = self.counts["cycles"]
-        self._count("frames_finished", count)
+        self.counts[core.PACKET_FINISHED] = self.counts[core.CYCLES]
+        self._count(core.FRAMES_FINISHED, count)
         return results
 
     def begin(self, frames: int) -> None:
         """Frames that come in and never get out."""
-        self._count("frames_begun", frames)
+        self._count(core.FRAMES_BEGUN, frames)
 
     def _pass(self, cycles: int) -> None:
         if self.clock_runs:
-            self._count("cycles", cycles)
+            self._count(core.CYCLES, cycles)
             if self.stuck_idle:
-                self._count("source_idles", cycles)
+                self._count(core.SOURCE_IDLES, cycles)
             if self.stuck_stalled:
-                self._count("sink_stalls", cycles)
+                self._count(core.SINK_STALLS, cycles)
 
-    def _count(self, name: str, amount: int) -> None:
-        self.counts[name] = (self.counts[name] + amount) % _WRAP
+    def _count(self, register: Register, amount: int) -> None:
+        self.counts[register] = (self.counts[register] + amount) % _WRAP

@@ -8,14 +8,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lognet_fpga.ir import core_registers as overlay
+from lognet_fpga.ir import dma_registers as registers
+from lognet_fpga.ir.dma_registers import S2MM
 from lognet_fpga.runtime.simboard.core import SimulatedCore
 from lognet_fpga.runtime.simboard.dram import Memory, NoMemoryError
 from lognet_fpga.runtime.simboard.faults import Fault
 
-RUN, RESET = 1 << 0, 1 << 2
-HALTED, IDLE, INTERNAL, SLAVE, DECODE = (1 << bit for bit in (0, 1, 4, 5, 6))
-CONTROL, STATUS, ADDRESS, ADDRESS_HIGH, LENGTH = 0x00, 0x04, 0x18, 0x1C, 0x28
-SECOND_CHANNEL = 0x30
+RUN, RESET = registers.RUN.mask, registers.RESET.mask
+HALTED, IDLE = registers.HALTED.mask, registers.IDLE.mask
+INTERNAL, SLAVE, DECODE = registers.INTERNAL_ERROR.mask, registers.SLAVE_ERROR.mask, registers.DECODE_ERROR.mask
+CONTROL, STATUS, ADDRESS, ADDRESS_HIGH, LENGTH = (
+    register.address
+    for register in (registers.CONTROL, registers.STATUS, registers.ADDRESS, registers.ADDRESS_HIGH, registers.LENGTH)
+)
 
 
 @dataclass
@@ -48,7 +54,7 @@ class SimulatedDma:
     @property
     def busy(self) -> bool:
         """Whether a channel is at work."""
-        self.read(STATUS), self.read(SECOND_CHANNEL + STATUS)  # looks at the time
+        self.read(STATUS), self.read(S2MM.base + STATUS)  # looks at the time
         return self._send.busy or self._receive.busy
 
     def read(self, address: int) -> int:
@@ -85,7 +91,7 @@ class SimulatedDma:
                 self._move(self.next_faults.pop(0) if self.next_faults else None)
 
     def _channel(self, address: int) -> tuple[_Channel, int]:
-        return (self._send, address) if address < SECOND_CHANNEL else (self._receive, address - SECOND_CHANNEL)
+        return (self._send, address) if address < S2MM.base else (self._receive, address - S2MM.base)
 
     def _move(self, fault: Fault | None) -> None:
         """One packet through the overlay.  Both channels have been started."""
@@ -121,11 +127,11 @@ class SimulatedDma:
             core.stuck_idle = True
             self._end(send)
             return
-        before = core.counts["cycles"]
+        before = core.counts[overlay.CYCLES]
         results = self._through(data, whole)
-        cycles = core.counts["cycles"] - before
+        cycles = core.counts[overlay.CYCLES] - before
         if fault is Fault.SLOW_SINK:
-            core.counts["sink_stalls"] += 9 * cycles
+            core.counts[overlay.SINK_STALLS] += 9 * cycles
             cycles *= 10
         self._end(send, cycles)
         self._store(receive, results, fault, cycles)
