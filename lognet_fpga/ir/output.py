@@ -110,12 +110,18 @@ class ModelOutput:
 
     def predictions(self, outputs: Sequence[np.ndarray]) -> np.ndarray | None:
         """The class of each frame, (n,) int64; None without classes."""
-        if not self.has_classes:
-            return None
+        return self.classes_of(outputs) if self.has_classes else None
+
+    def classes_of(self, outputs: Sequence[np.ndarray]) -> np.ndarray:
+        """As predictions, of a model that has classes; raises ValueError for another."""
         values = _flat(outputs[0])
         if self.kind == SCORES:
             return values.argmax(axis=1)
-        return (values[:, 0] if self.kind == CLASS_NUMBER else values[:, 0] > self.threshold).astype(np.int64)
+        if self.kind == CLASS_NUMBER:
+            return values[:, 0].astype(np.int64)
+        if self.threshold is None:
+            raise ValueError(f"an output of kind {self.kind!r} has no classes")
+        return (values[:, 0] > self.threshold).astype(np.int64)
 
     def right(self, outputs: Sequence[np.ndarray], labels: np.ndarray, count: int = 1) -> np.ndarray | None:
         """Whether each label, (n,) class numbers, is the class of its frame, or among the `count` best ones: (n,) bool.
@@ -126,7 +132,7 @@ class ModelOutput:
         if self.kind == SCORES:
             return in_top(values, labels, count) if values.shape[1] > count else None
         # A score that is not a number is never right.
-        return (self.predictions(outputs) == labels) & (values[:, 0] == values[:, 0])
+        return (self.classes_of(outputs) == labels) & (values[:, 0] == values[:, 0])
 
     def decision(self, outputs: Sequence[np.ndarray]) -> np.ndarray | None:
         """The number that a binary score is, (n,) float64; None for any other kind."""

@@ -33,6 +33,15 @@ class LogConv(nn.Module):
     codes; x: (n, in, h, w) uint8, what calibration frames put into it; exact: as in ir.graph.Conv, weights that stay.
     """
 
+    unit: torch.Tensor
+    scale: torch.Tensor
+    center: torch.Tensor
+    spread_out: torch.Tensor
+    outside: torch.Tensor
+    mask: torch.Tensor
+    free: torch.Tensor
+    free_mean: torch.Tensor
+
     def __init__(
         self, layer: QuantLayer, rows: np.ndarray, x: np.ndarray, method: Method, exact: np.ndarray | None = None
     ) -> None:
@@ -83,15 +92,15 @@ class LogConv(nn.Module):
 
     def _activation(self, y: torch.Tensor) -> torch.Tensor:
         """Requantized and pooled.  The greatest of rounded values is the greatest value rounded, which is less work."""
-        pool = self._layer.pool
+        pool, average = self._layer.pool, self._layer.average
         if pool is None:
             return self._requantize(y)
         top, left, bottom, right = pool.pads
         pads = (left, right, top, bottom)
-        if isinstance(pool, MaxPool):
+        if isinstance(pool, MaxPool) or average is None:
             return self._requantize(F.max_pool2d(F.pad(y, pads) if any(pads) else y, pool.kernel, pool.stride))
         averages = F.avg_pool2d(F.pad(self._requantize(y), pads), pool.kernel, pool.stride)
-        averages = averages * (pool.count / 2**self._layer.average.shift)
+        averages = averages * (pool.count / 2**average.shift)
         passed = torch.clamp(averages, max=self._out_top)
         return _Straight.apply(passed, torch.clamp(torch.floor(averages.detach() + 0.5), max=self._out_top))
 

@@ -63,7 +63,11 @@ def train(
     history = run.restore(checkpoint)
     with progress.stage("retrain") as stage:
         for number in range(len(history) + 1, run.epochs + 1):
-            loss = run.epoch(number, lambda done, total, n=number: stage.update(done, total, f"epoch {n}"))
+
+            def tell(done: int, total: int, number: int = number) -> None:
+                stage.update(done, total, f"epoch {number}")
+
+            loss = run.epoch(number, tell)
             epoch = Epoch(number, loss, run.accuracy(), network.weight_zeros)
             history.append(epoch)
             stage.note(_line(epoch, run.epochs))
@@ -79,7 +83,9 @@ def _line(epoch: Epoch, epochs: int) -> str:
 class _Run:
     def __init__(self, network: LogNetwork, lesson: Lesson, config: RetrainConfig) -> None:
         self._network, self._lesson, self._config = network, lesson, config
-        network.to(memory_format=torch.channels_last)
+        for tensor in (*network.parameters(), *network.buffers()):
+            if tensor.ndim == 4:
+                tensor.data = tensor.data.to(memory_format=torch.channels_last)
         self._steps = max(1, len(lesson.frames) // config.batch)
         self.epochs = config.epochs + config.last_epochs
         self._rng = torch.Generator().manual_seed(config.seed)
@@ -93,7 +99,7 @@ class _Run:
             momentum=momentum,
             nesterov=bool(momentum),
         )
-        self._first_zeros = [float((layer.mask == 0).float().mean()) for layer in network.layers]
+        self._first_zeros = [float((layer.mask == 0).float().mean()) for layer in network.convs]
 
     def epoch(self, number: int, tell: Callable[[int, int], None]) -> float:
         """Mean loss of one pass over the frames."""
@@ -155,16 +161,17 @@ class _Run:
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
             values = self._network(frames.contiguous(memory_format=torch.channels_last)).float()
         scores = lesson.scores(values)
-        share = 1.0 if lesson.labels is None else config.distill or 0.0
+        labels, teacher = lesson.labels, lesson.teacher
+        share = 1.0 if labels is None else config.distill or 0.0
         loss = scores.new_zeros(())
-        if share < 1:
+        if labels is not None and share < 1:
             smoothing = _SMOOTHING if config.method == "ste" else 0.0
-            loss = loss + (1 - share) * F.cross_entropy(
-                scores, lesson.labels[pick].to(device), label_smoothing=smoothing
-            )
+            loss = loss + (1 - share) * F.cross_entropy(scores, labels[pick].to(device), label_smoothing=smoothing)
         if share > 0:
+            if teacher is None:
+                raise ValueError("what has no labels, or is distilled, needs a teacher")
             with torch.no_grad():
-                wanted = F.log_softmax(lesson.teacher(frames), dim=1)
+                wanted = F.log_softmax(teacher(frames), dim=1)
             answer = F.log_softmax(scores, dim=1)
             loss = loss + share * F.kl_div(answer, wanted, log_target=True, reduction="batchmean")
         return loss
@@ -172,7 +179,7 @@ class _Run:
     def _prune(self, done: float) -> None:
         """Set the least weights to zero: as many as a cubic schedule says (Zhu and Gupta, 2017), or all below gamma."""
         config = self._config
-        for layer, first in zip(self._network.layers, self._first_zeros):
+        for layer, first in zip(self._network.convs, self._first_zeros):
             importance = layer.importance
             if config.gamma:
                 kept = importance[importance > 0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx
@@ -10,7 +11,8 @@ import torch
 from onnx import TensorProto, compose, helper, numpy_helper
 from torch import nn
 
-from lognet_fpga.ir.graph import MaxPool
+from lognet_fpga.errors import VerificationError
+from lognet_fpga.ir.graph import AveragePool, MaxPool
 from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
 from lognet_fpga.partition import Partition, make_float_tail
@@ -27,6 +29,8 @@ _PREFIX = "host_"  # of the names of the host's part in the file that is written
 class LogNetwork(nn.Module):
     """Frames, (batch, channels, h, w) of integers 0..255 as floats, to (batch, scores)."""
 
+    out_scale: torch.Tensor
+
     def __init__(
         self, parts: Partition, quant: QuantGraph, frames: np.ndarray, preprocessing: Preprocessing, method: Method
     ) -> None:
@@ -35,10 +39,11 @@ class LogNetwork(nn.Module):
         self._tail_onnx = make_float_tail(parts)
         inputs = [frames, *quant.run_layers(frames)]
         rows = real_rows(parts, quant, preprocessing)
-        self.layers = nn.ModuleList(
+        self.convs = tuple(
             LogConv(layer, real, x, method, source.exact)
             for layer, real, x, source in zip(quant.layers, rows, inputs, parts.layers)
         )
+        self.layers = nn.ModuleList(self.convs)  # the same, for PyTorch, which does not look into tuples
         self.tail = GraphModule(self._tail_onnx, f"the host's part of {parts.graph.name}")
         out_scale = torch.tensor(quant.layers[-1].out_scale, dtype=torch.float32)
         self.register_buffer("out_scale", out_scale.view(1, -1, 1, 1))
@@ -48,7 +53,7 @@ class LogNetwork(nn.Module):
 
     def integers(self, frames: torch.Tensor) -> torch.Tensor:
         """What the FPGA puts out, (batch, channels, h, w)."""
-        for layer in self.layers:
+        for layer in self.convs:
             frames = layer(frames)
         return frames
 
@@ -56,7 +61,7 @@ class LogNetwork(nn.Module):
     def weight_zeros(self) -> float:
         """Share of zeros among the codes, 0..1."""
         with torch.no_grad():
-            codes = [layer.codes() for layer in self.layers]
+            codes = [layer.codes() for layer in self.convs]
         return float(sum((code == 0).sum() for code in codes) / sum(code.numel() for code in codes))
 
 
@@ -73,6 +78,8 @@ class _Layer:
         """What its numbers do not tell, for the file's metadata."""
         quant, rows = self.quant, self.weight.reshape(len(self.weight), -1)
         given = given_codes(rows, np.ones(len(rows)))
+        if given is None:
+            raise VerificationError(f"the weights of {quant.name} are no log2 codes", hint="please report this")
         return TrainedLayer(
             codes_digest(given.codes, given.drop, given.empty),
             quant.shift,
@@ -91,7 +98,7 @@ def write_model(network: LogNetwork, parts: Partition, quant: QuantGraph, prepro
     holds what float32 does not (`quantize.trained`).
     """
     layers = []
-    for module, layer in zip(network.layers, quant.layers):
+    for module, layer in zip(network.convs, quant.layers):
         codes = module.codes()
         weight, bias = (codes * module.scale).cpu().numpy(), module.bias(codes).cpu().numpy()
         layers.append(_Layer(layer, weight.astype(np.float64), bias.astype(np.float64)))
@@ -151,11 +158,13 @@ def _front(
         value = f"{name}.relu"
         if quant.pool is not None:
             pool = quant.pool
-            sizes = {"kernel_shape": pool.kernel, "strides": pool.stride, "pads": pool.pads}
-            kind, more = ("MaxPool", {}) if isinstance(pool, MaxPool) else ("AveragePool", {"count_include_pad": 1})
-            nodes.append(helper.make_node(kind, [value], [f"{name}.pool"], name=f"{name}.pool", **sizes, **more))
+            sizes: dict[str, Any] = {"kernel_shape": pool.kernel, "strides": pool.stride, "pads": pool.pads}
+            kind = "MaxPool" if isinstance(pool, MaxPool) else "AveragePool"
+            if kind == "AveragePool":
+                sizes["count_include_pad"] = 1
+            nodes.append(helper.make_node(kind, [value], [f"{name}.pool"], name=f"{name}.pool", **sizes))
             value = f"{name}.pool"
-            if not isinstance(pool, MaxPool):
+            if isinstance(pool, AveragePool) and quant.average is not None:
                 # The FPGA divides by a power of two; whoever reads the mean multiplies by what is missing.
                 factors = constant(f"{name}.count", np.array(pool.count / 2**quant.average.shift))
                 nodes.append(helper.make_node("Mul", [value, factors], [f"{name}.share"], name=f"{name}.share"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -99,11 +99,11 @@ def retrain(config: RetrainConfig, progress: Progress = NoProgress()) -> Retrain
         again = partition(load(config.out), len(parts.layers))
         deployed = quantize(again, calibration, preprocessing, act_bits=config.act_bits)
         _check(network, deployed, calibration[:_CHECKED_FRAMES], config.out)
-        runs = [
+        classes = (
             _float_classes(graph, config, output, judged),
             _deployed_classes(parts, quant, output, judged),
             _deployed_classes(again, deployed, output, judged),
-        ]
+        )
         stage.update(len(judged), len(judged))
     return Retrained(
         config.out,
@@ -113,7 +113,7 @@ def retrain(config: RetrainConfig, progress: Progress = NoProgress()) -> Retrain
         tuple(layer.sparsity for layer in quant.layers),
         tuple(layer.sparsity for layer in deployed.layers),
         tuple(float(np.mean(_weights(a) != _weights(b))) for a, b in zip(quant.layers, deployed.layers)),
-        tuple(runs),
+        classes,
         judged.labels,
     )
 
@@ -125,10 +125,14 @@ def _weights(layer) -> np.ndarray:
 
 def _frames(config: RetrainConfig, graph: Graph, output: ModelOutput) -> tuple[Frames, Frames]:
     """(to train on, to judge on)."""
-    given = {"shape": graph.input_shape, "preprocessing": config.preprocessing, "classes": output.classes}
-    frames = load_frames(config.data, **given, limit=config.limit)
+
+    def read(source: Path, limit: int | None = None, class_names: Sequence[str] | None = None) -> Frames:
+        how, classes = config.preprocessing, output.classes
+        return load_frames(source, graph.input_shape, how, limit=limit, classes=classes, class_names=class_names)
+
+    frames = read(config.data, config.limit)
     if config.eval_frames is not None:
-        judged = load_frames(config.eval_frames, **given, class_names=frames.class_names)
+        judged = read(config.eval_frames, class_names=frames.class_names)
     else:
         last = np.arange(len(frames)) % _HELD_OUT == _HELD_OUT - 1
         frames, judged = _part(frames, ~last), _part(frames, last)
@@ -231,5 +235,5 @@ def _deployed_classes(parts: Partition, quant: QuantGraph, output: ModelOutput, 
 def _classes(judged: Frames, output: ModelOutput, run: Callable[[np.ndarray], list[np.ndarray]]) -> np.ndarray:
     parts = []
     for start in range(0, len(judged), _BATCH):
-        parts.append(output.predictions(run(np.ascontiguousarray(judged.frames[start : start + _BATCH]))))
+        parts.append(output.classes_of(run(np.ascontiguousarray(judged.frames[start : start + _BATCH]))))
     return np.concatenate(parts)

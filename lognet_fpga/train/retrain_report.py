@@ -10,26 +10,19 @@ _NAMES = ("float", "deployed as it is", "retrained")
 
 
 def build(config: RetrainConfig, done: Retrained) -> Report:
-    top1, data = done.top1(), []
+    top1, data, shown = done.top1(), [], []
     for which, name in enumerate(_NAMES):
-        lost, error = done.lost(which) if which else (0.0, 0.0)
-        data.append(
-            {
-                "model": name,
-                "top1": top1 and top1[which],
-                "points_lost": lost,
-                "standard_error": error if which else None,
-            }
+        lost, error = done.lost(which) if which else (0.0, None)
+        share = None if top1 is None else top1[which]
+        data.append({"model": name, "top1": share, "points_lost": lost, "standard_error": error})
+        shown.append(
+            (
+                name,
+                f"{1 - lost / 100 if share is None else share:.2%}",
+                "" if error is None else f"{lost:+.2f} +- {error:.2f}",
+            )
         )
-    judge = "top-1" if top1 else "agrees with the float model"
-    shown = [
-        (
-            row["model"],
-            f"{row['top1'] if top1 else 1 - row['points_lost'] / 100:.2%}",
-            f"{row['points_lost']:+.2f} +- {row['standard_error']:.2f}" if row["standard_error"] is not None else "",
-        )
-        for row in data
-    ]
+    judge = "agrees with the float model" if top1 is None else "top-1"
     layers = [
         {"layer": index, "zeros_before": before, "zeros": after, "codes_changed": changed}
         for index, (before, after, changed) in enumerate(
