@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import io
 import shutil
-import zipfile
 from pathlib import Path
 
 from lognet_fpga.bitstream.overlay_system import OverlaySystem
 from lognet_fpga.bitstream.toolchain import RESULTS, WORK, Toolchain
-from lognet_fpga.bundle.writer import ZIP_DATE
 from lognet_fpga.errors import OutputError
+from lognet_fpga.machine.archive import write_zip
 from lognet_fpga.machine.cache import digest
 
 MARK = "project.txt"  # holds what identifies the project
@@ -34,12 +33,8 @@ def project_id(toolchain: Toolchain, overlay: OverlaySystem) -> str:
 def archive(toolchain: Toolchain, overlay: OverlaySystem) -> bytes:
     """The project as a .zip with one folder in it, the same bytes for the same project."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as made:
-        for name, data in project_files(toolchain, overlay).items():
-            member = zipfile.ZipInfo(f"{folder_name(toolchain, overlay)}/{name}", ZIP_DATE)
-            member.compress_type, member.create_system = zipfile.ZIP_DEFLATED, 3
-            member.external_attr = (0o755 if name.endswith(".sh") else 0o644) << 16
-            made.writestr(member, data)
+    folder = folder_name(toolchain, overlay)
+    write_zip(buffer, {f"{folder}/{name}": data for name, data in project_files(toolchain, overlay).items()})
     return buffer.getvalue()
 
 

@@ -25,10 +25,10 @@ from lognet_fpga.bundle.contents import (
 from lognet_fpga.bundle.reader import MAX_MANIFEST_BYTES, ZIP_ERRORS, read_plain
 from lognet_fpga.bundle.swap import locked, scratch_folder, swap, sync
 from lognet_fpga.errors import BundleError, OutputError
+from lognet_fpga.machine.archive import write_zip
 from lognet_fpga.machine.signals import held
 
 _ATTEMPTS = 5
-ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # fixed, so that equal bundles are equal archives
 
 
 @dataclass(frozen=True)
@@ -125,13 +125,8 @@ def _write_folder(bundle: Bundle, folder: Path) -> None:
 
 
 def _write_zip(bundle: Bundle, path: Path) -> None:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
-        for name, data in sorted({MANIFEST: manifest_bytes(bundle.manifest), **bundle.files}.items()):
-            member = zipfile.ZipInfo(f"{bundle.name}{SUFFIX}/{name}", ZIP_DATE)
-            member.compress_type = zipfile.ZIP_DEFLATED
-            member.create_system = 3  # Unix, wherever it is written
-            member.external_attr = 0o644 << 16
-            archive.writestr(member, data)
+    files = {MANIFEST: manifest_bytes(bundle.manifest), **bundle.files}
+    write_zip(path, {f"{bundle.name}{SUFFIX}/{name}": data for name, data in files.items()})
     sync(path)
 
 

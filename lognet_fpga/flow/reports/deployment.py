@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -27,6 +26,7 @@ from lognet_fpga.ir.output import ModelOutput
 from lognet_fpga.ir.packed import pack
 from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.ir.stream_format import StreamFormat
+from lognet_fpga.machine.archive import ARRAY, write_zip
 from lognet_fpga.partition import Partition
 from lognet_fpga.plan.budget import budget
 from lognet_fpga.plan.hardware_plan import HardwarePlan
@@ -146,10 +146,7 @@ def json_bytes(data: object) -> bytes:
 def npz_bytes(**arrays: np.ndarray) -> bytes:
     """An .npz of the arrays, the same bytes for the same arrays."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, array in sorted(arrays.items()):
-            member = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
-            archive.writestr(member, npy_bytes(array), zipfile.ZIP_DEFLATED)
+    write_zip(buffer, {f"{name}.npy": npy_bytes(array) for name, array in arrays.items()}, ARRAY)
     return buffer.getvalue()
 
 
