@@ -162,7 +162,7 @@ def random_foldings(rng: np.random.Generator, quant: QuantGraph) -> list[tuple[i
     while True:
         foldings = []
         for layer in quant.layers:
-            most = layer.codes.shape[:2]
+            most = len(layer.codes), layer.in_shape[0]
             memory = tuple(int(rng.integers(1, some + 1)) for some in most)
             foldings.append(memory if rng.random() < 0.75 else int(rng.integers(2, 9)))
         memories = [

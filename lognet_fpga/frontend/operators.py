@@ -22,7 +22,8 @@ from lognet_fpga.ir.problem import ProblemKind
 # In words, for the user.
 FPGA_OPERATORS = "Conv, BatchNormalization, Relu, Clip from 0, MaxPool, AveragePool, small global pools and zero Pad"
 
-# A grouped or dilated kernel is stored dense; beyond this many weights it is far past any FPGA anyway.
+# Engines and the quantizer take a grouped or dilated kernel as a dense one; beyond so many weights it is far past any
+# FPGA anyway.
 _MAX_DENSE_WEIGHTS = 1 << 23
 _JOIN = "it joins two computed tensors (a residual or gating branch)"
 _LARGEST = 3e38  # a bound beyond this is none: exporters write the largest float32
@@ -106,33 +107,33 @@ def _conv(context: Context) -> Conv:
     if len(context.node.input) > 2 and context.node.input[2] and bias is None:
         raise Unfit("its bias is computed, not constant")
     channels, height, width = context.frame()
-    weight = _dense(weight, context.attributes.get("group", 1), tuple(context.attributes.get("dilations", (1, 1))))
+    groups = int(context.attributes.get("group", 1))
+    weight = _undilated(weight, groups, tuple(context.attributes.get("dilations", (1, 1))))
     stride = tuple(context.attributes.get("strides", (1, 1)))
     pads = resolve_pads(context.attributes, (height, width), weight.shape[2:], stride)
     if min(pads) < 0:
         raise Unfit("its padding is negative")
     if pads[0] >= weight.shape[2] or pads[1] >= weight.shape[3]:
         raise Unfit("its padding is not smaller than its kernel")  # whole windows would lie before the frame
-    if weight.shape[1] != channels:
-        raise Unfit(f"it wants {weight.shape[1]} channels and gets {channels}")
-    return Conv(weight, np.zeros(len(weight)) if bias is None else bias.reshape(-1), stride, pads)
+    if weight.shape[1] * groups != channels:
+        raise Unfit(f"it wants {weight.shape[1] * groups} channels and gets {channels}")
+    if len(weight) % groups:
+        raise Unfit(f"its {len(weight)} filters are no multiple of its {groups} groups")
+    bias = np.zeros(len(weight)) if bias is None else bias.reshape(-1)
+    return Conv(weight, bias, stride, pads, groups=groups)
 
 
-def _dense(weight: np.ndarray, group: int, dilations: tuple[int, int]) -> np.ndarray:
-    """The kernel with zeros where groups and dilations skip inputs."""
-    out_channels, per_group, kernel_h, kernel_w = weight.shape
-    size = (out_channels, per_group * group, (kernel_h - 1) * dilations[0] + 1, (kernel_w - 1) * dilations[1] + 1)
-    if size == weight.shape:
+def _undilated(weight: np.ndarray, groups: int, dilations: tuple[int, int]) -> np.ndarray:
+    """The kernel with zeros where dilations skip inputs; Unfit where it would be too large, as it is or made dense."""
+    out_channels, own, kernel_h, kernel_w = weight.shape
+    size = (out_channels, own, (kernel_h - 1) * dilations[0] + 1, (kernel_w - 1) * dilations[1] + 1)
+    if size == weight.shape and groups == 1:
         return weight
-    if int(np.prod(size)) > _MAX_DENSE_WEIGHTS:
-        raise Unfit(f"{group} groups as one dense kernel would need {int(np.prod(size)):,} weights")
-    dense = np.zeros(size)
-    rows = out_channels // group
-    for index in range(group):
-        outs = slice(index * rows, (index + 1) * rows)
-        ins = slice(index * per_group, (index + 1) * per_group)
-        dense[outs, ins, :: dilations[0], :: dilations[1]] = weight[outs]
-    return dense
+    if (count := groups * math.prod(size)) > _MAX_DENSE_WEIGHTS:
+        raise Unfit(f"{groups} groups as one dense kernel would need {count:,} weights")
+    spread = np.zeros(size)
+    spread[:, :, :: dilations[0], :: dilations[1]] = weight
+    return spread
 
 
 def _batch_normalization(context: Context) -> Affine:

@@ -98,6 +98,7 @@ def _layer(layer: QuantLayer, source: str) -> tuple[list[NodeProto], list[Tensor
         pads=pads,
         strides=list(layer.stride),
         kernel_shape=list(layer.kernel),
+        **({"group": layer.groups} if layer.groups > 1 else {}),
     )
     if np.any(layer.channel_shift):
         factor = (np.int64(1) << layer.channel_shift.astype(np.int64)).astype(np.int32).reshape(1, -1, 1, 1)

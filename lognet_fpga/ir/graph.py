@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
+from lognet_fpga.ir.groups import dense_kernel, dense_places
 from lognet_fpga.ir.problem import ProblemKind
 
 Pads = tuple[int, int, int, int]
@@ -25,11 +26,12 @@ NO_PADS: Pads = (0, 0, 0, 0)
 
 @dataclass(frozen=True, eq=False)
 class Conv:
-    """Cross-correlation as in ONNX Conv, groups and dilation already expanded into a dense kernel.
+    """Cross-correlation as in ONNX Conv, dilation already expanded into zeros of the kernel.
 
-    weight: (out_channels, in_channels, kernel_h, kernel_w) float64; bias: (out_channels,) float64;
-    stride: (y, x); pads: (top, left, bottom, right), zero padding.  exact: (out_channels,) int or None for none: the
-    place among a channel's flat weights of one that quantization must not change relative to its input, -1 for none.
+    weight: (out_channels, in_channels / groups, kernel_h, kernel_w) float64, see `ir.groups`; bias: (out_channels,)
+    float64; stride: (y, x); pads: (top, left, bottom, right), zero padding.  exact: (out_channels,) int or None for
+    none: the place among a channel's flat weights of one that quantization must not change relative to its input, -1
+    for none.
     """
 
     weight: np.ndarray
@@ -37,6 +39,17 @@ class Conv:
     stride: tuple[int, int] = (1, 1)
     pads: Pads = NO_PADS
     exact: np.ndarray | None = None
+    groups: int = 1
+
+    @property
+    def in_channels(self) -> int:
+        return self.weight.shape[1] * self.groups
+
+    @property
+    def dense(self) -> Conv:
+        """The same with one group."""
+        exact = None if self.exact is None else dense_places(self.exact, self.weight, self.groups)
+        return replace(self, weight=dense_kernel(self.weight, self.groups), exact=exact, groups=1)
 
 
 @dataclass(frozen=True, eq=False)

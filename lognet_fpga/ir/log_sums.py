@@ -7,6 +7,7 @@ a sum each, and what both stand for is subtracted in the linear domain.  Bias, r
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -14,6 +15,7 @@ from typing import Literal
 import numpy as np
 
 from lognet_fpga.ir import reference
+from lognet_fpga.ir.groups import dense_kernel
 from lognet_fpga.ir.quant import QuantLayer
 from lognet_fpga.numerics.log_add import log_add, log_value, shifted_value
 
@@ -51,7 +53,7 @@ class LogSums:
         x: (batch, in, h, w) of integers 0..2**in_bits - 1.
         """
         columns = _columns(layer, x)
-        fraction, codes = self.fraction(layer), layer.codes.reshape(len(layer.codes), -1)
+        fraction, codes = self.fraction(layer), dense_kernel(layer.codes, layer.groups).reshape(len(layer.codes), -1)
         back = log_value if self.back == "exact" else shifted_value
         out, step = [], max(1, _CHUNK // len(codes))
         for weights in (codes, -codes.astype(np.int16)):
@@ -104,7 +106,7 @@ def _joined(layer: QuantLayer, positive: np.ndarray, negative: np.ndarray) -> np
 def _columns(layer: QuantLayer, x: np.ndarray) -> np.ndarray:
     """(inputs of a sum, batch * positions) int32."""
     view = reference.windows(reference.pad(x.astype(np.int32), layer.pads, layer.pad_value), layer.kernel, layer.stride)
-    return view.transpose(1, 4, 5, 0, 2, 3).reshape(layer.codes[0].size, -1)
+    return view.transpose(1, 4, 5, 0, 2, 3).reshape(layer.in_shape[0] * math.prod(layer.kernel), -1)
 
 
 def _of_one_sign(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

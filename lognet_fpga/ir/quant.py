@@ -7,7 +7,8 @@ frame:
     y[o]   = clip(floor(acc[o] / 2**shift), 0, 2**act_bits - 1)
     out    = max-pool of y, or min(floor(sum of y / 2**k + 1/2), 2**out_bits - 1) over an average pool's window
 
-codes are log2 codes: 0 or a sign times a power of two up to 64.  bias carries the rounding half LSB.
+i runs over the inputs of o's group (`ir.groups`).  codes are log2 codes: 0 or a sign times a power of two up to 64.
+bias carries the rounding half LSB.
 `docs/numerics.md` gives the derivation.
 """
 
@@ -34,10 +35,10 @@ class Average:
 class QuantLayer:
     """One convolution layer of the FPGA part: conv, requantize with ReLU, and an optional pool.
 
-    codes: (out, in, kh, kw) int8, log2 codes.  channel_shift: (out,) int64 >= 0, the power-of-two scale of each
-    output channel.  bias: (out,) int64.  shift: bits dropped by requantize.  pad_value: (in,) int64, the
-    activation that means zero.  alpha: (out,) float64, the real weight of one code LSB.  out_scale: (out,)
-    float64, the real value of one output LSB, behind the pool.  nmse: the weights' normalized mean squared error.
+    codes: (out, in / groups, kh, kw) int8, log2 codes.  channel_shift: (out,) int64 >= 0, the power-of-two scale of
+    each output channel.  bias: (out,) int64.  shift: bits dropped by requantize.  pad_value: (in,) int64, the
+    activation that means zero.  alpha: (out,) float64, the real weight of one code LSB.  out_scale: (out,) float64, the
+    real value of one output LSB, behind the pool.  nmse: the weights' normalized mean squared error.
     out_bits: of what leaves the layer.  average: of an average pool, None where there is none.
     """
 
@@ -63,6 +64,10 @@ class QuantLayer:
             raise ValueError(f"{self.name}: an average pool and how it rounds belong together")
 
     @property
+    def groups(self) -> int:
+        return self.in_shape[0] // self.codes.shape[1]
+
+    @property
     def act_bits(self) -> int:
         """Bits of the activations in front of the pool."""
         return self.average.act_bits if self.average else self.out_bits
@@ -73,7 +78,7 @@ class QuantLayer:
 
     @property
     def weights(self) -> np.ndarray:
-        """(out, in, kh, kw) int64: the codes with each channel's power of two multiplied in."""
+        """(out, in / groups, kh, kw) int64: the codes with each channel's power of two multiplied in."""
         return self.codes.astype(np.int64) << self.channel_shift.reshape(-1, 1, 1, 1)
 
     @property

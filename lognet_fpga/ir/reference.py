@@ -24,12 +24,16 @@ def pad(x: np.ndarray, pads: tuple[int, int, int, int], value: np.ndarray) -> np
 
 
 def conv(x: np.ndarray, weight: np.ndarray, stride: tuple[int, int]) -> np.ndarray:
-    """Cross-correlation of the already padded x, (batch, in, h, w), with weight, (out, in, kh, kw).
+    """Cross-correlation of the already padded x, (batch, in, h, w), with weight, (out, in / groups, kh, kw).
 
-    Works in the common type of x and weight, through one matrix product, so float64 operands that hold
+    Works in the common type of x and weight, through one matrix product a group, so float64 operands that hold
     integers give exact sums below 2**53.
     """
-    out_channels, in_channels, kernel_h, kernel_w = weight.shape
+    out_channels, own, kernel_h, kernel_w = weight.shape
+    groups = x.shape[1] // own
+    if groups > 1:
+        parts = zip(np.split(x, groups, axis=1), np.split(weight, groups))
+        return np.concatenate([conv(some, kernel, stride) for some, kernel in parts], axis=1)
     view = windows(x, (kernel_h, kernel_w), stride)
     batch, _, out_h, out_w = view.shape[:4]
     columns = view.transpose(0, 2, 3, 1, 4, 5).reshape(batch * out_h * out_w, -1)

@@ -23,6 +23,7 @@ from lognet_fpga.ir.graph import (
     Relu,
     ZeroPad,
 )
+from lognet_fpga.ir.groups import of_own_inputs
 from lognet_fpga.ir.problem import ProblemKind
 from lognet_fpga.partition.float_layer import FloatLayer
 
@@ -180,7 +181,7 @@ class Chain:
 
     def _open_layer(self, node: Node, op: Conv, in_shape: tuple[int, int, int]) -> None:
         self.report_missing_relu(f"no Relu stands between it and {node.name}, the next convolution")
-        channels = op.weight.shape[1]
+        channels = op.in_channels
         affine = self.affine or Affine(np.ones(channels), np.zeros(channels))
         pads, (top, left, bottom, right) = add_pads(op.pads, self.padding), self.padding
         if pads[0] >= op.weight.shape[2] or pads[1] >= op.weight.shape[3]:
@@ -190,8 +191,8 @@ class Chain:
         in_shape = (in_shape[0], in_shape[1] - top - bottom, in_shape[2] - left - right)
         # conv(a*x + b) has weights w*a and a bias larger by the sum of w*b; outside the frame, where the model
         # puts 0, x must be -b/a.
-        weight = op.weight * affine.scale.reshape(1, -1, 1, 1)
-        bias = op.bias + (op.weight * affine.offset.reshape(1, -1, 1, 1)).sum(axis=(1, 2, 3))
+        scale, offset = (of_own_inputs(part, op.groups, len(op.weight)) for part in (affine.scale, affine.offset))
+        weight, bias = op.weight * scale, op.bias + (op.weight * offset).sum(axis=(1, 2, 3))
         pad_value = np.zeros(channels)
         if any(pads):
             live = affine.scale != 0

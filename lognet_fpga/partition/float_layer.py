@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from lognet_fpga.ir import reference
 from lognet_fpga.ir.graph import Pool
+from lognet_fpga.ir.groups import dense_kernel, dense_places
 
 _CHUNK_BYTES = 128 << 20  # of unfolded windows held at once
 
@@ -16,7 +17,7 @@ _CHUNK_BYTES = 128 << 20  # of unfolded windows held at once
 class FloatLayer:
     """Padding, convolution, bias, ReLU and an optional pool, with every per-channel scaling folded in.
 
-    weight: (out, in, kernel_h, kernel_w) float64; bias: (out,) float64; stride: (y, x); pads: (top, left,
+    weight: (out, in / groups, kernel_h, kernel_w) float64; bias: (out,) float64; stride: (y, x); pads: (top, left,
     bottom, right); pad_value: (in,) float64, the input value that means zero to the model; bound: (out,) float64 > 0,
     the most that the ReLU lets through, inf for a plain one; nodes: names of the model's nodes that this layer
     computes; in_shape: (channels, height, width); exact: as in ir.graph.Conv.  The input of the first layer is the
@@ -34,6 +35,16 @@ class FloatLayer:
     nodes: tuple[str, ...]
     in_shape: tuple[int, int, int]
     exact: np.ndarray | None = None
+
+    @property
+    def groups(self) -> int:
+        return self.in_shape[0] // self.weight.shape[1]
+
+    @property
+    def dense(self) -> FloatLayer:
+        """The same with one group."""
+        exact = None if self.exact is None else dense_places(self.exact, self.weight, self.groups)
+        return replace(self, weight=dense_kernel(self.weight, self.groups), exact=exact)
 
     @property
     def conv_shape(self) -> tuple[int, int, int]:

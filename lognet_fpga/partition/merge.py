@@ -91,7 +91,8 @@ def _merge(branches: list[_Branch], concat: Node) -> tuple[Node, ...]:
 
 
 def _one_convolution(convs: list[Conv]) -> Conv:
-    """One kernel that holds all of them side by side, aligned by the output position that each tap belongs to."""
+    """One dense kernel that holds all of them side by side, aligned by the output position that each tap belongs to."""
+    convs = [conv.dense for conv in convs]
     vertical, horizontal = (_hull(convs, side) for side in (0, 1))
     channels = convs[0].weight.shape[1]
     weight = np.zeros((sum(len(conv.weight) for conv in convs), channels, vertical.kernel, horizontal.kernel))

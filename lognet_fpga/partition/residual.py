@@ -109,7 +109,7 @@ def _is_shortcut(graph: Graph, node: Node, source: str, convs: tuple[Node, ...],
 
 def _widen(graph: Graph, block: _Block) -> Graph:
     convs, names = block.convs, {node.outputs[0] for node in (block.shortcut, block.add) if node is not None}
-    passed = convs[0].op.weight.shape[1]
+    passed = convs[0].op.in_channels
     changed: dict[str, Node] = {}
     for index, node in enumerate(convs):
         last = index + 1 == len(convs)
@@ -129,7 +129,21 @@ def _widen(graph: Graph, block: _Block) -> Graph:
 
 
 def _passing(conv: Conv, passed: int, extra_in: int) -> Conv:
-    """conv with `passed` channels more that it passes on: its first ones, or those behind its own inputs."""
+    """conv with `passed` channels more that it passes on: its first ones, or those behind its own inputs.
+
+    A depthwise one stays depthwise where these are inputs of their own.
+    """
+    if conv.groups == len(conv.weight) == conv.in_channels and extra_in:
+        taps = np.zeros((passed, 1, *conv.weight.shape[2:]))
+        taps[:, 0, conv.pads[0], conv.pads[1]] = 1
+        return replace(
+            conv,
+            weight=np.concatenate([conv.weight, taps]),
+            bias=np.concatenate([conv.bias, np.zeros(passed)]),
+            exact=np.concatenate([_exact(conv), _tap(conv, np.zeros(passed, np.int64))]),
+            groups=conv.groups + passed,
+        )
+    conv = conv.dense
     outputs, inputs, kernel_h, kernel_w = conv.weight.shape
     weight = np.zeros((outputs + passed, inputs + extra_in, kernel_h, kernel_w))
     weight[:outputs, :inputs] = conv.weight
@@ -141,6 +155,7 @@ def _passing(conv: Conv, passed: int, extra_in: int) -> Conv:
 
 def _adding(conv: Conv, extra_in: int, shortcut: Conv | None) -> Conv:
     """conv and the sum: what was passed on, behind its own inputs or these themselves, weighted by the shortcut."""
+    conv, shortcut = conv.dense, None if shortcut is None else shortcut.dense
     outputs, inputs, kernel_h, kernel_w = conv.weight.shape
     weight = np.zeros((outputs, inputs + extra_in, kernel_h, kernel_w))
     weight[:, :inputs] = conv.weight

@@ -16,6 +16,7 @@ import numpy as np
 from lognet_fpga.errors import InputError
 from lognet_fpga.ir import reference
 from lognet_fpga.ir.graph import AveragePool
+from lognet_fpga.ir.groups import dense_kernel, grouped_kernel
 from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.ir.quant import Average, QuantGraph, QuantLayer
 from lognet_fpga.numerics.log2 import log2_codes
@@ -62,13 +63,16 @@ def quantize(
     factor, offset = preprocessing.affine(first.in_shape[0])
     x_float = preprocessing.apply(frames)
     x, in_scale, in_offset, in_bits = frames, factor, offset, IN_BITS
+    # Every weight is rounded with regard to all inputs of its layer; those between groups are zero and stay it.
+    dense = [layer.dense for layer in partition.layers]
     layers, stated = [], _stated(partition, act_bits, prune)
     with progress.stage("quantize") as stage:
-        for index, layer in enumerate(partition.layers):
+        for index, layer in enumerate(dense):
             entering = _Input(x, in_scale, in_offset, in_bits, x_float)
-            following = next(iter(partition.layers[index + 1 : index + 2]), None)
+            following = next(iter(dense[index + 1 : index + 2]), None)
+            groups = partition.layers[index].groups
             quantized, given = _quantize_layer(
-                layer, entering, act_bits, prune, methods, rng, stated[index], index, following
+                layer, groups, entering, act_bits, prune, methods, rng, stated[index], index, following
             )
             codes, x_float = quantized.activations(x), layer.run(x_float)
             if quantized.average and not given:
@@ -111,6 +115,7 @@ class _Input:
 
 def _quantize_layer(
     layer: FloatLayer,
+    groups: int,
     entering: _Input,
     act_bits: int,
     prune: float,
@@ -120,12 +125,13 @@ def _quantize_layer(
     number: int,
     following: FloatLayer | None,
 ) -> tuple[QuantLayer, bool]:
-    """(the layer, whether its weights were codes already).  number: of layers before it; following: the next one."""
+    """(the layer, whether its weights were codes already).  layer: made dense, of so many groups; number: of layers
+    before it; following: the next one."""
     x, x_float, in_bits = entering.x, entering.x_float, entering.bits
     in_scale, in_offset = entering.scale, entering.offset
     padded = reference.pad(x_float, layer.pads, layer.pad_value)
     target = reference.conv(padded, layer.weight.astype(np.float32), layer.stride) + layer.bias.reshape(1, -1, 1, 1)
-    scaled = weights.magnitude_prune(layer.weight, prune) * in_scale.reshape(1, -1, 1, 1)
+    scaled = _pruned(layer, groups, prune) * in_scale.reshape(1, -1, 1, 1)
     given = given_codes(scaled.reshape(len(scaled), -1), layer.bound / (2**act_bits - 1))
     if given is None:
         scaled[_steady(target, act_bits)] = 0
@@ -162,7 +168,7 @@ def _quantize_layer(
         in_shape=layer.in_shape,
         in_bits=in_bits,
         out_bits=out_bits,
-        codes=rounded.codes.reshape(layer.weight.shape),
+        codes=grouped_kernel(rounded.codes.reshape(layer.weight.shape), groups),
         channel_shift=shift - drop,
         bias=bias.astype(np.int64) + half,
         shift=shift,
@@ -176,6 +182,11 @@ def _quantize_layer(
         average=average,
     )
     return quantized, given is not None
+
+
+def _pruned(layer: FloatLayer, groups: int, share: float) -> np.ndarray:
+    """The weights of a layer made dense, that share of those within groups zero."""
+    return dense_kernel(weights.magnitude_prune(grouped_kernel(layer.weight, groups), share), groups)
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+from lognet_fpga.ir.groups import of_own_inputs
 from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
 from lognet_fpga.partition import FloatLayer, Partition
@@ -25,19 +26,22 @@ def with_quantized_weights(partition: Partition, quant: QuantGraph, preprocessin
 
 
 def real_rows(partition: Partition, quant: QuantGraph, preprocessing: Preprocessing) -> list[np.ndarray]:
-    """What each layer's codes were rounded from: its float weights, (out, in, kh, kw) float64, in units of codes."""
+    """What each layer's codes were rounded from: its float weights, (out, in / groups, kh, kw) float64, in units of
+    codes."""
     scale, _ = preprocessing.affine(quant.input_shape[0])
     rows = []
     for layer, quantized in zip(partition.layers, quant.layers):
-        rows.append(layer.weight * scale.reshape(1, -1, 1, 1) / quantized.alpha.reshape(-1, 1, 1, 1))
+        scale = of_own_inputs(scale, layer.groups, len(layer.weight))
+        rows.append(layer.weight * scale / quantized.alpha.reshape(-1, 1, 1, 1))
         scale = quantized.out_scale
     return rows
 
 
 def _dequantized(layer: FloatLayer, quantized: QuantLayer, in_scale: np.ndarray, in_offset: np.ndarray) -> FloatLayer:
     """in_scale, in_offset: an input integer x stands for x * in_scale + in_offset, channel by channel."""
-    weight = quantized.codes * quantized.alpha.reshape(-1, 1, 1, 1) / in_scale.reshape(1, -1, 1, 1)
+    scale, offset = (of_own_inputs(part, layer.groups, len(layer.weight)) for part in (in_scale, in_offset))
+    weight = quantized.codes * quantized.alpha.reshape(-1, 1, 1, 1) / scale
     half = 1 << quantized.shift >> 1
     unit = quantized.alpha / 2.0**quantized.channel_shift  # real value of one LSB of the accumulator
-    bias = (quantized.bias - half) * unit - (weight * in_offset.reshape(1, -1, 1, 1)).sum(axis=(1, 2, 3))
+    bias = (quantized.bias - half) * unit - (weight * offset).sum(axis=(1, 2, 3))
     return dataclasses.replace(layer, weight=weight, bias=bias)

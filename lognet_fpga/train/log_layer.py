@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from lognet_fpga.ir.graph import MaxPool
+from lognet_fpga.ir.groups import of_own_inputs
 from lognet_fpga.ir.quant import QuantLayer
 from lognet_fpga.numerics.log2 import largest_code
 
@@ -27,9 +28,9 @@ _LARGEST = math.log2(largest_code())
 
 
 class LogConv(nn.Module):
-    """weight: (out, in, kh, kw) and mean: (out,), trained.  x: (batch, in, h, w) integers; the result too.
+    """weight: (out, in / groups, kh, kw) and mean: (out,), trained.  x: (batch, in, h, w) integers; the result too.
 
-    Made of a QuantLayer and the real weights that it was rounded from, `rows`, (out, in, kh, kw) in units of its
+    Made of a QuantLayer and the real weights that it was rounded from, `rows`, of the same shape in units of its
     codes; x: (n, in, h, w) uint8, what calibration frames put into it; exact: as in ir.graph.Conv, weights that stay.
     """
 
@@ -54,15 +55,17 @@ class LogConv(nn.Module):
         center, spread = x.mean(axis=(0, 2, 3)), x.std(axis=(0, 2, 3))
         spread_in = np.maximum(spread, 0.01 * max(1.0, spread.max()))
         spread_out = np.maximum(sums.std(axis=(0, 2, 3)), 0.25)  # of a channel that never varies: rounding's own
-        unit = spread_out[:, None] / spread_in[None, :] * 2.0 ** drop[:, None]  # codes a unit of weight
+        spread_in, center = (of_own_inputs(part, layer.groups, len(rows)) for part in (spread_in, center))
+        # Codes a unit of weight.
+        unit = spread_out.reshape(-1, 1, 1, 1) / spread_in * 2.0 ** drop.reshape(-1, 1, 1, 1)
         bias = (layer.bias - (1 << layer.shift >> 1)) / 2.0**layer.shift
-        carried = (layer.codes.sum(axis=(2, 3)) * center).sum(axis=1) / 2.0**drop
-        self.weight = nn.Parameter(_float(rows / unit[:, :, None, None]))
+        carried = (layer.codes.sum(axis=(2, 3)) * center[:, :, 0, 0]).sum(axis=1) / 2.0**drop
+        self.weight = nn.Parameter(_float(rows / unit))
         self.mean = nn.Parameter(_float((bias + carried) / spread_out))
         for name, value in (
-            ("unit", unit[:, :, None, None]),
+            ("unit", unit),
             ("scale", 2.0 ** -drop.reshape(-1, 1, 1, 1)),
-            ("center", center.reshape(1, -1, 1, 1)),
+            ("center", center),
             ("spread_out", spread_out),
             ("outside", layer.pad_value.reshape(1, -1, 1, 1)),
             ("mask", rows != 0),
@@ -87,7 +90,8 @@ class LogConv(nn.Module):
         top, left, bottom, right = self._layer.pads
         if any(self._layer.pads):
             x = F.pad(x - self.outside, (left, right, top, bottom)) + self.outside
-        y = F.conv2d(x, codes * self.scale, self.bias(codes), stride=self._layer.stride)
+        layer = self._layer
+        y = F.conv2d(x, codes * self.scale, self.bias(codes), stride=layer.stride, groups=layer.groups)
         return self._activation(y.float())
 
     def _activation(self, y: torch.Tensor) -> torch.Tensor:
@@ -119,12 +123,12 @@ class LogConv(nn.Module):
 
     @torch.no_grad()
     def prune(self, keep: torch.Tensor) -> None:
-        """Set weights to zero for good.  keep: (out, in, kh, kw) bool."""
+        """Set weights to zero for good.  keep: (out, in / groups, kh, kw) bool."""
         self.mask.mul_(keep)
 
     @property
     def importance(self) -> torch.Tensor:
-        """(out, in, kh, kw) magnitude of each weight, relative to the spread of its input and of its sum."""
+        """(out, in / groups, kh, kw) magnitude of each weight, relative to the spread of its input and of its sum."""
         return (self.weight.detach() * self.mask).abs()
 
 

@@ -13,6 +13,7 @@ from torch import nn
 
 from lognet_fpga.errors import VerificationError
 from lognet_fpga.ir.graph import AveragePool, MaxPool
+from lognet_fpga.ir.groups import dense_kernel, of_own_inputs
 from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
 from lognet_fpga.partition import Partition, make_float_tail
@@ -67,7 +68,7 @@ class LogNetwork(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class _Layer:
-    """weight: (out, in, kh, kw) and bias: (out,) in LSB of the result an LSB of the input, both exact."""
+    """weight: (out, in / groups, kh, kw) and bias: (out,) in LSB of the result an LSB of the input, both exact."""
 
     quant: QuantLayer
     weight: np.ndarray
@@ -76,7 +77,8 @@ class _Layer:
     @property
     def stated(self) -> TrainedLayer:
         """What its numbers do not tell, for the file's metadata."""
-        quant, rows = self.quant, self.weight.reshape(len(self.weight), -1)
+        quant, dense = self.quant, dense_kernel(self.weight, self.quant.groups)
+        rows = dense.reshape(len(dense), -1)
         given = given_codes(rows, np.ones(len(rows)))
         if given is None:
             raise VerificationError(f"the weights of {quant.name} are no log2 codes", hint="please report this")
@@ -140,19 +142,17 @@ def _front(
         # From the layer's input to its distance from what padding is, in the units that the input has in this model.
         pad_value = quant.pad_value if any(quant.pads) else np.zeros_like(quant.pad_value)
         outside = offset + factor * pad_value
-        bias = bias + (weight.sum(axis=(2, 3)) * pad_value).sum(axis=1)
-        weight = weight / factor.reshape(1, -1, 1, 1)
+        bias = bias + (weight * of_own_inputs(pad_value, quant.groups, len(weight))).sum(axis=(1, 2, 3))
+        weight = weight / of_own_inputs(factor, quant.groups, len(weight))
         if np.any(outside):
             shift = constant(f"{name}.outside", outside.reshape(1, -1, 1, 1))
             nodes.append(helper.make_node("Sub", [value, shift], [f"{name}.centred"], name=f"{name}.centre"))
             value = f"{name}.centred"
         factor, offset = np.ones(len(weight)), np.zeros(len(weight))  # behind it integers stand for themselves
         inputs = [value, constant(f"{name}.weight", weight), constant(f"{name}.bias", bias)]
-        nodes.append(
-            helper.make_node(
-                "Conv", inputs, [name], name=name, kernel_shape=quant.kernel, strides=quant.stride, pads=quant.pads
-            )
-        )
+        window = {"kernel_shape": quant.kernel, "strides": quant.stride, "pads": quant.pads}
+        more = {"group": quant.groups} if quant.groups > 1 else {}
+        nodes.append(helper.make_node("Conv", inputs, [name], name=name, **window, **more))
         high = constant(f"{name}.top", np.array(2.0**quant.act_bits - 1))
         nodes.append(helper.make_node("Clip", [name, low, high], [f"{name}.relu"], name=f"{name}.relu"))
         value = f"{name}.relu"

@@ -99,7 +99,8 @@ class BramFolding:
 
     def nets(self) -> dict[str, list[list]]:
         """Inputs, weights and sums of the processing elements."""
-        (out_channels, in_channels), shape, in_bits = self.layer.codes.shape[:2], self.shape, self.layer.in_bits
+        shape, in_bits = self.shape, self.layer.in_bits
+        in_channels, out_channels = shape.in_channels, shape.out_channels
         lanes = [f"input {channels_in_turn(lane, shape.simd, in_channels)}" for lane in range(shape.simd)]
         elements = [f"output {channels_in_turn(element, shape.pe, out_channels)}" for element in range(shape.pe)]
         pairs = [(out, x) for out in elements for x in lanes]
@@ -125,7 +126,7 @@ class BramFoldings:
     """Foldings of a layer with its weights in memories."""
 
     def __init__(self, layer: QuantLayer) -> None:
-        out_channels, in_channels = layer.codes.shape[:2]
+        out_channels, in_channels = len(layer.codes), layer.in_shape[0]
         any_folding = bram_folding(layer, 1, 1)
         every = [
             replace(any_folding, shape=replace(any_folding.shape, pe=pe, simd=simd))

@@ -15,6 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from lognet_fpga.fabric.slots import slot_raster
+from lognet_fpga.ir.groups import dense_kernel
 from lognet_fpga.ir.quant import QuantLayer
 from lognet_fpga.numerics.log2 import WEIGHT_BITS
 
@@ -91,7 +92,7 @@ def staged_positions(beat_channels: int, beats: int, simd: int) -> int:
 
 
 def bram_shape(layer: QuantLayer, pe: int, simd: int) -> BramShape:
-    out_channels, in_channels = layer.codes.shape[:2]
+    out_channels, in_channels = len(layer.codes), layer.in_shape[0]
     used = [(int(ky), int(kx)) for ky, kx in np.argwhere(layer.codes.any(axis=(0, 1)))]
     taps = tuple(used) or ((layer.kernel[0] - 1, layer.kernel[1] - 1),)
     row_slots = len(slot_raster(layer).col_flags)
@@ -105,7 +106,7 @@ def weight_bits(layer: QuantLayer, shape: BramShape) -> np.ndarray:
     """
     codes = np.zeros((shape.groups * shape.pe, shape.words * shape.simd, len(shape.taps)), np.int64)
     rows, cols = zip(*shape.taps)
-    codes[: shape.out_channels, : shape.in_channels] = layer.codes[:, :, rows, cols]
+    codes[: shape.out_channels, : shape.in_channels] = dense_kernel(layer.codes, layer.groups)[:, :, rows, cols]
     field = np.where(codes == 0, 0, np.log2(np.maximum(np.abs(codes), 1)).astype(np.int64) + 1)
     nibbles = (field | (codes < 0) << (WEIGHT_BITS - 1)).astype(np.uint8)
     folded = nibbles.reshape(shape.groups, shape.pe, shape.words, shape.simd, len(shape.taps))

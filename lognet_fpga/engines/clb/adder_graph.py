@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from lognet_fpga.errors import VerificationError
+from lognet_fpga.ir.groups import dense_kernel
 from lognet_fpga.ir.quant import QuantLayer
 from lognet_fpga.machine import cache
 from lognet_fpga.machine.provenance import made_by
@@ -119,7 +120,7 @@ def solve_all(layers: Sequence[QuantLayer], progress: Progress = NoProgress()) -
         of_layers = [
             [
                 pool.submit(_solve_group, rows, layer.in_bits, solver)
-                for rows in _groups(layer.weights.reshape(len(layer.codes), -1))
+                for rows in _groups(dense_kernel(layer.weights, layer.groups).reshape(len(layer.codes), -1))
             ]
             for layer in layers
         ]

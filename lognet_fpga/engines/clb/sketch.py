@@ -14,13 +14,14 @@ from lognet_fpga.engines.clb.adder_graph import GROUP_WEIGHTS
 from lognet_fpga.engines.clb.arithmetic import ArithmeticCost
 from lognet_fpga.engines.clb.cost import adder_resources
 from lognet_fpga.engines.clb.schedule import AdderCopies, serial_counts
+from lognet_fpga.ir.groups import dense_kernel
 from lognet_fpga.ir.quant import QuantLayer
 
 
 @dataclass(frozen=True)
 class SketchedAdders:
     """nonzero: weights other than zero, of outputs * inputs; rows, cols: outputs and inputs that have any; in_bits: of
-    an input."""
+    an input; groups: of the layer, between which there are no weights."""
 
     nonzero: int
     outputs: int
@@ -28,16 +29,17 @@ class SketchedAdders:
     rows: int
     cols: int
     in_bits: int = 8
+    groups: int = 1
 
     @classmethod
     def of(cls, layer: QuantLayer) -> SketchedAdders:
-        used = layer.codes.reshape(len(layer.codes), -1) != 0
+        used = dense_kernel(layer.codes, layer.groups).reshape(len(layer.codes), -1) != 0
         rows, cols = int(used.any(axis=1).sum()), int(used.any(axis=0).sum())
-        return cls(int(used.sum()), *used.shape, rows, cols, layer.in_bits)
+        return cls(int(used.sum()), *used.shape, rows, cols, layer.in_bits, layer.groups)
 
     def pruned(self, share: float) -> SketchedAdders:
         """With at least that share of all weights zero."""
-        nonzero = min(self.nonzero, round((1 - share) * self.outputs * self.inputs))
+        nonzero = min(self.nonzero, round((1 - share) * self.outputs * self.inputs / self.groups))
         return replace(self, nonzero=nonzero, rows=min(self.rows, nonzero), cols=min(self.cols, nonzero))
 
     @property

@@ -129,6 +129,7 @@ def _layer_data(seen: Inspection, index: int) -> dict[str, object]:
         "stride": layer.stride,
         "in_shape": layer.in_shape,
         "out_shape": layer.out_shape,
+        "groups": layer.groups,
         "weights": layer.weight.size,
         "zeros": float(np.mean(layer.weight == 0)),
         "zeros_log2": None if sketched is None else sketched.sparsity,
