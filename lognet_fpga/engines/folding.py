@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from lognet_fpga.fabric.board import Resources
@@ -217,6 +218,18 @@ BRAM_PRICES = (400.0, 1600.0, 100.0)  # LUTs for a BRAM36, the usual first: what
 
 def price(folding: Folding, bram_price: float) -> float:
     """What a folding costs in LUTs, with streams of the usual width."""
-    lanes = max(lanes for lanes in range(1, USUAL_LANES + 1) if folding.sends(lanes) or lanes == 1)
-    parts = Resources.total(folding.blocks(Streams(1, folding.layer.in_shape[0], lanes)))
+    parts = _usual_parts(folding)
     return parts.lut + bram_price * parts.bram36
+
+
+# A search asks for the same ones at many rates, on many boards and for many numbers of layers.
+@lru_cache(maxsize=1 << 16)
+def _usual_parts(folding: Folding) -> Resources:
+    lanes = max(lanes for lanes in range(1, USUAL_LANES + 1) if folding.sends(lanes) or lanes == 1)
+    return parts_of(folding, Streams(1, folding.layer.in_shape[0], lanes))
+
+
+@lru_cache(maxsize=1 << 16)
+def parts_of(folding: Folding, streams: Streams) -> Resources:
+    """What all blocks of a folding's engine take together."""
+    return Resources.total(folding.blocks(streams))

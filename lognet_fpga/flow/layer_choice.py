@@ -19,7 +19,6 @@ from lognet_fpga.partition.host_work import HostWork
 from lognet_fpga.partition.reach import Reach, reach
 from lognet_fpga.partition.work import Work, node_work
 from lognet_fpga.plan.far_too_large import far_too_large, require_possible
-from lognet_fpga.plan.search import draft_hardware
 from lognet_fpga.plan.survey import Candidate, best, survey
 from lognet_fpga.progress import Progress
 from lognet_fpga.quantize import PaddingError, quantize
@@ -104,7 +103,7 @@ def sketch_reach(config: DeployConfig, far: Reach, boards: list[Board]) -> Quant
         in_bits = config.act_bits if layers else IN_BITS
         layers.append(sketch_layer(layer, in_bits, config.act_bits, config.prune))
         engines += sketch_layers(layers[-1:], largest.stores)
-        if len(layers) >= far.counts[0] and far_too_large(draft_hardware(engines, largest)):
+        if len(layers) >= far.counts[0] and far_too_large(engines, largest):
             break
     return QuantGraph("sketch", layers[0].in_shape, tuple(layers))
 

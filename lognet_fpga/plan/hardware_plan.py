@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from lognet_fpga.engines.folding import Folding, Streams
+from lognet_fpga.engines.folding import Folding, Streams, parts_of
 from lognet_fpga.fabric.board import Resources
 from lognet_fpga.fabric.costs import stream_blocks
 from lognet_fpga.fabric.target import Target
@@ -47,6 +47,12 @@ class PlannedLayer:
         """What each block of the layer takes, by its name."""
         lanes, depth = self.streams.channels_per_beat, self.fifo.depth
         return self.folding.blocks(self.streams) | stream_blocks(self.layer, lanes, depth)
+
+    @property
+    def parts(self) -> Resources:
+        """What all blocks take together."""
+        behind = stream_blocks(self.layer, self.streams.channels_per_beat, self.fifo.depth)
+        return sum(behind.values(), parts_of(self.folding, self.streams))
 
     def to_json(self) -> dict[str, object]:
         """See docs/commands.md."""

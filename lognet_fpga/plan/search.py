@@ -43,6 +43,15 @@ def draft_hardware(engines: Sequence[Sequence[Engine]], target: Target) -> Hardw
     return planner.draft(budgets[fastest(planner, budgets)])
 
 
+def slowest_draft(engines: Sequence[Sequence[Engine]], target: Target) -> HardwarePlan:
+    """The draft whose layers all take the most cycles that make any of them cheaper.  engines: as of draft_hardware."""
+    planner = Planner(engines, target)
+    draft = planner.draft(planner.budgets()[-1])
+    if draft is None:
+        raise AssertionError("no engines are as slow as the slowest")
+    return draft
+
+
 def fitting_plan(engines: Sequence[Engine], target: Target) -> HardwarePlan | None:
     """The plan for target.fps frames a second, or the fastest one for None, give or take 1%; None where that does not
     fit."""
@@ -189,7 +198,7 @@ class Planner:
 
     def _hardware(self, layers: Sequence[PlannedLayer], cycles_per_frame: int, latency_cycles: int) -> HardwarePlan:
         """The plan of these layers, with their estimates."""
-        estimated = tuple(replace(planned, estimate=Resources.total(planned.blocks)) for planned in layers)
+        estimated = tuple(replace(planned, estimate=planned.parts) for planned in layers)
         return HardwarePlan(self.target, estimated, SHELL, cycles_per_frame, latency_cycles)
 
     def _matched(self, budget: float, bram_price: float) -> list[PlannedLayer] | None:

@@ -190,6 +190,8 @@ def kept_bits(bits: np.ndarray) -> int:
     words, width = bits.shape
     changing = bits.any(axis=0) & ~bits.all(axis=0)
     packed = np.packbits(bits.astype(np.uint8), axis=0).T
+    length, data = packed.shape[1], packed.tobytes()
+    columns = [data[bit * length : (bit + 1) * length] for bit in range(width)]
     step = rom_stretch_bits(words)
-    stretches = (packed[start : start + step][changing[start : start + step]] for start in range(0, width, step))
-    return sum(len(np.unique(stretch, axis=0)) for stretch in stretches)
+    kept = {(bit // step, columns[bit]) for bit in np.flatnonzero(changing).tolist()}
+    return len(kept)

@@ -157,7 +157,7 @@ class BramFoldings:
         return None
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=1 << 12)
 def bram_foldings(layer: QuantLayer) -> BramFoldings:
     """Its foldings, the same object for the same layer: pricing them takes a while."""
     return BramFoldings(layer)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from lognet_fpga.engines.clb.adder_graph import AdderGraph
@@ -125,32 +126,24 @@ class ClbFoldings:
         self._layer, self._arithmetic = layer, arithmetic
         self._raster, self._acc_bits = slot_raster(layer), accumulator_bits(layer)
         # Of digits: with ones wider than an input no slot would be shorter.
-        self._widths = range(1, min(layer.in_bits, widest_digit(clk_mhz)) + 1)
+        widths = range(1, min(layer.in_bits, widest_digit(clk_mhz)) + 1)
+        # By width of a digit: cycles a frame with legs of least .. most cycles, ascending.
+        self._cycles_by_legs = {digit_bits: self._cycles(digit_bits) for digit_bits in widths}
+        self._size = lru_cache(maxsize=None)(self._size_of)
 
     def paces(self) -> set[int]:
-        every = (
-            self._cycles(digit_bits, leg_cycles)
-            for digit_bits in self._widths
-            for leg_cycles in range(1, self._most_cycles(digit_bits) + 1)
-        )
-        return {cycles for cycles in every if cycles < math.inf}
+        return {cycles for _, every in self._cycles_by_legs.values() for cycles in every}
 
     def fold(self, budget: float, before: Sends, bram_price: float) -> ClbFolding | None:
         """For each width of a digit the longest legs that the budget allows, and of these the least engine."""
-        longest = {
-            digit_bits: max(possible)
-            for digit_bits in self._widths
-            if (
-                possible := [
-                    leg_cycles
-                    for leg_cycles in range(1, self._most_cycles(digit_bits) + 1)
-                    if self._cycles(digit_bits, leg_cycles) <= budget
-                ]
-            )
-        }
+        longest = [
+            (digit_bits, least + fast_enough - 1)
+            for digit_bits, (least, cycles) in self._cycles_by_legs.items()
+            if (fast_enough := bisect_right(cycles, budget))
+        ]
         if not longest:
             return None
-        return min((self._folding(*widths, budget) for widths in longest.items()), key=_size)
+        return self._folding(*min(longest, key=lambda widths: self._size(*widths)), budget)
 
     def _folding(self, digit_bits: int, leg_cycles: int, budget: float) -> ClbFolding:
         raster, shifting = self._raster, input_digits(self._layer, digit_bits, leg_cycles)
@@ -158,16 +151,22 @@ class ClbFoldings:
         ii_cycles = max(leg_cycles, spare)
         return ClbFolding(self._layer, self._arithmetic, raster, self._acc_bits, digit_bits, leg_cycles, ii_cycles)
 
-    def _most_cycles(self, digit_bits: int) -> int:
-        """Digits of an accumulator, in one leg."""
-        return -(-self._acc_bits // digit_bits)
+    def _cycles(self, digit_bits: int) -> tuple[int, list[int]]:
+        """Of the shortest legs that there may be, and least cycles a frame with these and each longer one, up to one
+        that has all of an accumulator's digits."""
+        raster, most = self._raster, -(-self._acc_bits // digit_bits)
+        digits = {legs: input_digits(self._layer, digit_bits, legs) for legs in range(1, most + 1)}
+        least = next((legs for legs in digits if len(raster.col_flags) * digits[legs] >= LINE_MEMORY_CYCLES), most + 1)
+        return least, [raster.cycles(legs, digits[legs]) for legs in range(least, most + 1)]
 
-    def _cycles(self, digit_bits: int, leg_cycles: int) -> float:
-        """Least cycles a frame of a folding; infinite where that cannot be."""
-        in_digits = input_digits(self._layer, digit_bits, leg_cycles)
-        if len(self._raster.col_flags) * in_digits < LINE_MEMORY_CYCLES:
-            return math.inf
-        return self._raster.cycles(leg_cycles, in_digits)
+    def _size_of(self, digit_bits: int, leg_cycles: int) -> float:
+        return _size(self._folding(digit_bits, leg_cycles, 0))
+
+
+@lru_cache(maxsize=1 << 12)
+def clb_foldings(layer: QuantLayer, arithmetic: Arithmetic, clk_mhz: float) -> ClbFoldings:
+    """The same object for the same layer, which keeps what it has counted."""
+    return ClbFoldings(layer, arithmetic, clk_mhz)
 
 
 def _size(folding: ClbFolding) -> float:

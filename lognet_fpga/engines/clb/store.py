@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from lognet_fpga.engines.clb.adder_graph import AdderGraph, solve_all
 from lognet_fpga.engines.clb.arithmetic import Arithmetic, SolvedAdders
-from lognet_fpga.engines.clb.foldings import CLB, ClbFoldings
+from lognet_fpga.engines.clb.foldings import CLB, ClbFoldings, clb_foldings
 from lognet_fpga.engines.clb.sketch import SketchedAdders
 from lognet_fpga.fabric.target import Target
 from lognet_fpga.ir.quant import QuantLayer
@@ -29,7 +29,7 @@ class ClbEngine:
         return cls(layer, SketchedAdders.of(layer))
 
     def foldings(self, target: Target) -> ClbFoldings:
-        return ClbFoldings(self.layer, self.arithmetic, target.clk_mhz)
+        return clb_foldings(self.layer, self.arithmetic, target.clk_mhz)
 
     def pruned(self, share: float) -> ClbEngine:
         return replace(self, arithmetic=SketchedAdders.of(self.layer).pruned(share))
