@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 
 from lognet_fpga.engines.folding import BRAM_PRICES, AnyOf, Engine, Entry, Folding, Foldings, Streams
 from lognet_fpga.engines.stores import sketch_layers
@@ -228,7 +228,5 @@ def channels_per_beat(layer: QuantLayer, folding: Folding, following: Folding | 
     channels, beat_bits = layer.codes.shape[0], SINK_BEAT_BITS if following is None else INNER_BEAT_BITS
     cycles = min(folding.ii_cycles, following.ii_cycles if following else folding.ii_cycles)
     least = max(min(channels, beat_bits // layer.out_bits), -(-channels // cycles))
-    possible = [
-        lanes for lanes in range(1, channels + 1) if folding.sends(lanes) and (not following or following.takes(lanes))
-    ]
-    return next((lanes for lanes in possible if lanes >= least), possible[-1])
+    nearest = chain(range(least, channels + 1), range(min(least - 1, channels), 0, -1))
+    return next(lanes for lanes in nearest if folding.sends(lanes) and (not following or following.takes(lanes)))

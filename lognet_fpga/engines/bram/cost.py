@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from lognet_fpga.engines.bram.layout import LARGEST_SHIFT, BramShape, OutputConstants, staged_positions, weight_bits
+from lognet_fpga.engines.bram.layout import LARGEST_SHIFT, BramShape, OutputConstants, staged_positions, weight_codes
 from lognet_fpga.engines.folding import Streams
 from lognet_fpga.fabric.board import Resources
 from lognet_fpga.fabric.costs import LEAF_LOADS, SRL_CYCLES, memory_resources
@@ -35,9 +35,9 @@ def bram_blocks(
     element = element_resources(shape.simd, layer.in_bits, constants.sum_bits)
     kept, spared = None, 0.0
     if shape.ii_cycles < BLOCK_ROM_DEPTH:  # synthesis looks into memories in LUTs
-        bits = weight_bits(layer, shape)
-        kept = kept_bits(bits)
-        spared = spared_luts(layer.in_bits, field_wires(bits.reshape(shape.ii_cycles, -1, WEIGHT_BITS)))
+        codes = weight_codes(layer, shape)
+        kept = kept_bits(codes, WEIGHT_BITS)
+        spared = spared_luts(layer.in_bits, field_wires(codes))
     table = constant_bits(constants, lanes, shape)
     # Results leave as a shift register; the last ones have nothing behind them to take in.
     leaving = Resources((shape.pe - lanes) * constants.sum_bits, 0, 0)
@@ -45,7 +45,7 @@ def bram_blocks(
         "window": window_resources(layer, shape, streams),
         "weights": rom_resources(shape.pe * shape.simd * WEIGHT_BITS, shape.ii_cycles, kept),
         "pe": element * shape.pe + leaving + Resources(-spared, 0, 0),
-        "constants": rom_resources(table.shape[1], len(table), kept_bits(table)),
+        "constants": rom_resources(table.shape[1], len(table), kept_bits(table, 1)),
         "activations": ACTIVATIONS_CONTROL + output_resources(layer, constants, lanes, len(table)),
     }
 
@@ -73,13 +73,18 @@ def window_resources(layer: QuantLayer, shape: BramShape, streams: Streams) -> R
     return WINDOW_CONTROL + addresses + staging + choice + memory
 
 
-def field_wires(bits: np.ndarray) -> np.ndarray:
+def field_wires(codes: np.ndarray) -> np.ndarray:
     """What synthesis knows of the field of each lane's weights, (lanes, FIELD_BITS) int64: 0 or 1 for a bit that always
-    is, otherwise the same number for bits that always are the same.  bits: (words, lanes, WEIGHT_BITS)."""
-    field = bits[..., :FIELD_BITS]
-    same = (field[..., :, None] == field[..., None, :]).all(axis=0)
-    first = same.argmax(axis=-1) + 2  # the lowest bit like this one
-    return np.where(field.any(axis=0), np.where(field.all(axis=0), 1, first), 0)
+    is, otherwise the same number for bits that always are the same.  codes: (words, lanes) uint8, as weight_codes."""
+    ever, always = np.bitwise_or.reduce(codes, axis=0), np.bitwise_and.reduce(codes, axis=0)
+    first = np.tile(np.arange(2, 2 + FIELD_BITS), (codes.shape[1], 1))  # the lowest bit like this one
+    for apart in range(1, FIELD_BITS):
+        differ = np.bitwise_or.reduce(codes ^ codes >> apart, axis=0)  # bit b: whether b and b + apart ever do
+        for bit in range(FIELD_BITS - apart):
+            alike = differ >> bit & 1 == 0
+            first[alike, bit + apart] = np.minimum(first[alike, bit + apart], bit + 2)
+    bits = np.arange(FIELD_BITS)
+    return np.where(ever[:, None] >> bits & 1, np.where(always[:, None] >> bits & 1, 1, first), 0)
 
 
 def spared_luts(in_bits: int, wires: np.ndarray) -> float:
@@ -184,14 +189,30 @@ def rom_resources(width: int, depth: int, kept: int | None = None) -> Resources:
     return Resources(kept * each, kept + addresses, 0)
 
 
-def kept_bits(bits: np.ndarray) -> int:
+def kept_bits(codes: np.ndarray, code_bits: int) -> int:
     """How many bits of a memory's words keep a register: those that are not always the same, equal ones of
-    a stretch once.  bits: (words, width), of one bit each."""
-    words, width = bits.shape
-    changing = bits.any(axis=0) & ~bits.all(axis=0)
-    packed = np.packbits(bits.astype(np.uint8), axis=0).T
-    length, data = packed.shape[1], packed.tobytes()
-    columns = [data[bit * length : (bit + 1) * length] for bit in range(width)]
-    step = rom_stretch_bits(words)
-    kept = {(bit // step, columns[bit]) for bit in np.flatnonzero(changing).tolist()}
-    return len(kept)
+    a stretch once.  codes: (words, count) uint8 of code_bits each, the lowest first in a word."""
+    words, step = len(codes), rom_stretch_bits(len(codes))
+    bits = np.arange(code_bits)
+    ever, always = np.bitwise_or.reduce(codes, axis=0), np.bitwise_and.reduce(codes, axis=0)
+    changing = (ever & ~always)[:, None] >> bits & 1
+    columns = _columns(codes[:64], code_bits)
+    for start in range(64, words, 64):  # equal columns have equal numbers
+        before = np.unique(columns, return_inverse=True)[1]
+        kinds, here = np.unique(_columns(codes[start : start + 64], code_bits), return_inverse=True)
+        columns = (before * len(kinds) + here + 1).astype(np.uint64)
+    columns = np.where(changing.reshape(-1), columns.reshape(-1), 0)
+    stretches = np.zeros((-(-len(columns) // step), step), np.uint64)
+    stretches.reshape(-1)[: len(columns)] = columns
+    stretches.sort(axis=1)
+    new = np.diff(stretches, axis=1, prepend=np.uint64(0)) != 0
+    return int(new.sum())
+
+
+def _columns(codes: np.ndarray, code_bits: int) -> np.ndarray:
+    """What each bit is in all words, up to 64, as one number: (count * code_bits,) uint64.  codes: as of kept_bits."""
+    columns = np.zeros((codes.shape[1], code_bits, 8), np.uint8)
+    for bit in range(code_bits):
+        packed = np.packbits(codes >> bit & 1, axis=0, bitorder="little")
+        columns[:, bit, : len(packed)] = packed.T
+    return columns.view(np.uint64).reshape(-1)

@@ -10,7 +10,7 @@ the number of negative weights of a channel is therefore part of its constant.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -99,25 +99,31 @@ def bram_shape(layer: QuantLayer, pe: int, simd: int) -> BramShape:
     return BramShape(in_channels, layer.in_bits, out_channels, layer.kernel, pe, simd, row_slots, taps)
 
 
-def weight_bits(layer: QuantLayer, shape: BramShape) -> np.ndarray:
-    """Content of the weight memory, (ii_cycles, pe * simd * WEIGHT_BITS) uint8 of one bit each, lowest bit first.
+def weight_codes(layer: QuantLayer, shape: BramShape) -> np.ndarray:
+    """Content of the weight memory, (ii_cycles, pe * simd) uint8: codes of WEIGHT_BITS, the sign above the field.
 
     Words in the order of reading: group, tap, word; PE p's lane s is code p * simd + s.
     """
-    codes = np.zeros((shape.groups * shape.pe, shape.words * shape.simd, len(shape.taps)), np.int64)
-    rows, cols = zip(*shape.taps)
-    codes[: shape.out_channels, : shape.in_channels] = dense_kernel(layer.codes, layer.groups)[:, :, rows, cols]
-    field = np.where(codes == 0, 0, np.log2(np.maximum(np.abs(codes), 1)).astype(np.int64) + 1)
-    nibbles = (field | (codes < 0) << (WEIGHT_BITS - 1)).astype(np.uint8)
+    nibbles = np.zeros((shape.groups * shape.pe, shape.words * shape.simd, len(shape.taps)), np.uint8)
+    nibbles[: shape.out_channels, : shape.in_channels] = _nibbles(layer, shape.taps)
     folded = nibbles.reshape(shape.groups, shape.pe, shape.words, shape.simd, len(shape.taps))
-    ordered = folded.transpose(0, 4, 2, 1, 3).reshape(shape.ii_cycles, shape.pe * shape.simd)
-    bits = np.unpackbits(ordered[..., None], axis=-1, bitorder="little")[..., :WEIGHT_BITS]
-    return bits.reshape(shape.ii_cycles, -1)
+    return folded.transpose(0, 4, 2, 1, 3).reshape(shape.ii_cycles, shape.pe * shape.simd)
+
+
+@lru_cache(maxsize=256)
+def _nibbles(layer: QuantLayer, taps: tuple[tuple[int, int], ...]) -> np.ndarray:
+    """The layer's codes as they lie in memory, (out, in, taps) uint8: the same for every folding."""
+    rows, cols = zip(*taps)
+    codes = dense_kernel(layer.codes, layer.groups)[:, :, rows, cols].astype(np.int64)
+    field = np.where(codes == 0, 0, np.log2(np.maximum(np.abs(codes), 1)).astype(np.int64) + 1)
+    return (field | (codes < 0) << (WEIGHT_BITS - 1)).astype(np.uint8)
 
 
 def weight_words(layer: QuantLayer, shape: BramShape) -> tuple[int, ...]:
-    """The words of the weight memory."""
-    packed = np.packbits(weight_bits(layer, shape), axis=-1, bitorder="little")
+    """The words of the weight memory, the first code lowest."""
+    codes = weight_codes(layer, shape)
+    bits = np.unpackbits(codes[..., None], axis=-1, bitorder="little")[..., :WEIGHT_BITS]
+    packed = np.packbits(bits.reshape(shape.ii_cycles, -1), axis=-1, bitorder="little")
     return tuple(int.from_bytes(word.tobytes(), "little") for word in packed)
 
 

@@ -157,21 +157,25 @@ def test_blocks_of_a_memory(width, depth, bram36):
     assert rom_resources(width, depth).bram36 == bram36
 
 
-def test_bits_of_a_memory_that_keep_a_register():
-    """Not those that never change, and equal ones once in every memory of 36 bits."""
+@pytest.mark.parametrize("code_bits", [1, 4])
+@pytest.mark.parametrize("words,step", [(1, 36), (7, 36), (64, 36), (65, 9), (128, 9), (200, 9)])
+def test_bits_of_a_memory_that_keep_a_register(words, step, code_bits):
+    """Not those that never change, and equal ones once in every memory of 36 bits, or of 9 where it is deep."""
     rng = np.random.default_rng(4)
-    bits = np.concatenate((np.zeros((7, 20)), np.ones((7, 20)), rng.integers(0, 2, (7, 60))), axis=1)
+    some = rng.integers(0, 2, (words, 20))
+    columns = (np.zeros((words, 20)), np.ones((words, 20)), some, some[:, ::-1], rng.integers(0, 2, (words, 20)))
+    bits = np.concatenate(columns, axis=1).astype(np.uint8)
     expected = sum(
-        len({tuple(column) for column in bits[:, first : first + 36].T} - {(0,) * 7, (1,) * 7})
-        for first in range(0, 100, 36)
+        len({tuple(column) for column in bits[:, first : first + step].T} - {(0,) * words, (1,) * words})
+        for first in range(0, 100, step)
     )
-    assert kept_bits(bits) == expected < 60
+    codes = (bits.reshape(words, -1, code_bits) << np.arange(code_bits, dtype=np.uint8)).sum(axis=-1, dtype=np.uint8)
+    assert kept_bits(codes, code_bits) == expected < 60
 
 
 def test_wires_of_the_fields_of_a_lane():
-    fields = np.array([[0, 0, 6, 7], [0, 6, 6, 7], [0, 7, 6, 0]])  # of four lanes, a word each row
-    bits = fields[..., None] >> np.arange(4) & 1
-    assert field_wires(bits).tolist() == [[0, 0, 0], [2, 3, 3], [0, 1, 1], [2, 2, 2]]
+    fields = np.array([[0, 0, 6, 7], [0, 6, 6, 7], [0, 7, 6, 0]], np.uint8)  # of four lanes, a word each row
+    assert field_wires(fields).tolist() == [[0, 0, 0], [2, 3, 3], [0, 1, 1], [2, 2, 2]]
 
 
 @pytest.mark.parametrize("offset,drop,idle", [(0, 5, 5), (1, 5, 0), (-24, 5, 3), (-64, 5, 5), (12, 0, 0)])
