@@ -27,9 +27,8 @@ from lognet_fpga.cli.reporter import Reporter  # noqa: E402
 from lognet_fpga.codegen import generate  # noqa: E402
 from lognet_fpga.engines.clb.foldings import ClbFolding, accumulator_bits  # noqa: E402
 from lognet_fpga.engines.clb.store import ClbEngine, ClbStore  # noqa: E402
-from lognet_fpga.engines.folding import Streams  # noqa: E402
+from lognet_fpga.engines.folding import Streams, parts_of  # noqa: E402
 from lognet_fpga.errors import UsageError  # noqa: E402
-from lognet_fpga.fabric.board import Resources  # noqa: E402
 from lognet_fpga.fabric.boards import load_board  # noqa: E402
 from lognet_fpga.fabric.costs import SHELL  # noqa: E402
 from lognet_fpga.fabric.slots import slot_raster  # noqa: E402
@@ -135,8 +134,7 @@ class Solved:
         )
         lanes_in = -(-layer.in_shape[0] // ii_cycles)
         streams = Streams(lanes_in, -(-layer.in_shape[0] // lanes_in), channels_per_beat(layer, folding, None))
-        estimate = Resources.total(folding.blocks(streams))  # of PARTS
-        placed, counts = size_fifos([PlannedLayer(layer, folding, streams, Fifo(0), estimate)])
+        placed, counts = size_fifos([PlannedLayer(layer, folding, streams, Fifo(0))])
         board = load_board("vc707")
         target = Target(board, board.clk_mhz, (folding.store,))
         plan = HardwarePlan(target, tuple(placed), SHELL, counts.cycles_per_frame, counts.latency_cycles)
@@ -154,7 +152,7 @@ def engine_figures(
     def make() -> dict[str, Any]:
         overlay = solved.overlay(ii_cycles, digit_bits)
         planned = overlay.plan.layers[0]
-        folding, estimate = planned.folding, planned.estimate
+        folding, estimate = planned.folding, parts_of(planned.folding, planned.streams)  # of PARTS
         found = {
             "ii_cycles": ii_cycles,
             "folding": folding.text,

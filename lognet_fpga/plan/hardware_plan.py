@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -25,13 +26,12 @@ class Fifo:
 
 @dataclass(frozen=True)
 class PlannedLayer:
-    """A layer, the folding that was chosen for it, and what lies around its engine; estimate: of all of it."""
+    """A layer, the folding that was chosen for it, and what lies around its engine."""
 
     layer: QuantLayer
     folding: Folding
     streams: Streams
     fifo: Fifo
-    estimate: Resources
 
     @property
     def name(self) -> str:
@@ -48,8 +48,8 @@ class PlannedLayer:
         lanes, depth = self.streams.channels_per_beat, self.fifo.depth
         return self.folding.blocks(self.streams) | stream_blocks(self.layer, lanes, depth)
 
-    @property
-    def parts(self) -> Resources:
+    @cached_property
+    def estimate(self) -> Resources:
         """What all blocks take together."""
         behind = stream_blocks(self.layer, self.streams.channels_per_beat, self.fifo.depth)
         return sum(behind.values(), parts_of(self.folding, self.streams))

@@ -9,7 +9,6 @@ from itertools import chain, islice
 
 from lognet_fpga.engines.folding import BRAM_PRICES, AnyOf, Engine, Entry, Folding, Foldings, Streams
 from lognet_fpga.engines.stores import sketch_layers
-from lognet_fpga.fabric.board import Resources
 from lognet_fpga.fabric.costs import SHELL
 from lognet_fpga.fabric.target import Target
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
@@ -197,9 +196,7 @@ class Planner:
         return self._hardware(layers, counts.cycles_per_frame, counts.latency_cycles)
 
     def _hardware(self, layers: Sequence[PlannedLayer], cycles_per_frame: int, latency_cycles: int) -> HardwarePlan:
-        """The plan of these layers, with their estimates."""
-        estimated = tuple(replace(planned, estimate=planned.parts) for planned in layers)
-        return HardwarePlan(self.target, estimated, SHELL, cycles_per_frame, latency_cycles)
+        return HardwarePlan(self.target, tuple(layers), SHELL, cycles_per_frame, latency_cycles)
 
     def _matched(self, budget: float, bram_price: float) -> list[PlannedLayer] | None:
         """Every layer with its folding, streams and the shallowest FIFO; None when the fastest foldings do not do."""
@@ -217,7 +214,7 @@ class Planner:
             following = chosen[index + 1] if index + 1 < len(chosen) else None
             out_lanes = channels_per_beat(layer, folding, following)
             streams = Streams(lanes, -(-layer.in_shape[0] // lanes), out_lanes)
-            matched.append(PlannedLayer(layer, folding, streams, Fifo(SHALLOWEST_FIFO), Resources(0, 0, 0)))
+            matched.append(PlannedLayer(layer, folding, streams, Fifo(SHALLOWEST_FIFO)))
             lanes = out_lanes
         return matched
 

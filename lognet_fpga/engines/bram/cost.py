@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -90,10 +91,15 @@ def field_wires(codes: np.ndarray) -> np.ndarray:
 def spared_luts(in_bits: int, wires: np.ndarray) -> float:
     """By all lanes together, whose field_wires these are, beside lanes of weights that are unknown."""
     full = lane_luts(in_bits)
-    kinds, counts = np.unique(wires, axis=0, return_counts=True)
-    return sum(int(count) * (full - lane_luts(in_bits, tuple(map(int, kind)))) for kind, count in zip(kinds, counts))
+    base = UNKNOWN_FIELD[-1] + 1
+    counts = np.bincount(wires @ base ** np.arange(FIELD_BITS), minlength=1)
+    kinds = {
+        kind: tuple(kind // base**bit % base for bit in range(FIELD_BITS)) for kind in counts.nonzero()[0].tolist()
+    }
+    return sum(int(counts[kind]) * (full - lane_luts(in_bits, wires)) for kind, wires in kinds.items())
 
 
+@lru_cache(maxsize=None)
 def lane_luts(in_bits: int, wires: tuple[int, ...] = UNKNOWN_FIELD) -> float:
     """Of a product's bits but for its sign, which is the weight's; wires: the field_wires of its lane.
 
@@ -193,20 +199,20 @@ def kept_bits(codes: np.ndarray, code_bits: int) -> int:
     """How many bits of a memory's words keep a register: those that are not always the same, equal ones of
     a stretch once.  codes: (words, count) uint8 of code_bits each, the lowest first in a word."""
     words, step = len(codes), rom_stretch_bits(len(codes))
-    bits = np.arange(code_bits)
     ever, always = np.bitwise_or.reduce(codes, axis=0), np.bitwise_and.reduce(codes, axis=0)
-    changing = (ever & ~always)[:, None] >> bits & 1
-    columns = _columns(codes[:64], code_bits)
-    for start in range(64, words, 64):  # equal columns have equal numbers
-        before = np.unique(columns, return_inverse=True)[1]
-        kinds, here = np.unique(_columns(codes[start : start + 64], code_bits), return_inverse=True)
-        columns = (before * len(kinds) + here + 1).astype(np.uint64)
-    columns = np.where(changing.reshape(-1), columns.reshape(-1), 0)
-    stretches = np.zeros((-(-len(columns) // step), step), np.uint64)
-    stretches.reshape(-1)[: len(columns)] = columns
-    stretches.sort(axis=1)
-    new = np.diff(stretches, axis=1, prepend=np.uint64(0)) != 0
-    return int(new.sum())
+    changing = ((ever & ~always)[:, None] >> np.arange(code_bits) & 1).astype(bool).reshape(-1)
+    width = -(-len(changing) // step) * step
+    kept = np.zeros(width, bool)
+    kept[: len(changing)] = changing
+    kept = kept.reshape(-1, step)
+    columns = np.zeros((-(-words // 64), width), np.uint64)
+    for number, some in enumerate(columns):
+        some[: len(changing)] = _columns(codes[64 * number : 64 * (number + 1)], code_bits)
+    columns = columns.reshape(len(columns), -1, step)
+    for apart in range(1, step):
+        alike = (columns[..., apart:] == columns[..., :-apart]).all(axis=0)
+        kept[:, apart:] &= ~alike
+    return int(kept.sum())
 
 
 def _columns(codes: np.ndarray, code_bits: int) -> np.ndarray:
