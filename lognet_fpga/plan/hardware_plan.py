@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -51,8 +51,10 @@ class PlannedLayer:
     @cached_property
     def estimate(self) -> Resources:
         """What all blocks take together."""
-        behind = stream_blocks(self.layer, self.streams.channels_per_beat, self.fifo.depth)
-        return sum(behind.values(), parts_of(self.folding, self.streams))
+        parts = parts_of(self.folding, self.streams)
+        for block in _behind(self.layer, self.streams.channels_per_beat, self.fifo.depth):
+            parts += block
+        return parts
 
     def to_json(self) -> dict[str, object]:
         """See docs/commands.md."""
@@ -70,6 +72,11 @@ class PlannedLayer:
             "estimate": asdict(self.estimate),
             **folding.to_json(),
         }
+
+
+@lru_cache(maxsize=1 << 12)
+def _behind(layer: QuantLayer, channels_per_beat: int, fifo_depth: int) -> tuple[Resources, ...]:
+    return tuple(stream_blocks(layer, channels_per_beat, fifo_depth).values())
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,7 @@ class HardwarePlan:
         """Frames per second of the programmable logic at the target's clock, not stalled from outside."""
         return self.target.clk_mhz * 1e6 / self.cycles_per_frame
 
-    @property
+    @cached_property
     def total(self) -> Resources:
         return sum((planned.estimate for planned in self.layers), self.shell)
 

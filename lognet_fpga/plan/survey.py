@@ -15,7 +15,7 @@ from lognet_fpga.partition.host_work import HostWork
 from lognet_fpga.plan.budget import fits
 from lognet_fpga.plan.hardware_plan import HardwarePlan
 from lognet_fpga.plan.host_time import HostTime, host_time
-from lognet_fpga.plan.search import draft_hardware
+from lognet_fpga.plan.search import draft_hardware, slowest_draft
 
 _PRUNE_STEP = 0.01
 
@@ -83,6 +83,8 @@ def least_prune(engines: Sequence[Sequence[Engine]], target: Target) -> float | 
 
     def enough(steps: int) -> bool:
         pruned = [tuple(engine.pruned(steps * _PRUNE_STEP) for engine in some) for some in engines]
+        if target.fps is None and fits(slowest_draft(pruned, target)):
+            return True
         plan = draft_hardware(pruned, target)
         return plan is not None and fits(plan)
 

@@ -39,15 +39,15 @@ def bram_blocks(
         codes = weight_codes(layer, shape)
         kept = kept_bits(codes, WEIGHT_BITS)
         spared = spared_luts(layer.in_bits, field_wires(codes))
-    table = constant_bits(constants, lanes, shape)
+    words = shape.groups * shape.pe // lanes
     # Results leave as a shift register; the last ones have nothing behind them to take in.
     leaving = Resources((shape.pe - lanes) * constants.sum_bits, 0, 0)
     return {
         "window": window_resources(layer, shape, streams),
         "weights": rom_resources(shape.pe * shape.simd * WEIGHT_BITS, shape.ii_cycles, kept),
         "pe": element * shape.pe + leaving + Resources(-spared, 0, 0),
-        "constants": rom_resources(table.shape[1], len(table), kept_bits(table, 1)),
-        "activations": ACTIVATIONS_CONTROL + output_resources(layer, constants, lanes, len(table)),
+        "constants": constants_resources(constants, lanes, words),
+        "activations": ACTIVATIONS_CONTROL + output_resources(layer, constants, lanes, words),
     }
 
 
@@ -136,14 +136,21 @@ def element_resources(simd: int, in_bits: int, sum_bits: int) -> Resources:
     return ELEMENT_CONTROL + Resources(lut + carry_sites(sum_bits), ff + 2 * sum_bits, 0, srl)
 
 
-def constant_bits(constants: OutputConstants, lanes: int, shape: BramShape) -> np.ndarray:
-    """Content of the memory of constants, (beats of all groups, bits): offset and index of the drop of each lane."""
+@lru_cache(maxsize=1 << 12)  # the same for all foldings of as many beats
+def constants_resources(constants: OutputConstants, lanes: int, words: int) -> Resources:
+    """The memory of constants, of so many words for the beats of all groups."""
+    table = constant_bits(constants, lanes, words)
+    return rom_resources(table.shape[1], words, kept_bits(table, 1) if words < BLOCK_ROM_DEPTH else None)
+
+
+def constant_bits(constants: OutputConstants, lanes: int, words: int) -> np.ndarray:
+    """Content of the memory of constants, (words, bits) uint8: offset and index of the drop of each lane."""
     drops = np.unique(constants.drop, return_inverse=True)[1]
     drop_bits = int(drops.max()).bit_length()
-    values = np.zeros(shape.groups * shape.pe, np.int64)
+    values = np.zeros(words * lanes, np.int64)
     values[: len(drops)] = constants.offset % (1 << constants.total_bits) | drops.reshape(-1) << constants.total_bits
     bits = values[:, None] >> np.arange(constants.total_bits + drop_bits) & 1
-    return bits.reshape(-1, lanes * bits.shape[1])
+    return bits.astype(np.uint8).reshape(words, -1)
 
 
 def output_resources(layer: QuantLayer, constants: OutputConstants, lanes: int, words: int) -> Resources:

@@ -150,11 +150,15 @@ class BramFoldings:
 
     def fold(self, budget: float, before: Sends, bram_price: float) -> BramFolding | None:
         for folding in self._cheapest_first[bram_price]:
-            if folding.cycles_per_frame <= budget and any(
-                before.sends(lanes) and folding.takes(lanes) for lanes in range(1, folding.shape.in_channels + 1)
-            ):
+            if folding.cycles_per_frame <= budget and _joined(before, folding):
                 return folding
         return None
+
+
+@lru_cache(maxsize=1 << 16)
+def _joined(before: Sends, folding: BramFolding) -> bool:
+    """Whether there is a width of beats that the one sends and the other takes."""
+    return any(before.sends(lanes) and folding.takes(lanes) for lanes in range(1, folding.shape.in_channels + 1))
 
 
 @lru_cache(maxsize=1 << 12)

@@ -129,21 +129,26 @@ class ClbFoldings:
         widths = range(1, min(layer.in_bits, widest_digit(clk_mhz)) + 1)
         # By width of a digit: cycles a frame with legs of least .. most cycles, ascending.
         self._cycles_by_legs = {digit_bits: self._cycles(digit_bits) for digit_bits in widths}
+        self._paces = sorted({cycles for _, every in self._cycles_by_legs.values() for cycles in every})
+        self._widths = lru_cache(maxsize=None)(self._cheapest_widths)
         self._size = lru_cache(maxsize=None)(self._size_of)
 
     def paces(self) -> set[int]:
-        return {cycles for _, every in self._cycles_by_legs.values() for cycles in every}
+        return set(self._paces)
 
     def fold(self, budget: float, before: Sends, bram_price: float) -> ClbFolding | None:
         """For each width of a digit the longest legs that the budget allows, and of these the least engine."""
+        place = bisect_right(self._paces, budget)
+        return self._folding(*self._widths(self._paces[place - 1]), budget) if place else None
+
+    def _cheapest_widths(self, pace: int) -> tuple[int, int]:
+        """(digit_bits, leg_cycles) for a frame in that many cycles, one of the paces."""
         longest = [
             (digit_bits, least + fast_enough - 1)
             for digit_bits, (least, cycles) in self._cycles_by_legs.items()
-            if (fast_enough := bisect_right(cycles, budget))
+            if (fast_enough := bisect_right(cycles, pace))
         ]
-        if not longest:
-            return None
-        return self._folding(*min(longest, key=lambda widths: self._size(*widths)), budget)
+        return min(longest, key=lambda widths: self._size(*widths))
 
     def _folding(self, digit_bits: int, leg_cycles: int, budget: float) -> ClbFolding:
         raster, shifting = self._raster, input_digits(self._layer, digit_bits, leg_cycles)
