@@ -52,6 +52,8 @@ class Entry:
 class Folding(Sends, Protocol):
     """One way to work on a layer; sends: whether its output stream may have that many channels a beat."""
 
+    def __hash__(self) -> int: ...
+
     @property
     def layer(self) -> QuantLayer: ...
 

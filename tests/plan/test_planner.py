@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from lognet_fpga.codegen import generate
-from lognet_fpga.engines.clb.foldings import accumulator_bits, widest_digit
-from lognet_fpga.engines.clb.store import ClbEngine
+from lognet_fpga.engines.clb.foldings import ClbFolding, accumulator_bits, widest_digit
+from lognet_fpga.engines.folding import Given
 from lognet_fpga.errors import DoesNotFitError
 from lognet_fpga.fabric.board import Resources
 from lognet_fpga.fabric.boards import load_board
@@ -187,21 +187,14 @@ def test_an_adder_of_the_widest_digits_keeps_the_clock(clk_mhz, require_tool, tm
     layer = random_layer(np.random.default_rng(1), "conv1", (3, 12, 12), 8, Spec(8, pool=None))
     quant = QuantGraph("net", layer.in_shape, (layer,))
     (engine,) = solved(quant)
-    planner = Planner([(Widest(layer, engine.arithmetic),)], target(board(lut=10**6, ff=10**6), clk_mhz=clk_mhz))
+    assert widest_digit(clk_mhz) < 8
+    acc_bits = accumulator_bits(layer)
+    folding = ClbFolding(layer, engine.arithmetic, slot_raster(layer), acc_bits, widest_digit(clk_mhz), 1, 1)
+    planner = Planner([(Given(folding),)], target(board(lut=10**6, ff=10**6), clk_mhz=clk_mhz))
     plan = planner.plan(planner.budgets()[0])
-    assert plan.layers[0].folding.digit_bits == widest_digit(clk_mhz) < 8
     design = generate(plan, "00" * 32)
     netlist = netlist_of(files_of(design, "layer1_adders"), "layer1_adders", tmp_path)
     assert longest_path(netlist, "layer1_adders").mhz >= clk_mhz
-
-
-class Widest(ClbEngine):
-    """A layer with digits as wide as its clock lets them be."""
-
-    def foldings(self, target):
-        foldings = super().foldings(target)
-        foldings._widths = foldings._widths[-1:]
-        return foldings
 
 
 def test_the_fastest_that_fits(model):

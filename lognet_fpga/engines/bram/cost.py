@@ -223,9 +223,14 @@ def kept_bits(codes: np.ndarray, code_bits: int) -> int:
 
 
 def _columns(codes: np.ndarray, code_bits: int) -> np.ndarray:
-    """What each bit is in all words, up to 64, as one number: (count * code_bits,) uint64.  codes: as of kept_bits."""
-    columns = np.zeros((codes.shape[1], code_bits, 8), np.uint8)
+    """What each bit is in all words, up to 64, as one number: (count * code_bits,) uint64, alike where the bits are.
+    codes: as of kept_bits."""
+    words = np.zeros((64, codes.shape[1]), np.uint8)
+    words[: len(codes)] = codes
+    nibbles = np.ascontiguousarray((words[0::2] | words[1::2] << 4).T).view(np.uint64)  # (count, 4): 16 words in each
+    columns = np.zeros((len(nibbles), code_bits), np.uint64)
     for bit in range(code_bits):
-        packed = np.packbits(codes >> bit & 1, axis=0, bitorder="little")
-        columns[:, bit, : len(packed)] = packed.T
-    return columns.view(np.uint64).reshape(-1)
+        planes = nibbles >> np.uint64(bit) & np.uint64(0x1111111111111111)
+        for place in range(4):
+            columns[:, bit] |= planes[:, place] << np.uint64(place)
+    return columns.reshape(-1)
