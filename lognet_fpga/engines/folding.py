@@ -34,6 +34,8 @@ class Streams:
 class Sends(Protocol):
     """Where a layer's input comes from."""
 
+    def __hash__(self) -> int: ...
+
     def sends(self, channels_per_beat: int) -> bool:
         """Whether the stream may have that many channels a beat."""
         ...
@@ -51,8 +53,6 @@ class Entry:
 
 class Folding(Sends, Protocol):
     """One way to work on a layer; sends: whether its output stream may have that many channels a beat."""
-
-    def __hash__(self) -> int: ...
 
     @property
     def layer(self) -> QuantLayer: ...

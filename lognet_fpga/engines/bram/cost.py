@@ -208,14 +208,12 @@ def kept_bits(codes: np.ndarray, code_bits: int) -> int:
     words, step = len(codes), rom_stretch_bits(len(codes))
     ever, always = np.bitwise_or.reduce(codes, axis=0), np.bitwise_and.reduce(codes, axis=0)
     changing = ((ever & ~always)[:, None] >> np.arange(code_bits) & 1).astype(bool).reshape(-1)
-    width = -(-len(changing) // step) * step
-    kept = np.zeros(width, bool)
-    kept[: len(changing)] = changing
-    kept = kept.reshape(-1, step)
-    columns = np.zeros((-(-words // 64), width), np.uint64)
-    for number, some in enumerate(columns):
-        some[: len(changing)] = _columns(codes[64 * number : 64 * (number + 1)], code_bits)
-    columns = columns.reshape(len(columns), -1, step)
+    stretches, parts = -(-len(changing) // step), -(-words // 64)
+    kept = np.zeros((stretches, step), bool)
+    kept.reshape(-1)[: len(changing)] = changing
+    columns = np.zeros((parts, stretches, step), np.uint64)
+    for part in range(parts):
+        columns[part].reshape(-1)[: len(changing)] = _columns(codes[64 * part : 64 * (part + 1)], code_bits)
     for apart in range(1, step):
         alike = (columns[..., apart:] == columns[..., :-apart]).all(axis=0)
         kept[:, apart:] &= ~alike
