@@ -1,0 +1,62 @@
+"""The ONNX model of a QuantGraph's layers in a chain, whatever nodes a layer is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+from lognet_fpga.ir.quant import QuantGraph, QuantLayer
+
+INPUT = "frames"
+OPSET = 17
+IR_VERSION = 8
+FLOAT, UINT8 = TensorProto.FLOAT, TensorProto.UINT8
+
+
+class LayerNodes:
+    """The nodes of one layer and the constants that they use, each named by the layer and its part in it."""
+
+    def __init__(self, layer: str) -> None:
+        self._layer = layer
+        self.nodes: list[NodeProto] = []
+        self.tensors: list[TensorProto] = []
+
+    def constant(self, part: str, value: np.ndarray) -> str:
+        self.tensors.append(numpy_helper.from_array(value, f"{self._layer}/{part}"))
+        return self.tensors[-1].name
+
+    def add(self, op_type: str, inputs: list[str], part: str, **attributes: object) -> str:
+        """The name of the node's output, the layer's own where part is ""."""
+        output = f"{self._layer}/{part}" if part else self._layer
+        self.nodes.append(helper.make_node(op_type, inputs, [output], name=output, **attributes))
+        return output
+
+    def end(self) -> None:
+        """Make the last node's output the layer's own."""
+        self.nodes[-1].name = self.nodes[-1].output[0] = self._layer
+
+
+def model_of_layers(quant: QuantGraph, name: str, add_layer: Callable[[LayerNodes, QuantLayer, str], None]) -> bytes:
+    """The serialized model.  add_layer: adds the nodes from the tensor named last to that of the layer's name.
+
+    Input "frames": uint8 (batch, channels, h, w).  Outputs, named by the layers, first to last: each layer's
+    activations, uint8 (batch, *out_shape).
+    """
+    parts: list[LayerNodes] = []
+    outputs, source = [], INPUT
+    for layer in quant.layers:
+        part = LayerNodes(layer.name)
+        add_layer(part, layer, source)
+        parts.append(part)
+        outputs.append(helper.make_tensor_value_info(layer.name, UINT8, ["batch", *layer.out_shape]))
+        source = layer.name
+    frames = helper.make_tensor_value_info(INPUT, UINT8, ["batch", *quant.input_shape])
+    nodes = [node for part in parts for node in part.nodes]
+    tensors = [tensor for part in parts for tensor in part.tensors]
+    graph = helper.make_graph(nodes, name, [frames], outputs, tensors)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
