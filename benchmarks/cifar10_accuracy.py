@@ -17,7 +17,7 @@ import numpy as np
 
 from lognet_fpga.flow.inputs import CALIBRATION_FRAMES
 from lognet_fpga.frontend import load
-from lognet_fpga.ir.golden import golden_onnx
+from lognet_fpga.ir.execution import execution_onnx
 from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.partition import make_tail, partition
 from lognet_fpga.quantize import quantize
@@ -43,7 +43,7 @@ def main() -> None:
     print("activation bits  float  deployed  difference  agreement  difference without calibration frames")
     for act_bits in (8, 4):
         quant = quantize(parts, frames[:CALIBRATION_FRAMES], Preprocessing(), act_bits=act_bits)
-        models = parts, quant, golden_onnx(quant), make_tail(parts, quant)
+        models = parts, quant, execution_onnx(quant), make_tail(parts, quant)
         whole = measure_accuracy(*models, frames, labels, Preprocessing(), calibrated=CALIBRATION_FRAMES)
         unseen = measure_accuracy(*models, frames[CALIBRATION_FRAMES:], labels[CALIBRATION_FRAMES:], Preprocessing())
         print(
@@ -56,7 +56,7 @@ def main() -> None:
     parts, act_bits = partition(retrained, 3), act_bits_of(retrained)
     quant = quantize(parts, frames[:CALIBRATION_FRAMES], Preprocessing(), act_bits=act_bits)
     after = measure_accuracy(
-        parts, quant, golden_onnx(quant), make_tail(parts, quant), frames, labels, Preprocessing(), steps_frames=1
+        parts, quant, execution_onnx(quant), make_tail(parts, quant), frames, labels, Preprocessing(), steps_frames=1
     )
     points = 100 * (after.deployed.top1 - whole.float_model.top1)
     print(f"{act_bits:15d}  {whole.float_model.top1:.2%} {after.deployed.top1:.2%}  {points:+.2f} points, retrained")

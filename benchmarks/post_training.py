@@ -20,7 +20,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from lognet_fpga.cli.input_options import add_input, preprocessing_of  # noqa: E402
 from lognet_fpga.frontend import load  # noqa: E402
-from lognet_fpga.ir.golden import golden_onnx  # noqa: E402
+from lognet_fpga.ir.execution import execution_onnx  # noqa: E402
 from lognet_fpga.ir.preprocessing import Preprocessing  # noqa: E402
 from lognet_fpga.numerics.ranking import points_lost  # noqa: E402
 from lognet_fpga.partition import Partition, make_tail, partition, run_float_layers  # noqa: E402
@@ -118,10 +118,10 @@ class Bench:
         quant = quantize(
             self._parts, self._calibration, self._preprocessing, act_bits=act_bits, prune=self._prune, methods=methods
         )
-        golden, tail = OnnxSession(golden_onnx(quant), "golden.onnx"), make_tail(self._parts, quant)
-        right = self._right(lambda part: host_outputs(tail, golden(part)[-1], self._output))
+        execution, tail = OnnxSession(execution_onnx(quant), "execution.onnx"), make_tail(self._parts, quant)
+        right = self._right(lambda part: host_outputs(tail, execution(part)[-1], self._output))
         lost, error = points_lost(self.float_right, right)
-        got = golden(self.judged[:ERROR_FRAMES])[-1] * quant.layers[-1].out_scale.reshape(1, -1, 1, 1)
+        got = execution(self.judged[:ERROR_FRAMES])[-1] * quant.layers[-1].out_scale.reshape(1, -1, 1, 1)
         off = np.sqrt(np.mean((got - self._float) ** 2) / np.mean(self._float**2))
         zeros = np.mean(np.concatenate([layer.codes.reshape(-1) == 0 for layer in quant.layers]))
         return f"{right.mean():.2%} | {lost:.2f} | {error:.2f} | {off:.2%} | {zeros:.1%}".replace("%", "")

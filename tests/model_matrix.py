@@ -3,7 +3,7 @@
 Each axis (kernel, stride, padding, groups and dilation, activation, pool, style, opset, digits) is gone through evenly,
 in an order of its own that follows from a seed, so that the kinds meet in ever new company.  `check_model` takes one
 model the whole way: the file in onnxruntime, the float graph, the FPGA layers and the tail, the quantized layers in
-NumPy and in golden.onnx.  `verify_model` goes on to its Verilog.
+NumPy, in golden.onnx and in execution.onnx.  `verify_model` goes on to its Verilog.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from lognet_fpga.codegen import generate
 from lognet_fpga.frontend import load
 from lognet_fpga.frontend.evaluate import host_evaluator
 from lognet_fpga.ir.execute import execute
+from lognet_fpga.ir.execution import execution_onnx
 from lognet_fpga.ir.golden import golden_onnx
 from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.ir.quant import QuantGraph
@@ -260,15 +261,17 @@ def check_model(spec: ModelSpec, folder: Path) -> Checked:
     quant = quantize(split, pixels, preprocessing, act_bits=spec.act_bits)
     golden = golden_onnx(quant)
     bits = differing = 0
-    for layer, ours, theirs in zip(quant.layers, quant.run_layers(pixels), _run_golden(golden, quant, pixels)):
+    models = [_run_layers(model, quant, pixels) for model in (golden, execution_onnx(quant))]
+    for layer, ours, theirs, fast in zip(quant.layers, quant.run_layers(pixels), *models):
         bits += ours.size * layer.out_bits
         differing += int(np.unpackbits(ours ^ theirs).sum())
+        assert np.array_equal(fast, theirs), f"{spec}: execution.onnx differs in {layer.name}"
     return Checked(quant, golden, pixels[:FRAMES], error, bits, differing)
 
 
-def _run_golden(golden: bytes, quant: QuantGraph, pixels: np.ndarray) -> list[np.ndarray]:
-    outputs = run_onnx(golden, pixels)
-    names = [value.name for value in onnx.load_from_string(golden).graph.output]
+def _run_layers(model: bytes, quant: QuantGraph, pixels: np.ndarray) -> list[np.ndarray]:
+    outputs = run_onnx(model, pixels)
+    names = [value.name for value in onnx.load_from_string(model).graph.output]
     return [outputs[names.index(layer.name)] for layer in quant.layers]
 
 

@@ -44,7 +44,7 @@ def test_every_value_of_every_axis_is_there() -> None:
 
 @pytest.mark.parametrize("spec", specs(), ids=lambda spec: spec.name)
 def test_graph_layers_and_golden(spec, tmp_path: Path) -> None:
-    """onnxruntime on the file = float graph = layers and tail; NumPy = golden.onnx in onnxruntime."""
+    """onnxruntime on the file = float graph = layers and tail; NumPy = golden.onnx = execution.onnx in onnxruntime."""
     checked = check_model(spec, tmp_path)
     assert checked.bits > 200 and checked.differing_bits == 0
 

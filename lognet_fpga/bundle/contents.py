@@ -26,12 +26,13 @@ and deploy fills in
     accuracy        optional: {frames, float_top1, deployed_top1, agreement, ...}, shares 0..1, on the frames of deploy;
                     as in the JSON of lognet-deploy
 
-Files: golden.onnx (uint8 frames (n, C, H, W) in, the integer activations out), tail.onnx (input `activations`,
-uint8 (n, H, W, C) of the FPGA's output, to the model's outputs; n is model_output.tail_batch where that is a number),
-verilog/*.v, where a layer has its weights in memories verilog/*.mem, verilog/map.json (what is on which bit of them:
-bundle.signals), vectors.npz (frames, and the activations (n, C, H, W) of every layer by its name), scores.npy (the
-model's output for those frames; outputs.npz, see lognet_fpga.ir.packed, where it is several, text, or of a size that
-differs from frame to frame), report.txt, report.json; where one was made, bitstream/*.bit with its .hwh.
+Files: golden.onnx (uint8 frames (n, C, H, W) in, the integer activations out), execution.onnx (the same integers,
+faster, see lognet_fpga.ir.execution; not in older bundles), tail.onnx (input `activations`, uint8 (n, H, W, C) of the
+FPGA's output, to the model's outputs; n is model_output.tail_batch where that is a number), verilog/*.v, where a layer
+has its weights in memories verilog/*.mem, verilog/map.json (what is on which bit of them: bundle.signals), vectors.npz
+(frames, and the activations (n, C, H, W) of every layer by its name), scores.npy (the model's output for those frames;
+outputs.npz, see lognet_fpga.ir.packed, where it is several, text, or of a size that differs from frame to frame),
+report.txt, report.json; where one was made, bitstream/*.bit with its .hwh.
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ from lognet_fpga.report import printable
 FORMAT = "lognet-bundle"
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
+GOLDEN = "golden.onnx"
+EXECUTION = "execution.onnx"
 VERILOG_FOLDER = "verilog"
 SIGNAL_MAP = f"{VERILOG_FOLDER}/map.json"
 VECTORS = "vectors.npz"

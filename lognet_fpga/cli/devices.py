@@ -24,7 +24,7 @@ def add_device_options(parser: argparse.ArgumentParser, *, remote: bool = True) 
         choices=None if remote else DEVICES,
         default="simulated",
         metavar="DEVICE" if remote else None,
-        help="simulated: golden.onnx in onnxruntime; rtl: the Verilog in Verilator; pynq: the board that this runs on"
+        help="simulated: golden.onnx's integers; rtl: the Verilog in Verilator; pynq: the board that this runs on"
         + ("; http(s)://HOST[:PORT]: where lognet-serve runs" if remote else "")
         + " (default: %(default)s)",
     )

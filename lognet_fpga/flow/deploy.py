@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lognet_fpga.bitstream.make import make_bitstream, require_board
-from lognet_fpga.bundle import SIGNAL_MAP, safe_name, write_bundle
+from lognet_fpga.bundle import EXECUTION, GOLDEN, SIGNAL_MAP, safe_name, write_bundle
 from lognet_fpga.codegen import generate
 from lognet_fpga.config import DeployConfig
 from lognet_fpga.errors import LogNetError
@@ -27,6 +27,7 @@ from lognet_fpga.flow.reports import deployment
 from lognet_fpga.flow.reports.accuracy import warn_of_a_lost_model
 from lognet_fpga.flow.reports.input import warn_of_scaling
 from lognet_fpga.frontend import load
+from lognet_fpga.ir.execution import execution_onnx
 from lognet_fpga.ir.golden import golden_onnx
 from lognet_fpga.partition import make_tail, with_pixels
 from lognet_fpga.plan.planner import plan_hardware
@@ -71,13 +72,13 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
     warn_of_scaling(choice.parts, config.preprocessing, calibration(frames))
     choice, quant = quantize_choice(config, choice, target, calibration(frames), progress)
     parts = choice.parts
-    golden, tail = golden_onnx(quant), make_tail(parts, quant)
+    golden, execution, tail = golden_onnx(quant), execution_onnx(quant), make_tail(parts, quant)
     core_sha256 = hashlib.sha256(golden).hexdigest()
 
     accuracy = judged and measure_accuracy(
         parts,
         quant,
-        golden,
+        execution,
         tail,
         judged.frames,
         judged.labels,
@@ -99,7 +100,7 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
     verdict = None
     if config.verify:
         with progress.stage("verify: NumPy reference, golden.onnx, Verilog"):
-            verdict = verify(design, quant, golden, vectors, plan, progress)
+            verdict = verify(design, quant, golden, vectors, plan, progress, execution=execution)
         verdict.require()
     synthesis: SynthesisReport | None = synthesize(design, progress) if config.synth else None
 
@@ -107,7 +108,8 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
     activations = dict(zip((layer.name for layer in quant.layers), quant.run_layers(vectors)))
     outputs = host_outputs(tail, activations[quant.layers[-1].name], output)
     files = {
-        "golden.onnx": golden,
+        GOLDEN: golden,
+        EXECUTION: execution,
         "tail.onnx": tail,
         "vectors.npz": deployment.npz_bytes(frames=vectors, **activations),
         **deployment.output_files(outputs),

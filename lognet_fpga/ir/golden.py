@@ -7,7 +7,7 @@ import numpy as np
 from lognet_fpga.errors import ModelError
 from lognet_fpga.ir.graph import AveragePool, MaxPool, Pool
 from lognet_fpga.ir.layer_nodes import FLOAT, UINT8, LayerNodes, model_of_layers
-from lognet_fpga.ir.quant import QuantGraph, QuantLayer
+from lognet_fpga.ir.quant import Average, QuantGraph, QuantLayer
 
 _INT32 = np.iinfo(np.int32)
 _LARGEST_WINDOW = 4096  # elements of an average pool: sums of 2**20, each rounding error of 2**-4 at most
@@ -71,8 +71,8 @@ def add_layer(nodes: LayerNodes, layer: QuantLayer, source: str) -> None:
     value = nodes.add("Cast", [value], "" if layer.pool is None else "activations", to=UINT8)
     if isinstance(layer.pool, MaxPool):
         add_max_pool(nodes, layer.pool, value)
-    elif layer.pool is not None:
-        add_average_pool(nodes, layer, value)
+    elif layer.pool is not None and layer.average is not None:
+        add_average_pool(nodes, layer.pool, layer.average, layer.out_bits, value)
 
 
 def add_padding(nodes: LayerNodes, layer: QuantLayer, source: str) -> tuple[str, list[int]]:
@@ -96,9 +96,8 @@ def add_max_pool(nodes: LayerNodes, pool: MaxPool, value: str, part: str = "") -
     return nodes.add("MaxPool", [value], part, **window(pool))
 
 
-def add_average_pool(nodes: LayerNodes, layer: QuantLayer, value: str) -> None:
+def add_average_pool(nodes: LayerNodes, pool: AveragePool, average: Average, out_bits: int, value: str) -> None:
     """The layer's last nodes: from tensor value, uint8, to the layer's own."""
-    pool, average = layer.pool, layer.average
     # The average's rounding error, times the number of elements, is far below 1/2, so that Round finds the sum.
     value = nodes.add("Cast", [value], "real", to=FLOAT)
     value = nodes.add("AveragePool", [value], "average", count_include_pad=1, **window(pool))
@@ -108,7 +107,7 @@ def add_average_pool(nodes: LayerNodes, layer: QuantLayer, value: str) -> None:
     value = nodes.add("Mul", [value, scale], "scaled_total")
     value = nodes.add("Add", [value, nodes.constant("half", np.array(0.5, np.float32))], "total_half")
     value = nodes.add("Floor", [value], "total_rounded")
-    top = nodes.constant("total_top", np.array(2**layer.out_bits - 1, np.float32))
+    top = nodes.constant("total_top", np.array(2**out_bits - 1, np.float32))
     value = nodes.add("Min", [value, top], "total_clipped")
     nodes.add("Cast", [value], "", to=UINT8)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import onnx
@@ -28,7 +29,7 @@ class LayerNodes:
         self.tensors.append(numpy_helper.from_array(value, f"{self._layer}/{part}"))
         return self.tensors[-1].name
 
-    def add(self, op_type: str, inputs: list[str], part: str, **attributes: object) -> str:
+    def add(self, op_type: str, inputs: list[str], part: str, **attributes: Any) -> str:
         """The name of the node's output, the layer's own where part is ""."""
         output = f"{self._layer}/{part}" if part else self._layer
         self.nodes.append(helper.make_node(op_type, inputs, [output], name=output, **attributes))

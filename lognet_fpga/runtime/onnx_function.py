@@ -11,11 +11,12 @@ from lognet_fpga.errors import BundleError, MissingToolError
 class OnnxFunction:
     """The graph in file `name` of the bundle, from its only input to its last output, or to all of them.
 
-    batch: the only number of frames that the graph takes, None where it takes any.
+    threads: that share the work of one call; None: one a core.  batch: the only number of frames that the graph takes,
+    None where it takes any.
     Raises MissingToolError without onnxruntime, BundleError when onnxruntime does not take the graph or its run fails.
     """
 
-    def __init__(self, bundle: Bundle, name: str) -> None:
+    def __init__(self, bundle: Bundle, name: str, threads: int | None = None) -> None:
         try:
             import onnxruntime
         except ImportError as error:
@@ -27,6 +28,7 @@ class OnnxFunction:
         self._name = name
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors only: its warnings are about graphs, not for the user
+        options.intra_op_num_threads = threads or 0
         content = bundle.file(name)
         try:
             self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from lognet_fpga.bundle import Bundle
+from lognet_fpga.bundle import EXECUTION, GOLDEN, Bundle
 from lognet_fpga.errors import BundleError
 from lognet_fpga.ir.clocks import mhz_text
 from lognet_fpga.runtime.device import DeviceRun
@@ -15,26 +15,30 @@ from lognet_fpga.runtime.values import Simulated
 
 
 class SimulatedDevice:
-    """Values are golden.onnx's, the integer graph that the Verilog equals bit for bit; time is the plan's, whose
-    cycles the Verilog's simulation equals."""
+    """Values are golden.onnx's, the integer graph that the Verilog equals bit for bit, by execution.onnx where the
+    bundle has it; time is the plan's, whose cycles the Verilog's simulation equals.
+
+    threads: that share the work of one run; None: one a core.
+    """
 
     kind = "simulated"
 
-    def __init__(self, bundle: Bundle) -> None:
-        self._bundle = bundle
-        self._golden: OnnxFunction | None = None
+    def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
+        self._bundle, self._threads = bundle, threads
+        self._file = EXECUTION if EXECUTION in bundle.files else GOLDEN
+        self._function: OnnxFunction | None = None
         self.description = (
             f"simulated {bundle.board_title}: bit-exact values, cycle-true time at "
             f"{mhz_text(bundle.clk_mhz)} MHz; no board was used"
         )
 
     def open(self) -> None:
-        self._golden = self._load()
+        self._function = self._load()
 
     def run(self, frames: np.ndarray) -> DeviceRun:
-        if self._golden is None:
-            self._golden = self._load()
-        activations = self._to_nhwc(self._golden(frames), len(frames))
+        if self._function is None:
+            self._function = self._load()
+        activations = self._to_nhwc(self._function(frames), len(frames))
         cycles = self._bundle.latency_cycles + (len(frames) - 1) * self._bundle.cycles_per_frame
         return DeviceRun(activations, cycles, self._bundle.clk_mhz)
 
@@ -50,16 +54,16 @@ class SimulatedDevice:
         )
 
     def close(self) -> None:
-        self._golden = None
+        self._function = None
 
     def _load(self) -> OnnxFunction:
-        return OnnxFunction(self._bundle, "golden.onnx")
+        return OnnxFunction(self._bundle, self._file, self._threads)
 
     def _to_nhwc(self, activations: np.ndarray, count: int) -> np.ndarray:
-        """golden.onnx gives (n, C, H, W); the FPGA sends channels last."""
+        """The graph gives (n, C, H, W); the FPGA sends channels last."""
         if activations.shape != (count, *self._bundle.output_shape):
             raise BundleError(
-                f"golden.onnx of the bundle gives shape {activations.shape}, not "
+                f"{self._file} of the bundle gives shape {activations.shape}, not "
                 f"{(count, *self._bundle.output_shape)} as its manifest says"
             )
         return np.ascontiguousarray(activations.transpose(0, 2, 3, 1), np.uint8)

@@ -12,7 +12,7 @@ import torch
 
 from lognet_fpga.errors import InputError, ModelError, UnsupportedModelError, VerificationError
 from lognet_fpga.frontend import load
-from lognet_fpga.ir.golden import golden_onnx
+from lognet_fpga.ir.execution import execution_onnx
 from lognet_fpga.ir.graph import Graph
 from lognet_fpga.ir.output import BINARY_SCORE, SCORES, ModelOutput, frames_at_a_time
 from lognet_fpga.ir.quant import QuantGraph
@@ -228,8 +228,8 @@ def _float_classes(graph: Graph, config: RetrainConfig, output: ModelOutput, jud
 
 
 def _deployed_classes(parts: Partition, quant: QuantGraph, output: ModelOutput, judged: Frames) -> np.ndarray:
-    golden, tail = OnnxSession(golden_onnx(quant), "golden.onnx"), make_tail(parts, quant)
-    return _classes(judged, output, lambda batch: host_outputs(tail, golden(batch)[-1], output))
+    execution, tail = OnnxSession(execution_onnx(quant), "execution.onnx"), make_tail(parts, quant)
+    return _classes(judged, output, lambda batch: host_outputs(tail, execution(batch)[-1], output))
 
 
 def _classes(judged: Frames, output: ModelOutput, run: Callable[[np.ndarray], list[np.ndarray]]) -> np.ndarray:

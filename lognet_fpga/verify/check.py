@@ -1,4 +1,5 @@
-"""Compare the levels of a design bit by bit: NumPy reference, golden.onnx in onnxruntime, Verilog in Verilator.
+"""Compare the levels of a design bit by bit: NumPy reference, golden.onnx and execution.onnx in onnxruntime, Verilog in
+Verilator.
 
 golden.onnx is the level that all others are held against, since onnxruntime is not of this project.
 """
@@ -19,6 +20,7 @@ from lognet_fpga.verify.simulator import compile_simulator
 from lognet_fpga.verify.verdict import Cycles, Difference, LayerCount, Verdict
 
 NUMPY = "NumPy reference"
+EXECUTION = "execution.onnx"
 FREE = "Verilog"
 STALLED = "Verilog with stalls"
 CHOKED = "Verilog with full FIFOs"
@@ -38,15 +40,16 @@ def verify(
     plan: HardwarePlan,
     progress: Progress = NoProgress(),
     *,
+    execution: bytes | None = None,
     seed: int = 1,
     stalls: bool = True,
 ) -> Verdict:
     """Run frames, (n >= 2, channels, h, w) uint8, through every level and compare all activations of all layers.
 
-    golden: the serialized golden.onnx of quant.  seed: of the idles, the stalls and the state before reset in the
-    last run.  stalls False: leave out the runs with idles and stalls, which take ten times as long as the one without.
-    Raises InputError, MissingToolError or ToolError when the comparison cannot be made; what it finds is
-    in the Verdict.
+    golden: the serialized golden.onnx of quant.  execution: its execution.onnx, None to leave it out.  seed: of the
+    idles, the stalls and the state before reset in the last run.  stalls False: leave out the runs with idles and
+    stalls, which take ten times as long as the one without.  Raises InputError, MissingToolError or ToolError when the
+    comparison cannot be made; what it finds is in the Verdict.
     """
     if len(frames) < 2:
         raise InputError(f"verification needs at least 2 frames to measure cycles per frame, not {len(frames)}")
@@ -66,7 +69,7 @@ def verify(
             at = frame, channel, y, x
             first.append(Difference(level, layer, frame, channel, y, x, int(expected[at]), int(got[at])))
 
-    expected = _run_golden(golden, quant, frames, progress)
+    expected = _run_onnx(golden, "golden.onnx", quant, frames, progress)
     with progress.stage("run the NumPy reference") as stage:
         batches = []
         for start in range(0, len(frames), _BATCH):
@@ -74,6 +77,10 @@ def verify(
             stage.update(min(start + _BATCH, len(frames)), len(frames))
         for layer, parts in zip(quant.layers, zip(*batches)):
             compare(NUMPY, layer.name, layer.out_bits, expected[layer.name], np.concatenate(parts))
+    if execution is not None:
+        got = _run_onnx(execution, EXECUTION, quant, frames, progress)
+        for layer in quant.layers:
+            compare(EXECUTION, layer.name, layer.out_bits, expected[layer.name], got[layer.name])
 
     simulator = compile_simulator(design, progress)
     cap = 4 * (plan.latency_cycles + plan.cycles_per_frame) + 10_000
@@ -138,8 +145,10 @@ def measure_cycles(run: RtlRun, plan: HardwarePlan) -> Cycles:
     return Cycles(latency, plan.latency_cycles, intervals[len(intervals) // 2 :], plan.cycles_per_frame, run.cycles)
 
 
-def _run_golden(golden: bytes, quant: QuantGraph, frames: np.ndarray, progress: Progress) -> Mapping[str, np.ndarray]:
-    """Activations of every layer by golden.onnx, layer name -> (n, *out_shape) uint8."""
+def _run_onnx(
+    model: bytes, name: str, quant: QuantGraph, frames: np.ndarray, progress: Progress
+) -> Mapping[str, np.ndarray]:
+    """Activations of every layer by golden.onnx or execution.onnx, layer name -> (n, *out_shape) uint8."""
     try:
         import onnxruntime
     except ImportError as error:
@@ -147,16 +156,16 @@ def _run_golden(golden: bytes, quant: QuantGraph, frames: np.ndarray, progress: 
             "onnxruntime was not found, which verification compares with", hint="pip install onnxruntime"
         ) from error
     names = [layer.name for layer in quant.layers]
-    session = onnxruntime.InferenceSession(golden, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     outputs = [output.name for output in session.get_outputs()]
     if sorted(outputs) != sorted(names):
         raise VerificationError(
-            "golden.onnx does not have the layers' activations as its outputs",
+            f"{name} does not have the layers' activations as its outputs",
             context=(f"outputs: {', '.join(outputs)}", f"layers: {', '.join(names)}"),
         )
     source = session.get_inputs()[0].name
     parts = []
-    with progress.stage("run golden.onnx in onnxruntime") as stage:
+    with progress.stage(f"run {name} in onnxruntime") as stage:
         for start in range(0, len(frames), _BATCH):
             parts.append(session.run(names, {source: np.ascontiguousarray(frames[start : start + _BATCH])}))
             stage.update(min(start + _BATCH, len(frames)), len(frames))

@@ -33,7 +33,7 @@ _BATCH_POSITIONS = 2**19
 def measure_accuracy(
     parts: Partition,
     quant: QuantGraph,
-    golden: bytes,
+    execution: bytes,
     tail: bytes,
     frames: np.ndarray,
     labels: np.ndarray | None,
@@ -46,14 +46,14 @@ def measure_accuracy(
 ) -> Accuracy | RawAccuracy:
     """Judge the float model of parts, the same with the weights of quant, and golden.onnx followed by tail.onnx.
 
-    frames: (n, c, h, w) uint8; labels: (n,) class numbers or None.  output: what the model gives, None to settle it
-    here; RawAccuracy is what comes of one without classes, and labels are not used then.  calibrated: how many of the
-    frames calibration used, for the record.  steps_frames: how many of the frames are judged layer by layer; None: as
-    many as `affordable_steps` says.  Raises InputError for a label that is no class, ModelError where onnxruntime does
-    not run the model.
+    execution: execution.onnx, or golden.onnx, whose integers it gives faster.  frames: (n, c, h, w) uint8; labels:
+    (n,) class numbers or None.  output: what the model gives, None to settle it here; RawAccuracy is what comes of one
+    without classes, and labels are not used then.  calibrated: how many of the frames calibration used, for the
+    record.  steps_frames: how many of the frames are judged layer by layer; None: as many as `affordable_steps` says.
+    Raises InputError for a label that is no class, ModelError where onnxruntime does not run the model.
     """
     output = output or settle_output(parts.graph, preprocessing)
-    models = _Models(parts, quant, golden, tail, preprocessing, output)
+    models = _Models(parts, quant, execution, tail, preprocessing, output)
     answers_of = _Answers.of if output.has_classes else _Likeness.of
     if steps_frames is None:
         steps_frames = affordable_steps(parts)
@@ -232,7 +232,7 @@ class _Models:
         self,
         parts: Partition,
         quant: QuantGraph,
-        golden: bytes,
+        execution: bytes,
         tail: bytes,
         preprocessing: Preprocessing,
         output: ModelOutput,
@@ -240,7 +240,7 @@ class _Models:
         self._parts, self._quant, self._preprocessing, self._output = parts, quant, preprocessing, output
         self._weights = with_quantized_weights(parts, quant, preprocessing)
         self._float = OnnxSession(parts.graph.onnx_model, "the model")
-        self._golden = OnnxSession(golden, "golden.onnx")
+        self._execution = OnnxSession(execution, "execution.onnx")
         self._tail = OnnxSession(tail, "tail.onnx")
         self._float_tail = OnnxSession(make_float_tail(parts), "the model behind the FPGA layers")
 
@@ -253,7 +253,7 @@ class _Models:
 
     def quantized_activations(self, frames: np.ndarray) -> list[np.ndarray]:
         """The integers of every FPGA layer, (n, channels, h, w) uint8 each."""
-        return self._golden(frames)
+        return self._execution(frames)
 
     def deployed(self, activations: np.ndarray) -> list[np.ndarray]:
         """As the bundle runs: the last layer's integers through tail.onnx."""

@@ -13,14 +13,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import device_time
 from benchmarks.engine_table import LINEAR_LARGEST, Solved, da4ml_verilog, layers_of, linear_codes
 from benchmarks.figures import kept, sources
 from lognet_fpga.engines.clb.foldings import accumulator_bits
 from lognet_fpga.engines.clb.store import ClbStore
+from lognet_fpga.frontend import load
+from lognet_fpga.partition import partition
 from lognet_fpga.progress import NoProgress
+from tests.models import ModelBuilder, run_onnx, save
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
-SCRIPTS = ("paper_network.py", "engine_table.py", "svhn_shape.py", "growth.py")
+SCRIPTS = ("paper_network.py", "engine_table.py", "svhn_shape.py", "growth.py", "tool_time.py")
 
 
 def run_script(name: str, *options: str) -> subprocess.CompletedProcess[str]:
@@ -127,3 +131,16 @@ def test_figures_are_made_again_when_their_sources_change(tmp_path: Path, monkey
     assert [asked("x"), asked("x"), asked("y")] == [1, 1, 2]
     (folder / "one.py").write_text("a = 2\n")
     assert asked("x") == 3
+
+
+def test_the_simulated_device_is_measured_beside_the_float_layers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device_time, "ROUNDS", 1)
+    model = ModelBuilder((3, 24, 24), seed=1).conv(8).relu().pool().conv(8, strides=[2, 1]).relu().model()
+    parts = partition(load(save(model, tmp_path)), 2)
+    frames = np.random.default_rng(1).uniform(0, 255, (2, 3, 24, 24)).astype(np.float32)
+    theirs = run_onnx(model, frames)[0]
+    np.testing.assert_allclose(run_onnx(device_time.float_layers(parts), frames)[0], theirs, rtol=1e-4, atol=1e-3)
+    rates = device_time.measured(model, 8)
+    assert set(rates) == {"float", "golden", "execution"} and min(rates.values()) > 0

@@ -44,7 +44,14 @@ def test_the_bundle_reads_back_and_its_vectors_hold(place, deployed):
     bundle = read_bundle(place.folder / deployed["bundle"])
     assert bundle.digest == read_bundle(place.folder / f"{deployed['bundle']}.zip").digest
     assert bundle.manifest["verification"]["passed"] and bundle.manifest["accuracy"] == deployed["accuracy"]
-    assert {"golden.onnx", "tail.onnx", "vectors.npz", "report.txt", "report.json"} <= bundle.files.keys()
+    assert {
+        "golden.onnx",
+        "execution.onnx",
+        "tail.onnx",
+        "vectors.npz",
+        "report.txt",
+        "report.json",
+    } <= bundle.files.keys()
     assert json.loads(bundle.file("report.json")) == {key: value for key, value in deployed.items() if key != "bundle"}
     vectors = np.load(place.folder / deployed["bundle"] / "vectors.npz")
     with Session(bundle, SimulatedDevice(bundle)) as session:

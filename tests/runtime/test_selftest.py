@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from lognet_fpga.bundle import Bundle, make_bundle, write_bundle
+from lognet_fpga.bundle import EXECUTION, GOLDEN, Bundle, make_bundle, write_bundle
 from lognet_fpga.cli import selftest
 from lognet_fpga.errors import BundleError, VerificationError
+from lognet_fpga.ir.execution import execution_onnx
 from lognet_fpga.runtime.device import DeviceRun
 from lognet_fpga.runtime.selftest import run_selftest
 from lognet_fpga.runtime.simulated import SimulatedDevice
@@ -50,6 +52,18 @@ def test_the_first_difference_is_named(bundle):
     assert [name for name, _, wrong in result.tensors if wrong] == ["conv", "scores"]
     with pytest.raises(VerificationError, match=rf"conv\[2, 2, 3, 1\] is {expected ^ 16}, but must be {expected}"):
         result.require()
+
+
+def test_execution_onnx_is_what_the_simulated_device_runs_and_the_vectors_judge(bundle):
+    """In the place of golden.onnx, with its integers; another model's is found."""
+    quant = small_bundle.quant_graph()
+    layer = replace(quant.layers[0], bias=quant.layers[0].bias + 128)
+    for graph, passes in ((quant, True), (replace(quant, layers=(layer,)), False)):
+        files = {**bundle.files, EXECUTION: execution_onnx(graph), GOLDEN: b"not run"}
+        other = make_bundle(files, small_bundle.manifest())
+        result = run_selftest(other, SimulatedDevice(other))
+        assert result.passed == passes
+        assert passes or result.first.tensor == "conv"
 
 
 def test_wrong_scores_are_named_where_the_activations_are_right(bundle):

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from lognet_fpga.errors import VerificationError
+from lognet_fpga.ir.execution import execution_onnx
 from lognet_fpga.ir.golden import golden_onnx
-from lognet_fpga.verify.check import CHOKED, FREE, NUMPY, SINK, STALLED, verify
+from lognet_fpga.verify.check import CHOKED, EXECUTION, FREE, NUMPY, SINK, STALLED, verify
 from tests.verify.tiny_design import BEATS, SHAPE, tiny_design, tiny_frames, tiny_plan, tiny_quant
 
 N_FRAMES = 30
@@ -87,3 +88,17 @@ def test_golden_of_another_model(golden):
     other = dataclasses.replace(quant, layers=(layer,))
     verdict = verify(tiny_design(), other, golden, tiny_frames(N_FRAMES, 1), tiny_plan())
     assert verdict.first_difference is not None and verdict.first_difference.level == NUMPY
+
+
+def test_a_wrong_execution_onnx(golden):
+    """It is compared only where it is given, and found and named where it is another model's."""
+    quant, frames = tiny_quant(), tiny_frames(2, 1)
+    layer = dataclasses.replace(quant.layers[0], bias=np.array([4, 9]))
+    for execution, passes in ((quant, True), (dataclasses.replace(quant, layers=(layer,)), False)):
+        verdict = verify(
+            tiny_design(), quant, golden, frames, tiny_plan(), execution=execution_onnx(execution), stalls=False
+        )
+        counts = [count for count in verdict.counts if count.level == EXECUTION]
+        assert [(count.layer, count.bits) for count in counts] == [("conv1", 2 * int(np.prod(SHAPE)) * 4)]
+        assert (counts[0].differing_bits == 0) == passes
+        assert passes or (verdict.first_difference is not None and verdict.first_difference.level == EXECUTION)

@@ -12,6 +12,7 @@ from onnx import numpy_helper
 
 from lognet_fpga.errors import InputError, ModelError
 from lognet_fpga.frontend import load
+from lognet_fpga.ir.execution import execution_onnx
 from lognet_fpga.ir.golden import golden_onnx
 from lognet_fpga.ir.graph import Graph
 from lognet_fpga.ir.preprocessing import Preprocessing
@@ -35,9 +36,9 @@ class Case:
     frames: np.ndarray
 
     def measure(self, labels: np.ndarray | None, frames: np.ndarray | None = None, **options) -> Accuracy:
-        golden, tail = golden_onnx(self.quant), make_tail(self.parts, self.quant)
+        execution, tail = execution_onnx(self.quant), make_tail(self.parts, self.quant)
         frames = self.frames if frames is None else frames
-        return measure_accuracy(self.parts, self.quant, golden, tail, frames, labels, PREPROCESSING, **options)
+        return measure_accuracy(self.parts, self.quant, execution, tail, frames, labels, PREPROCESSING, **options)
 
     def float_scores(self) -> np.ndarray:
         return run_onnx(self.model, PREPROCESSING.apply(self.frames))[0]

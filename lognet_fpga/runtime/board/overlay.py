@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pynq
 
-from lognet_fpga.bundle import Bundle, read_bundle
+from lognet_fpga.bundle import GOLDEN, Bundle, read_bundle
 from lognet_fpga.errors import BoardError, InputError
 from lognet_fpga.ir.core_registers import MAX_FRAMES_PER_PACKET
 from lognet_fpga.ir.stream_format import StreamFormat
@@ -102,7 +102,7 @@ class LogNetOverlay(pynq.Overlay):
         self.core: CoreRegisters = getattr(self, self._name_of((CORE_VLNV,), "LogNet overlay")).registers
         self.clock = set_clock(min(self.bundle.clk_mhz, clk_mhz or self.bundle.clk_mhz))
         self.clk_mhz = self.clock.mhz
-        self._model_sha256 = hashlib.sha256(self.bundle.file("golden.onnx")).hexdigest()
+        self._model_sha256 = hashlib.sha256(self.bundle.file(GOLDEN)).hexdigest()
         self.core.require(self._model_sha256)
         self._dma = self._open_dma()
         self.recover()

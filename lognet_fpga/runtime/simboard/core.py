@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lognet_fpga.bundle import Bundle
+from lognet_fpga.bundle import GOLDEN, Bundle
 from lognet_fpga.ir import core_registers as core
 from lognet_fpga.ir.registers import WORD_BYTES, Register
 from lognet_fpga.runtime.onnx_function import OnnxFunction
@@ -29,7 +29,7 @@ _WRAP = 1 << 32
 
 def golden_engine(bundle: Bundle) -> Engine:
     """The bundle's golden.onnx, which the generated Verilog equals bit for bit."""
-    return OnnxFunction(bundle, "golden.onnx")
+    return OnnxFunction(bundle, GOLDEN)
 
 
 class SimulatedCore:
@@ -39,7 +39,7 @@ class SimulatedCore:
         self._engine = engine
         self._bundle = bundle
         self.source, self.sink = bundle.source, bundle.sink
-        self.model_sha256 = hashlib.sha256(bundle.file("golden.onnx")).digest()
+        self.model_sha256 = hashlib.sha256(bundle.file(GOLDEN)).digest()
         self.clock_runs = True
         self.stuck_idle = self.stuck_stalled = False  # what a hang looks like from inside
         self.counts: dict[Register, int] = dict.fromkeys(_COUNTERS, 0)

@@ -1,0 +1,56 @@
+"""Processor time of the tool's parts, section by section.
+
+`python benchmarks/tool_time.py --help` says how to run it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks import device_time  # noqa: E402
+from benchmarks.tables import show  # noqa: E402
+from lognet_fpga.cli import runner  # noqa: E402
+from lognet_fpga.cli.reporter import Reporter  # noqa: E402
+from lognet_fpga.progress import Progress  # noqa: E402
+from lognet_fpga.report import Report, Section  # noqa: E402
+
+EXAMPLES = """\
+  python benchmarks/tool_time.py
+  python benchmarks/tool_time.py --only simulated-device
+  python benchmarks/tool_time.py --only simulated-device --json
+"""
+SECTIONS: dict[str, Callable[[Progress], tuple[Section, object]]] = {"simulated-device": device_time.section}
+"""Each makes its section of the report, and the same figures for JSON."""
+
+
+def parser() -> runner.Parser:
+    this = runner.Parser(
+        "tool_time.py",
+        "Processor time of the tool's parts on this machine, each compared with something within\n"
+        "the same run, for other work on the machine makes all of it slower. Prints Markdown.",
+        f"examples:\n{EXAMPLES}",
+    )
+    this.add_argument("--only", choices=[*SECTIONS], action="append", help="this section only; may be given again")
+    return this
+
+
+def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
+    sections, data = [], {}
+    for name, make in SECTIONS.items():
+        if arguments.only is None or name in arguments.only:
+            with reporter.stage(name):
+                section, data[name] = make(reporter)
+            sections.append(section)
+    show(Report("Processor time", tuple(sections), data), arguments, reporter)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    return runner.run(parser(), command, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
