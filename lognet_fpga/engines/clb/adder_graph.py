@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import astuple, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -77,8 +78,25 @@ class AdderGraph:
             nodes.append(sum(map(value, adder.terms), zero))
         return np.stack([value(out) for out in self.outputs])
 
-    def node_ranges(self, low: int, high: int) -> list[tuple[int, int]]:
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """Of many thousand adders: what is looked up by a graph is looked up often."""
+        return hash((self.inputs, self.adders, self.outputs, self.solver))
+
+    def node_ranges(self, low: int, high: int) -> Sequence[tuple[int, int]]:
         """Bounds (least, greatest) of every node by interval arithmetic, inputs being low..high."""
+        if (low, high) not in self._ranges:
+            self._ranges[low, high] = self._node_ranges(low, high)
+        return self._ranges[low, high]
+
+    @cached_property
+    def _ranges(self) -> dict[tuple[int, int], list[tuple[int, int]]]:
+        return {}
+
+    def _node_ranges(self, low: int, high: int) -> list[tuple[int, int]]:
         ranges = [(low, high)] * self.inputs
         for adder in self.adders:
             least, greatest = 0, 0

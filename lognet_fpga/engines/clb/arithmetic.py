@@ -7,12 +7,19 @@ It is either exact (`SolvedAdders`, from a solved graph) or estimated from the w
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Protocol
 
 from lognet_fpga.engines.clb.adder_graph import AdderGraph
 from lognet_fpga.engines.clb.cost import adder_resources
-from lognet_fpga.engines.clb.schedule import SerialSchedule, adder_copies, count_schedule, schedule
+from lognet_fpga.engines.clb.schedule import (
+    SerialSchedule,
+    adder_copies,
+    count_schedule,
+    node_bits,
+    node_legs,
+    schedule,
+)
 from lognet_fpga.engines.clb.ternary import ternary
 from lognet_fpga.fabric.board import Resources
 
@@ -54,8 +61,17 @@ class SolvedAdders:
         return len(self.graph.adders)
 
     def _adder_bits(self, digit_bits: int, leg_cycles: int, acc_bits: int) -> int:
-        graph, timed = self.timed(digit_bits, leg_cycles, acc_bits)
-        return digit_bits * (adder_copies(graph, timed).sites + len(graph.outputs) * timed.acc_legs)
+        acc_legs = -(-acc_bits // (digit_bits * leg_cycles))
+        if digit_bits > 1:  # adders of two operands only: a site each, whenever they start
+            legs = node_legs(*self._node_bits, digit_bits, leg_cycles, acc_legs)
+            sites = sum(legs[self.graph.inputs :])
+        else:
+            sites = adder_copies(*self.timed(digit_bits, leg_cycles, acc_bits)).sites
+        return digit_bits * (sites + len(self.graph.outputs) * acc_legs)
+
+    @cached_property
+    def _node_bits(self) -> tuple[tuple[int, ...], tuple[bool, ...]]:
+        return node_bits(self.graph, self._in_bits)
 
     def _cost(self, digit_bits: int, leg_cycles: int, acc_bits: int) -> ArithmeticCost:
         graph, timed = self.timed(digit_bits, leg_cycles, acc_bits)

@@ -18,7 +18,7 @@ shifted by other than whole legs takes the first digits of a leg from the leg be
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Union
@@ -95,9 +95,7 @@ class SerialSchedule:
     @cached_property
     def legs(self) -> tuple[int, ...]:
         """Of every node.  The last digit of a signed node is all sign where it may be kept, in legs of several."""
-        spare, leg_bits = self.digit_bits - 1 if self.leg_cycles > 1 else 0, self.digit_bits * self.leg_cycles
-        needed = (bits + (spare if signed else 0) for bits, signed in zip(self.bits, self.signed))
-        return tuple(min(self.acc_legs, max(1, -(-bits // leg_bits))) for bits in needed)
+        return node_legs(self.bits, self.signed, self.digit_bits, self.leg_cycles, self.acc_legs)
 
     def ready(self, node: int) -> int:
         """Cycle in which digit 0 of the node is on the wires."""
@@ -150,6 +148,23 @@ class SerialSchedule:
         return Tap(node, leg, bit, delay + (leg * self.leg_cycles if node < self.inputs else 0))
 
 
+def node_legs(
+    bits: Sequence[int], signed: Sequence[bool], digit_bits: int, leg_cycles: int, acc_legs: int
+) -> tuple[int, ...]:
+    """Legs of nodes whose values have so many bits, the sign included; acc_legs: of the outputs."""
+    spare, leg_bits = digit_bits - 1 if leg_cycles > 1 else 0, digit_bits * leg_cycles
+    needed = (own + (spare if sign else 0) for own, sign in zip(bits, signed))
+    return tuple(min(acc_legs, max(1, -(-own // leg_bits))) for own in needed)
+
+
+def node_bits(graph: AdderGraph, in_bits: int) -> tuple[tuple[int, ...], tuple[bool, ...]]:
+    """(bits, signed) of every node's values, in_bits those of the unsigned inputs."""
+    ranges = graph.node_ranges(0, 2**in_bits - 1)
+    signed = tuple(low < 0 for low, _ in ranges)
+    magnitudes = (max(high.bit_length(), (-low - 1).bit_length() if low < 0 else 0) for low, high in ranges)
+    return tuple(magnitude + sign for magnitude, sign in zip(magnitudes, signed)), signed
+
+
 def schedule(graph: AdderGraph, in_bits: int, acc_bits: int, digit_bits: int, leg_cycles: int) -> SerialSchedule:
     """As-soon-as-possible start times for a whole graph.
 
@@ -166,10 +181,7 @@ def schedule(graph: AdderGraph, in_bits: int, acc_bits: int, digit_bits: int, le
         start.append(max(0, *(earliest(term.node, term.shift) for term in adder.terms)))
         ready.append(start[-1] + 1)
     out_start = max([0, *(earliest(out.node, out.shift) for out in graph.outputs if out.node != ZERO)])
-    ranges = graph.node_ranges(0, 2**in_bits - 1)
-    signed = tuple(low < 0 for low, _ in ranges)
-    magnitudes = (max(high.bit_length(), (-low - 1).bit_length() if low < 0 else 0) for low, high in ranges)
-    bits = tuple(magnitude + sign for magnitude, sign in zip(magnitudes, signed))
+    bits, signed = node_bits(graph, in_bits)
     acc_legs = -(-acc_bits // (digit_bits * leg_cycles))
     return SerialSchedule(digit_bits, leg_cycles, acc_legs, graph.inputs, bits, signed, tuple(start), out_start)
 
