@@ -64,7 +64,8 @@ def take_adapters(model: onnx.ModelProto, input_shape: tuple[int, int, int] | No
 def _way(graph: onnx.GraphProto, kinds: tuple[str, ...]) -> list[onnx.NodeProto]:
     """The nodes behind the input that are of these kinds, each the only one that reads the tensor before it, up to the
     last one before the output; who asks for a shape does not count."""
-    tensor, way = graph.input[0].name, []
+    tensor = graph.input[0].name
+    way: list[onnx.NodeProto] = []
     while True:
         users = [node for node in graph.node if tensor in node.input and node.op_type != "Shape"]
         if len(users) != 1 or users[0].domain not in STANDARD_DOMAINS or users[0].op_type not in kinds:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import onnx
@@ -39,6 +40,8 @@ def with_small_batch(model: onnx.ModelProto) -> onnx.ModelProto:
         if node.domain not in STANDARD_DOMAINS:
             continue
         position = _SHAPES.get(node.op_type)
+        positions: Sequence[int]
+        restate: Callable[[np.ndarray, int], np.ndarray | None]
         if position is not None and position < len(node.input):
             # Weights have shapes, too: only what the frames go through has a batch in front.
             positions = (position,) if depends or node.op_type in ("Expand", "ConstantOfShape", "Tile") else ()
@@ -48,7 +51,9 @@ def with_small_batch(model: onnx.ModelProto) -> onnx.ModelProto:
             restate = _fewer_rows
         for index in positions:
             tensor = constants.get(node.input[index])
-            values = None if tensor is None else restate(numpy_helper.to_array(tensor), batch)
+            if tensor is None:
+                continue
+            values = restate(numpy_helper.to_array(tensor), batch)
             if values is not None:
                 name = f"{tensor.name}__batch_{place}_{index}"
                 graph.initializer.append(numpy_helper.from_array(values, name))

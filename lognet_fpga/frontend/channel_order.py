@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,12 +59,12 @@ def _permutation(node: onnx.NodeProto, tensors: dict[str, onnx.TensorProto], cha
     """(channels,): the input channel that is each output channel; None where node is no permutation of them."""
     if any(name not in tensors for name in node.input[1:] if name):
         return None
-    constants = [numpy_helper.to_array(tensors[name]).reshape(-1) if name else None for name in node.input[1:]]
+    given = [numpy_helper.to_array(tensors[name]) for name in node.input[1:] if name]
+    constants = [value.reshape(-1) for value in given]
     attributes = {item.name: helper.get_attribute_value(item) for item in node.attribute}
     if node.op_type == "Gather" and attributes.get("axis", 0) in (1, -3):
-        indices = tensors[node.input[1]]
-        source = constants[0] % channels if len(indices.dims) == 1 else np.empty(0, np.int64)
-    elif node.op_type == "Slice" and [part is not None and part.size for part in constants] == [1] * 4:
+        source = constants[0] % channels if given[0].ndim == 1 else np.empty(0, np.int64)
+    elif node.op_type == "Slice" and len(node.input) == 5 and [part.size for part in constants] == [1] * 4:
         start, end, axis, step = (int(part[0]) for part in constants)
         if axis not in (1, -3):
             return None
@@ -94,6 +95,7 @@ def _edits(
         if len(users) != 1:
             return None
         node = users[0]
+        operands: Sequence[int]
         if node.op_type == "BatchNormalization":
             operands = range(1, 5)
         elif node.op_type in _ELEMENTWISE and list(node.input).count(tensor) == 1:
@@ -104,9 +106,9 @@ def _edits(
             return None
         for index in operands:
             value = _constant(node, index, tensors)
-            axis = 0 if node.op_type == "BatchNormalization" else None if value is None else value.ndim - 3
             if value is None or value.ndim > 4:
                 return None
+            axis = 0 if node.op_type == "BatchNormalization" else value.ndim - 3
             if axis >= 0 and value.shape[axis] != 1:
                 edits.append(_Edit(node, index, np.ascontiguousarray(np.take(value, back, axis))))
         tensor = node.output[0]

@@ -34,9 +34,10 @@ def _last_of_definition(node: onnx.NodeProto, opset: int) -> str | None:
         schema = onnx.defs.get_schema(node.op_type, opset)
     except onnx.defs.SchemaError:
         return None
-    if not schema.has_function or not schema.function_body.node:
+    body = schema.function_body.node  # empty where it is not defined by others
+    if not body:
         return None
-    last = schema.function_body.node[-1].op_type
+    last = body[-1].op_type
     return None if last == node.op_type else last
 
 

@@ -95,7 +95,7 @@ def _samples(model: onnx.ModelProto, stated: int) -> list[_Sample]:
     batch, *frame_shape = (dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim)
     rng = np.random.default_rng(0)
     samples: list[_Sample] = []
-    reason: Exception | None = None
+    reason = ""
     for size in (batch,) if batch else (2, 1):
         try:
             session = open_session(_with_batch(model, size))
@@ -104,17 +104,17 @@ def _samples(model: onnx.ModelProto, stated: int) -> list[_Sample]:
                 outputs = session.run(None, {model.graph.input[0].name: frames})
                 samples.append(_Sample(frames, [np.asarray(output) for output in outputs]))
         except ORT_ERRORS as error:
-            reason = error
+            reason = first_line(error)
     if samples:
         return samples
     if stated > batch:
         raise UnsupportedModelError(
             f"the model is fixed to a batch of {stated:,} frames, too many to try it out, and does not run with "
-            f"{batch}: {first_line(reason)}",
+            f"{batch}: {reason}",
             hint="export the model with an open batch, or a batch of 1",
         )
     raise ModelError(
-        f"onnxruntime cannot run the model: {first_line(reason)}",
+        f"onnxruntime cannot run the model: {reason}",
         hint="check that the model runs in plain onnxruntime; it computes the layers left on the host",
     )
 

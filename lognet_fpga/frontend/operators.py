@@ -154,7 +154,9 @@ def _arithmetic(context: Context) -> Affine | Sum:
             return Sum(kind, _JOIN)
         raise Unfit(_JOIN)
     channels, _, _ = context.frame(0 if left is None else 1)
-    value = _per_channel(right if left is None else left, channels)
+    constant = right if left is None else left
+    assert constant is not None  # one of them is
+    value = _per_channel(constant, channels)
     one, zero = np.ones(channels), np.zeros(channels)
     if kind == "Add":
         return Affine(one, value)
@@ -183,7 +185,8 @@ def _sum(context: Context) -> Affine | Identity | Sum:
     channels, _, _ = context.frame(computed[0])
     if not constants:
         return Identity()
-    return Affine(np.ones(channels), sum(_per_channel(value, channels) for value in constants))
+    offset = sum((_per_channel(value, channels) for value in constants), np.zeros(channels))
+    return Affine(np.ones(channels), offset)
 
 
 def _per_channel(value: np.ndarray, channels: int) -> np.ndarray:
@@ -255,10 +258,12 @@ def _pad(context: Context) -> ZeroPad | Identity:
         raise Unfit("its padding is computed, not constant")
     pads = context.attributes.get("pads", context.constant(1))  # an attribute before opset 11
     value = context.attributes.get("value", context.constant(2))
-    axes = context.constant(3)
+    stated = context.constant(3)
+    if pads is None:
+        raise Unfit("it has no padding")
     if value is not None and np.any(np.asarray(value) != 0):
         raise Unfit(f"it pads with {np.asarray(value).item():g}; the FPGA pads with zero")
-    axes = range(4) if axes is None else [int(axis) % 4 for axis in axes]
+    axes = list(range(4)) if stated is None else [int(axis) % 4 for axis in stated]
     before, after = ({axis: int(pads[at]) for at, axis in enumerate(axes, start)} for start in (0, len(axes)))
     if any(before.get(axis) or after.get(axis) for axis in (0, 1)):
         raise Unfit("it pads the batch or the channels")

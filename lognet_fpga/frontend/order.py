@@ -67,7 +67,8 @@ def users_of(graph: onnx.GraphProto) -> dict[str, list[onnx.NodeProto]]:
 
 def made_of(node: onnx.NodeProto, makers: dict[str, str], users: dict[str, list[onnx.NodeProto]]) -> str | None:
     """The first of makers that makes what node makes, or what is made of that."""
-    seen, waiting = set(), [node]
+    seen: set[str] = set()
+    waiting = [node]
     while waiting:
         for name in filter(None, waiting.pop(0).output):
             if name in makers:

@@ -82,8 +82,9 @@ def load_external_data(path: Path, model: onnx.ModelProto) -> None:
                 f"{path} names a file outside of its folder for its weights: {name!r}",
                 hint="save the model again with its external data beside it",
             )
-    files = {name: _beside(path, name) for name in names}
-    missing = [name for name, file in files.items() if file is None]
+    found = {name: _beside(path, name) for name in names}
+    files = {name: file for name, file in found.items() if file is not None}
+    missing = [name for name in found if name not in files]
     if missing:
         raise ModelError(
             f"{path} keeps its weights in another file that is missing: {', '.join(missing)}",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -149,7 +150,7 @@ class ModelOutput:
         return data
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, object]) -> ModelOutput:
+    def from_dict(cls, data: Mapping[str, Any]) -> ModelOutput:
         """Back from to_dict; raises ValueError for anything else."""
         try:
             tensors = tuple(

@@ -29,7 +29,7 @@ def pack(outputs: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
 
 def unpack(arrays: Mapping[str, np.ndarray]) -> list[np.ndarray]:
     """Back from pack.  Raises ValueError for arrays that do not fit together, KeyError without any."""
-    outputs = []
+    outputs: list[np.ndarray] = []
     while (key := _key(len(outputs))) in arrays or not outputs:
         values = arrays[key]
         if f"{key}_shapes" in arrays:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -96,7 +97,7 @@ class Preprocessing:
         model = f"the model's input of {height} x {width} (height x width)"
         if self.resize is not None and min(self.resize) < min(height, width):
             raise UsageError(f"resizing to {_by(self.resize)} makes frames smaller than {model}", hint="resize to more")
-        if len(self.resize or ()) == 2:
+        if self.resize is not None and len(self.resize) == 2:
             larger = self.resize[0] >= height and self.resize[1] >= width
             if self.resize != (height, width) and not (self.crop and larger):
                 raise UsageError(
@@ -107,13 +108,20 @@ class Preprocessing:
 
     def resized(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) of a picture after resizing, as torchvision's Resize has it."""
-        if self.resize is None:
+        size = self._settled_resize
+        if size is None:
             return height, width
-        if len(self.resize) == 2:
-            return self.resize
-        (short,) = self.resize
+        if len(size) == 2:
+            return size[0], size[1]
+        (short,) = size
         long = short * max(height, width) // min(height, width)
         return (short, long) if height <= width else (long, short)
+
+    @property
+    def _settled_resize(self) -> tuple[int, ...] | None:
+        if isinstance(self.resize, Fraction):
+            raise ValueError("a relative resize is settled by for_model")
+        return self.resize
 
     def reorder(self, frames: np.ndarray) -> np.ndarray:
         """Frames, (n, channels, height, width) in RGB, in the model's channel order."""
@@ -135,10 +143,10 @@ class Preprocessing:
     def spatial_words(self, shape: tuple[int, int, int]) -> str:
         """What happens to a picture before it is a frame of shape (channels, height, width), in words."""
         steps = []
-        if self.resize is not None:
+        if (size := self._settled_resize) is not None:
             smooth = "" if self.interpolation == "nearest" else ", antialiased"
-            target = "shorter side" if len(self.resize) == 1 else "height x width"
-            steps.append(f"resized ({target} {_by(self.resize)}; {self.interpolation}{smooth})")
+            target = "shorter side" if len(size) == 1 else "height x width"
+            steps.append(f"resized ({target} {_by(size)}; {self.interpolation}{smooth})")
         if self.crop:
             steps.append(f"centre cropped to {_by(shape[1:])}")
         if self.channel_order == "bgr":
@@ -184,7 +192,10 @@ class Preprocessing:
             if not checks[name](value):
                 raise BundleError(f"the bundle's preprocessing has an unusable {name}: {str(value)[:60]}")
         try:
-            return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in data.items()})
+            given: dict[str, Any] = {  # checked above
+                name: tuple(value) if isinstance(value, list) else value for name, value in data.items()
+            }
+            return cls(**given)
         except UsageError as error:
             raise BundleError(f"the bundle's preprocessing cannot be used: {error.message}") from error
 

@@ -23,10 +23,18 @@ class Field:
     value: Value
     place: int
 
+    @property
+    def content(self) -> memoryview:
+        """value as bytes.  Raises ValueError where it is a number."""
+        if not isinstance(self.value, memoryview):
+            raise ValueError(f"field {self.number} is a number")
+        return self.value
+
 
 def fields_of(message: memoryview) -> Iterator[Field]:
     """The fields of a message in its order; raises ValueError, IndexError or struct.error where it is none."""
     place = 0
+    value: Value
     while place < len(message):
         key, place = read_varint(message, place)
         kind = key & 7

@@ -124,7 +124,7 @@ class QuantLayer:
 
     def pooled(self, y: np.ndarray) -> np.ndarray:
         """What leaves the layer, (batch, *out_shape) uint8, for its activations y."""
-        if self.average is None:
+        if self.average is None or not isinstance(self.pool, AveragePool):  # they belong together
             return reference.run_pool(y, self.pool)
         return reference.average(reference.sum_pool(y, self.pool), self.average.shift, self.out_bits).astype(np.uint8)
 

@@ -13,8 +13,11 @@ _LLOYD_GAIN = 1e-7  # relative decrease of the error below which the iteration e
 class Levels(Protocol):
     """What `Samples.nmse` asks of a quantizer; see `quantizers.Quantizer`."""
 
-    levels: np.ndarray
-    boundaries: np.ndarray
+    @property
+    def levels(self) -> np.ndarray: ...
+
+    @property
+    def boundaries(self) -> np.ndarray: ...
 
 
 class Samples:

@@ -43,10 +43,10 @@ def _raw_places(content: bytes) -> Iterator[tuple[int, int]]:
     """Of every initializer with raw data its number and where the data begin."""
     for graph in fields_of(memoryview(content)):
         if graph.number == _GRAPH:
-            tensors = (field for field in fields_of(graph.value) if field.number == _INITIALIZER)
+            tensors = (field for field in fields_of(graph.content) if field.number == _INITIALIZER)
             for index, tensor in enumerate(tensors):
-                for data in fields_of(tensor.value):
-                    if data.number == _RAW_DATA and len(data.value):
+                for data in fields_of(tensor.content):
+                    if data.number == _RAW_DATA and len(data.content):
                         yield index, graph.place + tensor.place + data.place
 
 

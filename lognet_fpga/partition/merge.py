@@ -18,9 +18,10 @@ class _Apart(Exception):
 
 @dataclass(frozen=True)
 class _Branch:
-    """conv, then activations up to the concatenation."""
+    """conv, of operator op, then activations up to the concatenation."""
 
     conv: Node
+    op: Conv
     activations: tuple[Node, ...]
 
 
@@ -29,7 +30,7 @@ def merge_branches(graph: Graph) -> Graph:
 
     The new nodes have the old ones as parts.  A Concat that stays is a HostOp that says why.
     """
-    nodes = {id(node): node for node in graph.nodes}
+    nodes: dict[int, tuple[Node, ...]] = {id(node): (node,) for node in graph.nodes}
     for node in graph.nodes:
         if not isinstance(node.op, Concat):
             continue
@@ -37,15 +38,14 @@ def merge_branches(graph: Graph) -> Graph:
             branches = [_branch(graph, node, tensor) for tensor in node.inputs]
             merged = _merge(branches, node)
         except _Apart as apart:
-            nodes[id(node)] = replace(node, op=HostOp(node.op_type, str(apart)))
+            nodes[id(node)] = (replace(node, op=HostOp(node.op_type, str(apart))),)
             continue
         for branch in branches:
             for part in (branch.conv, *branch.activations):
                 del nodes[id(part)]
         nodes[id(node)] = merged
     # A merged entry stands where its Concat stood: behind all its parts, before all who read it.
-    flat = [part for entry in nodes.values() for part in (entry if isinstance(entry, tuple) else (entry,))]
-    return replace(graph, nodes=tuple(flat))
+    return replace(graph, nodes=tuple(part for entry in nodes.values() for part in entry))
 
 
 def _branch(graph: Graph, concat: Node, tensor: str) -> _Branch:
@@ -58,7 +58,7 @@ def _branch(graph: Graph, concat: Node, tensor: str) -> _Branch:
         if graph.uses(tensor) > 1:
             raise _Apart(f"it joins branches, and {producer.name} is used elsewhere, too")
         if isinstance(producer.op, Conv):
-            return _Branch(producer, tuple(activations[::-1]))
+            return _Branch(producer, producer.op, tuple(activations[::-1]))
         activations.append(producer)
         tensor = producer.inputs[0]
 
@@ -68,7 +68,7 @@ def _merge(branches: list[_Branch], concat: Node) -> tuple[Node, ...]:
     convs, first = [branch.conv for branch in branches], branches[0]
     if len({conv.inputs for conv in convs}) > 1:
         raise _Apart("it joins convolutions of different tensors")
-    if len({(conv.op.stride, conv.out_shape[1:]) for conv in convs}) > 1:
+    if len({(branch.op.stride, branch.conv.out_shape[1:]) for branch in branches}) > 1:
         raise _Apart("it joins convolutions of different strides or output sizes")
     if len({tuple(node.op for node in branch.activations) for branch in branches}) > 1:
         raise _Apart("it joins branches with different activations")
@@ -80,7 +80,7 @@ def _merge(branches: list[_Branch], concat: Node) -> tuple[Node, ...]:
             Node(
                 name=" + ".join(node.name for node in group),
                 op_type=group[0].op_type,
-                op=_one_convolution([node.op for node in group]) if number == 1 else group[0].op,
+                op=_one_convolution([branch.op for branch in branches]) if number == 1 else group[0].op,
                 inputs=nodes[-1].outputs if nodes else first.conv.inputs,
                 outputs=concat.outputs if last else (f"{concat.outputs[0]}__merged_{number}",),
                 out_shape=concat.out_shape,

@@ -16,12 +16,20 @@ from lognet_fpga.ir.graph import NO_PADS, AveragePool, Conv, Graph, Identity, Ma
 
 
 @dataclass(frozen=True)
+class _Conv:
+    """A node that is the convolution op."""
+
+    node: Node
+    op: Conv
+
+
+@dataclass(frozen=True)
 class _Block:
     """convs: the block's, in order; relus: those between them; shortcut: a 1x1 convolution, or None for x itself."""
 
-    convs: tuple[Node, ...]
+    convs: tuple[_Conv, ...]
     relus: tuple[Node, ...]
-    shortcut: Node | None
+    shortcut: _Conv | None
     add: Node
 
 
@@ -32,7 +40,7 @@ def widen_residuals(graph: Graph, within: frozenset[str] | None = None) -> Graph
     """
     for node in graph.nodes:
         block = _block(graph, node) if isinstance(node.op, Sum) else None
-        if block is not None and (within is None or within.issuperset(conv.name for conv in block.convs)):
+        if block is not None and (within is None or within.issuperset(conv.node.name for conv in block.convs)):
             graph = _widen(graph, block)
     return graph
 
@@ -40,7 +48,7 @@ def widen_residuals(graph: Graph, within: frozenset[str] | None = None) -> Graph
 def residual_blocks(graph: Graph) -> dict[str, str]:
     """The residual blocks of graph that can become chains: the tensor each begins with, and the name of its sum."""
     blocks = (_block(graph, node) for node in graph.nodes if isinstance(node.op, Sum))
-    return {block.convs[0].inputs[0]: block.add.name for block in blocks if block is not None}
+    return {block.convs[0].node.inputs[0]: block.add.name for block in blocks if block is not None}
 
 
 def _block(graph: Graph, add: Node) -> _Block | None:
@@ -51,25 +59,24 @@ def _block(graph: Graph, add: Node) -> _Block | None:
         convs, relus = _branch(graph, main)
         if not convs or not _pass_on(graph, convs, add):
             continue
-        source = convs[0].inputs[0]
-        shortcut = None if other == source else graph.producer(other)
-        if shortcut is None:
-            fits = other == source and _stride(convs) == (1, 1) and _shape(graph, source) == add.out_shape
-        else:
-            fits = _is_shortcut(graph, shortcut, source, convs, add)
+        source = convs[0].node.inputs[0]
+        shortcut = None if other == source else _shortcut(graph, other, source, convs, add)
+        fits = shortcut is not None
+        if other == source:
+            fits = _stride(convs) == (1, 1) and _shape(graph, source) == add.out_shape
         users = graph.users(source)
         if fits and len(users) == 2 and source != graph.output and _is_positive(graph, source):
             return _Block(convs, relus, shortcut, add)
     return None
 
 
-def _branch(graph: Graph, tensor: str) -> tuple[tuple[Node, ...], tuple[Node, ...]]:
+def _branch(graph: Graph, tensor: str) -> tuple[tuple[_Conv, ...], tuple[Node, ...]]:
     """Convolutions and the ReLUs between them, in order, back from tensor to where the chain began to branch."""
-    convs: list[Node] = []
+    convs: list[_Conv] = []
     relus: list[Node] = []
     while (node := graph.producer(tensor)) is not None and graph.uses(tensor) == 1:
         if isinstance(node.op, Conv) and len(convs) == len(relus):
-            convs.append(node)
+            convs.append(_Conv(node, node.op))
         elif node.op == Relu() and len(convs) == len(relus) + 1:
             relus.append(node)
         else:
@@ -80,48 +87,53 @@ def _branch(graph: Graph, tensor: str) -> tuple[tuple[Node, ...], tuple[Node, ..
     return tuple(convs[::-1]), tuple(relus[::-1])
 
 
-def _pass_on(graph: Graph, convs: tuple[Node, ...], add: Node) -> bool:
+def _pass_on(graph: Graph, convs: tuple[_Conv, ...], add: Node) -> bool:
     """Whether every position that add needs of the source is one that each of convs can pass on: one that shrinks the
     frame, for the next to pad it again, has lost some."""
-    if convs[-1].out_shape != add.out_shape:
+    if convs[-1].node.out_shape != add.out_shape:
         return False
     row, column = (size - 1 for size in add.out_shape[1:])
     for conv in convs[::-1]:
         row, column = row * conv.op.stride[0], column * conv.op.stride[1]
-        height, width = _shape(graph, conv.inputs[0])[1:]
+        height, width = _shape(graph, conv.node.inputs[0])[1:]
         if row >= height or column >= width:
             return False
     return True
 
 
-def _is_shortcut(graph: Graph, node: Node, source: str, convs: tuple[Node, ...], add: Node) -> bool:
-    """Whether node is a 1x1 convolution of source that sees the positions which the convolutions convs pass on."""
-    return (
-        isinstance(node.op, Conv)
-        and node.inputs == (source,)
+def _shortcut(graph: Graph, tensor: str, source: str, convs: tuple[_Conv, ...], add: Node) -> _Conv | None:
+    """The 1x1 convolution of source that makes tensor, where it sees the positions which the convolutions convs pass
+    on; else None."""
+    node = graph.producer(tensor)
+    if node is None or not isinstance(node.op, Conv):
+        return None
+    fits = (
+        node.inputs == (source,)
         and node.op.weight.shape[2:] == (1, 1)
         and node.op.pads == NO_PADS
         and node.op.stride == _stride(convs)
         and node.out_shape == add.out_shape
         and graph.uses(node.outputs[0]) == 1
     )
+    return _Conv(node, node.op) if fits else None
 
 
 def _widen(graph: Graph, block: _Block) -> Graph:
-    convs, names = block.convs, {node.outputs[0] for node in (block.shortcut, block.add) if node is not None}
+    convs, absorbed = block.convs, (block.add,) if block.shortcut is None else (block.shortcut.node, block.add)
+    names = {node.outputs[0] for node in absorbed}
     passed = convs[0].op.in_channels
     changed: dict[str, Node] = {}
-    for index, node in enumerate(convs):
+    for index, conv in enumerate(convs):
+        node = conv.node
         last = index + 1 == len(convs)
         extra_in = passed if index else 0
         if last:
-            op = _adding(node.op, extra_in, None if block.shortcut is None else block.shortcut.op)
-            absorbed = (block.add,) if block.shortcut is None else (block.shortcut, block.add)
+            op = _adding(conv.op, extra_in, None if block.shortcut is None else block.shortcut.op)
             parts = (*node.members, *(member for part in absorbed for member in part.members))
             changed[node.outputs[0]] = replace(node, op=op, outputs=block.add.outputs, parts=parts)
         else:
             shape = (node.out_shape[0] + passed, *node.out_shape[1:])
-            changed[node.outputs[0]] = replace(node, op=_passing(node.op, passed, extra_in), out_shape=shape)
+            changed[node.outputs[0]] = replace(node, op=_passing(conv.op, passed, extra_in), out_shape=shape)
             relu = block.relus[index]
             changed[relu.outputs[0]] = replace(relu, out_shape=shape)
     nodes = [changed.get(node.outputs[0], node) for node in graph.nodes if node.outputs[0] not in names]
@@ -178,11 +190,11 @@ def _tap(conv: Conv, channels: np.ndarray) -> np.ndarray:
     return (channels * kernel_h + conv.pads[0]) * kernel_w + conv.pads[1]
 
 
-def _stride(convs: tuple[Node, ...]) -> tuple[int, int]:
+def _stride(convs: tuple[_Conv, ...]) -> tuple[int, int]:
     """Of all of them together."""
     y = x = 1
-    for node in convs:
-        y, x = y * node.op.stride[0], x * node.op.stride[1]
+    for conv in convs:
+        y, x = y * conv.op.stride[0], x * conv.op.stride[1]
     return y, x
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import onnx
@@ -41,7 +42,17 @@ def tail_work(tail: bytes) -> HostWork | None:
     forget_shapes(model)
     model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
     parts = [work.host for work in model_work(onnx.shape_inference.infer_shapes(model, data_prop=True)).values()]
-    return None if None in parts else sum(parts, HostWork())
+    return total_host_work(parts, HostWork())
+
+
+def total_host_work(parts: Iterable[HostWork | None], more: HostWork) -> HostWork | None:
+    """The sum of parts and more; None where one of parts is not known."""
+    total = more
+    for part in parts:
+        if part is None:
+            return None
+        total += part
+    return total
 
 
 def model_work(model: onnx.ModelProto) -> dict[str, Work]:

@@ -51,6 +51,8 @@ def fitted(layer: QuantLayer, codes: np.ndarray, target: np.ndarray, following: 
     against the float model's averages that is about the least; to the host, None, go all that there may be.
     """
     pool, act_bits = layer.pool, layer.act_bits
+    if not isinstance(pool, AveragePool) or layer.average is None:
+        raise ValueError(f"{layer.name} does not end with an average pool")
     sums = reference.sum_pool(codes, pool)
     lsb = layer.out_scale / 2.0**layer.average.shift  # of a sum
     wanted = target / lsb.reshape(1, -1, 1, 1)

@@ -160,7 +160,7 @@ def _quantize_layer(
     half = 2 ** (shift - 1) if shift else 0
     bias = np.rint(rounded.bias / unit) if stated is None else np.array(stated.bias)
     average, out_bits, share = averages.plain(layer.pool, act_bits), act_bits, averages.scale(layer.pool)
-    if stated is not None and average is not None:
+    if stated is not None and stated.average_shift is not None and isinstance(layer.pool, AveragePool):
         average, out_bits = Average(act_bits, stated.average_shift), stated.out_bits
         share = 2.0**average.shift / layer.pool.count
     quantized = QuantLayer(
@@ -273,7 +273,7 @@ def _round_layer(data: _Data, top: int) -> tuple[_Rounded, np.ndarray, int]:
         rounded, drop = rounded.replaced(better, tied), np.where(better, tied_drop, drop)
         limit = scales.greatest_drop(rounded.alpha, bound, top)
     steps = scales.channel_steps(rounded.codes)
-    alpha, common, shift = scales.common_shift(rounded.alpha, drop, limit, ~rounded.codes.any(axis=1), steps)
+    alpha, common, shift = scales.common_shift(rounded.alpha, drop, limit, np.all(rounded.codes == 0, axis=1), steps)
     moved = alpha != rounded.alpha
     if np.any(moved):
         rounded = rounded.replaced(moved, _round(data, alpha, fit=False))
@@ -312,7 +312,8 @@ def _checked(data: _Data, given: GivenCodes | None, top: int, stated: TrainedLay
     """stated, where it was written for this layer; else a warning."""
     if stated is None:
         return None
-    layer, why = data.layer, "its weights are not those that were trained"
+    layer = data.layer
+    why: str | None = "its weights are not those that were trained"
     if given is not None:
         digest = trained.codes_digest(given.codes, given.drop, given.empty)
         drop = np.where(given.empty, 0, given.drop)

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -71,7 +72,7 @@ def read(graph: Graph) -> tuple[TrainedLayer, ...] | None:
         return None
 
 
-def _layer(item: dict[str, object]) -> TrainedLayer:
+def _layer(item: dict[str, Any]) -> TrainedLayer:
     """Raises ValueError, TypeError or KeyError for what to_metadata does not write."""
     layer = TrainedLayer(**{field.name: item[field.name] for field in fields(TrainedLayer)})
     numbers = (layer.shift, layer.act_bits, layer.out_bits, *layer.bias)

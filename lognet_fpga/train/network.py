@@ -150,9 +150,10 @@ def _front(
             value = f"{name}.centred"
         factor, offset = np.ones(len(weight)), np.zeros(len(weight))  # behind it integers stand for themselves
         inputs = [value, constant(f"{name}.weight", weight), constant(f"{name}.bias", bias)]
-        window = {"kernel_shape": quant.kernel, "strides": quant.stride, "pads": quant.pads}
-        more = {"group": quant.groups} if quant.groups > 1 else {}
-        nodes.append(helper.make_node("Conv", inputs, [name], name=name, **window, **more))
+        window: dict[str, Any] = {"kernel_shape": quant.kernel, "strides": quant.stride, "pads": quant.pads}
+        if quant.groups > 1:
+            window["group"] = quant.groups
+        nodes.append(helper.make_node("Conv", inputs, [name], name=name, **window))
         high = constant(f"{name}.top", np.array(2.0**quant.act_bits - 1))
         nodes.append(helper.make_node("Clip", [name, low, high], [f"{name}.relu"], name=f"{name}.relu"))
         value = f"{name}.relu"

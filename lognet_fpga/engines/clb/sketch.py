@@ -35,7 +35,8 @@ class SketchedAdders:
     def of(cls, layer: QuantLayer) -> SketchedAdders:
         used = dense_kernel(layer.codes, layer.groups).reshape(len(layer.codes), -1) != 0
         rows, cols = int(used.any(axis=1).sum()), int(used.any(axis=0).sum())
-        return cls(int(used.sum()), *used.shape, rows, cols, layer.in_bits, layer.groups)
+        outputs, inputs = used.shape
+        return cls(int(used.sum()), outputs, inputs, rows, cols, layer.in_bits, layer.groups)
 
     def pruned(self, share: float) -> SketchedAdders:
         """With at least that share of all weights zero."""
