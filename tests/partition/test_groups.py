@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from lognet_fpga.engines.bram.layout import bram_shape, weight_bits
+from lognet_fpga.engines.bram.layout import bram_shape, weight_words
 from lognet_fpga.engines.clb.sketch import SketchedAdders
 from lognet_fpga.engines.stores import STORES, sketch_layers
 from lognet_fpga.frontend import load
@@ -117,8 +117,8 @@ def test_engines_take_it_as_a_dense_layer(tmp_path: Path) -> None:
     weights = dense.reshape(8, -1) << layer.channel_shift[:, None]
     np.testing.assert_array_equal(engine.arithmetic.graph.evaluate(x), weights @ x)
 
-    bits = weight_bits(layer, bram_shape(layer, 8, 8)).reshape(9, 8, 8, 4)  # tap, output, input, bit
-    nibbles = (bits << np.arange(4)).sum(axis=-1)
+    words = weight_words(layer, bram_shape(layer, 8, 8))  # a tap each; lowest the code of output 0 and input 0
+    nibbles = np.array([[word >> 4 * place & 15 for place in range(64)] for word in words]).reshape(9, 8, 8)
     found = np.where(nibbles & 7, 1 << np.maximum((nibbles & 7) - 1, 0), 0) * np.where(nibbles & 8, -1, 1)
     np.testing.assert_array_equal(found, dense.transpose(2, 3, 0, 1).reshape(9, 8, 8))
 
