@@ -19,7 +19,8 @@ import myhdl
 
 from lognet_fpga.fabric import latencies
 from lognet_fpga.fabric.memory import BLOCK_RAM_DEPTH
-from lognet_fpga.hw.structure import WIDTH, Leaf, Port
+from lognet_fpga.hw.ports import Port, arguments
+from lognet_fpga.hw.structure import WIDTH, Leaf
 from lognet_fpga.machine.cache import cached, digest
 from lognet_fpga.machine.provenance import made_by
 
@@ -121,7 +122,7 @@ def _for_all_widths(module: Leaf) -> str:
 
 
 def _converted(name: str, ports: Sequence[Port], build: Callable) -> str:
-    block = build(**{port.name: port.signal() for port in ports})
+    block = build(**arguments(build, {port.name: port.signal() for port in ports}))
     block.__doc__ = None  # it stands above the module, with numbers
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore", myhdl.ToVerilogWarning)

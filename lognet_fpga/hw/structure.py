@@ -14,32 +14,15 @@ from typing import NamedTuple
 from myhdl import ConcatSignal, Signal, always_comb, block, intbv
 
 from lognet_fpga.hw.control import LEAF_MODULE, LOOKUP_MODULE, control_leaf, lookup
+from lognet_fpga.hw.ports import Port, arguments, inputs, outputs
 from lognet_fpga.hw.rom import read_only_memory
-from lognet_fpga.hw.wiring import flag, vector
 
 WIDTH = "WIDTH"  # the parameter of modules that are one for all numbers of lanes
 
 
 @dataclass(frozen=True)
-class Port:
-    """width None: a single control bit; else a vector of that many bits."""
-
-    name: str
-    direction: str
-    width: int | None = None
-
-    @property
-    def range(self) -> str:
-        """The vector's range in Verilog, and a space; nothing of a single bit."""
-        return "" if self.width is None else f"[{self.width - 1}:0] "
-
-    def signal(self):
-        return flag() if self.width is None else vector(self.width)
-
-
-@dataclass(frozen=True)
 class Leaf:
-    """A MyHDL block.  build(**signals) instantiates it with a signal for every port.
+    """A MyHDL block.  build: the block, with all arguments that are not ports given.
 
     parameters: those of the Verilog module and their values, where it is one for several sizes of the block.
     """
@@ -48,6 +31,10 @@ class Leaf:
     ports: tuple[Port, ...]
     build: Callable
     parameters: Mapping[str, int | str] = field(default_factory=dict)
+
+    def instance(self, signals: Mapping[str, object]):
+        """The block with a signal for every port, by name."""
+        return self.build(**arguments(self.build, {port.name: signals[port.name] for port in self.ports}))
 
 
 @dataclass(frozen=True)
@@ -193,14 +180,6 @@ def with_reset_leaves(module: Composite, reset: str) -> Composite:
     return replace(module, nets=module.nets + tuple(nets), instances=tuple(instances))
 
 
-def inputs(**widths: int | None) -> tuple[Port, ...]:
-    return tuple(Port(name, "input", width) for name, width in widths.items())
-
-
-def outputs(**widths: int | None) -> tuple[Port, ...]:
-    return tuple(Port(name, "output", width) for name, width in widths.items())
-
-
 def same(*names: str) -> dict[str, str]:
     """Wires of ports to nets of the same names."""
     return {name: name for name in names}
@@ -224,7 +203,7 @@ def modules(top: Module) -> list[Module]:
 def elaborate(module, signals):
     """The module for MyHDL's simulator; signals: one for each of its ports, by name."""
     if isinstance(module, Leaf):
-        return module.build(**{port.name: signals[port.name] for port in module.ports})
+        return module.instance(signals)
     if isinstance(module, Rom):
         return read_only_memory(signals["clk"], signals["address"], signals["word"], content=module.content)
     nets = dict(signals)
@@ -238,7 +217,7 @@ def elaborate(module, signals):
                 _bound(nets, instance.wires[port.name], port) if port.name in instance.wires else port.signal()
             )
         if isinstance(instance.module, Leaf):  # here, for a block around each would take MyHDL as long again
-            made.append(instance.module.build(**bound))
+            made.append(instance.module.instance(bound))
         else:
             made.append(elaborate(instance.module, bound))
     for port in (*module.ports, *module.nets):

@@ -14,6 +14,11 @@ def vector(width: int):
     return Signal(intbv(0)[width:])
 
 
+def constant(value: int, width: int):
+    """A net that never changes."""
+    return Signal(intbv(value)[width:])
+
+
 def flag():
     """A single control bit."""
     return Signal(bool(0))

@@ -8,7 +8,8 @@ from functools import partial
 from lognet_fpga.fabric.slots import pooled_shape
 from lognet_fpga.hw.fifo import fifo
 from lognet_fpga.hw.pool import Mean, PoolShape, pool
-from lognet_fpga.hw.structure import Composite, Instance, Leaf, inputs, outputs, same, with_reset_leaves
+from lognet_fpga.hw.ports import inputs, outputs
+from lognet_fpga.hw.structure import Composite, Instance, Leaf, same, with_reset_leaves
 from lognet_fpga.plan.hardware_plan import PlannedLayer
 
 

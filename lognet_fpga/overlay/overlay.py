@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from lognet_fpga.hw.structure import Composite, Instance, Leaf, Port, inputs, outputs, same, with_reset_leaves
+from lognet_fpga.hw.axi import AxiLite, AxiStream
+from lognet_fpga.hw.ports import Port, inputs, outputs
+from lognet_fpga.hw.structure import Composite, Instance, Leaf, same, with_reset_leaves
 from lognet_fpga.ir.clocks import mhz_text
 from lognet_fpga.ir.core_registers import PACKET_BITS
 from lognet_fpga.overlay.axi_stream import axis_sink, axis_source
@@ -15,15 +17,6 @@ from lognet_fpga.overlay.registers import axil_registers, stream_watch
 from lognet_fpga.plan.hardware_plan import HardwarePlan
 
 RESET_CYCLES = 1023  # longer than any pipeline of the stream part
-_AXIL_PORTS = (
-    inputs(s_axil_awaddr=12, s_axil_awprot=3, s_axil_awvalid=None)
-    + outputs(s_axil_awready=None)
-    + inputs(s_axil_wdata=32, s_axil_wstrb=4, s_axil_wvalid=None)
-    + outputs(s_axil_wready=None, s_axil_bresp=2, s_axil_bvalid=None)
-    + inputs(s_axil_bready=None, s_axil_araddr=12, s_axil_arprot=3, s_axil_arvalid=None)
-    + outputs(s_axil_arready=None, s_axil_rdata=32, s_axil_rresp=2, s_axil_rvalid=None)
-    + inputs(s_axil_rready=None)
-)
 
 
 def overlay(plan: HardwarePlan, model_sha256: str) -> Composite:
@@ -160,7 +153,7 @@ def overlay(plan: HardwarePlan, model_sha256: str) -> Composite:
     )
     register_ports = (
         inputs(clk=None, rst=None)
-        + _AXIL_PORTS
+        + AxiLite.slave("s_axil")
         + outputs(core_rst=None, more_frames=PACKET_BITS, several=None, packet_restart=None)
         + inputs(packet_begin=None, frame_begin=None, frame_end=None, frame_short=None, frame_long=None)
         + inputs(sink_stalled=None, source_idle=None)
@@ -184,13 +177,10 @@ def overlay(plan: HardwarePlan, model_sha256: str) -> Composite:
         source_idle=None,
     )
     ports = (
-        inputs(clk=None, rst=None, s_axis_tdata=source.tdata_bits, s_axis_tvalid=None)
-        + outputs(s_axis_tready=None)
-        + inputs(s_axis_tlast=None)
-        + outputs(m_axis_tdata=sink.tdata_bits, m_axis_tvalid=None)
-        + inputs(m_axis_tready=None)
-        + outputs(m_axis_tlast=None)
-        + _AXIL_PORTS
+        inputs(clk=None, rst=None)
+        + AxiStream.slave("s_axis", tdata=source.tdata_bits)
+        + AxiStream.master("m_axis", tdata=sink.tdata_bits)
+        + AxiLite.slave("s_axil")
         + monitors
     )
     top = Composite(

@@ -4,36 +4,22 @@ from __future__ import annotations
 
 from myhdl import Signal, always, always_comb, block, modbv
 
+from lognet_fpga.hw.axi import AxiLite
+from lognet_fpga.hw.axi_lite import axi_lite_slave
 from lognet_fpga.hw.control import control_leaf
-from lognet_fpga.hw.wiring import counter, flag, vector
+from lognet_fpga.hw.wiring import constant, counter, flag, vector
 from lognet_fpga.ir import core_registers as core
 
 _CONTROL, _STATUS, _MORE_FRAMES = core.CONTROL.word, core.STATUS.word, core.MORE_FRAMES.word
+_MODEL = core.MODEL_SHA256.word >> 3  # its eight words in a place of their own
+_EVENT_WORDS = 16  # places of all others
 
 
 @block
 def axil_registers(
     clk,
     rst,
-    s_axil_awaddr,
-    s_axil_awprot,
-    s_axil_awvalid,
-    s_axil_awready,
-    s_axil_wdata,
-    s_axil_wstrb,
-    s_axil_wvalid,
-    s_axil_wready,
-    s_axil_bresp,
-    s_axil_bvalid,
-    s_axil_bready,
-    s_axil_araddr,
-    s_axil_arprot,
-    s_axil_arvalid,
-    s_axil_arready,
-    s_axil_rdata,
-    s_axil_rresp,
-    s_axil_rvalid,
-    s_axil_rready,
+    s_axil: AxiLite,
     core_rst,
     more_frames,
     several,
@@ -49,19 +35,19 @@ def axil_registers(
     model_words,
     reset_cycles,
 ):
-    """AXI4-Lite slave; one access at a time; byte strobes of the lowest byte count, the others are ignored.
+    """AXI4-Lite slave; byte strobes of the lowest byte count, the others are ignored.
 
     core_rst: reset of the stream part, held for `reset_cycles` cycles so that nothing is left in its pipelines.
     more_frames, several, packet_restart: the register of that name, whether it is not 0, and that it was written.
     """
     words = tuple(model_words)
     frames_begun, frames_finished, cycles, stalls, idles = (Signal(modbv(0)[32:]) for _ in range(5))
-    was_short, was_long, resetting, write_now, read_now = flag(), flag(), flag(), flag(), flag()
+    was_short, was_long, resetting, writes, reads = flag(), flag(), flag(), flag(), flag()
     clear = vector(2)
-    write_waits, write_acts, write_strobed, write_below = flag(), flag(), flag(), flag()
-    read_waits, read_chosen = flag(), flag()
-    read_index, read_event, read_model, read_found = vector(4), flag(), flag(), flag()
-    chosen0, chosen1, chosen2, event_word, event_found = (vector(32) for _ in range(5))
+    write_steps, read_steps = vector(1), vector(2)  # acts; chosen, found
+    write_strobed, write_below = flag(), flag()
+    read_index, read_event, read_model = vector(4), flag(), flag()
+    event_word, event_found = vector(32), vector(32)
     read_low, read_high = read_index(2, 0), read_index(4, 2)
     reset_left = counter(reset_cycles + 1)
     packet_begun, packet_finished = vector(32), vector(32)
@@ -84,22 +70,16 @@ def axil_registers(
     def low_table():
         low_half.next = low_words[int(model_index)]
 
+    slave = axi_lite_slave(clk, rst, s_axil, writes, write_steps, reads, read_steps)
+    slave.name = "slave"
+
     @always_comb
-    def handshake():
-        write_now.next = s_axil_awvalid and s_axil_wvalid and not (write_waits or write_acts)
-        write_strobed.next = s_axil_awvalid and s_axil_wvalid and s_axil_wstrb[0] and not (write_waits or write_acts)
-        write_below.next = s_axil_awaddr[12:6] == 0
-        read_now.next = s_axil_arvalid and not (read_waits or read_chosen or read_found)
+    def strobe():
+        write_strobed.next = writes and s_axil.wstrb[0]
+        write_below.next = s_axil.awaddr[12:6] == 0
 
     @always_comb
     def ports():
-        s_axil_awready.next = write_now
-        s_axil_wready.next = write_now
-        s_axil_arready.next = read_now
-        s_axil_bvalid.next = write_waits
-        s_axil_rvalid.next = read_waits
-        s_axil_bresp.next = 0
-        s_axil_rresp.next = 0
         reset_soon.next = told_to_reset or reset_lasts
         told_to_reset.next = writes_control and written[0]
         more_frames.next = per_packet
@@ -113,27 +93,20 @@ def axil_registers(
         resetting.next = reset_soon
         counting.next = True
         # What is written takes effect in the cycle after, out of registers, and then is answered.
-        write_acts.next = write_now
-        written.next = s_axil_wdata[16:]
-        writes_control.next = write_strobed and write_below and s_axil_awaddr[6:2] == _CONTROL
-        writes_status.next = write_strobed and write_below and s_axil_awaddr[6:2] == _STATUS
-        writes_packet.next = write_strobed and write_below and s_axil_awaddr[6:2] == _MORE_FRAMES
+        written.next = s_axil.wdata[16:]
+        writes_control.next = write_strobed and write_below and s_axil.awaddr[6:2] == _CONTROL
+        writes_status.next = write_strobed and write_below and s_axil.awaddr[6:2] == _STATUS
+        writes_packet.next = write_strobed and write_below and s_axil.awaddr[6:2] == _MORE_FRAMES
         if rst:
             writes_control.next = False
             writes_status.next = False
             writes_packet.next = False
-            write_acts.next = False
-            write_waits.next = False
             reset_left.next = reset_cycles
             reset_lasts.next = True
             resetting.next = True
             core_rst.next = True
         else:
             core_rst.next = resetting
-            if write_acts:
-                write_waits.next = True
-            elif s_axil_bready:
-                write_waits.next = False
             if resetting:
                 reset_left.next = reset_left - 1
                 reset_lasts.next = reset_left > 2
@@ -189,49 +162,54 @@ def axil_registers(
     @always(clk.posedge)
     def read():
         """The address first, then the counters that it chooses from, then the word out of them and the model's."""
-        read_chosen.next = read_now
-        read_found.next = read_chosen
-        if rst:
-            read_chosen.next = False
-            read_found.next = False
-            read_waits.next = False
-        elif read_found:
-            read_waits.next = True
-        elif s_axil_rready:
-            read_waits.next = False
-        if read_now:
-            read_index.next = s_axil_araddr[6:2]
-            read_event.next = s_axil_araddr[12:6] == 0
-            read_model.next = s_axil_araddr[12:5] == 2
+        if reads:
+            read_index.next = s_axil.araddr[6:2]
+            read_event.next = s_axil.araddr[12:6] == 0
+            read_model.next = s_axil.araddr[12:5] == _MODEL
         event_found.next = event_word
-        if read_found:
+        if read_steps[1]:
             if read_model:
-                s_axil_rdata.next = model_word
+                s_axil.rdata.next = model_word
             else:
-                s_axil_rdata.next = event_found
+                s_axil.rdata.next = event_found
+
+    nothing, control, status_word = (constant(0, 32), vector(32), vector(32))
+
+    @always_comb
+    def show():
+        control.next = resetting
+        status_word.next = (was_long << 1) | was_short
+
+    shown = {
+        core.IDENTIFICATION: constant(core.LOGN, 32),
+        core.VERSION: constant(core.MAP_VERSION, 32),
+        core.CONTROL: control,
+        core.STATUS: status_word,
+        core.FRAMES_BEGUN: frames_begun,
+        core.FRAMES_FINISHED: frames_finished,
+        core.CYCLES: cycles,
+        core.SINK_STALLS: stalls,
+        core.SOURCE_IDLES: idles,
+        core.MORE_FRAMES: per_packet,
+        core.PACKET_BEGUN: packet_begun,
+        core.PACKET_FINISHED: packet_finished,
+    }
+    assert {*shown, core.MODEL_SHA256} == {*core.CORE_REGISTERS}
+    places = {register.word: signal for register, signal in shown.items()}
+    chosen, choices = [], []
+    for first in range(0, _EVENT_WORDS, 4):
+        four = [places.get(first + place, nothing) for place in range(4)]
+        if all(signal is nothing for signal in four):
+            chosen.append(nothing)
+        else:
+            chosen.append(vector(32))
+            part = one_of_four(read_low, *four, chosen[-1])
+            part.name = f"words{first}"
+            choices.append(part)
+    chosen0, chosen1, chosen2, chosen3 = chosen
 
     @always_comb
     def choose():
-        """Four words at a time, so that a bit is two LUTs deep."""
-        if read_low == 0:
-            chosen0.next = 0x4C4F474E
-            chosen1.next = frames_begun
-            chosen2.next = idles
-        elif read_low == 1:
-            chosen0.next = 1
-            chosen1.next = frames_finished
-            chosen2.next = per_packet
-        elif read_low == 2:
-            chosen0.next = resetting
-            chosen1.next = cycles
-            chosen2.next = packet_begun
-        else:
-            chosen0.next = (was_long << 1) | was_short
-            chosen1.next = stalls
-            chosen2.next = packet_finished
-
-    @always_comb
-    def choose_event():
         if not read_event:
             event_word.next = 0
         elif read_high == 0:
@@ -241,10 +219,28 @@ def axil_registers(
         elif read_high == 2:
             event_word.next = chosen2
         else:
-            event_word.next = 0
+            event_word.next = chosen3
 
-    parts = (high_table, low_table, handshake, ports, model, write, acknowledge, status, packets, read)
-    return parts, choose, choose_event, counters
+    parts = (slave, high_table, low_table, strobe, ports, model, write, acknowledge, status, packets, read)
+    return parts, show, choose, choices, counters
+
+
+@block
+def one_of_four(which, first, second, third, fourth, chosen):
+    """Four words at a time, so that a bit is two LUTs deep."""
+
+    @always_comb
+    def choose():
+        if which == 0:
+            chosen.next = first
+        elif which == 1:
+            chosen.next = second
+        elif which == 2:
+            chosen.next = third
+        else:
+            chosen.next = fourth
+
+    return choose
 
 
 @block

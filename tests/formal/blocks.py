@@ -6,12 +6,13 @@ from functools import partial
 
 from lognet_fpga.engines.clb.blocks.collector import collector, quick_collector
 from lognet_fpga.fabric.latencies import FIFO_LATENCY
+from lognet_fpga.hw.axi import AxiLite
 from lognet_fpga.hw.dma.dma import READ_DEPTH, axi_dma
 from lognet_fpga.hw.dma.slice import register_slice
 from lognet_fpga.hw.fifo import fifo
-from lognet_fpga.hw.structure import Leaf, inputs, outputs
+from lognet_fpga.hw.ports import inputs, outputs
+from lognet_fpga.hw.structure import Leaf
 from lognet_fpga.overlay.axi_stream import axis_sink, axis_source
-from lognet_fpga.overlay.overlay import _AXIL_PORTS as AXIL_PORTS
 from lognet_fpga.overlay.registers import axil_registers
 from tests.formal.sby import Proof
 
@@ -65,7 +66,7 @@ def collector_proof(beats: int, quick: bool = False) -> Proof:
 
 def registers_proof(reset_cycles: int) -> Proof:
     words = tuple(0x01234567 * (index + 3) & 0xFFFFFFFF for index in range(8))
-    ports = AXIL_PORTS + outputs(core_rst=None, more_frames=16, several=None, packet_restart=None)
+    ports = AxiLite.slave("s_axil") + outputs(core_rst=None, more_frames=16, several=None, packet_restart=None)
     ports += inputs(packet_begin=None, frame_begin=None, frame_end=None, frame_short=None, frame_long=None)
     ports += inputs(sink_stalled=None, source_idle=None)
     leaf = Leaf("axil_registers", CLOCK + ports, partial(axil_registers, model_words=words, reset_cycles=reset_cycles))

@@ -9,8 +9,9 @@ from myhdl import block, intbv
 
 from lognet_fpga.fabric.slots import pooled_shape, slot_raster
 from lognet_fpga.hw.pool import PoolShape, pool
+from lognet_fpga.hw.ports import inputs, outputs
 from lognet_fpga.hw.sequencer import sequencer
-from lognet_fpga.hw.structure import Leaf, inputs, outputs
+from lognet_fpga.hw.structure import Leaf
 from tests.formal.blocks import CLOCK, PDR, fifo_leaf
 from tests.formal.sby import Proof
 from tests.quant_models import POOL_2X2, POOL_3X3, Spec, folded_plan, random_graph, solved

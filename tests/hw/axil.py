@@ -5,26 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from lognet_fpga.hw.wiring import flag, vector
-
-WIDTHS = {
-    "awaddr": 12,
-    "awprot": 3,
-    "wdata": 32,
-    "wstrb": 4,
-    "bresp": 2,
-    "araddr": 12,
-    "arprot": 3,
-    "rdata": 32,
-    "rresp": 2,
-}
-CONTROLS = ("awvalid", "awready", "wvalid", "wready", "bvalid", "bready", "arvalid", "arready", "rvalid", "rready")
-
-
-def axil_signals() -> dict[str, object]:
-    return {f"s_axil_{name}": vector(width) for name, width in WIDTHS.items()} | {
-        f"s_axil_{name}": flag() for name in CONTROLS
-    }
+from lognet_fpga.hw.axi import AxiLite
 
 
 @dataclass(frozen=True)
@@ -45,12 +26,8 @@ class Master:
     pause: percent of cycles by which each of its five channels is late.
     """
 
-    def __init__(
-        self, signals: dict[str, object], accesses: list[Write | Read], *, pause: int = 0, seed: int = 1
-    ) -> None:
-        self.signals = {
-            name.removeprefix("s_axil_"): signal for name, signal in signals.items() if name.startswith("s_axil_")
-        }
+    def __init__(self, port: AxiLite, accesses: list[Write | Read], *, pause: int = 0, seed: int = 1) -> None:
+        self.signals = vars(port)
         self.accesses, self.percent, self.random = accesses, pause, random.Random(seed)
         self.done, self.answers = 0, []
         self.open: set[str] = set()  # channels that the current access still has to go through

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lognet_fpga.hw.axi import AxiLite
 from lognet_fpga.hw.structure import elaborate
 from lognet_fpga.ir.graph import MaxPool
 from lognet_fpga.overlay.formats import layer_format, sink_format, source_format
@@ -36,7 +37,7 @@ class Bench:
         self.top = overlay(self.plan, SHA256)
         self.signals = {port.name: port.signal() for port in self.top.ports}
         self.source_format, self.sink_format = source_format(self.plan), sink_format(self.plan)
-        self.master = Master(self.signals, [])
+        self.master = Master(AxiLite.of("s_axil", self.signals), [])
         self.monitored = [[] for _ in quant.layers]
 
     def source(self, frames, idle=0):

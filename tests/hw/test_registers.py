@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from lognet_fpga.hw.axi import AxiLite
 from lognet_fpga.hw.wiring import flag, vector
 from lognet_fpga.overlay.registers import axil_registers, stream_watch
-from tests.hw.axil import Master, Read, Write, axil_signals
+from tests.hw.axil import Master, Read, Write
 from tests.hw.bench import reset_then, run
 from tests.shallow import shallow
 
@@ -21,10 +22,10 @@ def run_accesses(accesses, events=None, *, pause=0, cap=2000, begin=RESET_CYCLES
     events: name -> cycles in which that input is high.
     """
     outputs = ("core_rst", "several", "packet_restart")
-    signals = axil_signals() | {name: flag() for name in ("clk", "rst", *outputs, *EVENTS)}
+    signals, port = {name: flag() for name in ("clk", "rst", *outputs, *EVENTS)}, AxiLite.fresh()
     signals["more_frames"] = vector(16)
-    dut = shallow(axil_registers, **signals, model_words=WORDS, reset_cycles=RESET_CYCLES)
-    master, in_reset, taken = Master(signals, accesses, pause=pause), [], []
+    dut = shallow(axil_registers, **signals, s_axil=port, model_words=WORDS, reset_cycles=RESET_CYCLES)
+    master, in_reset, taken = Master(port, accesses, pause=pause), [], []
 
     def drive(cycle):
         reset_then(signals["rst"], cycle)

@@ -7,29 +7,20 @@ lognet_fabric   everything behind the processor's ports: registers' bridge, DMA,
 from __future__ import annotations
 
 from functools import lru_cache, partial
+from itertools import chain
 
 from lognet_fpga.bitstream.overlay_system import CORE_TOP, OverlaySystem
 from lognet_fpga.codegen.verilog import verilog_files
-from lognet_fpga.hw.dma.bridge import ID_BITS, register_bridge
-from lognet_fpga.hw.dma.dma import AXIL_PORTS, READ_PORTS, WRITE_PORTS, axi_dma
-from lognet_fpga.hw.structure import Leaf, Port, inputs, outputs
+from lognet_fpga.hw.axi import AxiControl, AxiLite
+from lognet_fpga.hw.dma.bridge import register_bridge
+from lognet_fpga.hw.dma.dma import MEMORY_PORTS, axi_dma
+from lognet_fpga.hw.ports import inputs
+from lognet_fpga.hw.structure import Leaf
 from lognet_fpga.ir.system import Processor
 
 SYSTEM, FABRIC = "lognet_system", "lognet_fabric"
 _PAGE_BITS = 12  # the overlay's registers; those of the DMA begin a page of their own
-# The processor's port for registers, as this side sees it.
-_CONTROL_PORTS = (
-    inputs(s_axi_awid=ID_BITS, s_axi_awaddr=32, s_axi_awlen=8, s_axi_awsize=3, s_axi_awburst=2, s_axi_awvalid=None)
-    + outputs(s_axi_awready=None)
-    + inputs(s_axi_wdata=32, s_axi_wstrb=4, s_axi_wlast=None, s_axi_wvalid=None)
-    + outputs(s_axi_wready=None, s_axi_bid=ID_BITS, s_axi_bresp=2, s_axi_bvalid=None)
-    + inputs(s_axi_bready=None)
-    + inputs(s_axi_arid=ID_BITS, s_axi_araddr=32, s_axi_arlen=8, s_axi_arsize=3, s_axi_arburst=2, s_axi_arvalid=None)
-    + outputs(s_axi_arready=None, s_axi_rid=ID_BITS, s_axi_rdata=32, s_axi_rresp=2, s_axi_rlast=None)
-    + outputs(s_axi_rvalid=None)
-    + inputs(s_axi_rready=None)
-)
-_UNUSED = {"s_axi_awsize", "s_axi_awburst", "s_axi_arsize", "s_axi_arburst"}  # accesses of words, one behind another
+_CONTROL_PORTS = AxiControl.slave("s_axi")  # the processor's port for registers, as this side sees it
 _SLAVES = ("first", "second")  # the DMA and the overlay
 
 
@@ -49,26 +40,7 @@ def _own_files(source_bits: int, sink_bits: int, processor: Processor) -> tuple[
 
 
 def _bridge(processor: Processor) -> Leaf:
-    ports = inputs(clk=None, rst=None)
-    ports += tuple(port for port in _CONTROL_PORTS if port.name not in _UNUSED)
-    ports += outputs(m_awaddr=12, m_wdata=32, m_wstrb=4, m_araddr=12)
-    for slave in _SLAVES:
-        ports += tuple(
-            Port(f"{slave}_{name}", direction, width)
-            for name, direction, width in (
-                ("awvalid", "output", None),
-                ("awready", "input", None),
-                ("wvalid", "output", None),
-                ("wready", "input", None),
-                ("bvalid", "input", None),
-                ("bready", "output", None),
-                ("arvalid", "output", None),
-                ("arready", "input", None),
-                ("rdata", "input", 32),
-                ("rvalid", "input", None),
-                ("rready", "output", None),
-            )
-        )
+    ports = inputs(clk=None, rst=None) + _CONTROL_PORTS + tuple(chain(*map(AxiLite.master, _SLAVES)))
     pages = {
         "first_page": processor.dma.base >> _PAGE_BITS,
         "second_page": processor.core.base >> _PAGE_BITS,
@@ -78,32 +50,15 @@ def _bridge(processor: Processor) -> Leaf:
 
 
 def _fabric(source_bits: int, sink_bits: int) -> str:
-    ports = inputs(clk=None, rst=None) + _CONTROL_PORTS + READ_PORTS + WRITE_PORTS
-    bridge = [port.name for port in _CONTROL_PORTS if port.name not in _UNUSED]
-    shared = {"awaddr": "m_awaddr", "wdata": "m_wdata", "wstrb": "m_wstrb", "araddr": "m_araddr"}
-    nets = [("m_awaddr", 12), ("m_wdata", 32), ("m_wstrb", 4), ("m_araddr", 12)]
-    nets += [("to_overlay", source_bits), ("from_overlay", sink_bits)]
-    flags = [f"{way}_{name}" for way in ("to_overlay", "from_overlay") for name in ("valid", "ready", "last")]
-    slave_nets = (
-        "awvalid",
-        "awready",
-        "wvalid",
-        "wready",
-        "bvalid",
-        "bready",
-        "arvalid",
-        "arready",
-        "rvalid",
-        "rready",
-    )
-    flags += [f"{slave}_{name}" for slave in _SLAVES for name in slave_nets]
-    nets += [(f"{slave}_rdata", 32) for slave in _SLAVES]
+    ports = inputs(clk=None, rst=None) + _CONTROL_PORTS + MEMORY_PORTS
+    slaves = {slave: AxiLite.master(slave) for slave in _SLAVES}
+    nets = [("to_overlay", source_bits), ("from_overlay", sink_bits)]
+    nets += [(f"{way}_{name}", None) for way in ("to_overlay", "from_overlay") for name in ("valid", "ready", "last")]
+    nets += [(port.name, port.width) for ports_of_one in slaves.values() for port in ports_of_one]
 
     def registers(slave: str) -> list[tuple[str, str]]:
-        """AXI4-Lite ports to nets; what the bridge does not need is left open, and accesses are unprivileged."""
-        wires = {"awprot": "3'b000", "arprot": "3'b000", "bresp": "", "rresp": ""} | shared
-        names = (port.name.removeprefix("s_axil_") for port in AXIL_PORTS)
-        return [(f"s_axil_{name}", wires.get(name, f"{slave}_{name}")) for name in names]
+        """AXI4-Lite ports to nets."""
+        return [(port.name.replace(slave, "s_axil", 1), port.name) for port in slaves[slave]]
 
     def stream(prefix: str, net: str) -> list[tuple[str, str]]:
         return [
@@ -112,11 +67,8 @@ def _fabric(source_bits: int, sink_bits: int) -> str:
         ]
 
     clock = [("clk", "clk"), ("rst", "rst")]
-    own = [(name, name) for name in shared.values()]
-    slaves = [
-        (net, net) for slave in _SLAVES for net in (*(f"{slave}_{name}" for name in slave_nets), f"{slave}_rdata")
-    ]
-    memory = [(port.name, port.name) for port in READ_PORTS + WRITE_PORTS]
+    bridge = [(port.name, port.name) for port in (*_CONTROL_PORTS, *slaves["first"], *slaves["second"])]
+    memory = [(port.name, port.name) for port in MEMORY_PORTS]
     return "\n".join(
         [
             "`timescale 1ns/1ps",
@@ -126,9 +78,8 @@ def _fabric(source_bits: int, sink_bits: int) -> str:
             ");",
             "",
             *(f"wire {_range(width)}{name};" for name, width in nets),
-            *(f"wire {name};" for name in flags),
             "",
-            _instance("lognet_bridge", "bridge", clock + [(name, name) for name in bridge] + own + slaves),
+            _instance("lognet_bridge", "bridge", clock + bridge),
             _instance(
                 "axi_dma",
                 "dma",
@@ -152,7 +103,7 @@ def _system() -> str:
         name = port.name.removeprefix("s_axi_")
         narrow = _NARROW.get(name[2:], "")
         control.append((f"MAXIGP0{name.upper()}", f"gp0_{name}{narrow}"))
-    for port in READ_PORTS + WRITE_PORTS:
+    for port in MEMORY_PORTS:
         name = port.name.removeprefix("m_axi_")
         narrow = _NARROW.get(name[2:], "")
         memory.append((f"SAXIHP0{name.upper()}", f"hp0_{name}{narrow}"))
@@ -162,9 +113,9 @@ def _system() -> str:
     processor += [("MAXIGP0ACLK", "clk"), ("SAXIHP0ACLK", "clk"), *control, *memory, *fixed.items()]
     fabric = [("clk", "clk"), ("rst", "rst")]
     fabric += [(port.name, f"gp0_{port.name.removeprefix('s_axi_')}") for port in _CONTROL_PORTS]
-    fabric += [(port.name, f"hp0_{port.name.removeprefix('m_axi_')}") for port in READ_PORTS + WRITE_PORTS]
+    fabric += [(port.name, f"hp0_{port.name.removeprefix('m_axi_')}") for port in MEMORY_PORTS]
     nets = [(f"gp0_{port.name.removeprefix('s_axi_')}", port.width) for port in _CONTROL_PORTS]
-    nets += [(f"hp0_{port.name.removeprefix('m_axi_')}", port.width) for port in READ_PORTS + WRITE_PORTS]
+    nets += [(f"hp0_{port.name.removeprefix('m_axi_')}", port.width) for port in MEMORY_PORTS]
     return "\n".join(
         [
             "`timescale 1ns/1ps",

@@ -3,30 +3,10 @@
 from __future__ import annotations
 
 from lognet_fpga.bitstream.overlay_system import CORE_TOP, OverlaySystem
+from lognet_fpga.hw.axi import AxiLite, AxiStream
 
 WRAPPER = "lognet_overlay_core"
 _AXIS, _AXIMM = "xilinx.com:interface:axis:1.0", "xilinx.com:interface:aximm:1.0"
-_AXI_LITE = (
-    ("awaddr", "input", 12),
-    ("awprot", "input", 3),
-    ("awvalid", "input", None),
-    ("awready", "output", None),
-    ("wdata", "input", 32),
-    ("wstrb", "input", 4),
-    ("wvalid", "input", None),
-    ("wready", "output", None),
-    ("bresp", "output", 2),
-    ("bvalid", "output", None),
-    ("bready", "input", None),
-    ("araddr", "input", 12),
-    ("arprot", "input", 3),
-    ("arvalid", "input", None),
-    ("arready", "output", None),
-    ("rdata", "output", 32),
-    ("rresp", "output", 2),
-    ("rvalid", "output", None),
-    ("rready", "input", None),
-)
 
 
 def wrapper_verilog(overlay: OverlaySystem) -> str:
@@ -42,30 +22,16 @@ def wrapper_verilog(overlay: OverlaySystem) -> str:
         _port("rst", "input", None, "xilinx.com:signal:reset:1.0 rst RST", "POLARITY ACTIVE_HIGH"),
     ]
     names = ["clk", "rst"]
-    for bus, towards, width in (
-        ("s_axis", "input", overlay.system.source_bits),
-        ("m_axis", "output", overlay.system.sink_bits),
+    for kind, bus, ports in (
+        (_AXIS, "s_axis", AxiStream.slave("s_axis", tdata=overlay.system.source_bits)),
+        (_AXIS, "m_axis", AxiStream.master("m_axis", tdata=overlay.system.sink_bits)),
+        (_AXIMM, "s_axil", AxiLite.slave("s_axil")),
     ):
-        back = "output" if towards == "input" else "input"
-        for signal, direction, bits in (
-            ("tdata", towards, width),
-            ("tvalid", towards, None),
-            ("tready", back, None),
-            ("tlast", towards, None),
-        ):
-            names.append(f"{bus}_{signal}")
-            declarations.append(_port(names[-1], direction, bits, f"{_AXIS} {bus} {signal.upper()}"))
-    for signal, direction, bits in _AXI_LITE:
-        names.append(f"s_axil_{signal}")
-        declarations.append(
-            _port(
-                names[-1],
-                direction,
-                bits,
-                f"{_AXIMM} s_axil {signal.upper()}",
-                "PROTOCOL AXI4LITE" if signal == "awaddr" else "",
-            )
-        )
+        for port in ports:
+            signal = port.name.removeprefix(f"{bus}_").upper()
+            lite = "PROTOCOL AXI4LITE" if kind == _AXIMM and port is ports[0] else ""
+            names.append(port.name)
+            declarations.append(_port(port.name, port.direction, port.width, f"{kind} {bus} {signal}", lite))
     return "\n".join(
         [
             "`timescale 1ns/1ps",

@@ -14,7 +14,8 @@ from myhdl import ConcatSignal, always, always_comb, block, concat
 
 from lognet_fpga.cost.circuits.pe import PE_BLOCKS
 from lognet_fpga.cost.circuits.shape import PORT_BITS, LaneShape
-from lognet_fpga.hw.structure import Composite, Instance, Leaf, inputs, outputs
+from lognet_fpga.hw.ports import inputs, outputs
+from lognet_fpga.hw.structure import Composite, Instance, Leaf
 from lognet_fpga.hw.wiring import flag, vector
 
 

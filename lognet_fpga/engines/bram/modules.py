@@ -13,7 +13,8 @@ from lognet_fpga.engines.bram.blocks.window import WordWindowShape, word_window
 from lognet_fpga.engines.bram.layout import BramShape, OutputConstants, weight_words
 from lognet_fpga.engines.folding import Streams
 from lognet_fpga.fabric.memory import BLOCK_ROM_DEPTH
-from lognet_fpga.hw.structure import Instance, Joined, Leaf, Port, Rom, Slice, inputs, outputs, same
+from lognet_fpga.hw.ports import Port, inputs, outputs
+from lognet_fpga.hw.structure import Instance, Joined, Leaf, Rom, Slice, same
 from lognet_fpga.numerics.log2 import WEIGHT_BITS
 
 if TYPE_CHECKING:  # foldings import this module when they make theirs

@@ -9,7 +9,8 @@ from lognet_fpga.engines.clb.blocks.adders import AdderShape, serial_adders
 from lognet_fpga.engines.clb.blocks.requantize import RequantizeShape, requantize
 from lognet_fpga.engines.clb.blocks.window import WindowShape, window
 from lognet_fpga.engines.folding import Streams
-from lognet_fpga.hw.structure import Instance, Leaf, Port, inputs, outputs, same
+from lognet_fpga.hw.ports import Port, inputs, outputs
+from lognet_fpga.hw.structure import Instance, Leaf, same
 
 if TYPE_CHECKING:  # foldings import this module when they make theirs
     from lognet_fpga.engines.clb.foldings import ClbFolding

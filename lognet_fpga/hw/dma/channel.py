@@ -4,30 +4,24 @@ from __future__ import annotations
 
 from myhdl import always, always_comb, block, concat
 
+from lognet_fpga.hw.dma.transfer import RegisterWrite, Transfer
 from lognet_fpga.hw.dma.units import LENGTH_BITS
 from lognet_fpga.hw.wiring import flag
 from lognet_fpga.ir import dma_registers as dma
 
 CONTROL, STATUS, ADDRESS, LENGTH = (register.word for register in (dma.CONTROL, dma.STATUS, dma.ADDRESS, dma.LENGTH))
+RUN_BIT, ENDED_BIT, ERROR_BIT = dma.RUN.low, dma.TRANSFER_ENDED.low, dma.ERROR_CAME.low
 
 
 @block
 def dma_channel(
     clk,
     rst,
-    write_comes,
-    write_index,
-    written,
+    write: RegisterWrite,
     resetting,
-    start,
-    address,
-    length,
+    transfer: Transfer,
     moved,
-    ended,
     too_long,
-    quiet,
-    slave_error,
-    decode_error,
     control_word,
     status_word,
     length_word,
@@ -48,27 +42,27 @@ def dma_channel(
 
     @always(clk.posedge)
     def decode_write():
-        to_control.next = write_comes and write_index == first + CONTROL
-        to_status.next = write_comes and write_index == first + STATUS
-        to_address.next = write_comes and write_index == first + ADDRESS
-        to_length.next = write_comes and write_index == first + LENGTH
+        to_control.next = write.comes and write.word == first + CONTROL
+        to_status.next = write.comes and write.word == first + STATUS
+        to_address.next = write.comes and write.word == first + ADDRESS
+        to_length.next = write.comes and write.word == first + LENGTH
 
     if whole:
 
         @always(clk.posedge)
         def check():
-            wrong.next = written[LENGTH_BITS:] < step or (written & (step - 1)) != 0 or address[3:] != 0
+            wrong.next = write.data[LENGTH_BITS:] < step or (write.data & (step - 1)) != 0 or transfer.address[3:] != 0
 
     else:
 
         @always(clk.posedge)
         def check():
-            wrong.next = written[LENGTH_BITS:] < step or address[3:] != 0
+            wrong.next = write.data[LENGTH_BITS:] < step or transfer.address[3:] != 0
 
     @always_comb
     def admit():
         accepts.next = to_length and opened
-        failed.next = slave_error or decode_error or too_long
+        failed.next = transfer.slave_error or transfer.decode_error or too_long
 
     @always(clk.posedge)
     def open_for_writes():
@@ -81,13 +75,13 @@ def dma_channel(
     @always(clk.posedge)
     def judge():
         """began: start's cycle has passed, so that what ended and quiet say is of this transfer."""
-        finishes.next = began and busy and not finishes and ended and quiet and not failed
-        breaks.next = began and busy and not breaks and quiet and failed and (ended or not too_long)
+        finishes.next = began and busy and not finishes and transfer.ended and transfer.quiet and not failed
+        breaks.next = began and busy and not breaks and transfer.quiet and failed and (transfer.ended or not too_long)
 
     @always(clk.posedge)
     def keep():
         if rst:
-            start.next = False
+            transfer.start.next = False
             began.next = False
             run.next = False
             busy.next = False
@@ -98,30 +92,30 @@ def dma_channel(
             slave.next = False
             decode.next = False
         else:
-            start.next = starts
-            began.next = start or (began and busy)
+            transfer.start.next = starts
+            began.next = transfer.start or (began and busy)
             if to_control:
-                run.next = written[0] and not (internal or slave or decode)
+                run.next = write.data[RUN_BIT] and not (internal or slave or decode)
             elif refuses or breaks:
                 run.next = False
             busy.next = starts or (busy and not finishes and not breaks)
             idle.next = finishes or (idle and not starts)
-            told.next = finishes or (told and not (to_status and written[12]))
-            error_told.next = refuses or breaks or (error_told and not (to_status and written[14]))
+            told.next = finishes or (told and not (to_status and write.data[ENDED_BIT]))
+            error_told.next = refuses or breaks or (error_told and not (to_status and write.data[ERROR_BIT]))
             internal.next = internal or refuses or (breaks and too_long)
-            slave.next = slave or (breaks and slave_error)
-            decode.next = decode or (breaks and decode_error)
+            slave.next = slave or (breaks and transfer.slave_error)
+            decode.next = decode or (breaks and transfer.decode_error)
 
     @always(clk.posedge)
     def take():
         if rst:
-            address.next = 0
+            transfer.address.next = 0
         elif to_address and rests:
-            address.next = written
+            transfer.address.next = write.data
         if rst:
-            length.next = 0
+            transfer.length.next = 0
         elif accepts:
-            length.next = written[LENGTH_BITS:]
+            transfer.length.next = write.data[LENGTH_BITS:]
 
     @always_comb
     def show():
@@ -138,7 +132,7 @@ def dma_channel(
 
         @always_comb
         def measure():
-            length_word.next = length
+            length_word.next = transfer.length
 
     else:
 
@@ -147,6 +141,6 @@ def dma_channel(
             if rests:
                 length_word.next = moved
             else:
-                length_word.next = length
+                length_word.next = transfer.length
 
     return decode_write, check, admit, open_for_writes, judge, keep, take, show, halt, measure

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from functools import partial
 
+from lognet_fpga.hw.axi import AxiLite, AxiReads, AxiStream, AxiWrites
 from lognet_fpga.hw.dma.pack import dma_pack
 from lognet_fpga.hw.dma.read import dma_fetch
 from lognet_fpga.hw.dma.registers import dma_registers
 from lognet_fpga.hw.dma.slice import register_slice
+from lognet_fpga.hw.dma.transfer import Reception, Transfer
 from lognet_fpga.hw.dma.units import LENGTH_BITS, WORD_BITS
 from lognet_fpga.hw.dma.unpack import dma_unpack
 from lognet_fpga.hw.dma.write import dma_store
 from lognet_fpga.hw.fifo import fifo
-from lognet_fpga.hw.structure import Composite, Instance, Leaf, Port, inputs, outputs, same, with_reset_leaves
+from lognet_fpga.hw.ports import Port, inputs, outputs
+from lognet_fpga.hw.structure import Composite, Instance, Leaf, same, with_reset_leaves
 
 READ_DEPTH = 128  # words: 8 bursts on their way
 WRITE_DEPTH = 64
@@ -21,27 +24,7 @@ _ON_THE_WAY = 8  # words between the entry and its FIFO, and what the FIFO's lev
 _PLACE_BITS, _BEATS_BITS = 29, 4
 _CLOCK = inputs(clk=None, rst=None)
 
-AXIL_PORTS = (
-    inputs(s_axil_awaddr=12, s_axil_awprot=3, s_axil_awvalid=None)
-    + outputs(s_axil_awready=None)
-    + inputs(s_axil_wdata=32, s_axil_wstrb=4, s_axil_wvalid=None)
-    + outputs(s_axil_wready=None, s_axil_bresp=2, s_axil_bvalid=None)
-    + inputs(s_axil_bready=None, s_axil_araddr=12, s_axil_arprot=3, s_axil_arvalid=None)
-    + outputs(s_axil_arready=None, s_axil_rdata=32, s_axil_rresp=2, s_axil_rvalid=None)
-    + inputs(s_axil_rready=None)
-)
-READ_PORTS = (
-    outputs(m_axi_arid=6, m_axi_araddr=32, m_axi_arlen=8, m_axi_arsize=3, m_axi_arburst=2, m_axi_arvalid=None)
-    + inputs(m_axi_arready=None, m_axi_rid=6, m_axi_rdata=64, m_axi_rresp=2, m_axi_rlast=None, m_axi_rvalid=None)
-    + outputs(m_axi_rready=None)
-)
-WRITE_PORTS = (
-    outputs(m_axi_awid=6, m_axi_awaddr=32, m_axi_awlen=8, m_axi_awsize=3, m_axi_awburst=2, m_axi_awvalid=None)
-    + inputs(m_axi_awready=None)
-    + outputs(m_axi_wdata=64, m_axi_wstrb=8, m_axi_wlast=None, m_axi_wvalid=None)
-    + inputs(m_axi_wready=None, m_axi_bid=6, m_axi_bresp=2, m_axi_bvalid=None)
-    + outputs(m_axi_bready=None)
-)
+MEMORY_PORTS = AxiReads.master("m_axi") + AxiWrites.master("m_axi")
 
 
 def axi_dma(source_bits: int, sink_bits: int) -> Composite:
@@ -62,35 +45,37 @@ def axi_dma(source_bits: int, sink_bits: int) -> Composite:
     registers = Leaf(
         "dma_registers",
         _CLOCK
-        + AXIL_PORTS
-        + outputs(core_rst=None, stop=None, mm2s_start=None, mm2s_address=32, mm2s_length=LENGTH_BITS)
-        + inputs(mm2s_ended=None, mm2s_quiet=None, mm2s_slave_error=None, mm2s_decode_error=None)
-        + outputs(s2mm_start=None, s2mm_address=32, s2mm_length=LENGTH_BITS)
-        + inputs(s2mm_received=LENGTH_BITS + 1, s2mm_ended=None, s2mm_too_long=None)
-        + inputs(s2mm_quiet=None, s2mm_slave_error=None, s2mm_decode_error=None),
+        + AxiLite.slave("s_axil")
+        + outputs(core_rst=None, stop=None)
+        + Transfer.master("mm2s")
+        + Reception.master("s2mm"),
         partial(dma_registers, mm2s_step=source_bits // 8, s2mm_step=sink_bits // 8),
     )
     fetch = Leaf(
         "dma_fetch",
-        _CLOCK + transfer + inputs(stop=None, pop=None) + outputs(push=None, push_data=WORD_BITS) + errors + READ_PORTS,
+        _CLOCK
+        + transfer
+        + inputs(stop=None, pop=None)
+        + outputs(push=None, push_data=WORD_BITS)
+        + errors
+        + AxiReads.master("m_axi"),
         partial(dma_fetch, depth=READ_DEPTH),
     )
     unpack = Leaf(
         "dma_unpack",
         _CLOCK
         + inputs(start=None, n_bytes=LENGTH_BITS, word=WORD_BITS, word_valid=None)
-        + outputs(word_ready=None, m_axis_tdata=source_bits, m_axis_tvalid=None)
-        + inputs(m_axis_tready=None)
-        + outputs(m_axis_tlast=None, ended=None, pop=None),
+        + outputs(word_ready=None)
+        + AxiStream.master("m_axis", tdata=source_bits)
+        + outputs(ended=None, pop=None),
         dma_unpack,
     )
     pack = Leaf(
         "dma_pack",
         _CLOCK
         + transfer
-        + inputs(stop=None, slave_error=None, decode_error=None, room=None, s_axis_tdata=sink_bits, s_axis_tvalid=None)
-        + outputs(s_axis_tready=None)
-        + inputs(s_axis_tlast=None)
+        + inputs(stop=None, slave_error=None, decode_error=None, room=None)
+        + AxiStream.slave("s_axis", tdata=sink_bits)
         + outputs(word_push=None, word=word_bits, burst_push=None, burst=burst_bits)
         + outputs(n_received=LENGTH_BITS + 1, ended=None, too_long=None),
         dma_pack,
@@ -103,7 +88,7 @@ def axi_dma(source_bits: int, sink_bits: int) -> Composite:
         + inputs(word_valid=None, word=word_bits)
         + outputs(word_ready=None)
         + errors
-        + WRITE_PORTS,
+        + AxiWrites.master("m_axi"),
         partial(dma_store, lanes=lanes),
     )
 
@@ -194,15 +179,10 @@ def axi_dma(source_bits: int, sink_bits: int) -> Composite:
     )
     ports = (
         _CLOCK
-        + AXIL_PORTS
-        + READ_PORTS
-        + WRITE_PORTS
-        + outputs(m_axis_tdata=source_bits, m_axis_tvalid=None)
-        + inputs(m_axis_tready=None)
-        + outputs(m_axis_tlast=None)
-        + inputs(s_axis_tdata=sink_bits, s_axis_tvalid=None)
-        + outputs(s_axis_tready=None)
-        + inputs(s_axis_tlast=None)
+        + AxiLite.slave("s_axil")
+        + MEMORY_PORTS
+        + AxiStream.master("m_axis", tdata=source_bits)
+        + AxiStream.slave("s_axis", tdata=sink_bits)
     )
     whole = Composite("axi_dma", ports, _nets(ports, instances), instances, "AXI DMA in direct register mode.")
     return with_reset_leaves(whole, "core_rst")

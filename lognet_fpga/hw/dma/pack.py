@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from myhdl import ConcatSignal, always, always_comb, block, concat
 
+from lognet_fpga.hw.axi import AxiStream
 from lognet_fpga.hw.control import control_leaf
 from lognet_fpga.hw.dma.countdown import beats_left
 from lognet_fpga.hw.dma.units import LENGTH_BITS, ROW_BITS, WORD_BITS
@@ -21,10 +22,7 @@ def dma_pack(
     slave_error,
     decode_error,
     room,
-    s_axis_tdata,
-    s_axis_tvalid,
-    s_axis_tready,
-    s_axis_tlast,
+    s_axis: AxiStream,
     word_push,
     word,
     burst_push,
@@ -41,7 +39,7 @@ def dma_pack(
     not ended with the room.  Both stay until start.
     Latency: 2 from the beat that completes a word.  Throughput: a word or a beat a cycle, whichever takes longer.
     """
-    width = len(s_axis_tdata)
+    width = len(s_axis.tdata)
     shift = (width // 8).bit_length() - 1
     lanes = max(1, WORD_BITS // width)
     loading, counting, active, accept, at_limit, taken, is_final = (flag() for _ in range(7))
@@ -63,10 +61,10 @@ def dma_pack(
 
     @always_comb
     def handshake():
-        s_axis_tready.next = ready
-        accept.next = ready and s_axis_tvalid
-        ends.next = s_axis_tlast or at_limit
-        over.next = at_limit and not s_axis_tlast
+        s_axis.tready.next = ready
+        accept.next = ready and s_axis.tvalid
+        ends.next = s_axis.tlast or at_limit
+        over.next = at_limit and not s_axis.tlast
 
     @always_comb
     def listen():
@@ -108,7 +106,7 @@ def dma_pack(
 
         @always(clk.posedge)
         def keep():
-            beat.next = s_axis_tdata
+            beat.next = s_axis.tdata
 
         for index in range(lanes):
             comes = flag()
@@ -149,7 +147,7 @@ def dma_pack(
             opens = flag()
             leaf = control_leaf(clk, may_take_next, opens)
             leaf.name = f"slot{index}_opens"
-            coming = s_axis_tdata(WORD_BITS * (index + 1), WORD_BITS * index)
+            coming = s_axis.tdata(WORD_BITS * (index + 1), WORD_BITS * index)
             part = dma_slot(clk, opens, coming, slots[index + 1], slots[index])
             part.name = f"slot{index}"
             parts += [leaf, part]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from myhdl import always, always_comb, block, concat
 
+from lognet_fpga.hw.axi import DECERR, SLVERR, AxiReads
 from lognet_fpga.hw.dma.units import BURST_WORDS, ROW_BITS, WORD_BYTES
 from lognet_fpga.hw.wiring import flag, vector
-
-SLVERR, DECERR = 2, 3
 
 
 @block
@@ -24,19 +23,7 @@ def dma_fetch(
     quiet,
     slave_error,
     decode_error,
-    m_axi_arid,
-    m_axi_araddr,
-    m_axi_arlen,
-    m_axi_arsize,
-    m_axi_arburst,
-    m_axi_arvalid,
-    m_axi_arready,
-    m_axi_rid,
-    m_axi_rdata,
-    m_axi_rresp,
-    m_axi_rlast,
-    m_axi_rvalid,
-    m_axi_rready,
+    m_axi: AxiReads,
     *,
     depth,
 ):
@@ -63,13 +50,13 @@ def dma_fetch(
 
     @always_comb
     def ports():
-        m_axi_arid.next = 0
-        m_axi_arsize.next = 3
-        m_axi_arburst.next = 1
-        m_axi_arvalid.next = offered
-        m_axi_rready.next = True
-        moves.next = offered and m_axi_arready
-        comes.next = m_axi_rvalid
+        m_axi.arid.next = 0
+        m_axi.arsize.next = 3
+        m_axi.arburst.next = 1
+        m_axi.arvalid.next = offered
+        m_axi.rready.next = True
+        moves.next = offered and m_axi.arready
+        comes.next = m_axi.rvalid
         failed.next = slave_error or decode_error
         has_room.next = free >= BURST_WORDS
 
@@ -124,8 +111,8 @@ def dma_fetch(
             else:
                 beats.next = to_end
         if not offered:
-            m_axi_araddr.next = concat(row, place, "000")
-            m_axi_arlen.next = beats - 1
+            m_axi.araddr.next = concat(row, place, "000")
+            m_axi.arlen.next = beats - 1
 
     @always(clk.posedge)
     def account():
@@ -142,16 +129,16 @@ def dma_fetch(
 
     @always(clk.posedge)
     def take():
-        push_data.next = m_axi_rdata
+        push_data.next = m_axi.rdata
         if rst:
             push.next = False
             slave_error.next = False
             decode_error.next = False
         else:
-            push.next = m_axi_rvalid and not failed and not m_axi_rresp[1]
-            if m_axi_rvalid and m_axi_rresp == SLVERR:
+            push.next = m_axi.rvalid and not failed and not m_axi.rresp[1]
+            if m_axi.rvalid and m_axi.rresp == SLVERR:
                 slave_error.next = True
-            if m_axi_rvalid and m_axi_rresp == DECERR:
+            if m_axi.rvalid and m_axi.rresp == DECERR:
                 decode_error.next = True
 
     return ports, reserve, look, go_on, ask, measure, account, take

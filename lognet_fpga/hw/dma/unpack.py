@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from myhdl import Signal, always, always_comb, block, concat
 
+from lognet_fpga.hw.axi import AxiStream
 from lognet_fpga.hw.control import control_leaf, move_gate, stream_gate
 from lognet_fpga.hw.dma.countdown import beats_left
 from lognet_fpga.hw.dma.units import WORD_BITS
@@ -11,21 +12,7 @@ from lognet_fpga.hw.wiring import counter, flag, vector
 
 
 @block
-def dma_unpack(
-    clk,
-    rst,
-    start,
-    n_bytes,
-    word,
-    word_valid,
-    word_ready,
-    m_axis_tdata,
-    m_axis_tvalid,
-    m_axis_tready,
-    m_axis_tlast,
-    ended,
-    pop,
-):
+def dma_unpack(clk, rst, start, n_bytes, word, word_valid, word_ready, m_axis: AxiStream, ended, pop):
     """Words to beats, the lowest bits first, up to n_bytes, a multiple of a beat's; TLAST with the last one, and what
     is left of its word is dropped.
 
@@ -33,20 +20,20 @@ def dma_unpack(
     pop: a word is taken.
     Latency: 1 from the word that completes a beat.  Throughput: a word or a beat a cycle, whichever takes longer.
     """
-    width = len(m_axis_tdata)
+    width = len(m_axis.tdata)
     last, moves, ends, opens, gives_word = (flag() for _ in range(5))
     valid, valid_next, asks_valid = (flag() for _ in range(3))  # asks_valid: valid, for what asks for words
     countdown = beats_left(clk, start, n_bytes, moves, last, width=width)
     countdown.name = "countdown"
-    gates = [stream_gate(valid, m_axis_tready, opens)]
+    gates = [stream_gate(valid, m_axis.tready, opens)]
     leaves = [control_leaf(clk, valid_next, asks_valid)]
 
     @always_comb
     def handshake():
-        moves.next = valid and m_axis_tready
-        ends.next = valid and m_axis_tready and last
-        m_axis_tvalid.next = valid
-        m_axis_tlast.next = last
+        moves.next = valid and m_axis.tready
+        ends.next = valid and m_axis.tready and last
+        m_axis.tvalid.next = valid
+        m_axis.tlast.next = last
         word_ready.next = gives_word
         pop.next = gives_word and word_valid
 
@@ -60,20 +47,20 @@ def dma_unpack(
     if width < WORD_BITS:
         held, lane, before_end = vector(WORD_BITS), vector(WORD_BITS // width), WORD_BITS // width - 2
         fresh, fresh_next, takes_word, asks_fresh = Signal(bool(1)), flag(), flag(), flag()
-        gates.append(move_gate(asks_fresh, asks_valid, m_axis_tready, gives_word))
+        gates.append(move_gate(asks_fresh, asks_valid, m_axis.tready, gives_word))
         leaves += [control_leaf(clk, fresh_next, takes_word), control_leaf(clk, fresh_next, asks_fresh)]
 
         @always_comb
         def look():
             """fresh: the next beat comes out of the next word."""
-            m_axis_tdata.next = held[width:]
+            m_axis.tdata.next = held[width:]
             if opens:
                 valid_next.next = ((fresh and word_valid) or not (fresh or last)) and not rst
             else:
                 valid_next.next = valid and not rst
             if rst:
                 fresh_next.next = True
-            elif valid and not m_axis_tready:
+            elif valid and not m_axis.tready:
                 fresh_next.next = fresh
             elif fresh:
                 fresh_next.next = not word_valid
@@ -101,7 +88,7 @@ def dma_unpack(
         parts = (look, give, keep)
 
     elif width == WORD_BITS:
-        gates.append(stream_gate(asks_valid, m_axis_tready, gives_word))
+        gates.append(stream_gate(asks_valid, m_axis.tready, gives_word))
 
         @always_comb
         def look():
@@ -117,18 +104,18 @@ def dma_unpack(
         @always(clk.posedge)
         def keep():
             if opens:
-                m_axis_tdata.next = word
+                m_axis.tdata.next = word
 
         parts = (look, give, keep)
 
     else:
         held, lane = vector(width), counter(width // WORD_BITS)
         end = width // WORD_BITS - 1
-        gates.append(stream_gate(asks_valid, m_axis_tready, gives_word))
+        gates.append(stream_gate(asks_valid, m_axis.tready, gives_word))
 
         @always_comb
         def show():
-            m_axis_tdata.next = held
+            m_axis.tdata.next = held
             if gives_word:
                 valid_next.next = word_valid and lane == end and not rst
             else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from myhdl import always, always_comb, block, concat
 
-from lognet_fpga.hw.dma.read import DECERR, SLVERR
+from lognet_fpga.hw.axi import DECERR, SLVERR, AxiWrites
 from lognet_fpga.hw.wiring import flag, join, vector
 
 MAX_OUTSTANDING = 8  # of the HP ports of a Zynq-7000
@@ -26,22 +26,7 @@ def dma_store(
     quiet,
     slave_error,
     decode_error,
-    m_axi_awid,
-    m_axi_awaddr,
-    m_axi_awlen,
-    m_axi_awsize,
-    m_axi_awburst,
-    m_axi_awvalid,
-    m_axi_awready,
-    m_axi_wdata,
-    m_axi_wstrb,
-    m_axi_wlast,
-    m_axi_wvalid,
-    m_axi_wready,
-    m_axi_bid,
-    m_axi_bresp,
-    m_axi_bvalid,
-    m_axi_bready,
+    m_axi: AxiWrites,
     *,
     lanes,
 ):
@@ -61,37 +46,37 @@ def dma_store(
 
     @always_comb
     def addresses():
-        m_axi_awid.next = 0
-        m_axi_awsize.next = 3
-        m_axi_awburst.next = 1
-        m_axi_awaddr.next = concat(burst[33:4], "000")
-        m_axi_awlen.next = burst[4:]
-        m_axi_awvalid.next = burst_valid and may_ask
-        burst_ready.next = m_axi_awready and may_ask
-        gives_address.next = burst_valid and m_axi_awready and may_ask
+        m_axi.awid.next = 0
+        m_axi.awsize.next = 3
+        m_axi.awburst.next = 1
+        m_axi.awaddr.next = concat(burst[33:4], "000")
+        m_axi.awlen.next = burst[4:]
+        m_axi.awvalid.next = burst_valid and may_ask
+        burst_ready.next = m_axi.awready and may_ask
+        gives_address.next = burst_valid and m_axi.awready and may_ask
 
     @always_comb
     def data():
-        m_axi_wdata.next = word[64:]
-        m_axi_wlast.next = word[64]
-        m_axi_wvalid.next = word_valid and owed[0]
-        word_ready.next = m_axi_wready and owed[0]
-        gives_last.next = word_valid and owed[0] and m_axi_wready and word[64]
-        m_axi_bready.next = True
-        answered.next = m_axi_bvalid
+        m_axi.wdata.next = word[64:]
+        m_axi.wlast.next = word[64]
+        m_axi.wvalid.next = word_valid and owed[0]
+        word_ready.next = m_axi.wready and owed[0]
+        gives_last.next = word_valid and owed[0] and m_axi.wready and word[64]
+        m_axi.bready.next = True
+        answered.next = m_axi.bvalid
 
     if lanes == 1:
 
         @always(clk.posedge)
         def strobe():
-            m_axi_wstrb.next = 0xFF
+            m_axi.wstrb.next = 0xFF
 
     else:
         marks = join([True] * strobe_lane + [word(64 + lane) for lane in range(1, lanes) for _ in range(strobe_lane)])
 
         @always_comb
         def strobe():
-            m_axi_wstrb.next = marks
+            m_axi.wstrb.next = marks
 
     @always_comb
     def limit():
@@ -126,10 +111,10 @@ def dma_store(
         if rst:
             slave_error.next = False
             decode_error.next = False
-        elif m_axi_bvalid:
-            if m_axi_bresp == SLVERR:
+        elif m_axi.bvalid:
+            if m_axi.bresp == SLVERR:
                 slave_error.next = True
-            if m_axi_bresp == DECERR:
+            if m_axi.bresp == DECERR:
                 decode_error.next = True
 
     return addresses, data, strobe, limit, account, judge

@@ -110,8 +110,8 @@ always @(posedge clk) if (f_started && !rst) begin
     assert (stamp_finished_held == (f_since <= RESET_CYCLES));
     assert (reset_left == (f_since > RESET_CYCLES ? 0 : RESET_CYCLES + 1 - f_since));
     assert ({was_long, was_short} == f_errors);
-    assert (write_waits + write_acts == (f_aws != 0) && write_acts == f_acting && read_waits + read_chosen + read_found == (f_ars != 0));
-    assert (read_chosen == f_reading && read_found == f_finding && reset_lasts == (reset_left > 1));
+    assert (s_axil_bvalid + write_steps[0] == (f_aws != 0) && write_steps[0] == f_acting && s_axil_rvalid + read_steps[0] + read_steps[1] == (f_ars != 0));
+    assert (read_steps == {f_finding, f_reading} && reset_lasts == (reset_left > 1));
     if (f_finding) assert (f_known && f_word[4:3] == 2 ? f_wanted == f_model_word : event_found == f_wanted);
     if (f_reading || f_finding) assert (read_event == (f_known && !f_word[4]) && read_model == (f_known && f_word[4:3] == 2) && read_index == f_word[3:0]);
     assert (frames_begun == f_begun && frames_finished == f_finished);

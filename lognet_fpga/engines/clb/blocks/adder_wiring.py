@@ -26,19 +26,8 @@ from lognet_fpga.engines.clb.blocks.digit_blocks import (
 from lognet_fpga.engines.clb.schedule import Kept, SerialSchedule, Spliced, Tap, Wire, sources
 from lognet_fpga.fabric.latencies import TAP_LATENCY
 from lognet_fpga.hw.control import leaf_groups
-from lognet_fpga.hw.structure import (
-    CONTROL_LEAF,
-    Bit,
-    Constant,
-    Instance,
-    Lanes,
-    Module,
-    Port,
-    Source,
-    inputs,
-    joined,
-    lookup_leaf,
-)
+from lognet_fpga.hw.ports import Port, inputs
+from lognet_fpga.hw.structure import CONTROL_LEAF, Bit, Constant, Instance, Lanes, Module, Source, joined, lookup_leaf
 
 ADDERS = {  # (of two operands, the last one is subtracted)
     (True, False): FULL_ADDERS,

@@ -14,7 +14,8 @@ from lognet_fpga.engines.clb.blocks.adder_wiring import STROBE, Wiring
 from lognet_fpga.engines.clb.schedule import SerialSchedule, Tap, Wire, engine_wires, sources
 from lognet_fpga.fabric.latencies import accumulator_latency
 from lognet_fpga.hw.control import leaf_groups
-from lognet_fpga.hw.structure import Bit, Composite, Leaf, inputs, joined, outputs, same
+from lognet_fpga.hw.ports import inputs, outputs
+from lognet_fpga.hw.structure import Bit, Composite, Leaf, joined, same
 from lognet_fpga.hw.wiring import vector
 
 

@@ -7,7 +7,8 @@ from functools import partial
 from myhdl import always, always_comb, block, concat
 
 from lognet_fpga.hw.control import control_leaf
-from lognet_fpga.hw.structure import Lanes, Leaf, inputs, outputs
+from lognet_fpga.hw.ports import inputs, outputs
+from lognet_fpga.hw.structure import Lanes, Leaf
 from lognet_fpga.hw.wiring import counter, flag, join, vector
 
 RECENT_BITS = 5  # of a strobe, which a LUT looks at beside what was recent before
