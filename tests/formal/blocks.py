@@ -79,8 +79,8 @@ def dma_part(name: str) -> Leaf:
     return next(instance.module for instance in axi_dma(64, 64).instances if instance.name == name)
 
 
-def fetch_proof() -> Proof:
-    return Proof("DMA, bursts of reads", (dma_part("fetch"),), "dma_fetch.sv", {"DEPTH": READ_DEPTH}, cover_depth=24)
+def read_proof() -> Proof:
+    return Proof("DMA, bursts of reads", (dma_part("read"),), "dma_read.sv", {"DEPTH": READ_DEPTH}, cover_depth=24)
 
 
 def pack_proof() -> Proof:
@@ -99,7 +99,7 @@ def slice_proof(width: int) -> Proof:
 
 
 BLOCKS = (
-    fetch_proof(),
+    read_proof(),
     pack_proof(),
     slice_proof(4),
     fifo_proof(8, 3, 4),

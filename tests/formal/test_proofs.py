@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.formal.blocks import BLOCKS, MORE, fetch_proof, fifo_proof, pack_proof, slice_proof, source_proof
+from tests.formal.blocks import BLOCKS, MORE, fifo_proof, pack_proof, read_proof, slice_proof, source_proof
 from tests.formal.rooms import ROOMS, room_proof
 from tests.formal.sby import INDUCTION, PACKAGES, Proof
 from tests.shallow import shallow
@@ -56,7 +56,7 @@ def test_too_small_a_reserve_is_found(tmp_path: Path) -> None:
         (fifo_proof(8, 3, 4), "was_three <= (pointers_before == 4)", "was_three <= 1'b0", "fifo.v"),
         (fifo_proof(8, 3, 4), "(level_excess < 0)", "(level_excess < 1)", "room_as_told"),
         (source_proof(5), "held <= skid", "held <= s_axis_tdata[2-1:0]", "in_order_unchanged"),
-        (fetch_proof(), "(16 - place)", "(17 - place)", "dma_fetch.v"),
+        (read_proof(), "(16 - place)", "(17 - place)", "dma_read.v"),
         (slice_proof(4), "if ((!holds))", "if (1)", "register_slice.v"),
         (pack_proof(), "(place == 14)", "(place == 13)", "dma_pack.v"),
     ],

@@ -6,13 +6,13 @@ from functools import partial
 
 from lognet_fpga.hw.axi import AxiLite, AxiReads, AxiStream, AxiWrites
 from lognet_fpga.hw.dma.pack import dma_pack
-from lognet_fpga.hw.dma.read import dma_fetch
+from lognet_fpga.hw.dma.read import dma_read
 from lognet_fpga.hw.dma.registers import dma_registers
 from lognet_fpga.hw.dma.slice import register_slice
 from lognet_fpga.hw.dma.transfer import Reception, Transfer
 from lognet_fpga.hw.dma.units import LENGTH_BITS, WORD_BITS
 from lognet_fpga.hw.dma.unpack import dma_unpack
-from lognet_fpga.hw.dma.write import dma_store
+from lognet_fpga.hw.dma.write import dma_write
 from lognet_fpga.hw.fifo import fifo
 from lognet_fpga.hw.ports import Port, inputs, outputs
 from lognet_fpga.hw.structure import Composite, Instance, Leaf, same, with_reset_leaves
@@ -51,15 +51,15 @@ def axi_dma(source_bits: int, sink_bits: int) -> Composite:
         + Reception.master("s2mm"),
         partial(dma_registers, mm2s_step=source_bits // 8, s2mm_step=sink_bits // 8),
     )
-    fetch = Leaf(
-        "dma_fetch",
+    read = Leaf(
+        "dma_read",
         _CLOCK
         + transfer
         + inputs(stop=None, pop=None)
         + outputs(push=None, push_data=WORD_BITS)
         + errors
         + AxiReads.master("m_axi"),
-        partial(dma_fetch, depth=READ_DEPTH),
+        partial(dma_read, depth=READ_DEPTH),
     )
     unpack = Leaf(
         "dma_unpack",
@@ -80,8 +80,8 @@ def axi_dma(source_bits: int, sink_bits: int) -> Composite:
         + outputs(n_received=LENGTH_BITS + 1, ended=None, too_long=None),
         dma_pack,
     )
-    store = Leaf(
-        "dma_store",
+    write = Leaf(
+        "dma_write",
         _CLOCK
         + inputs(burst_pushed=None, burst_valid=None, burst=burst_bits)
         + outputs(burst_ready=None)
@@ -89,7 +89,7 @@ def axi_dma(source_bits: int, sink_bits: int) -> Composite:
         + outputs(word_ready=None)
         + errors
         + AxiWrites.master("m_axi"),
-        partial(dma_store, lanes=lanes),
+        partial(dma_write, lanes=lanes),
     )
 
     def memory(name: str, width: int, depth: int, kept: int) -> Leaf:
@@ -113,17 +113,17 @@ def axi_dma(source_bits: int, sink_bits: int) -> Composite:
         return {"in_valid": push, "in_data": data} | {
             port: f"{prefix}_{net}"
             for port, net in (
-                ("out_valid", "stored_valid"),
-                ("out_data", "stored_data"),
-                ("out_ready", "stored_ready"),
+                ("out_valid", "fifo_valid"),
+                ("out_data", "fifo_data"),
+                ("out_ready", "fifo_ready"),
                 ("room", "room"),
             )
         }
 
     def slice_wires(prefix: str) -> dict[str, str]:
         return {
-            f"{side}_{part}": f"{prefix}_{stored}{part}"
-            for side, stored in (("in", "stored_"), ("out", ""))
+            f"{side}_{part}": f"{prefix}_{source}{part}"
+            for side, source in (("in", "fifo_"), ("out", ""))
             for part in ("data", "valid", "ready")
         }
 
@@ -143,9 +143,9 @@ def axi_dma(source_bits: int, sink_bits: int) -> Composite:
     instances = (
         Instance("registers", registers, wires(registers, rst="rst")),
         Instance(
-            "fetch",
-            fetch,
-            wires(fetch, n_bytes="mm2s_length", pop="read_pop", push="read_push", push_data="read_push_data")
+            "read",
+            read,
+            wires(read, n_bytes="mm2s_length", pop="read_pop", push="read_push", push_data="read_push_data")
             | channel("mm2s", *started, *told),
         ),
         Instance("read_fifo", words_in, wires(words_in) | fifo_wires("read", "read_push", "read_push_data")),
@@ -170,9 +170,9 @@ def axi_dma(source_bits: int, sink_bits: int) -> Composite:
         Instance("write_slice", write_slice, wires(write_slice) | slice_wires("write")),
         Instance("burst_slice", burst_slice, wires(burst_slice) | slice_wires("burst")),
         Instance(
-            "store",
-            store,
-            wires(store, burst_pushed="burst_push", burst="burst_data", word="write_data")
+            "write",
+            write,
+            wires(write, burst_pushed="burst_push", burst="burst_data", word="write_data")
             | {"word_valid": "write_valid", "word_ready": "write_ready"}
             | channel("s2mm", *told),
         ),

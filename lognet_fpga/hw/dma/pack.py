@@ -31,7 +31,7 @@ def dma_pack(
     ended,
     too_long,
 ):
-    """Beats of one packet to words, and the words to bursts that end where 16 words do; word and burst as in dma_store.
+    """Beats of one packet to words, and the words to bursts that end where 16 words do; word and burst as in dma_write.
 
     Ports: start: a pulse, three cycles after which the first beat can be taken; address: bytes, a multiple of 8;
     n_bytes: what there is room for in memory; stop, slave_error, decode_error: take nothing more; room: in the FIFO,

@@ -10,7 +10,7 @@ from lognet_fpga.hw.wiring import flag, vector
 
 
 @block
-def dma_fetch(
+def dma_read(
     clk,
     rst,
     start,

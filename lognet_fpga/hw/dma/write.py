@@ -13,7 +13,7 @@ OPEN_BITS = 5  # of the number of bursts from the FIFO to the answer
 
 
 @block
-def dma_store(
+def dma_write(
     clk,
     rst,
     burst_pushed,
