@@ -52,25 +52,13 @@ def description(build: Callable) -> str:
     function, arguments = _function(build)
 
     def value(match: re.Match) -> str:
-        for owner in (arguments, _Attributes(arguments.get("shape")), vars(latencies)):
-            if isinstance(owner.get(match[1]), int):
-                return str(int(owner[match[1]]))
-        return match[1]
+        shape, name = arguments.get("shape"), match[1]
+        for found in (arguments.get(name), getattr(shape, name, None), getattr(latencies, name, None)):
+            if isinstance(found, int):
+                return str(int(found))
+        return name
 
     return re.sub(r"`(\w+)`", value, inspect.getdoc(function) or "")
-
-
-class _Attributes(dict):
-    """The properties of an object as a mapping."""
-
-    def __init__(self, owner: object) -> None:
-        super().__init__()
-        self._owner = owner
-
-    def get(self, name: str, default: object = None) -> object:
-        return getattr(self._owner, name, default)
-
-    __getitem__ = get
 
 
 def _function(build: Callable) -> tuple[Callable, Mapping[str, object]]:

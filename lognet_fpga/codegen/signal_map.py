@@ -16,19 +16,25 @@ from lognet_fpga.plan.hardware_plan import HardwarePlan, PlannedLayer
 
 def signal_map(top: Composite, plan: HardwarePlan) -> str:
     """The text of map.json, the same for the same design."""
-    layers = [instance for instance in top.instances if isinstance(instance.module, Composite)]
+    layers = [(instance.name, instance.module) for instance in top.instances if isinstance(instance.module, Composite)]
     found = {
-        instance.name: {
+        name: {
             "layer": planned.name,
             "kernel": list(planned.layer.kernel),
             "in_channels": planned.layer.codes.shape[1],
             "out_channels": planned.layer.codes.shape[0],
             "nets": _nets(planned) | planned.folding.nets(),
-            "adders": next((dict(i.module.shows) for i in instance.module.instances if i.name == "adders"), None),
+            "adders": _adders(module),
         }
-        for instance, planned in zip(layers, plan.layers, strict=True)
+        for (name, module), planned in zip(layers, plan.layers, strict=True)
     }
     return json.dumps({"top": top.name, "layers": found}, separators=(",", ":")) + "\n"
+
+
+def _adders(layer: Composite) -> dict[str, object] | None:
+    """What the adder engine of a layer shows, if there is one."""
+    engines = (each.module for each in layer.instances if each.name == "adders")
+    return next((dict(engine.shows) for engine in engines if isinstance(engine, Composite)), None)
 
 
 def _nets(planned: PlannedLayer) -> dict[str, list[list]]:

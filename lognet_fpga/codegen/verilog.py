@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -61,17 +61,12 @@ def generate(plan: HardwarePlan, model_sha256: str, model: str = "") -> VerilogD
 
 def _key(plan: HardwarePlan, model_sha256: str, model: str) -> str:
     """Digest of all that the Verilog depends on, the generator's own source included."""
-    layers = [
-        part
-        for layer in plan.quant_layers
-        for part in (
-            repr(replace(layer, codes=None, channel_shift=None, bias=None, pad_value=None, alpha=None, out_scale=None)),
-            *(
-                array.astype(np.int64).tobytes()
-                for array in (layer.codes, layer.channel_shift, layer.bias, layer.pad_value)
-            ),
-        )
-    ]
+    layers: list[str | bytes] = []
+    for layer in plan.quant_layers:
+        values = {each.name: getattr(layer, each.name) for each in fields(layer)}
+        layers.append(repr({name: value for name, value in values.items() if not isinstance(value, np.ndarray)}))
+        arrays = (layer.codes, layer.channel_shift, layer.bias, layer.pad_value)
+        layers += [array.astype(np.int64).tobytes() for array in arrays]
     return digest(
         made_by(__name__, "myhdl"),
         *origin_of(model, plan, model_sha256),
@@ -88,7 +83,7 @@ def verilog_files(top: Module, origin: Sequence[str] = ()) -> tuple[tuple[str, s
 
     origin: lines about the whole design, for the head of every file.
     """
-    files = {}
+    files: dict[str, str] = {}
     for module in modules(top):
         if isinstance(module, Rom):
             files |= rom_files(module)

@@ -18,7 +18,7 @@ from lognet_fpga.ir.quant import QuantLayer
 
 if TYPE_CHECKING:  # MyHDL is needed where modules are made, not for planning
     from lognet_fpga.hw.ports import Port
-from lognet_fpga.hw.structure import Instance
+    from lognet_fpga.hw.structure import Instance
 
 USUAL_LANES = 4  # channels a beat, of the streams that foldings are compared with
 

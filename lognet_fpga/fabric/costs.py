@@ -56,6 +56,7 @@ def pool_resources(layer: QuantLayer, lanes: int) -> Resources:
 
     lanes: channels a beat.
     """
+    assert layer.pool is not None
     pool_h, pool_w = layer.pool.kernel
     beats = -(-layer.codes.shape[0] // lanes)
     average = isinstance(layer.pool, AveragePool)

@@ -58,6 +58,8 @@ class PoolShape:
     @property
     def clips(self) -> bool:
         """Whether a window's sum can lie above the largest mean."""
+        if self.mean is None:
+            return False
         largest = self.kernel[0] * self.kernel[1] * (2**self.bits - 1)
         return largest + self.mean.half >> self.mean.shift > self.mean.top
 

@@ -78,7 +78,7 @@ class Bit(NamedTuple):
     """One bit of a net; 0 of a net that is a single control bit."""
 
     net: str
-    index: int
+    place: int
 
 
 @dataclass(frozen=True)
@@ -116,10 +116,10 @@ def joined(bits: Sequence[Bit | bool]) -> Slice | Constant | Joined:
                 pieces[-1] = Constant(last.value | bit << last.width, last.width + 1)
             else:
                 pieces.append(Constant(int(bit), 1))
-        elif isinstance(last, Slice) and last.net == bit.net and last.low + last.width == bit.index:
+        elif isinstance(last, Slice) and last.net == bit.net and last.low + last.width == bit.place:
             pieces[-1] = Slice(bit.net, last.low, last.width + 1)
         else:
-            pieces.append(Slice(bit.net, bit.index, 1))
+            pieces.append(Slice(bit.net, bit.place, 1))
     return pieces[0] if len(pieces) == 1 else Joined(tuple(pieces))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from myhdl import ConcatSignal, Signal, intbv
 
@@ -30,10 +30,10 @@ def counter(count: int):
 
 
 class Wire(NamedTuple):
-    """One bit of a vector."""
+    """One bit of a vector: `place` of a MyHDL signal."""
 
-    signal: object
-    index: int
+    signal: Any
+    place: int
 
 
 def bits(signal) -> list[Wire]:
@@ -57,7 +57,7 @@ def join(wires: Sequence):
 def _follows(wire, last) -> bool:
     if not (isinstance(wire, Wire) and isinstance(last, Wire)):
         return False
-    return wire.signal is last.signal and wire.index == last.index + 1  # signals that are equal have the same value
+    return wire.signal is last.signal and wire.place == last.place + 1  # signals that are equal have the same value
 
 
 def _piece(run: list):

@@ -20,7 +20,12 @@ def layer_module(planned: PlannedLayer, name: str) -> Composite:
     clock, conv = inputs(clk=None, rst=None), {"conv_valid": "mon_valid", "conv_data": "mon_data"}
     if layer.pool is None:
         instances = tuple(
-            Instance(i.name, i.module, {port: conv.get(net, net) for port, net in i.wires.items()}) for i in instances
+            Instance(
+                i.name,
+                i.module,
+                {port: conv.get(net, net) if isinstance(net, str) else net for port, net in i.wires.items()},
+            )
+            for i in instances
         )
     else:
         rows, cols = pooled_shape(layer)
@@ -32,7 +37,7 @@ def layer_module(planned: PlannedLayer, name: str) -> Composite:
             -(-layer.codes.shape[0] // streams.channels_per_beat),
             layer.pool.kernel,
             layer.pool.stride,
-            layer.average and Mean(layer.average.shift, layer.out_bits),
+            None if layer.average is None else Mean(layer.average.shift, layer.out_bits),
         )
         pooling = Leaf(
             f"{name}_pool",

@@ -23,7 +23,8 @@ def overlay(plan: HardwarePlan, model_sha256: str) -> Composite:
     """Top module lognet_overlay; its ports are stated in docs/stream.md and verify's contract."""
     source, sink = source_format(plan), sink_format(plan)
     names = [f"layer{i + 1}" for i in range(len(plan.layers))]
-    instances, nets = [], []
+    instances: list[Instance] = []
+    nets: list[Port] = []
     first_bits = source.channels_per_beat * source.bits
     instances.append(
         Instance(

@@ -19,7 +19,7 @@ from lognet_fpga.numerics.log2 import WEIGHT_BITS
 
 if TYPE_CHECKING:
     from lognet_fpga.hw.ports import Port
-from lognet_fpga.hw.structure import Instance
+    from lognet_fpga.hw.structure import Instance
 
 BRAM = "bram"
 WASTE = 0.1  # share of idle lanes that a folding may have

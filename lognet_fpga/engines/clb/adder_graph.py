@@ -166,7 +166,7 @@ def solve(weights: np.ndarray, in_bits: int) -> AdderGraph:
 
 def _groups(weights: np.ndarray) -> list[np.ndarray]:
     """The rows of weights in groups small enough to be solved at once."""
-    groups = max(1, -(-np.count_nonzero(weights) // GROUP_WEIGHTS))
+    groups = max(1, -(-int(np.count_nonzero(weights)) // GROUP_WEIGHTS))
     return np.array_split(weights, min(groups, len(weights)))
 
 
@@ -199,7 +199,9 @@ def _side_by_side(graphs: list[AdderGraph]) -> AdderGraph:
     """One graph that has the outputs of all, over the same inputs."""
     if len(graphs) == 1:
         return graphs[0]
-    inputs, adders, outputs = graphs[0].inputs, [], []
+    inputs = graphs[0].inputs
+    adders: list[Adder] = []
+    outputs: list[Term] = []
     for graph in graphs:
         offset = len(adders)
 

@@ -21,7 +21,7 @@ from lognet_fpga.machine.provenance import made_by
 
 if TYPE_CHECKING:
     from lognet_fpga.hw.ports import Port
-from lognet_fpga.hw.structure import Instance
+    from lognet_fpga.hw.structure import Instance
 
 CLB = "clb"
 SHORT_CARRY_BITS = 4  # of a digit whose carry passes two LUTs

@@ -129,9 +129,9 @@ class SerialSchedule:
         delay, begin, legs = start - self.ready(node) + late, start + leg * self.leg_cycles, self.legs[node]
         if part:
             if source_leg > legs:
-                return Kept(self._wire(node, shift, start, leg - 1, bit), 1, begin)
+                return Kept(self._sign(node, shift, start, leg - 1, bit), 1, begin)
             first = self._tap(node, source_leg - 1, source_bit, delay - 1) if source_leg else None
-            if source_leg == legs and self.signed[node]:
+            if first and source_leg == legs and self.signed[node]:
                 return Kept(first, part, begin)
             then = self._tap(node, source_leg, source_bit, delay - 1) if source_leg < legs else None
             return Spliced(first, then, part, begin)
@@ -141,7 +141,13 @@ class SerialSchedule:
             return self._tap(node, legs - 1, self.digit_bits - 1, delay + source_leg - legs + 1)
         if source_leg == legs:
             return Kept(self._tap(node, legs - 1, self.digit_bits - 1, delay), 1, begin)
-        return Kept(self._wire(node, shift, start, leg - 1, bit), 1, begin)
+        return Kept(self._sign(node, shift, start, leg - 1, bit), 1, begin)
+
+    def _sign(self, node: int, shift: int, start: int, leg: int, bit: int) -> Tap | Kept:
+        """The wire, of a leg behind the node's last one or that itself, which ends with the sign."""
+        wire = self._wire(node, shift, start, leg, bit)
+        assert isinstance(wire, (Tap, Kept))
+        return wire
 
     def _tap(self, node: int, leg: int, bit: int, delay: int) -> Tap:
         """All legs of an input come at once."""
@@ -279,8 +285,8 @@ def count_schedule(graph: AdderGraph, plan: SerialSchedule) -> SerialCounts:
 
     def read(wire: Wire) -> None:
         while isinstance(wire, Tap) and (wire.node, wire.leg, wire.bit) in passed:
-            source = passed[wire.node, wire.leg, wire.bit]
-            wire = source and replace(source, delay=source.delay + wire.delay + 1)
+            before = passed[wire.node, wire.leg, wire.bit]
+            wire = before and replace(before, delay=before.delay + wire.delay + 1)
         if isinstance(wire, Tap):
             taps.setdefault((wire.node, wire.leg, wire.bit), set()).add(wire.delay)
         elif wire is not None and wire not in registers:

@@ -61,8 +61,8 @@ class SketchedAdders:
         legs = self._legs(digit_bits * leg_cycles)
         if self.adders:
             terms, alike = math.log2(self.nonzero / self.rows), self._summed_by_three(digit_bits, leg_cycles)
-            out_start = 1.29 * terms + 1.31 * min(2.0, math.log2(digit_bits)) - 1.98
-            out_start = max(0, round(out_start * (1 - 0.4 * alike)))
+            by_two = 1.29 * terms + 1.31 * min(2.0, math.log2(digit_bits)) - 1.98
+            out_start = max(0, round(by_two * (1 - 0.4 * alike)))
             spread = self.nonzero**0.71 * self.rows**0.238 * digit_bits**0.518
             delay_ffs = 1.7 * spread * self._density ** (0.326 - 0.125 * math.log(digit_bits))
             delay_ffs *= legs / self.adders * (1.0 if leg_cycles > 1 else 0.8) * (1 + 1.25 * alike - 1.5 * alike**2)

@@ -160,7 +160,7 @@ class _Regrouping:
 
     def _finish(self, total: _Sum) -> None:
         """Where nothing more will come and no three are alike, add what is there, the earliest first."""
-        counts = defaultdict(int)
+        counts: dict[int, int] = defaultdict(int)
         for term in total.waiting:
             counts[term.shift] += 1
         if total.missing or max(counts.values()) >= 3:

@@ -191,10 +191,10 @@ def axi_dma(source_bits: int, sink_bits: int) -> Composite:
 def _nets(ports: tuple[Port, ...], instances: tuple[Instance, ...]) -> tuple[Port, ...]:
     """The nets between the instances, each with the width of the output that drives it."""
     outside = {port.name for port in ports}
-    driven = {
-        instance.wires[port.name]: port.width
-        for instance in instances
-        for port in instance.module.ports
-        if port.direction == "output" and instance.wires.get(port.name) not in outside
-    }
+    driven: dict[str, int | None] = {}
+    for instance in instances:
+        for port in instance.module.ports:
+            net = instance.wires.get(port.name)
+            if port.direction == "output" and isinstance(net, str) and net not in outside:  # an output's is whole
+                driven[net] = port.width
     return tuple(Port(net, "input", width) for net, width in driven.items())

@@ -23,7 +23,7 @@ class Words(Protocol):
 def words_of(mmio) -> Words:
     """The registers of a pynq.MMIO, without its checks and conversions, which take most of an access's time."""
     array = mmio.array
-    return memoryview(array) if isinstance(array, np.ndarray) else array
+    return array.data if isinstance(array, np.ndarray) else array
 
 
 def poll(done: Callable[[], bool], timeout_s: float) -> bool:

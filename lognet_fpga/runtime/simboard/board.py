@@ -66,7 +66,9 @@ class PynqDevice(Device):
     def write_registers(self, address: int, data: bytes) -> None:
         self._board.write(address, int.from_bytes(bytes(data), "little"))
 
-    def allocate(self, shape: tuple[int, ...], dtype: object, cacheable: int = 0, **unused: object) -> PynqBuffer:
+    def allocate(
+        self, shape: tuple[int, ...], dtype: np.typing.DTypeLike, cacheable: int = 0, **unused: object
+    ) -> PynqBuffer:
         kind = np.dtype(dtype)
         n_bytes = int(np.prod(shape)) * kind.itemsize
         memory = self._board.memory
@@ -117,8 +119,9 @@ class SimulatedBoard:
     ) -> None:
         self._bundle, self._engine = bundle, engine
         self._real_time = real_time
-        processor, board = processor_of(part or bundle.part), bundle.manifest.get("board", {})
-        planned = (board.get("pll_mhz") if part in (None, bundle.part) else None) or processor.pll_mhz
+        processor, board = processor_of(part or bundle.part), bundle.manifest.get("board")
+        of_board = board.get("pll_mhz") if isinstance(board, dict) and part in (None, bundle.part) else None
+        planned = of_board or processor.pll_mhz
         widths = bundle.source.tdata_bits, bundle.sink.tdata_bits
         self.system = BoardSystem(processor, bundle.clk_mhz, *widths, pll_mhz=planned)
         self._faults = list(faults)
@@ -192,7 +195,7 @@ class SimulatedBoard:
 
 def _at(address: int, n_bytes: int) -> np.ndarray:
     """The bytes at a virtual address."""
-    return np.frombuffer((ctypes.c_uint8 * n_bytes).from_address(address), np.uint8)
+    return np.frombuffer(memoryview((ctypes.c_uint8 * n_bytes).from_address(address)), np.uint8)
 
 
 def _use(device: Device | None) -> None:

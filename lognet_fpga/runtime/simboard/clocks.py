@@ -31,7 +31,8 @@ def clock_registers(processor: Processor, pll_mhz: float) -> dict[int, int]:
 def pl_clock_mhz(processor: Processor, registers: Mapping[int, int]) -> float:
     """The first PL clock, from the I/O PLL."""
     if processor is ZYNQ_7000:
-        multiple, clock, second = registers[_SLCR + 0x108] >> 12 & 0x7F, registers[_SLCR + 0x170], 20
+        pll, clock, second = registers[_SLCR + 0x108], registers[_SLCR + 0x170], 20
+        multiple: float = pll >> 12 & 0x7F
     else:
         pll, clock, second = registers[_CRL_APB + 0x20], registers[_CRL_APB + 0xC0], 16
         multiple = (pll >> 8 & 0x7F) / (2 if pll >> 16 & 1 else 1)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from lognet_fpga.engines.clb.adder_graph import AdderGraph
-from lognet_fpga.engines.clb.schedule import Kept, SerialSchedule, Tap, Wire, sources
+from lognet_fpga.engines.clb.schedule import Kept, SerialSchedule, Tap, Wire
 from lognet_fpga.hw.structure import Bit
 
 
@@ -29,7 +29,7 @@ def engine_map(
     shown: dict[str, dict[int, tuple]] = defaultdict(dict)
     for wire, (net, index) in place.items():
         shown[net][index] = _fact(graph, plan, wire)
-    shown["acc"] = {number: shown[bit.net][bit.index] for number, bit in enumerate(acc) if not isinstance(bit, bool)}
+    shown["acc"] = {number: shown[bit.net][bit.place] for number, bit in enumerate(acc) if not isinstance(bit, bool)}
     return {
         "digit_bits": plan.digit_bits,
         "leg_cycles": plan.leg_cycles,
@@ -51,12 +51,14 @@ def _fact(graph: AdderGraph, plan: SerialSchedule, wire: Wire) -> tuple[int, int
     if isinstance(wire, Kept):
         source = wire.source
         while not isinstance(source, Tap):
-            source = sources(source)[0]
+            source = source.source
         return source.leg, source.bit, wire.begin, f"the last of its first {wire.digits} digits, a sign", source.node
-    source = wire.then or wire.first
+    assert wire is not None  # zero is on no net
+    shown = wire.then or wire.first
+    assert shown is not None
     first = f"leg {wire.first.leg}" if wire.first else "zeros"
     then = f"leg {wire.then.leg}" if wire.then else "zeros"
-    return source.leg, source.bit, wire.begin, f"{first} for {wire.digits} digits, then {then}", source.node
+    return shown.leg, shown.bit, wire.begin, f"{first} for {wire.digits} digits, then {then}", shown.node
 
 
 def _runs(bits: Mapping[int, tuple]) -> list[list]:

@@ -35,6 +35,7 @@ ADDERS = {  # (of two operands, the last one is subtracted)
     (False, False): TERNARY_ADDERS,
     (False, True): TERNARY_SUBTRACTORS,
 }
+Operands = tuple[list[Bit | bool], ...]  # of an adder, each a bit of a net a bit, or False for zero
 START, STROBE = "start", "strobe"  # nets of the engine: the slots' strobe; bit k: that, k + 1 cycles late
 
 
@@ -122,7 +123,8 @@ class Wiring:
     def _add_firsts(self, counts: list[int]) -> dict[int, str]:
         """For each number of digits the `soon` of its first_digits; counts: ascending."""
         late = [Bit(START, 0), *(Bit(STROBE, bit) for bit in range(max(counts, default=0)))]
-        firsts, known, before = {}, 0, []
+        firsts: dict[int, str] = {}
+        known, before = 0, list[Bit]()
         for digits in counts:
             while known < digits:  # what was recent a cycle before holds all strobes but the newest and the oldest ones
                 more = min(digits, known + RECENT_BITS)
@@ -138,7 +140,7 @@ class Wiring:
         return firsts
 
     def add_adders(
-        self, begin: int, rows: list[list[tuple[list, ...]]], totals: list[list[str]], subtract: bool, name: str
+        self, begin: int, rows: list[list[Operands]], totals: list[list[str]], subtract: bool, name: str
     ) -> None:
         """Adders that start in cycle `begin`, all adding or all subtracting, all with the same number of legs.
 
@@ -154,6 +156,7 @@ class Wiring:
             # The last leg's carries of one digit end nowhere.
             keeps = not whole or leg < legs - 1
             own = [self.vector(f"{part}_held{number}", width) for number in range(carries)] if keeps else []
+            carries_in: Sequence[Source]
             if whole:
                 carries_in = before
             elif legs == 1:
@@ -172,9 +175,9 @@ class Wiring:
                     register, wires = DELAY_STAGE, {"wires": carry, "late": kept}
                 self.add(register.leaf(width), f"{part}_carry{number}_register", clk="clk", **wires)
                 self.beside[kept] = totals[leg][-1]
-            held = own
+            held = [*own]
 
-    def add_copies(self, rows: list[list[tuple[list, ...]]], totals: list[list[str]], name: str) -> None:
+    def add_copies(self, rows: list[list[Operands]], totals: list[list[str]], name: str) -> None:
         """As add_adders, where all operands but the first are zero: the first ones, a cycle late."""
         for leg, digit in enumerate(totals):
             for bit, total in enumerate(digit):
@@ -188,12 +191,13 @@ class Wiring:
                 )
 
     def _add_digit(
-        self, rows: list[tuple[list, ...]], carries_in: list, totals: list[str], subtract: bool, name: str
+        self, rows: list[Operands], carries_in: Sequence[Source], totals: list[str], subtract: bool, name: str
     ) -> list[str]:
         """One leg of adders that start together, and the nets of their carries: one less than they have operands."""
         two, width = len(carries_in) == 1, len(rows)
         lanes = ADDERS[two, subtract].leaf(width)
         names = ("carry_in", "carry_out") if two else ("first_in", "second_in", "first_out", "second_out")
+        passed: list[str] = []
         for bit, total in enumerate(totals):
             part = f"{name}{self._bit(bit)}"
             operands = {
@@ -203,8 +207,8 @@ class Wiring:
             self.beside |= dict.fromkeys(carries_out, total)
             carries = dict(zip(names, (*carries_in, *carries_out), strict=True))
             self.add(lanes, f"{total}_adders", clk="clk", **operands, **carries, total=total)
-            carries_in = carries_out
-        return carries_in
+            carries_in = passed = carries_out
+        return passed
 
     def add_bias(self, bias: tuple[int, ...]) -> list[list[list[Bit | bool]]]:
         """For each output and each leg the wires of its bias, lowest bit first."""
@@ -215,6 +219,7 @@ class Wiring:
         for leg in range(plan.acc_legs):
             first_bit = leg * plan.leg_cycles * plan.digit_bits
             lanes = [(bias[c] % modulus >> first_bit, bit) for c, bit in places]
+            table: Sequence[Bit | bool]
             if plan.leg_cycles > 1:
                 table = self._bias_bits(lanes, leg)
             else:
@@ -232,18 +237,16 @@ class Wiring:
             tuple(bias >> (digit * plan.digit_bits + bit) & 1 for digit in range(plan.leg_cycles))
             for bias, bit in lanes
         ]
-        different, wires = list(dict.fromkeys(shown)), {}
+        different = list(dict.fromkeys(shown))
+        wires: dict[tuple[int, ...], Bit] = {}
         for group in leaf_groups(len(different)):
             name, counting = f"leg{leg}_bias{group.start}", digit_counter_leaf(plan.leg_cycles)
-            digit_bits = counting.ports[-1].width
+            digit_bits = counting.ports[-1].width or 1
             preset = self.strobe_leaf(begin - 2, f"{name}_preset")
             count = self.vector(f"{name}_digit", digit_bits)
             self.add(counting, f"{name}_counter", clk="clk", preset=preset, count=count)
             contents = [sum(value << digit for digit, value in enumerate(different[lane])) for lane in group]
-            table, soon = (
-                lookup_leaf(counting.ports[-1].width, tuple(contents)),
-                self.vector(f"{name}_soon", len(group)),
-            )
+            table, soon = (lookup_leaf(digit_bits, tuple(contents)), self.vector(f"{name}_soon", len(group)))
             self.add(table, f"{name}_table", index=count, values=soon)
             for place, lane in enumerate(group):
                 wires[different[lane]] = Bit(self.leaf(joined([Bit(soon, place)]), f"leg{leg}_bias{lane}"), 0)

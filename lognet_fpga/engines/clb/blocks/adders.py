@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from myhdl import always, always_comb, block, concat
 
 from lognet_fpga.engines.clb.adder_graph import ZERO, AdderGraph
 from lognet_fpga.engines.clb.blocks.adder_map import engine_map
-from lognet_fpga.engines.clb.blocks.adder_wiring import STROBE, Wiring
-from lognet_fpga.engines.clb.schedule import SerialSchedule, Tap, Wire, engine_wires, sources
+from lognet_fpga.engines.clb.blocks.adder_wiring import STROBE, Operands, Wiring
+from lognet_fpga.engines.clb.schedule import Kept, SerialSchedule, Spliced, Tap, Wire, engine_wires, sources
 from lognet_fpga.fabric.latencies import accumulator_latency
 from lognet_fpga.hw.control import leaf_groups
 from lognet_fpga.hw.ports import inputs, outputs
@@ -108,6 +109,15 @@ def slot_strobes(clk, start, compute, blank, strobe, acc_soon, acc_blank, *, lat
     return travel, show
 
 
+class Group(NamedTuple):
+    """Adders that start together, do the same and have as many legs; name: of their sums."""
+
+    begin: int
+    subtract: bool
+    legs: int
+    name: str
+
+
 def wire_engine(wiring: Wiring, shape: AdderShape) -> list[Bit]:
     """Put all parts of the engine into wiring; the bits of acc, lowest first."""
     graph, plan, place = shape.graph, shape.schedule, wiring.place
@@ -124,16 +134,16 @@ def wire_engine(wiring: Wiring, shape: AdderShape) -> list[Bit]:
     alike = defaultdict(list)
     for index, (adder, begin) in enumerate(zip(graph.adders, plan.start)):
         alike[begin, len(adder.terms), adder.subtracts, plan.legs[graph.inputs + index]].append(index)
-    groups: dict[tuple[int, bool, int, str], list[int]] = {}
+    groups: dict[Group, list[int]] = {}
     numbers: dict[int, int] = defaultdict(int)  # of the groups that start in a cycle
     for (begin, operands, subtract, legs), members in sorted(alike.items()):
         for run in leaf_groups(len(members), _strobe_loads(operands, legs)):
-            groups[begin, subtract, legs, f"sum{begin}_{numbers[begin]}"] = [members[i] for i in run]
+            group = Group(begin, subtract, legs, f"sum{begin}_{numbers[begin]}")
+            groups[group] = [members[i] for i in run]
             numbers[begin] += 1
-    totals = {}
-    for key, members in groups.items():
-        totals[key] = wiring.sums(key[3], len(members), key[2])
-        for leg, digit in enumerate(totals[key]):
+    totals = {group: wiring.sums(group.name, len(members), group.legs) for group, members in groups.items()}
+    for group, members in groups.items():
+        for leg, digit in enumerate(totals[group]):
             for bit, total in enumerate(digit):
                 for position, index in enumerate(members):
                     place[Tap(graph.inputs + index, leg, bit, 0)] = Bit(total, position)
@@ -142,26 +152,25 @@ def wire_engine(wiring: Wiring, shape: AdderShape) -> list[Bit]:
         of_node[key[0]][key] = delay
     inputs = {key: delay for node in range(graph.inputs) for key, delay in of_node[node].items()}
     wiring.add_delays(inputs, "taps")
-    for (*_, name), members in groups.items():
+    for group, members in groups.items():
         ours = {key: delay for index in members for key, delay in of_node[graph.inputs + index].items()}
         # Legs and bits one after the other, as the sums' nets lie.
-        wiring.add_delays(dict(sorted(ours.items(), key=lambda item: (*item[0][1:], item[0][0]))), name)
+        wiring.add_delays(dict(sorted(ours.items(), key=lambda item: (*item[0][1:], item[0][0]))), group.name)
     wiring.add_registers(sorted((wire for wire in wires if not isinstance(wire, Tap)), key=_source_order))
 
     def operand(node: int, shift: int, begin: int, leg: int) -> list:
         """The bits of a leg of node << shift for an adder that starts at `begin`; False: zero."""
         return [False if wire is None else place[wire] for wire in plan.operand(node, shift, begin, leg)]
 
-    for key, members in groups.items():
-        begin, subtract, legs, name = key
+    for group, members in groups.items():
         rows = [
             [
-                tuple(operand(term.node, term.shift, begin, leg) for term in graph.adders[index].terms)
-                for leg in range(legs)
+                tuple(operand(term.node, term.shift, group.begin, leg) for term in graph.adders[index].terms)
+                for leg in range(group.legs)
             ]
             for index in members
         ]
-        wiring.add_adders(begin, rows, totals[key], subtract, name)
+        wiring.add_adders(group.begin, rows, totals[group], group.subtract, group.name)
     return _outputs(wiring, shape, operand)
 
 
@@ -174,7 +183,7 @@ def _outputs(wiring: Wiring, shape: AdderShape, operand) -> list[Bit]:
         alike = [c for c, other in enumerate(kinds) if other == kind]
         for number, run in enumerate(leaf_groups(len(alike), _strobe_loads(2, plan.acc_legs))):
             name, members = f"biased_{kind}{number}", [alike[i] for i in run]
-            rows = [
+            rows: list[list[Operands]] = [
                 [
                     (bias[c][leg], operand(graph.outputs[c].node, graph.outputs[c].shift, plan.out_start, leg))
                     for leg in range(plan.acc_legs)
@@ -202,7 +211,7 @@ def _outputs(wiring: Wiring, shape: AdderShape, operand) -> list[Bit]:
     ]
 
 
-def _source_order(wire: Wire) -> tuple:
+def _source_order(wire: Tap | Spliced | Kept) -> tuple:
     """Registers in the order in which what they take lies on its net."""
     source = wire
     while not isinstance(source, Tap):
@@ -215,9 +224,10 @@ def _strobe_loads(operands: int, legs: int) -> int:
     return 2 if legs > 1 else operands - 1
 
 
-def _closure(wires: set[Wire]) -> set[Wire]:
+def _closure(wires: set[Wire]) -> set[Tap | Spliced | Kept]:
     """These wires and all that their registers take, but for zero."""
-    found, waiting = set(), list(wires - {None})
+    found: set[Tap | Spliced | Kept] = set()
+    waiting = [wire for wire in wires if wire is not None]
     while waiting:
         wire = waiting.pop()
         if wire not in found:
