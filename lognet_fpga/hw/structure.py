@@ -32,9 +32,9 @@ class Leaf:
     build: Callable
     parameters: Mapping[str, int | str] = field(default_factory=dict)
 
-    def instance(self, signals: Mapping[str, object]):
-        """The block with a signal for every port, by name."""
-        return self.build(**arguments(self.build, {port.name: signals[port.name] for port in self.ports}))
+    def arguments(self, signals: Mapping[str, object]) -> dict[str, object]:
+        """What to call build with, of a signal for every port, by name."""
+        return arguments(self.build, {port.name: signals[port.name] for port in self.ports})
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,7 @@ def modules(top: Module) -> list[Module]:
 def elaborate(module, signals):
     """The module for MyHDL's simulator; signals: one for each of its ports, by name."""
     if isinstance(module, Leaf):
-        return module.instance(signals)
+        return module.build(**module.arguments(signals))
     if isinstance(module, Rom):
         return read_only_memory(signals["clk"], signals["address"], signals["word"], content=module.content)
     nets = dict(signals)
@@ -217,7 +217,7 @@ def elaborate(module, signals):
                 _bound(nets, instance.wires[port.name], port) if port.name in instance.wires else port.signal()
             )
         if isinstance(instance.module, Leaf):  # here, for a block around each would take MyHDL as long again
-            made.append(instance.module.instance(bound))
+            made.append(instance.module.build(**instance.module.arguments(bound)))
         else:
             made.append(elaborate(instance.module, bound))
     for port in (*module.ports, *module.nets):
