@@ -20,7 +20,7 @@ def open_tools(
     note = f'printf "%s %s\\n" "$(basename $0)" "$*" >> {record}'
     version = 'case "$1" in --version) echo "$(basename $0) fake 0.9"; exit 0 ;; esac'
     verdict = "PASS" if mhz >= 100 else "FAIL"
-    log = f"sed 's/@MHZ/{mhz}/; s/@VERDICT/{verdict}/' {shlex.quote(str(FAKES / 'nextpnr.log'))}"
+    log = f"sed 's/@MHZ@/{mhz}/; s/@VERDICT@/{verdict}/' {shlex.quote(str(FAKES / 'nextpnr.log'))}"
     # after WORDS: the one behind $wanted
     found = '[ -n "$found" ] && { echo "$word"; return; }; [ "$word" = "$wanted" ] && found=1'
     after = f"after() {{ found=; for word; do {found}; done; }}"
