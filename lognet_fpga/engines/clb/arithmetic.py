@@ -36,6 +36,8 @@ class ArithmeticCost:
 class Arithmetic(Protocol):
     """One layer's arithmetic.  adders: two-input adders of its graph."""
 
+    def __hash__(self) -> int: ...
+
     @property
     def adders(self) -> int: ...
 
