@@ -107,7 +107,7 @@ def _of_adders(layer: Mapping[str, Any], instance: str, net: str, index: int) ->
     return Meaning(signal, tuple(lines), data)
 
 
-def _node(layer: Mapping[str, Any], node: int) -> tuple[str, dict[str, object]]:
+def _node(layer: Mapping[str, Any], node: int) -> tuple[str, Mapping[str, object]]:
     adders, n_inputs = layer["adders"], layer["adders"]["inputs"]
     if node < n_inputs:
         channel, row, column = _input(layer, node)

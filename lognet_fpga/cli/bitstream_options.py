@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Literal
 
 from lognet_fpga.config import BitstreamRequest
 from lognet_fpga.errors import UsageError
@@ -20,10 +21,13 @@ def add_bitstream_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def request_of(arguments: argparse.Namespace, flow: str, results: Path | None = None) -> BitstreamRequest | None:
-    """What is asked for; None where flow is "none".  Raises UsageError for options that do not go together."""
-    if flow != "none":
-        return BitstreamRequest(flow, arguments.remote, results, arguments.allow_timing_violation)
+def request_of(
+    arguments: argparse.Namespace, flow: Literal["vivado", "open"], results: Path | None = None
+) -> BitstreamRequest:
+    return BitstreamRequest(flow, arguments.remote, results, arguments.allow_timing_violation)
+
+
+def refuse_bitstream_options(arguments: argparse.Namespace) -> None:
+    """Raise UsageError for options on a bitstream where none is asked for."""
     if arguments.remote or arguments.allow_timing_violation:
         raise UsageError("--remote and --allow-timing-violation are about a bitstream", hint="add --bitstream vivado")
-    return None

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lognet_fpga.cli import options, runner
-from lognet_fpga.cli.bitstream_options import add_bitstream_options, request_of
+from lognet_fpga.cli.bitstream_options import add_bitstream_options, refuse_bitstream_options, request_of
 from lognet_fpga.cli.input_options import add_input, preprocessing_of
 from lognet_fpga.cli.reporter import Reporter
 from lognet_fpga.config import EVAL_FRAMES
@@ -97,6 +97,9 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> int | None:
     from lognet_fpga.config import DeployConfig
 
     preprocessing, mean_image = preprocessing_of(arguments)
+    bitstream = None if arguments.bitstream == "none" else request_of(arguments, arguments.bitstream)
+    if bitstream is None:
+        refuse_bitstream_options(arguments)
     config = DeployConfig(
         model=arguments.model,
         board=arguments.board,
@@ -112,7 +115,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> int | None:
         clk_mhz=arguments.clk_mhz,
         synth=arguments.synth,
         max_drop=arguments.max_drop,
-        bitstream=request_of(arguments, arguments.bitstream),
+        bitstream=bitstream,
         verify=arguments.verify,
         preprocessing=preprocessing,
         mean_image=mean_image,

@@ -11,7 +11,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import NoReturn
 
 from lognet_fpga.cli.reporter import Reporter, debugging, escape_output, print_out
 from lognet_fpga.cli.start import INTERRUPTED
@@ -71,9 +71,9 @@ class Parser(argparse.ArgumentParser):
         )
         self.add_argument("--json", action="store_true", help="print one JSON object on stdout instead of text")
 
-    def parse_args(self, args: Sequence[str], namespace: None = None) -> argparse.Namespace:
-        """As the original, which makes an empty list of --option=-- where one value is wanted."""
-        found = super().parse_args(args, namespace)
+    def parsed(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """As parse_args, which makes an empty list of --option=-- where one value is wanted."""
+        found = self.parse_args(arguments)
         for action in self._actions:
             if action.nargs is None and getattr(found, action.dest, None) == []:
                 self.error(f"argument {'/'.join(action.option_strings) or action.metavar}: expected one argument")
@@ -82,7 +82,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, hint=f"see {self.prog} --help")
 
-    def _print_message(self, message: str, file: IO[str] | None = None) -> None:
+    def _print_message(self, message: str, file: object = None) -> None:
         print_out(message)  # the help, for errors go the way of all others
 
 
@@ -113,7 +113,7 @@ def run(parser: Parser, command: Command, arguments: Sequence[str] | None = None
 def _outcome(parser: Parser, command: Command, arguments: Sequence[str], reporter: Reporter) -> int:
     """As run, but raises KeyboardInterrupt where a signal came."""
     try:
-        return command(parser.parse_args(arguments), reporter) or EXIT_OK
+        return command(parser.parsed(arguments), reporter) or EXIT_OK
     except SystemExit as end:  # of --help
         return end.code if isinstance(end.code, int) else EXIT_OK
     except Exception as error:

@@ -18,6 +18,8 @@ from lognet_fpga.errors import UsageError
 from lognet_fpga.report import Report, Section
 
 if TYPE_CHECKING:
+    import ssl
+
     from lognet_fpga.progress import Stage
     from lognet_fpga.runtime.remote.server import DeviceServer
 
@@ -110,7 +112,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
     reporter.result(Report(f"{bundle.name} was served", (Section("", (line,)),), data))
 
 
-async def _serve(server: DeviceServer, arguments: argparse.Namespace, tls: object, stage: Stage) -> None:
+async def _serve(server: DeviceServer, arguments: argparse.Namespace, tls: ssl.SSLContext | None, stage: Stage) -> None:
     """Until Ctrl-C or SIGTERM, which are the usual end here."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

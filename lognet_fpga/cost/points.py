@@ -6,9 +6,10 @@ import json
 import math
 import shutil
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -172,7 +173,8 @@ def run_study(config: CostConfig, progress: Progress = NoProgress(), jobs: int =
         counts = {pool.submit(_counts, leaf, texts[leaf.name]): name for name, leaf in shared.items()}
         arrays = {pool.submit(_array, shape, texts[array_leaf(shape).name]): shape for shape in shapes}
         try:
-            for done, task in enumerate(as_completed([*counts, *arrays]), 1):
+            tasks: list[Future[Any]] = [*counts, *arrays]
+            for done, task in enumerate(as_completed(tasks), 1):
                 task.result()
                 stage.update(done, len(counts) + len(arrays))
         except BaseException:

@@ -10,11 +10,11 @@ import io
 import math
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, Any
 
 import numpy as np
 
@@ -75,7 +75,7 @@ class ArrayFile:
             if first is not None and header.shape and first < header.shape[0] and not header.fortran_order:
                 header = ArrayHeader(header.dtype, (first, *header.shape[1:]), False)
             content = np.empty(header.nbytes, np.uint8)
-            _fill(stream, memoryview(content))
+            _fill(stream, content.data)
             while self.is_archive and stream.read(_CHUNK):  # to the end, where the check sum is
                 pass
             array = content.view(header.dtype).reshape(header.shape, order="F" if header.fortran_order else "C")
@@ -91,11 +91,11 @@ class ArrayFile:
         except InputError:
             return "not readable"
 
-    def _open(self) -> BinaryIO:
+    def _open(self) -> IO[bytes]:
         return open(self._source, "rb") if isinstance(self._source, Path) else io.BytesIO(self._source)
 
     @contextmanager
-    def _member(self, name: str) -> Iterator[tuple[BinaryIO, int]]:
+    def _member(self, name: str) -> Iterator[tuple[IO[bytes], int]]:
         """(stream, bytes in it) of an array's member."""
         with self._open() as stream:
             if not self.is_archive:
@@ -127,7 +127,13 @@ class ArrayFile:
             ) from error
 
 
-def _header(stream: BinaryIO, size: int) -> ArrayHeader:
+def write_npz(file: Path | IO[bytes], arrays: Mapping[str, np.ndarray]) -> None:
+    """numpy.savez of arrays by name.  None is called as a parameter of numpy.savez is: file, allow_pickle."""
+    keywords: dict[str, Any] = dict(arrays)
+    np.savez(file, **keywords)
+
+
+def _header(stream: IO[bytes], size: int) -> ArrayHeader:
     """The header at the beginning of a stream of so many bytes.  Raises whatever NumPy's parser does, ValueError for
     one that no plain array of that size has."""
     version = np.lib.format.read_magic(stream)
@@ -148,10 +154,11 @@ def _header(stream: BinaryIO, size: int) -> ArrayHeader:
     return header
 
 
-def _fill(stream: BinaryIO, target: memoryview) -> None:
+def _fill(stream: IO[bytes], target: memoryview) -> None:
     done = 0
     while done < len(target):
-        count = stream.readinto(target[done : done + _CHUNK])
-        if not count:
+        part = stream.read(min(_CHUNK, len(target) - done))
+        if not part:
             raise EOFError("it ends too early")
-        done += count
+        target[done : done + len(part)] = part
+        done += len(part)

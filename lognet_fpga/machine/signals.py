@@ -85,7 +85,7 @@ def _in_import(frame: FrameType | None) -> bool:
     return frame is not None
 
 
-def _set(handler: Callable[[int, object], None]) -> None:
+def _set(handler: Callable[[int, FrameType | None], None]) -> None:
     if threading.current_thread() is threading.main_thread():  # Python lets no other
         for number in TERMINATING:
             if signal.getsignal(number) is not signal.SIG_IGN:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from lognet_fpga.errors import OutputError, UsageError
 from lognet_fpga.ir.packed import pack
+from lognet_fpga.machine.array_file import write_npz
 from lognet_fpga.machine.output_file import new_file
 from lognet_fpga.runtime.frame_source import FrameSource
 from lognet_fpga.runtime.streaming import StreamResult
@@ -42,7 +42,7 @@ def save_outputs(place: Path, result: StreamResult) -> None:
     """Write beside its place and rename: as of ir.packed.pack, `outputs` for all frames that were run, `output_names`,
     `numbers` (places of the frames in the source), `predictions` where there are classes, and `labels` where there are
     any.  Raises OutputError."""
-    arrays: dict[str, Any] = {  # any, for numpy.savez has parameters of its own beside the arrays
+    arrays = {
         **pack(result.outputs or ()),
         "output_names": np.array([tensor.name for tensor in result.output.tensors]),
         "numbers": result.numbers,
@@ -50,7 +50,7 @@ def save_outputs(place: Path, result: StreamResult) -> None:
         "labels": result.labels,
     }
     with new_file(place, _ELSEWHERE) as scratch, scratch.open("wb") as file:
-        np.savez(file, **{name: array for name, array in arrays.items() if array is not None})
+        write_npz(file, {name: array for name, array in arrays.items() if array is not None})
 
 
 _ELSEWHERE = "choose another --save-outputs"

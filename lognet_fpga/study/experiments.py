@@ -93,13 +93,14 @@ class Experiments:
     def layer_rows(self, progress: Progress, choice: Choice) -> tuple[LayerRow, ...]:
         """Figure 3."""
         schemes = [replace(self._template, kind=kind, bits=LAYER_BITS, choice=choice) for kind in ("linear", "log")]
-        errors: list[list[float]] = []
+        errors: list[tuple[float, float]] = []
 
         def variants() -> Iterator[_Variant]:
             for layer in self._layers:
-                quantizers = [self._fit(layer, scheme) for scheme in schemes]
-                errors.append([self._samples[layer.tensor].nmse(quantizer) for quantizer in quantizers])
-                linear, log = (quantizer(layer.weight) for quantizer in quantizers)
+                by_line, by_log = (self._fit(layer, scheme) for scheme in schemes)
+                samples = self._samples[layer.tensor]
+                errors.append((samples.nmse(by_line), samples.nmse(by_log)))
+                linear, log = by_line(layer.weight), by_log(layer.weight)
                 equal = zero_smallest(log, float(np.mean(linear == 0)), np.random.default_rng(_SEED))
                 for scheme, weight in ((schemes[0], linear), (schemes[1], log), (schemes[1], equal)):
                     yield self._with_weights(layer.name, scheme, {layer.tensor: weight})
@@ -107,8 +108,8 @@ class Experiments:
         with progress.stage("layer by layer") as stage:
             rows = list(self._rows(variants(), 3 * len(self._layers), stage))
         return tuple(
-            LayerRow(layer.name, *error, *rows[3 * place : 3 * place + 3])
-            for place, (layer, error) in enumerate(zip(self._layers, errors))
+            LayerRow(layer.name, *error, linear, log, equal)
+            for layer, error, linear, log, equal in zip(self._layers, errors, rows[::3], rows[1::3], rows[2::3])
         )
 
     def activation_rows(self, progress: Progress) -> tuple[Row, ...]:

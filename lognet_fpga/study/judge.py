@@ -15,6 +15,7 @@ import numpy as np
 
 from lognet_fpga.ir.output import ModelOutput
 from lognet_fpga.ir.preprocessing import Preprocessing
+from lognet_fpga.machine.array_file import write_npz
 from lognet_fpga.machine.cache import Files, cached, digest, find
 from lognet_fpga.machine.provenance import made_by
 from lognet_fpga.numerics.ranking import points_lost
@@ -129,7 +130,7 @@ class Judge:
         )
 
     def _kept(self, key: str, marks: Callable[[], Marks]) -> Answers:
-        return _answers(cached("study", key, lambda folder: np.savez(folder / "answers.npz", **marks())))
+        return _answers(cached("study", key, lambda folder: write_npz(folder / "answers.npz", marks())))
 
 
 def judge_model(
@@ -179,7 +180,7 @@ def _answers(files: Files) -> Answers:
 
 
 def _marks(output: ModelOutput, outputs: list[np.ndarray], labels: np.ndarray | None) -> Marks:
-    marks = {"classes": output.predictions(outputs)}
+    marks = {"classes": output.classes_of(outputs)}
     for name, count in (("top1", 1), ("top5", 5)):
         right = None if labels is None else output.right(outputs, labels, count)
         if right is not None:

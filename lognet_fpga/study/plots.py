@@ -128,12 +128,14 @@ def _layers(figure: Figure, study: Study) -> None:
 
 
 def _accuracy(figure: Figure, study: Study) -> None:
-    several = (("all layers' weights", study.table1), ("activations", study.activations[1:]))
-    for axes, (title, rows) in zip(figure.subplots(1, 2), several):
+    several = (("all layers' weights", study.table1), ("activations", study.activations))
+    for axes, (title, judged) in zip(figure.subplots(1, 2), several):
+        quantized = [(row, row.scheme) for row in judged if row.scheme is not None]  # without the float model
+        rows, schemes = [row for row, _ in quantized], [scheme for _, scheme in quantized]
         figure.set_size_inches(9, max(3.4, 0.8 + 0.19 * len(rows)))
-        names = [f"{row.scheme}, {row.scheme.choice}" for row in rows]
+        names = [f"{scheme}, {scheme.choice}" for scheme in schemes]
         places = np.arange(len(rows))
-        colours = [_COLOURS[row.scheme.kind] for row in rows]
+        colours = [_COLOURS[scheme.kind] for scheme in schemes]
         axes.barh(places, [row.lost for row in rows], 0.7, xerr=[row.error for row in rows], color=colours)
         axes.set_yticks(places, names)
         axes.invert_yaxis()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, astuple, fields
 
 from lognet_fpga.report import Report, Section, Table
 from lognet_fpga.study.experiments import LAYER_BITS, Row
-from lognet_fpga.study.log_addition import LogAddition
+from lognet_fpga.study.log_addition import AddError, AddRow, LogAddition
 from lognet_fpga.study.nmse import heat_map
 from lognet_fpga.study.schemes import CHOICES
 from lognet_fpga.study.simulations import Study
@@ -62,8 +62,8 @@ def csv_files(study: Study) -> dict[str, str]:
             ),
         )
     if study.log_addition is not None:
-        for name, rows in (("log_add.csv", study.log_addition.rows), ("log_add_layers.csv", study.log_addition.errors)):
-            files[name] = _csv((field.name for field in fields(rows[0])), map(astuple, rows))
+        files["log_add.csv"] = _fields_csv(study.log_addition.rows)
+        files["log_add_layers.csv"] = _fields_csv(study.log_addition.errors)
     return files
 
 
@@ -238,6 +238,10 @@ def _heat_table(study: Study) -> Table:
     layers, bits, values = heat_map(study.errors, "max")
     rows = tuple((layer, *(float(100 * value) for value in row)) for layer, row in zip(layers, values))
     return Table(("layer", *(f"{width}b" for width in bits)), rows)
+
+
+def _fields_csv(rows: Sequence[AddRow] | Sequence[AddError]) -> str:
+    return _csv((field.name for field in fields(rows[0])), map(astuple, rows))
 
 
 def _csv(names: Iterable[object], rows: Iterable[Iterable[object]]) -> str:

@@ -128,7 +128,7 @@ class _Circuit:
 
     def _collect_flip_flops(self, cells: list[Mapping[str, Any]]) -> None:
         flip_flops = [cell for cell in cells if cell["type"] in _FLIP_FLOPS]
-        pins = {name: [] for name in ("D", "CE", "Q", "forced")}
+        pins: dict[str, list[int]] = {name: [] for name in ("D", "CE", "Q", "forced")}
         for cell in flip_flops:
             connections = cell["connections"]
             for name in ("D", "CE", "Q"):

@@ -43,7 +43,8 @@ def synthesize(design: VerilogDesign, progress: Progress = NoProgress(), jobs: i
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    counts, paths = (tuple((name, made[module][which]) for name, module in design.parts) for which in (0, 1))
+    counts = tuple((name, made[module][0]) for name, module in design.parts)
+    paths = tuple((name, made[module][1]) for name, module in design.parts)
     return SynthesisReport(counts, paths, yosys.version)
 
 

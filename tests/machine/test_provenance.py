@@ -70,7 +70,7 @@ def test_the_version_of_a_package_from_outside_shows(monkeypatch):
     provenance.made_by.cache_clear()
 
 
-@pytest.mark.parametrize("module", ["codegen.verilog", "synth.yosys", "verify.simulator", "study.judge", "cost.study"])
+@pytest.mark.parametrize("module", ["codegen.verilog", "synth.yosys", "verify.simulator", "study.judge", "cost.points"])
 def test_all_that_a_module_loads_is_needed(module, require_tool):
     """Against Python itself: what is loaded with the module is what the rule finds, or more."""
     require_tool("onnxruntime")

@@ -52,8 +52,9 @@ def steps(name: str, part: str, clk_mhz: float, flavour: str) -> tuple[Step, ...
 
     A design that misses its clock is made all the same; whoever reads the log decides.
     """
-    common = ("--chipdb", "$CHIPDB", "--json", f"{WORK}/system.json")
+    common: tuple[str, ...] = ("--chipdb", "$CHIPDB", "--json", f"{WORK}/system.json")
     common += ("--freq", mhz_text(clk_mhz), "--timing-allow-fail")
+    route: tuple[str, ...]
     if flavour == HIMBAECHEL:
         route = ("--device", part, "-o", "xdc=constraints.xdc", "-o", f"fasm={WORK}/system.fasm", "--router", "router2")
         route += ("--placer", "static")

@@ -70,7 +70,7 @@ def _yosys(environment: Mapping[str, str]) -> Tool | None:
     if not given:
         return find_yosys()
     path = shutil.which(given)
-    return path and Tool("Yosys", (path, "-q", "-s"), first_line([path, "--version"]) or NOT_SAID)
+    return Tool("Yosys", (path, "-q", "-s"), first_line([path, "--version"]) or NOT_SAID) if path else None
 
 
 def _program(variable: str, name: str, environment: Mapping[str, str]) -> Tool | None:

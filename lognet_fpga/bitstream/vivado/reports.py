@@ -32,7 +32,7 @@ def read_reports(texts: Mapping[str, str], clk_mhz: float) -> PlacedFigures:
         utilization(texts[UTILIZATION]),
         overlay_counts(texts.get(HIERARCHY, "")),
         timing(texts[TIMING], clk_mhz),
-        power and _power(power),
+        _power(power) if power else None,
     )
 
 
