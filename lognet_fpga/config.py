@@ -92,7 +92,7 @@ class DeployConfig:
             )
         if self.fps is not None and not (math.isfinite(self.fps) and self.fps > 0):
             raise UsageError(f"the frame rate must be greater than 0, not {self.fps}")
-        if self.fpga_layers not in (None, AUTO_LAYERS) and self.fpga_layers < 1:
+        if self.layers_asked is not None and self.layers_asked < 1:
             raise UsageError(f"the number of FPGA layers must be 1 or more, not {self.fpga_layers}")
         if self.act_bits not in (None, *ACT_BITS):
             raise UsageError(f"the activation bits must be {' or '.join(map(str, ACT_BITS))}, not {self.act_bits}")
@@ -108,6 +108,11 @@ class DeployConfig:
             raise UsageError(f"the number of frames to judge must be 1 or more, not {self.eval_limit}")
         if self.clk_mhz is not None and not 0 < self.clk_mhz <= MAX_CLK_MHZ:
             raise UsageError(f"the clock must be above 0 and at most {MAX_CLK_MHZ:g} MHz, not {self.clk_mhz}")
+
+    @property
+    def layers_asked(self) -> int | None:
+        """fpga_layers where it is a number."""
+        return self.fpga_layers if isinstance(self.fpga_layers, int) else None
 
     @property
     def out_folder(self) -> Path:

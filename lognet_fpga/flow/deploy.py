@@ -35,7 +35,7 @@ from lognet_fpga.progress import NoProgress, Progress
 from lognet_fpga.report import Report
 from lognet_fpga.synth.synthesis import SynthesisReport
 from lognet_fpga.synth.yosys import synthesize
-from lognet_fpga.verify.accuracy import Accuracy
+from lognet_fpga.verify.accuracy import Accuracy, RawAccuracy
 from lognet_fpga.verify.check import verify
 from lognet_fpga.verify.measure import host_outputs, measure_accuracy
 from lognet_fpga.verify.settle_output import PROBES, settle_output, settle_threshold
@@ -60,9 +60,9 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
     check_surroundings(config)
     with progress.stage(f"read {config.model.name}"):
         graph = load(config.model, input_shape=config.input_shape)
-        config = settle_act_bits(settle_preprocessing(config, graph), graph)
+        config, act_bits = settle_preprocessing(config, graph), settle_act_bits(config, graph)
         graph = with_pixels(graph, config.preprocessing)
-        choice = choose_layers(config, graph, target)
+        choice = choose_layers(config, graph, target, act_bits)
         graph = choice.parts.graph  # without outputs that this cut leaves out
         output = settle_output(graph, config.preprocessing)
         frames = read_frames(config, graph, output)
@@ -70,27 +70,29 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
         judged = read_judged(config, graph, frames, output)
 
     warn_of_scaling(choice.parts, config.preprocessing, calibration(frames))
-    choice, quant = quantize_choice(config, choice, target, calibration(frames), progress)
+    choice, quant = quantize_choice(config, choice, target, act_bits, calibration(frames), progress)
     parts = choice.parts
     golden, execution, tail = golden_onnx(quant), execution_onnx(quant), make_tail(parts, quant)
     core_sha256 = hashlib.sha256(golden).hexdigest()
 
-    accuracy = judged and measure_accuracy(
-        parts,
-        quant,
-        execution,
-        tail,
-        judged.frames,
-        judged.labels,
-        config.preprocessing,
-        output=output,
-        calibrated=calibrated_among(judged, frames),
-        progress=progress,
-    )
-    if isinstance(accuracy, Accuracy):
-        warn_of_a_lost_model(accuracy, judged.labels)
-        if config.max_drop is not None:
-            accuracy.require(config.max_drop)
+    accuracy: Accuracy | RawAccuracy | None = None
+    if judged is not None:
+        accuracy = measure_accuracy(
+            parts,
+            quant,
+            execution,
+            tail,
+            judged.frames,
+            judged.labels,
+            config.preprocessing,
+            output=output,
+            calibrated=calibrated_among(judged, frames),
+            progress=progress,
+        )
+        if isinstance(accuracy, Accuracy):
+            warn_of_a_lost_model(accuracy, judged.labels)
+            if config.max_drop is not None:
+                accuracy.require(config.max_drop)
 
     plan = plan_hardware(quant, target, progress)
     with progress.stage("generate Verilog"):

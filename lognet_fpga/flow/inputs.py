@@ -50,10 +50,8 @@ def read_frames(config: DeployConfig, graph: Graph, output: ModelOutput) -> Fram
     shape = graph.input_shape
     if config.frames is None:
         return Frames(np.random.default_rng(_NOISE_SEED).integers(0, 256, (_NOISE_FRAMES, *shape), dtype=np.uint8))
-    if config.eval_frames is not None:
-        limit = CALIBRATION_FRAMES
-    else:
-        limit = None if config.eval_limit is None else CALIBRATION_FRAMES + config.eval_limit
+    judged = 0 if config.eval_frames is not None else config.eval_limit
+    limit = None if judged is None else CALIBRATION_FRAMES + judged
     return load_frames(config.frames, shape, config.preprocessing, limit=limit, classes=output.classes)
 
 

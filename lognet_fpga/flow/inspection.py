@@ -11,7 +11,7 @@ from lognet_fpga.fabric.boards import board_names, load_board
 from lognet_fpga.flow.layer_choice import host_work, settle_act_bits, sketch_reach, target_of
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.graph import Graph
-from lognet_fpga.ir.quant import QuantGraph
+from lognet_fpga.ir.quant import QuantGraph, QuantLayer
 from lognet_fpga.partition import FloatLayer, Partition, partition, with_pixels
 from lognet_fpga.partition.reach import Reach, reach
 from lognet_fpga.partition.work import Work, node_work
@@ -56,6 +56,11 @@ class Inspection:
         """All that can go onto the FPGA by their operators."""
         return self.reach.spans[self.reach.possible - 1].layers if self.reach.possible else ()
 
+    @property
+    def sketched(self) -> tuple[QuantLayer, ...]:
+        """Those of them that are in the sketch."""
+        return () if self.sketch is None else self.sketch.layers
+
 
 def inspect(config: DeployConfig, board: str | None = None, progress: Progress = NoProgress()) -> Inspection:
     """Look at config.model for one board, or for all when None.
@@ -67,13 +72,14 @@ def inspect(config: DeployConfig, board: str | None = None, progress: Progress =
     boards = [load_board(name) for name in ([board] if board else board_names())]
     with progress.stage(f"read {config.model.name}"):
         graph = _as_cut(load(config.model, input_shape=config.input_shape))
-        config = settle_act_bits(config, graph)
+        act_bits = settle_act_bits(config, graph)
         graph = with_pixels(graph, config.preprocessing.for_model(graph.input_shape))
         far, work = reach(graph), node_work(graph)
-    sketch, fits = None, ()
+    sketch: QuantGraph | None = None
+    fits: tuple[BoardFit, ...] = ()
     if far.possible:
         with progress.stage("estimate sizes and rates"):
-            sketch, behind = sketch_reach(config, far, boards), host_work(far, work)
+            sketch, behind = sketch_reach(config, far, boards, act_bits), host_work(far, work)
             fits = tuple(BoardFit(each, survey(sketch, behind, target_of(config, each))) for each in boards)
     try:
         parts = partition(graph, _count(config, far, fits))
@@ -93,14 +99,14 @@ def _as_cut(graph: Graph) -> Graph:
 def _count(config: DeployConfig, far: Reach, fits: tuple[BoardFit, ...]) -> int | None:
     """For partition; "auto": the best on config.board, the least where nothing fits."""
     if config.fpga_layers != AUTO_LAYERS:
-        return config.fpga_layers
+        return config.layers_asked
     chosen = next((fit.best for fit in fits if fit.board.name == config.board), None)
     return chosen.layers if chosen else next(iter(far.counts), None)
 
 
 def _size_error(config: DeployConfig, fits: tuple[BoardFit, ...]) -> DoesNotFitError | None:
     """Where no board has room for the number of layers asked for, or for any layer when none was."""
-    asked = None if config.fpga_layers == AUTO_LAYERS else config.fpga_layers
+    asked = config.layers_asked
     if any(candidate.fits and asked in (None, candidate.layers) for fit in fits for candidate in fit.candidates):
         return None
     least = asked or min((candidate.layers for fit in fits for candidate in fit.candidates), default=1)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from lognet_fpga.config import AUTO_LAYERS, DeployConfig
+from lognet_fpga.engines.folding import Engine
 from lognet_fpga.engines.stores import sketch_layers, stores_of
 from lognet_fpga.fabric.board import Board
 from lognet_fpga.fabric.target import Target
 from lognet_fpga.ir.graph import Graph
-from lognet_fpga.ir.quant import QuantGraph
+from lognet_fpga.ir.quant import QuantGraph, QuantLayer
 from lognet_fpga.partition import Partition, partition
 from lognet_fpga.partition.host_work import HostWork
 from lognet_fpga.partition.reach import Reach, reach
@@ -35,9 +37,9 @@ class LayerChoice:
     candidates: tuple[Candidate, ...] = ()
 
 
-def settle_act_bits(config: DeployConfig, graph: Graph) -> DeployConfig:
-    """config with the bits of the activations that the model has, where none are asked for."""
-    return config if config.act_bits else replace(config, act_bits=act_bits_of(graph))
+def settle_act_bits(config: DeployConfig, graph: Graph) -> int:
+    """The bits of the activations that are asked for, else those that the model has."""
+    return config.act_bits or act_bits_of(graph)
 
 
 def target_of(config: DeployConfig, board: Board) -> Target:
@@ -45,19 +47,18 @@ def target_of(config: DeployConfig, board: Board) -> Target:
     return Target(board, board.clock_mhz(config.clk_mhz), stores_of(config.weights), config.fps)
 
 
-def choose_layers(config: DeployConfig, graph: Graph, target: Target) -> LayerChoice:
-    """The cut that config.fpga_layers asks for.
+def choose_layers(config: DeployConfig, graph: Graph, target: Target, act_bits: int) -> LayerChoice:
+    """The cut that config.fpga_layers asks for.  act_bits: as settled.
 
     Warns where fewer layers than usual can go.  Raises what partition raises, and DoesNotFitError for layers far too
     large for the board.
     """
     candidates: tuple[Candidate, ...] = ()
-    count = config.fpga_layers
-    if count == AUTO_LAYERS:
+    count = config.layers_asked
+    if config.fpga_layers == AUTO_LAYERS:
         far = reach(graph)
-        count = None
         if far.possible:
-            sketch = sketch_reach(config, far, [target.board])
+            sketch = sketch_reach(config, far, [target.board], act_bits)
             candidates = survey(sketch, host_work(far, node_work(graph)), target)
             chosen = best(candidates)
             count = chosen.layers if chosen else far.counts[0]
@@ -70,38 +71,41 @@ def choose_layers(config: DeployConfig, graph: Graph, target: Target) -> LayerCh
             "come from in front of the layers on the FPGA",
             stacklevel=2,
         )
-    sketch = sketch_graph(graph.name, parts.layers, act_bits=config.act_bits, prune=config.prune)
+    sketch = sketch_graph(graph.name, parts.layers, act_bits=act_bits, prune=config.prune)
     require_possible(sketch, target)
     return LayerChoice(parts, candidates)
 
 
 def quantize_choice(
-    config: DeployConfig, choice: LayerChoice, target: Target, frames: np.ndarray, progress: Progress
+    config: DeployConfig, choice: LayerChoice, target: Target, act_bits: int, frames: np.ndarray, progress: Progress
 ) -> tuple[LayerChoice, QuantGraph]:
     """The chosen layers quantized on frames, (n, channels, h, w) uint8; fewer layers, with a warning, where these show
     that one cannot pad as the model does, unless their number was asked for."""
-    options = {"act_bits": config.act_bits, "prune": config.prune, "progress": progress}
+
+    def quantized(parts: Partition) -> QuantGraph:
+        return quantize(parts, frames, config.preprocessing, act_bits=act_bits, prune=config.prune, progress=progress)
+
     try:
-        return choice, quantize(choice.parts, frames, config.preprocessing, **options)
+        return choice, quantized(choice.parts)
     except PaddingError as obstacle:
         graph = choice.parts.graph
         fewer = max((count for count in reach(graph).counts if count <= obstacle.layers), default=0)
-        if not fewer or config.fpga_layers not in (None, AUTO_LAYERS):
+        if not fewer or config.layers_asked is not None:
             raise
         layers = "1 convolution layer goes" if fewer == 1 else f"{fewer} convolution layers go"
         warnings.warn(f"{layers} onto the FPGA, not {len(choice.parts.layers)}: {obstacle.message}", stacklevel=2)
-    choice = replace(choose_layers(replace(config, fpga_layers=fewer), graph, target), candidates=choice.candidates)
-    return choice, quantize(choice.parts, frames, config.preprocessing, **options)
+    again = choose_layers(replace(config, fpga_layers=fewer), graph, target, act_bits)
+    return replace(again, candidates=choice.candidates), quantized(again.parts)
 
 
-def sketch_reach(config: DeployConfig, far: Reach, boards: list[Board]) -> QuantGraph:
+def sketch_reach(config: DeployConfig, far: Reach, boards: list[Board], act_bits: int) -> QuantGraph:
     """Sketch the layers that can go, up to the first with which they are far too large for every board; in any case
     as many as the least number that can."""
     largest = target_of(replace(config, fps=None), max(boards, key=lambda board: board.lut))
-    layers, engines = [], []
+    layers: list[QuantLayer] = []
+    engines: list[Sequence[Engine]] = []
     for layer in far.spans[far.possible - 1].layers:
-        in_bits = config.act_bits if layers else IN_BITS
-        layers.append(sketch_layer(layer, in_bits, config.act_bits, config.prune))
+        layers.append(sketch_layer(layer, act_bits if layers else IN_BITS, act_bits, config.prune))
         engines += sketch_layers(layers[-1:], largest.stores)
         if len(layers) >= far.counts[0] and far_too_large(engines, largest):
             break
@@ -114,8 +118,9 @@ def host_work(far: Reach, work: dict[str, Work]) -> dict[int, HostWork | None]:
     def behind(count: int) -> HostWork | None:
         on_fpga = {node.outputs[0] for node in far.nodes(count)}
         parts = [entry.host for name, entry in work.items() if name not in on_fpga]
-        if None in parts:
+        known = [part for part in parts if part is not None]
+        if len(known) < len(parts):
             return None
-        return sum(parts, HostWork.entry(math.prod(far.spans[count - 1].layers[-1].out_shape)))
+        return sum(known, HostWork.entry(math.prod(far.spans[count - 1].layers[-1].out_shape)))
 
     return {count: behind(count) for count in far.counts}

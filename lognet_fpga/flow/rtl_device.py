@@ -49,11 +49,11 @@ class RtlDevice:
         )
 
     def open(self) -> None:
-        self._simulator = compile_simulator(self._design, self._progress)
+        self._simulator = self._compile()
 
     def run(self, frames: np.ndarray) -> DeviceRun:
         if self._simulator is None:
-            self.open()
+            self._simulator = self._compile()
         plan = self._bundle
         settle = RESET_CYCLES + plan.cycles_per_frame  # the padding after reset takes less than a frame
         run = run_rtl(
@@ -69,6 +69,9 @@ class RtlDevice:
         cycles = int(run.last_out_cycle[-1] - run.first_in_cycle[0])
         activations = np.ascontiguousarray(run.sink.transpose(0, 2, 3, 1))
         return DeviceRun(activations, cycles, plan.clk_mhz)
+
+    def _compile(self) -> Path:
+        return compile_simulator(self._design, self._progress)
 
     def runs(self, batches: Iterable[np.ndarray | None]) -> Iterator[DeviceRun]:
         return (self.run(batch) for batch in batches if batch is not None)

@@ -74,7 +74,8 @@ class HostTime:
     @property
     def fps(self) -> tuple[float, float]:
         """Frames a second, the least and the most; infinite where there is nothing to do."""
-        return tuple(1 / seconds if seconds else math.inf for seconds in (self.worst_s, self.best_s))
+        least, most = (1 / seconds if seconds else math.inf for seconds in (self.worst_s, self.best_s))
+        return least, most
 
     @property
     def slow(self) -> bool:

@@ -32,14 +32,21 @@ def draft_hardware(engines: Sequence[Sequence[Engine]], target: Target) -> Hardw
     engines: for each layer one or more, sketched or solved, of different stores.  Where nothing fits it is the smallest
     plan (for fps: the one for that rate), see `fits`.  None when no engines are as fast as fps.
     """
-    planner, cycles = Planner(engines, target), target.frame_cycles
-    if cycles is not None:
-        draft = planner.draft(cycles)
-        if draft is None or fits(draft):
-            return draft
-        return next((planner.draft(budget) for budget in fitting_budgets(planner, cycles)), draft)
+    cycles = target.frame_cycles
+    if cycles is None:
+        return fastest_draft(engines, target)
+    planner = Planner(engines, target)
+    draft = planner.draft(cycles)
+    if draft is None or fits(draft):
+        return draft
+    return next((planner.draft(budget) for budget in fitting_budgets(planner, cycles)), draft)
+
+
+def fastest_draft(engines: Sequence[Sequence[Engine]], target: Target) -> HardwarePlan:
+    """As draft_hardware without a frame rate: there is always one."""
+    planner = Planner(engines, replace(target, fps=None))
     budgets = planner.budgets()
-    return planner.draft(budgets[fastest(planner, budgets)])
+    return planner.draft_at(budgets[fastest(planner, budgets)])
 
 
 def slowest_draft(engines: Sequence[Sequence[Engine]], target: Target) -> HardwarePlan:
@@ -55,7 +62,7 @@ def fitting_plan(engines: Sequence[Engine], target: Target) -> HardwarePlan | No
     """The plan for target.fps frames a second, or the fastest one for None, give or take 1%; None where that does not
     fit."""
     planner, cycles = Planner([(engine,) for engine in engines], target), target.frame_cycles
-    if cycles is None:
+    if target.fps is None or cycles is None:
         return planner.fastest_that_fits(_AS_FAST)
     least = target.fps * (1 - 1e-9)
     # Narrower beats may cost one plan the rate that another one reaches.
@@ -83,7 +90,7 @@ def settle_stores(quant: QuantGraph, target: Target) -> tuple[str, ...]:
     engines, room = sketch_layers(quant.layers, target.stores), replace(target, share=target.share * SKETCH_SPARE)
     draft = draft_hardware(engines, room)
     if draft is None:  # no engines are that fast, which planning will say
-        draft = draft_hardware(engines, replace(room, fps=None))
+        draft = fastest_draft(engines, room)
     return tuple(planned.folding.store for planned in draft.layers)
 
 
@@ -96,7 +103,7 @@ def fastest(planner: Planner, budgets: list[int], as_fast: float = _AS_FAST) -> 
         return draft is not None and fits(draft)
 
     def size(index: int) -> float:
-        total = planner.draft(budgets[index]).total
+        total = planner.draft_at(budgets[index]).total
         return total.lut + total.ff / 2 + BRAM_PRICES[0] * total.bram36  # a site has two flip-flops
 
     low, high = 0, len(budgets) - 1
@@ -150,6 +157,14 @@ class Planner:
         fastest, slowest = max(min(some) for some in every), max(max(some) for some in every)
         return sorted(cycles for cycles in set().union(*every) if fastest <= cycles <= slowest)
 
+    def draft_at(self, budget: int) -> HardwarePlan:
+        """As draft, for one of budgets(), at which every layer has a folding."""
+        return _there(self.draft(budget), budget)
+
+    def plan_at(self, budget: int) -> HardwarePlan:
+        """As plan, for one of budgets()."""
+        return _there(self.plan(budget), budget)
+
     def fastest_that_fits(self, as_fast: float) -> HardwarePlan | None:
         """as_fast: as of `fastest`."""
         # The search looks at drafts: sizing FIFOs runs the cycle model, which takes longer for large frames.
@@ -167,7 +182,7 @@ class Planner:
             if plan.cycles_per_frame <= budget:
                 return plan
             target -= plan.cycles_per_frame - budget
-        plan = self.plan(self.budgets()[0])  # its beats may be wider, and so faster, than those of a slower one
+        plan = self.plan_at(self.budgets()[0])  # its beats may be wider, and so faster, than those of a slower one
         return plan if plan.cycles_per_frame <= budget else None
 
     def _draft(self, budget: float) -> HardwarePlan | None:
@@ -200,7 +215,8 @@ class Planner:
 
     def _matched(self, budget: float, bram_price: float) -> list[PlannedLayer] | None:
         """Every layer with its folding, streams and the shallowest FIFO; None when the fastest foldings do not do."""
-        layers, chosen = self.layers, []
+        layers = self.layers
+        chosen: list[Folding] = []
         entry = Entry(min(layers[0].in_shape[0], SOURCE_BEAT_BITS // layers[0].in_bits))
         for foldings in self.foldings:
             folding = foldings.fold(budget, chosen[-1] if chosen else entry, bram_price)
@@ -217,6 +233,12 @@ class Planner:
             matched.append(PlannedLayer(layer, folding, streams, Fifo(SHALLOWEST_FIFO)))
             lanes = out_lanes
         return matched
+
+
+def _there(plan: HardwarePlan | None, budget: int) -> HardwarePlan:
+    if plan is None:
+        raise ValueError(f"no foldings do a frame in {budget} cycles")
+    return plan
 
 
 def channels_per_beat(layer: QuantLayer, folding: Folding, following: Folding | None) -> int:

@@ -40,6 +40,11 @@ class Candidate:
         return self.plan is not None and fits(self.plan)
 
     @property
+    def pl_fps(self) -> float | None:
+        """Of the FPGA alone; None where it does not fit."""
+        return self.plan.fps if self.plan is not None and fits(self.plan) else None
+
+    @property
     def host_macs(self) -> int | None:
         """Multiply-accumulates a frame behind the cut."""
         return None if self.host is None else self.host.macs + self.host.depthwise_macs
@@ -58,9 +63,8 @@ class Candidate:
     @property
     def fps(self) -> float | None:
         """Of both together, side by side: the slower one's.  None where it does not fit or is not known."""
-        if not self.fits or self.host_fps is None:
-            return None
-        return min(self.plan.fps, self.host_fps)
+        ours, host = self.pl_fps, self.host_fps
+        return None if ours is None or host is None else min(ours, host)
 
 
 def survey(quant: QuantGraph, host: Mapping[int, HostWork | None], target: Target) -> tuple[Candidate, ...]:

@@ -154,21 +154,27 @@ class _Answers:
         float_model: Sequence[np.ndarray],
         labels: np.ndarray | None,
     ) -> _Answers:
-        classes = output.predictions(outputs)
+        classes = output.classes_of(outputs)
         if labels is None:
             return cls(classes, None, None, None, None)
         score = output.decision(outputs)
-        right1, right5 = (output.right(outputs, labels, count) for count in (1, 5))
+        right1, right5 = output.right(outputs, labels), output.right(outputs, labels, 5)
         return cls(classes, right1, right5, score, None if score is None else labels)
 
     @classmethod
     def joined(cls, parts: Sequence[_Answers]) -> _Answers:
-        columns = zip(*((part.classes, part.right1, part.right5, part.score, part.labels) for part in parts))
-        return cls(*(None if column[0] is None else np.concatenate(column) for column in columns))
+        return cls(
+            np.concatenate([part.classes for part in parts]),
+            _joined([part.right1 for part in parts]),
+            _joined([part.right5 for part in parts]),
+            _joined([part.score for part in parts]),
+            _joined([part.labels for part in parts]),
+        )
 
     def shares(self, float_model: _Answers) -> Shares:
         top1, top5 = (None if right is None else float(right.mean()) for right in (self.right1, self.right5))
-        auc = None if self.score is None else area_under_curve(self.score, self.labels)
+        score, labels = self.score, self.labels
+        auc = None if score is None or labels is None else area_under_curve(score, labels)
         return Shares(top1, top5, float(np.mean(self.classes == float_model.classes)), auc)
 
     def right(self, float_model: _Answers) -> np.ndarray:
@@ -201,6 +207,12 @@ class _Likeness:
 
 
 _Judged = _Answers | _Likeness
+
+
+def _joined(parts: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    """One behind the other; None unless all are there."""
+    known = [part for part in parts if part is not None]
+    return np.concatenate(known) if len(known) == len(parts) else None
 
 
 def _loss(before: _Answers, after: _Answers, float_model: _Answers) -> Loss:

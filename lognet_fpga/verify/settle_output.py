@@ -98,8 +98,8 @@ def _by_running(
     model: onnx.ModelProto, session: OnnxSession, frames: np.ndarray
 ) -> tuple[tuple[OutputTensor, ...], int | None]:
     """The outputs' tensors, and how many frames the model takes at a time, None for any number."""
-    if (session.batch or 1) > 1:
-        return _of_a_fixed_batch(session, frames), session.batch
+    if session.batch is not None and session.batch > 1:
+        return _of_a_fixed_batch(session, session.batch, frames), session.batch
     singles = [[np.asarray(array) for array in session.run(frame[None])] for frame in frames[:3]]
     dynamic = _data_dependent(model)
     known = _static_shapes(model)
@@ -150,15 +150,15 @@ def _close(found: np.ndarray, wanted: np.ndarray) -> bool:
     return np.allclose(found, wanted, rtol=0, atol=_TOLERANCE * scale, equal_nan=True)
 
 
-def _of_a_fixed_batch(session: OnnxSession, frames: np.ndarray) -> tuple[OutputTensor, ...]:
-    """Of a model that takes only `session.batch` frames at a time."""
-    filled = np.concatenate([frames] * -(-session.batch // len(frames)))[: session.batch]
+def _of_a_fixed_batch(session: OnnxSession, batch: int, frames: np.ndarray) -> tuple[OutputTensor, ...]:
+    """Of a model that takes only `batch` frames at a time."""
+    filled = np.concatenate([frames] * -(-batch // len(frames)))[:batch]
     tensors = []
     for value, array in zip(session.outputs, session.run(filled)):
         array = np.asarray(array)
-        if array.shape[:1] != (session.batch,):
+        if array.shape[:1] != (batch,):
             raise UnsupportedModelError(
-                f"the model takes {session.batch} frames at a time, and its output {value.name} of shape "
+                f"the model takes {batch} frames at a time, and its output {value.name} of shape "
                 f"{array.shape} does not say which of them it belongs to",
                 hint="export the model with a batch of 1, or with one that is open",
             )

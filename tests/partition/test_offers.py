@@ -157,7 +157,7 @@ def test_the_best_number_of_layers_is_one_that_is_taken(seed: int, tmp_path: Pat
     far, board = reach(graph), load_board("pynq-z2")
     if not far.counts:
         return
-    sketch = sketch_reach(DeployConfig(model=Path("net.onnx"), act_bits=8), far, [board])
+    sketch = sketch_reach(DeployConfig(model=Path("net.onnx")), far, [board], act_bits=8)
     candidates = survey(sketch, host_work(far, node_work(graph)), target(board))
     assert [candidate.layers for candidate in candidates] == list(far.counts)
     parts = partition(graph, best(candidates).layers)

@@ -144,14 +144,15 @@ def test_padding_far_above_the_activations_is_refused(times: float, bits: int, t
     ):
         quantize(partition(graph, 2), frames, SCALE, act_bits=bits)
     # As many as can go: the first one, and why.
-    config = DeployConfig(model=tmp_path / "model.onnx", preprocessing=SCALE, act_bits=bits)
+    config = DeployConfig(model=tmp_path / "model.onnx", preprocessing=SCALE)
     target = target_of(config, load_board("pynq-z2"))
     with pytest.warns(UserWarning, match="1 convolution layer goes onto the FPGA, not 2: .* pads with zero"):
-        choice, quant = quantize_choice(config, choose_layers(config, graph, target), target, frames, NoProgress())
+        first = choose_layers(config, graph, target, bits)
+        choice, quant = quantize_choice(config, first, target, bits, frames, NoProgress())
     assert len(quant.layers) == len(choice.parts.layers) == 1
-    asked = DeployConfig(model=tmp_path / "model.onnx", preprocessing=SCALE, act_bits=bits, fpga_layers=2)
+    asked = DeployConfig(model=tmp_path / "model.onnx", preprocessing=SCALE, fpga_layers=2)
     with pytest.raises(PaddingError, match="pads with zero") as caught:
-        quantize_choice(asked, choose_layers(asked, graph, target), target, frames, NoProgress())
+        quantize_choice(asked, choose_layers(asked, graph, target, bits), target, bits, frames, NoProgress())
     assert "--fpga-layers 1" in caught.value.hint
 
 

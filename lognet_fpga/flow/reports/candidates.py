@@ -31,7 +31,7 @@ def candidate_data(candidate: Candidate) -> dict[str, object]:
     return {
         "layers": candidate.layers,
         "fits": candidate.fits,
-        "pl_fps": plan.fps if candidate.fits else None,
+        "pl_fps": candidate.pl_fps,
         "host_fps": _finite(candidate.host_fps),
         "host_fps_range": _range(candidate.host_time),
         "fps": candidate.fps,
@@ -44,12 +44,13 @@ def candidate_data(candidate: Candidate) -> dict[str, object]:
 def reason(chosen: Candidate) -> str:
     """Why this number of layers, in a sentence."""
     layers = f"{chosen.layers} layer{'s' if chosen.layers > 1 else ''}"
-    if not chosen.fits:
+    ours, host = chosen.pl_fps, chosen.host_fps
+    if ours is None:
         return f"{layers}: by estimate not even that fits"
-    if chosen.fps is None:
+    if host is None:
         return f"{layers}: the most that fit; the host's rate is not known"
-    slower = "the FPGA" if chosen.plan.fps <= chosen.host_fps else "the host's part"
-    return f"{layers}: about {chosen.fps:,.0f} frames a second together with the host, limited by {slower}"
+    slower = "the FPGA" if ours <= host else "the host's part"
+    return f"{layers}: about {min(ours, host):,.0f} frames a second together with the host, limited by {slower}"
 
 
 def _row(candidate: Candidate, chosen: bool) -> tuple[object, ...]:
@@ -66,7 +67,7 @@ def _row(candidate: Candidate, chosen: bool) -> tuple[object, ...]:
     return (
         board.title,
         candidate.layers,
-        _rate(plan.fps) if candidate.fits else "-",
+        _rate(candidate.pl_fps),
         _rates(candidate.host_time),
         _rate(candidate.fps),
         f"{total.lut / board.lut:.0%}",

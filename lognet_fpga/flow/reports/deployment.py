@@ -100,6 +100,13 @@ def manifest(
     name: str,
 ) -> dict:
     """The manifest's fields; see lognet_fpga.bundle.contents."""
+    source: dict[str, object] = {
+        "shape": list(quant.input_shape),
+        "dtype": "uint8",
+        "preprocessing": config.preprocessing.to_dict(),
+    }
+    if class_names:
+        source["class_names"] = list(class_names)
     out = {
         "name": name,
         "made_by": f"lognet-fpga {__version__}",
@@ -107,7 +114,7 @@ def manifest(
         "clk_mhz": plan.target.clk_mhz,
         "model": {"file": config.model.name, "sha256": graph.source_sha256},
         "core_sha256": core_sha256,
-        "input": {"shape": list(quant.input_shape), "dtype": "uint8", "preprocessing": config.preprocessing.to_dict()},
+        "input": source,
         "output": {"shape": list(quant.out_shape), "bits": quant.layers[-1].out_bits},
         "model_output": output.to_dict(),
         "source": _format(design.source),
@@ -125,8 +132,6 @@ def manifest(
         },
         "bitstream": None,
     }
-    if class_names:
-        out["input"]["class_names"] = list(class_names)
     if accuracy is not None:
         out["accuracy"] = accuracy.to_json()
     return out
@@ -228,7 +233,7 @@ def _quantization(quant: QuantGraph, config: DeployConfig, frames: Frames) -> Se
 
 
 def _plan(plan: HardwarePlan, asked_mhz: float | None) -> Section:
-    rows = [
+    rows: list[tuple[object, ...]] = [
         (
             layer.name,
             layer.nonzero_weights,
@@ -269,7 +274,7 @@ def _plan(plan: HardwarePlan, asked_mhz: float | None) -> Section:
         "weights: other than zero; slot: one position of the output; in, where the weights are:",
         *(f"           {store.name}, {store.title}" for store in STORES.values()),
     ]
-    if asked_mhz is not None and clk_mhz != asked_mhz:
+    if asked_mhz is not None and board.pll_mhz is not None and clk_mhz != asked_mhz:
         lines.append(
             f"clock: {mhz_text(clk_mhz)} MHz, the fastest at or below the {mhz_text(asked_mhz)} MHz asked for "
             f"that the board's processor makes, from its PLL of {mhz_text(board.pll_mhz)} MHz"

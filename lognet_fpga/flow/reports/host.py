@@ -40,8 +40,9 @@ def host_section(tail: bytes, board: Board) -> Section:
 def host_data(tail: bytes, board: Board) -> dict[str, object]:
     """The same for programs."""
     unknown, time = unknown_operators(tail), _time(tail, board)
-    runs = time is not None and not (unknown and _is_32_bit(board))
-    estimate = {"runtime": time.runtime, "frame_ms": [time.best_s * 1e3, time.worst_s * 1e3]} if runs else None
+    estimate: dict[str, object] | None = None
+    if time is not None and not (unknown and _is_32_bit(board)):
+        estimate = {"runtime": time.runtime, "frame_ms": [time.best_s * 1e3, time.worst_s * 1e3]}
     return {"only_onnxruntime": list(unknown), "estimated": estimate}
 
 

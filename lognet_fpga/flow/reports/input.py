@@ -54,14 +54,19 @@ def input_data(config: DeployConfig, parts: Partition) -> dict[str, object]:
 
 def nodes_inside(parts: Partition) -> list[str]:
     """Names of the scaling nodes that the model has in front of its first convolution."""
-    ops = {node.name: node for node in parts.graph.nodes}
-    names = []
+    return [name for name, _ in _scaling_inside(parts)]
+
+
+def _scaling_inside(parts: Partition) -> list[tuple[str, Affine]]:
+    nodes = {node.name: node for node in parts.graph.nodes}
+    found = []
     for name in parts.layers[0].nodes:
-        if ops[name].op_type == "Conv":
+        if nodes[name].op_type == "Conv":
             break
-        if isinstance(ops[name].op, Affine):
-            names.append(name)
-    return names
+        op = nodes[name].op
+        if isinstance(op, Affine):
+            found.append((name, op))
+    return found
 
 
 def warn_of_scaling(parts: Partition, preprocessing: Preprocessing, frames: np.ndarray) -> None:
@@ -78,7 +83,8 @@ def warn_of_scaling(parts: Partition, preprocessing: Preprocessing, frames: np.n
         x = reference.pad(x, layer.pads, layer.pad_value)
     sums = reference.conv(x, layer.weight.astype(np.float32), layer.stride)
     average = layer.bias + sums.mean(axis=(0, 2, 3), dtype=np.float64)
-    share = np.linalg.norm(sums.std(axis=(0, 2, 3), dtype=np.float64)) / max(np.linalg.norm(average), 1e-300)
+    spread = float(np.linalg.norm(sums.std(axis=(0, 2, 3), dtype=np.float64)))
+    share = spread / max(float(np.linalg.norm(average)), 1e-300)
     inside, (scale, mean) = nodes_inside(parts), _normalization_inside(parts)
     factor, _ = preprocessing.affine(len(scale))
     if (span := 255 * np.abs(factor * scale).max()) < 1 / _FAR_OFF:
@@ -104,8 +110,7 @@ def warn_of_scaling(parts: Partition, preprocessing: Preprocessing, frames: np.n
 def _normalization_inside(parts: Partition) -> tuple[np.ndarray, np.ndarray]:
     """(scale, mean), (channels,) each: (x - mean) * scale is what the nodes of `nodes_inside` make of x; mean 0 where
     they make a constant of it."""
-    ops = {node.name: node.op for node in parts.graph.nodes}
     scale, offset = np.ones(parts.graph.input_shape[0]), np.zeros(parts.graph.input_shape[0])
-    for name in nodes_inside(parts):
-        scale, offset = scale * ops[name].scale, offset * ops[name].scale + ops[name].offset
+    for _, op in _scaling_inside(parts):
+        scale, offset = scale * op.scale, offset * op.scale + op.offset
     return scale, np.divide(-offset, scale, out=np.zeros_like(scale), where=scale != 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 
 import numpy as np
@@ -14,6 +15,7 @@ from lognet_fpga.flow.reports.host import SERVE, SLOW
 from lognet_fpga.ir.clocks import mhz_text
 from lognet_fpga.ir.graph import HostOp
 from lognet_fpga.partition.reach import Obstacle
+from lognet_fpga.partition.work import Work
 from lognet_fpga.report import Report, Section, Table
 
 
@@ -118,11 +120,9 @@ def _span(counts: tuple[int, ...]) -> str:
 
 def _layer_data(seen: Inspection, index: int) -> dict[str, object]:
     layer = seen.layers[index]
-    sketched = seen.sketch.layers[index] if index < len(seen.sketch.layers) else None
+    sketched = seen.sketched[index] if index < len(seen.sketched) else None
     outputs = {node.outputs[0] for node in seen.graph.nodes if node.name in layer.nodes}
-    macs = [seen.work[name].macs for name in outputs]
-    total = [work.macs for work in seen.work.values()]
-    known = None not in total
+    macs, total = _macs(seen.work[name] for name in outputs), _macs(seen.work.values())
     return {
         "name": layer.name,
         "kernel": layer.weight.shape[2:],
@@ -133,8 +133,8 @@ def _layer_data(seen: Inspection, index: int) -> dict[str, object]:
         "weights": layer.weight.size,
         "zeros": float(np.mean(layer.weight == 0)),
         "zeros_log2": None if sketched is None else sketched.sparsity,
-        "macs": sum(macs) if known else None,
-        "macs_share": sum(macs) / max(1, sum(total)) if known else None,
+        "macs": None if total is None else macs,
+        "macs_share": None if total is None or macs is None else macs / max(1, total),
     }
 
 
@@ -181,14 +181,19 @@ def _host_data(seen: Inspection) -> dict[str, object]:
     """Of the nodes behind the cut; of the whole model where there is none."""
     on_fpga = {node.outputs[0] for node in seen.reach.nodes(len(seen.parts.layers))} if seen.parts else set()
     works = [work for name, work in seen.work.items() if name not in on_fpga]
-    total = [work.macs for work in seen.work.values()]
-    known = None not in total
-    macs = sum(work.macs for work in works) if known else None
+    macs, total = _macs(works), _macs(seen.work.values())
     return {
-        "macs": macs,
+        "macs": None if total is None else macs,
         "parameters": sum(work.parameters for work in works),
-        "fpga_macs_share": 1 - macs / sum(total) if known and sum(total) else None,
+        "fpga_macs_share": 1 - macs / total if macs is not None and total else None,
     }
+
+
+def _macs(works: Iterable[Work]) -> int | None:
+    """Of all together; None where those of one are not known."""
+    macs = [work.macs for work in works]
+    known = [count for count in macs if count is not None]
+    return sum(known) if len(known) == len(macs) else None
 
 
 def _host_section(seen: Inspection, host: dict) -> Section:
@@ -238,7 +243,7 @@ def _board_section(config: DeployConfig, seen: Inspection) -> Section:
     cut, most = len(seen.parts.layers) if seen.parts else 0, max(fit.most_layers for fit in seen.boards)
     if cut > most > 0:
         lines.append(f"the {cut} layers of the cut fit no board here: pass --fpga-layers {most} or auto, or --prune")
-    if len(seen.sketch.layers) < len(seen.layers):
-        lines.append(f"more than {len(seen.sketch.layers)} layers: far too large for every board here")
+    if len(seen.sketched) < len(seen.layers):
+        lines.append(f"more than {len(seen.sketched)} layers: far too large for every board here")
     table = candidate_table([candidate for fit in seen.boards for candidate in fit.candidates])
     return Section("Boards: how many layers fit, and how fast", tuple(lines), table)
