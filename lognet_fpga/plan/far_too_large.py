@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from lognet_fpga.engines.folding import Engine
 from lognet_fpga.engines.stores import sketch_layers
@@ -12,7 +11,7 @@ from lognet_fpga.fabric.target import Target
 from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.plan.budget import load
 from lognet_fpga.plan.hardware_plan import HardwarePlan
-from lognet_fpga.plan.search import draft_hardware, slowest_draft
+from lognet_fpga.plan.search import fastest_draft, slowest_draft
 from lognet_fpga.plan.ways_out import hint, parts_text, ways_out
 
 MARGIN = 1.3  # a sketch that much too large leaves no hope: sketches of LUTs and flip-flops are within 0.2 of plans
@@ -45,5 +44,5 @@ def far_too_large(engines: Sequence[Sequence[Engine]], target: Target) -> Hardwa
     if load(smallest) <= MARGIN:
         return None
     # More cycles may take more of one resource: a faster draft may be smaller where it counts.
-    plan = draft_hardware(engines, replace(target, fps=None))
-    return plan if plan is not None and load(plan) > MARGIN else None
+    plan = fastest_draft(engines, target)
+    return plan if load(plan) > MARGIN else None
