@@ -1,6 +1,6 @@
 # make demo          deploy the CIFAR-10 example and stream its test frames; SYNTH=1 synthesizes too
 # make test          run the tests
-# make check         lint, format, import contracts and the fast tests: under a minute
+# make check         lint, format, types, import contracts and the fast tests: under a minute
 # make clean         remove what these two have made
 # PYTHON=python3.12  the Python that .venv is made with
 # PYNQ_PYTHON=...    the one for the tests with pynq, Python 3.10 to 3.12
@@ -24,6 +24,7 @@ test: $(VENV)/.test-installed .venv-pynq30/.installed .venv-pynq31/.installed .v
 check: $(VENV)/.test-installed
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --check --quiet .
+	$(BIN)/mypy --no-error-summary
 	$(BIN)/python -m pytest --quiet tests/test_layers.py tests/machine tests/engines tests/fabric tests/ir tests/numerics tests/partition
 
 $(VENV)/.%-installed: pyproject.toml | $(BIN)/pip

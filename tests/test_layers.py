@@ -1,4 +1,4 @@
-"""The layering of the package and the form of the code, as pyproject.toml states them."""
+"""The layering of the package, its types and the form of the code, as pyproject.toml states them."""
 
 from __future__ import annotations
 
@@ -42,6 +42,14 @@ def test_no_module_imports_itself_by_way_of_others(require_tool):
         TopologicalSorter(imports).prepare()
     except CycleError as circle:
         pytest.fail("an import circle: " + " <- ".join(circle.args[1]))
+
+
+def test_types(require_tool):
+    """Its cache is the one that `make check` keeps: what has not changed is not checked again."""
+    require_tool("mypy")
+    root = Path(__file__).parents[1]
+    done = subprocess.run([sys.executable, "-m", "mypy"], cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("options", [["check"], ["format", "--check"]])

@@ -62,6 +62,7 @@ def _permutation(node: onnx.NodeProto, tensors: dict[str, onnx.TensorProto], cha
     given = [numpy_helper.to_array(tensors[name]) for name in node.input[1:] if name]
     constants = [value.reshape(-1) for value in given]
     attributes = {item.name: helper.get_attribute_value(item) for item in node.attribute}
+    source: np.ndarray
     if node.op_type == "Gather" and attributes.get("axis", 0) in (1, -3):
         source = constants[0] % channels if given[0].ndim == 1 else np.empty(0, np.int64)
     elif node.op_type == "Slice" and len(node.input) == 5 and [part.size for part in constants] == [1] * 4:

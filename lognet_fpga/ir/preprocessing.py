@@ -239,7 +239,7 @@ class MeanImage:
         """
         file = ArrayFile(path)
         header = None if file.is_archive else file.header(ONLY)
-        shape = () if header is None else header.shape
+        shape: tuple[int, ...] = () if header is None else header.shape
         shape = shape[1:] if len(shape) == 4 and shape[0] == 1 else shape
         if header is None or len(shape) != 3 or 0 in shape or header.dtype.kind not in "uif":
             raise InputError(

@@ -9,8 +9,8 @@ from lognet_fpga.ir.graph import MaxPool, Pool
 
 def windows(x: np.ndarray, kernel: tuple[int, int], stride: tuple[int, int]) -> np.ndarray:
     """View of x, (batch, channels, h, w), as (batch, channels, out_h, out_w, kernel_h, kernel_w)."""
-    view = np.lib.stride_tricks.sliding_window_view(x, kernel, axis=(2, 3))
-    return view[:, :, :: stride[0], :: stride[1]]
+    view = np.lib.stride_tricks.sliding_window_view(x, (1, 1, *kernel))
+    return view[:, :, :: stride[0], :: stride[1], 0, 0]
 
 
 def pad(x: np.ndarray, pads: tuple[int, int, int, int], value: np.ndarray) -> np.ndarray:

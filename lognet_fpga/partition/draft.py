@@ -193,7 +193,7 @@ class Chain:
         # puts 0, x must be -b/a.
         scale, offset = (of_own_inputs(part, op.groups, len(op.weight)) for part in (affine.scale, affine.offset))
         weight, bias = op.weight * scale, op.bias + (op.weight * offset).sum(axis=(1, 2, 3))
-        pad_value = np.zeros(channels)
+        pad_value: np.ndarray = np.zeros(channels)
         if any(pads):
             live = affine.scale != 0
             pad_value[live] = -affine.offset[live] / affine.scale[live]

@@ -43,7 +43,8 @@ def search_drop(
     largest = np.where(largest > 0, largest, -sums.min(axis=1))
     start = np.ceil(np.log2(np.maximum(largest / (top * alpha), 2.0**-20)))
     start = np.minimum(start, limit).astype(np.int64)
-    best, best_error = start, np.full(len(alpha), np.inf)
+    best: np.ndarray = start
+    best_error: np.ndarray = np.full(len(alpha), np.inf)
     for step in range(0, -5, -1):
         error = squared_error(sums, target, alpha * 2.0 ** (start + step), top)
         better = error < best_error

@@ -40,7 +40,8 @@ def search_alpha(
         base, per_octave = unit * 2.0 ** np.floor(np.log2(base / unit)), 1
     elif methods.alpha == "max":
         return base
-    best, best_error = base, np.full(len(rows), np.inf)
+    best: np.ndarray = base
+    best_error: np.ndarray = np.full(len(rows), np.inf)
     for step in range(-2 * per_octave, per_octave + 1):
         alpha = base * 2.0 ** (step / per_octave)
         off = rows - log2_codes(rows / alpha[:, None], boundaries=methods.boundaries) * alpha[:, None]

@@ -29,7 +29,7 @@ def values_of(model: bytes, names: Sequence[str], inputs: np.ndarray) -> dict[st
 
 def sampled(values: np.ndarray) -> np.ndarray:
     """At most _SAMPLES of them, float64, flat."""
-    flat = values.reshape(-1)
+    flat: np.ndarray = values.reshape(-1)
     if len(flat) > _SAMPLES:
         flat = flat[np.random.default_rng(_SEED).choice(len(flat), _SAMPLES, replace=False)]
     return flat.astype(np.float64)

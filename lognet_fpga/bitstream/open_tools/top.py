@@ -52,7 +52,7 @@ def _bridge(processor: Processor) -> Leaf:
 def _fabric(source_bits: int, sink_bits: int) -> str:
     ports = inputs(clk=None, rst=None) + _CONTROL_PORTS + MEMORY_PORTS
     slaves = {slave: AxiLite.master(slave) for slave in _SLAVES}
-    nets = [("to_overlay", source_bits), ("from_overlay", sink_bits)]
+    nets: list[tuple[str, int | None]] = [("to_overlay", source_bits), ("from_overlay", sink_bits)]
     nets += [(f"{way}_{name}", None) for way in ("to_overlay", "from_overlay") for name in ("valid", "ready", "last")]
     nets += [(port.name, port.width) for ports_of_one in slaves.values() for port in ports_of_one]
 

@@ -46,4 +46,5 @@ def project_files(overlay: OverlaySystem) -> dict[str, bytes]:
 
 
 def _script(name: str) -> str:
-    return resources.files("lognet_fpga.bitstream.vivado").joinpath("tcl", name).read_text(encoding="utf-8")
+    folder = resources.files("lognet_fpga.bitstream.vivado") / "tcl"
+    return (folder / name).read_text(encoding="utf-8")
