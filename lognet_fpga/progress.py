@@ -1,10 +1,12 @@
-"""What a long-running stage tells about how far it is.  The stages call this; only the command line shows it."""
+"""What a long run tells while it runs: how far a stage is, and what is known.  Only the command line shows it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
+
+from lognet_fpga.report import Section
 
 
 class Stage(Protocol):
@@ -24,6 +26,10 @@ class Progress(Protocol):
     def stage(self, name: str) -> AbstractContextManager[Stage]:
         """Announce stage `name`, running until the context ends."""
 
+    def known(self, title: str, *sections: Section) -> None:
+        """Tell the sections of the report `title` that are settled, in the report's order, long before it is whole.
+        Those told before are told once."""
+
 
 class _SilentStage:
     def note(self, text: str) -> None:
@@ -39,3 +45,6 @@ class NoProgress:
     @contextmanager
     def stage(self, name: str) -> Iterator[Stage]:
         yield _SilentStage()
+
+    def known(self, title: str, *sections: Section) -> None:
+        pass

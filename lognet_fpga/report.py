@@ -63,6 +63,19 @@ class Section:
     lines: tuple[str, ...] = ()
     table: Table | None = None
 
+    def text(self) -> str:
+        """Plain text, ending in a line feed."""
+        lines = [self.heading] if self.heading else []
+        lines += [f"  {line}" for line in self.lines]
+        if self.table is not None:
+            lines += [f"  {line}" for line in self.table.text_lines()]
+        return printable("".join(f"{line}\n" for line in lines))
+
+    def to_json(self) -> dict[str, object]:
+        """The same for programs: every value as it is shown."""
+        columns, rows = ((), []) if self.table is None else self.table.cells()
+        return {"heading": self.heading, "lines": list(self.lines), "columns": list(columns), "rows": rows}
+
 
 @dataclass(frozen=True)
 class Report:
@@ -74,15 +87,7 @@ class Report:
 
     def text(self) -> str:
         """The whole report as plain text, ending in a line feed."""
-        lines = [self.title, "=" * len(self.title)]
-        for section in self.sections:
-            lines.append("")
-            if section.heading:
-                lines.append(section.heading)
-            lines += [f"  {line}" for line in section.lines]
-            if section.table is not None:
-                lines += [f"  {line}" for line in section.table.text_lines()]
-        return printable("\n".join(lines)) + "\n"
+        return heading(self.title) + "".join(f"\n{section.text()}" for section in self.sections)
 
     def markdown(self) -> str:
         """The whole report in Markdown, ending in a line feed."""
@@ -95,6 +100,11 @@ class Report:
             if section.table is not None:
                 parts.append("\n".join(section.table.markdown_lines()))
         return "\n\n".join(parts) + "\n"
+
+
+def heading(title: str) -> str:
+    """A report's title as plain text, underlined."""
+    return printable(f"{title}\n{'=' * len(title)}\n")
 
 
 def _is_number(value: object) -> bool:

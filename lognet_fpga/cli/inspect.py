@@ -56,10 +56,11 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> int:
         preprocessing=preprocessing,
         **({"board": arguments.board} if arguments.board else {}),
     )
-    from lognet_fpga.flow.inspection import inspect
+    from lognet_fpga.flow.inspection import inspect_by_steps
     from lognet_fpga.flow.reports import inspection as inspection_report
 
-    seen = inspect(config, arguments.board, reporter)
+    for seen in inspect_by_steps(config, arguments.board, reporter):
+        reporter.known(inspection_report.title(config), *inspection_report.sections(config, seen))
     return reporter.verdict(inspection_report.build(config, seen), seen.error)
 
 

@@ -16,7 +16,7 @@ from typing import TextIO
 
 from lognet_fpga.errors import EXIT_OK, LogNetError, OutputError
 from lognet_fpga.machine import signals
-from lognet_fpga.report import Report
+from lognet_fpga.report import Report, Section, heading
 
 TICK_S = 0.2  # between two redraws of the line on a terminal
 HEARTBEATS_S = (2.0, 5.0, 10.0, 20.0, 30.0)  # from one sign of life to the next elsewhere; the last one repeats
@@ -24,16 +24,21 @@ SPINNER = "|/-\\"
 
 
 class Reporter:
-    """Shows stages (it is a Progress), results and errors.
+    """Shows stages and what is known early (it is a Progress), results and errors.
 
-    as_json: stdout gets exactly one JSON object and nothing else.  Every stage that ends has a lasting line, and a
-    heading before it where it has something inside.  On a terminal the running stage also has a line that is redrawn;
-    elsewhere it gives a sign of life now and then.
+    as_json: stdout gets exactly one JSON object and nothing else; without it a report's sections as soon as they are
+    known.  Every stage that ends has a lasting line, and a heading before it where it has something inside.  On a
+    terminal the running stage also has a line that is redrawn; elsewhere it gives a sign of life now and then.
+    events: stderr gets a JSON object a line instead, for programs (docs/commands.md, "Progress for programs").
     """
 
-    def __init__(self, program: str, as_json: bool = False) -> None:
+    def __init__(self, program: str, as_json: bool = False, events: bool = False) -> None:
         self._program = program
         self._as_json = as_json
+        self._events = events
+        self._told: list[Section] = []  # sections of the report that are known, as far as they were said
+        self._titled = False
+        self._lost: OutputError | None = None  # where stdout did not take them
         self._lock = threading.Lock()
         self._start = time.monotonic()
         self._tty = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
@@ -49,6 +54,7 @@ class Reporter:
             self._stages[-1].head()
         stage = _Stage(self, name, len(self._stages))
         self._stages.append(stage)
+        self._event(stage.event("begun"))
         stopped = threading.Event()
         ticker = threading.Thread(target=self._tick, args=(stage, stopped), daemon=True)
         ticker.start()
@@ -63,12 +69,32 @@ class Reporter:
             self._stages.pop()
             stopped.set()
             ticker.join()
-            self._line(f"{stage.indent}{name}: {outcome}, {stage.elapsed_s:.1f} s")
+            self._line(f"{stage.indent}{name}: {outcome}, {stage.elapsed_s:.1f} s", stage.event(outcome))
+
+    def known(self, title: str, *sections: Section) -> None:
+        """Progress.known: on stdout, or as events."""
+        for section in sections:
+            if section in self._told:
+                continue
+            self._told.append(section)
+            if not self._as_json:
+                text = ("" if self._titled else heading(title)) + f"\n{section.text()}"
+                self._titled = True
+                try:
+                    print_out(text)
+                except OutputError as error:  # the work goes on, and says so in the end
+                    self._lost = self._lost or error
+            self._event({"event": "section", "report": title, **section.to_json()})
 
     def result(self, report: Report, extra: Mapping[str, object] | None = None) -> None:
-        """Print the report on stdout; as JSON, its data with `extra` added.  Raises OutputError when stdout is full."""
+        """Print what is new of the report on stdout; as JSON, its data with `extra` added.  Raises OutputError when
+        stdout is full."""
         if self._as_json:
             self._object({**report.data, **(extra or {})})
+        elif self._titled:
+            self.known(report.title, *report.sections)
+            if self._lost is not None:
+                raise self._lost
         else:
             print_out(report.text())
 
@@ -79,7 +105,7 @@ class Reporter:
         if error is None:
             return EXIT_OK
         detail = "".join(traceback.format_exception(error)) if error.__traceback__ and debugging() else ""
-        self._line(f"{detail}{self._program}: error: {error.for_people()}")
+        self._line(f"{detail}{self._program}: error: {error.for_people()}", {"event": "error", **(data or {})})
         return error.exit_code
 
     def text(self, text: str) -> None:
@@ -92,14 +118,15 @@ class Reporter:
             print_out(f"\n{text}\n")
 
     def warning(self, message: str) -> None:
-        self._line(f"{self._program}: warning: {message}")
+        self._line(f"{self._program}: warning: {message}", {"event": "warning", "message": message})
 
     def error(self, message: str, *, kind: str, exit_code: int, detail: str = "", for_people: str = "") -> None:
         """Say an error on stderr and, as JSON, on stdout too.  detail: a traceback, stderr only.  for_people: what
         stderr gets in place of message."""
-        self._line(f"{detail}{self._program}: error: {for_people or message}")
+        data = {"kind": kind, "message": message, "exit_code": exit_code}
+        self._line(f"{detail}{self._program}: error: {for_people or message}", {"event": "error", **data})
         if self._as_json and not self._answered:
-            self._object({"error": {"kind": kind, "message": message, "exit_code": exit_code}})
+            self._object({"error": data})
 
     def _object(self, data: Mapping[str, object]) -> None:
         text = json.dumps(_finite(data), allow_nan=False) + "\n"
@@ -108,17 +135,27 @@ class Reporter:
 
     def _tick(self, stage: _Stage, stopped: threading.Event) -> None:
         turn = 0
-        while not stopped.wait(TICK_S if self._tty else HEARTBEATS_S[min(turn, len(HEARTBEATS_S) - 1)]):
+        drawn = self._tty and not self._events
+        while not stopped.wait(TICK_S if drawn else HEARTBEATS_S[min(turn, len(HEARTBEATS_S) - 1)]):
             if self._stages[-1:] == [stage]:  # the innermost one has the word
                 text = f"{stage.name}{stage.state()}, {stage.elapsed_s:.0f} s"
-                if self._tty:
+                if drawn:
                     self._draw(f"{stage.indent}{SPINNER[turn % len(SPINNER)]} {text}")
                 else:
-                    self._line(f"{stage.indent}{text} ...")
+                    self._line(f"{stage.indent}{text} ...", stage.event("running"))
             turn += 1
 
-    def _line(self, text: str) -> None:
-        """One lasting line on stderr."""
+    def _event(self, event: Mapping[str, object]) -> None:
+        """A line on stderr where events are asked for."""
+        if self._events:
+            with self._lock:
+                _write(sys.stderr, json.dumps(_finite(event), allow_nan=False, default=str) + "\n")
+
+    def _line(self, text: str, event: Mapping[str, object]) -> None:
+        """One lasting line on stderr, or the event."""
+        if self._events:
+            self._event(event)
+            return
         with self._lock:
             clear = "\r\x1b[K" if self._drawn else ""
             self._drawn = False
@@ -140,6 +177,7 @@ class _Stage:
         self._reporter = reporter
         self._start = time.monotonic()
         self._state = ""
+        self._done: tuple[int, int | None, str] | None = None
         self._headed = False
 
     @property
@@ -154,16 +192,32 @@ class _Stage:
         """The stage's name on a line of its own, above what is inside; once."""
         if not self._headed:
             self._headed = True
-            self._reporter._line(f"{self.indent}{self.name} ...")
+            if not self._reporter._events:  # which have told of its begin
+                self._reporter._line(f"{self.indent}{self.name} ...", {})
 
     def note(self, text: str) -> None:
         self.head()
-        self._reporter._line(f"{self.indent}  {text}")
+        self._reporter._line(f"{self.indent}  {text}", {"event": "note", "stage": self.name, "text": text})
 
     def update(self, done: int, total: int | None, state: str = "") -> None:
         signals.check()
         of = "" if total is None else f" of {total:,}"
         self._state = f": {done:,}{of}{state and ', '}{state}"
+        self._done = done, total, state
+
+    def event(self, what: str) -> dict[str, object]:
+        """The stage as it is, for programs."""
+        done, total, state = self._done or (None, None, "")
+        return {
+            "event": "stage",
+            "stage": self.name,
+            "depth": self.depth,
+            "state": what,
+            "seconds": round(self.elapsed_s, 3),
+            "done": done,
+            "total": total,
+            "detail": state,
+        }
 
     def state(self) -> str:
         return self._state

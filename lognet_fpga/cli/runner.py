@@ -70,6 +70,9 @@ class Parser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         self.add_argument("--json", action="store_true", help="print one JSON object on stdout instead of text")
+        self.add_argument(
+            "--progress", choices=("text", "json"), default="text", help="on stderr: lines of text, or JSON objects"
+        )
 
     def parsed(self, arguments: Sequence[str]) -> argparse.Namespace:
         """As parse_args, which makes an empty list of --option=-- where one value is wanted."""
@@ -93,7 +96,7 @@ def run(parser: Parser, command: Command, arguments: Sequence[str] | None = None
     was saved.  LOGNET_DEBUG=1 shows tracebacks.  Behind a signal everything ends as interrupted.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    reporter = Reporter(parser.prog, "--json" in arguments)
+    reporter = Reporter(parser.prog, "--json" in arguments, _wants_events(arguments))
     escape_output()
     warnings.showwarning = lambda message, *_, **__: reporter.warning(" ".join(str(message).split()))
     signals.on_interrupt(stop_tools)
@@ -108,6 +111,12 @@ def run(parser: Parser, command: Command, arguments: Sequence[str] | None = None
         # of the exit code; at the next such text it forgets.
         exec("")
     return exit_code
+
+
+def _wants_events(arguments: Sequence[str]) -> bool:
+    """Known before the arguments are parsed, for errors in them are events as well."""
+    last = next((place for place in reversed(range(len(arguments))) if arguments[place].startswith("--progress")), None)
+    return last is not None and "json" in (arguments[last].partition("=")[2], *arguments[last + 1 : last + 2])
 
 
 def _outcome(parser: Parser, command: Command, arguments: Sequence[str], reporter: Reporter) -> int:

@@ -24,7 +24,8 @@ from lognet_fpga.flow.inputs import (
 )
 from lognet_fpga.flow.layer_choice import choose_layers, quantize_choice, settle_act_bits, target_of
 from lognet_fpga.flow.reports import deployment
-from lognet_fpga.flow.reports.accuracy import warn_of_a_lost_model
+from lognet_fpga.flow.reports.accuracy import accuracy_sections, warn_of_a_lost_model
+from lognet_fpga.flow.reports.host import host_section
 from lognet_fpga.flow.reports.input import warn_of_scaling
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.execution import execution_onnx
@@ -32,7 +33,7 @@ from lognet_fpga.ir.golden import golden_onnx
 from lognet_fpga.partition import make_tail, with_pixels
 from lognet_fpga.plan.planner import plan_hardware
 from lognet_fpga.progress import NoProgress, Progress
-from lognet_fpga.report import Report
+from lognet_fpga.report import Report, Section
 from lognet_fpga.synth.synthesis import SynthesisReport
 from lognet_fpga.synth.yosys import synthesize
 from lognet_fpga.verify.accuracy import Accuracy, RawAccuracy
@@ -58,19 +59,32 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
     if config.bitstream is not None:
         require_board(config.bitstream, board)
     check_surroundings(config)
+    sections: list[Section] = []
+
+    def settled(*some: Section) -> None:
+        sections.extend(some)
+        progress.known(deployment.title(config, board), *some)
+
     with progress.stage(f"read {config.model.name}"):
         graph = load(config.model, input_shape=config.input_shape)
         config, act_bits = settle_preprocessing(config, graph), settle_act_bits(config, graph)
         graph = with_pixels(graph, config.preprocessing)
-        choice = choose_layers(config, graph, target, act_bits)
-        graph = choice.parts.graph  # without outputs that this cut leaves out
+    choice = choose_layers(config, graph, target, act_bits, progress)
+    graph = choice.parts.graph  # without outputs that this cut leaves out
+    with progress.stage("read the frames"):
         output = settle_output(graph, config.preprocessing)
         frames = read_frames(config, graph, output)
         output = settle_threshold(output, graph, config.preprocessing.apply(frames.frames[:PROBES]))
         judged = read_judged(config, graph, frames, output)
 
     warn_of_scaling(choice.parts, config.preprocessing, calibration(frames))
+    settled(*deployment.choice_sections(config, choice, output))
+    first = choice
     choice, quant = quantize_choice(config, choice, target, act_bits, calibration(frames), progress)
+    if choice is not first:  # the frames have shown that fewer layers can go
+        sections.clear()
+        settled(*deployment.choice_sections(config, choice, output))
+    settled(deployment.quantization_section(quant, config, frames))
     parts = choice.parts
     golden, execution, tail = golden_onnx(quant), execution_onnx(quant), make_tail(parts, quant)
     core_sha256 = hashlib.sha256(golden).hexdigest()
@@ -89,12 +103,14 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
             calibrated=calibrated_among(judged, frames),
             progress=progress,
         )
-        if isinstance(accuracy, Accuracy):
-            warn_of_a_lost_model(accuracy, judged.labels)
-            if config.max_drop is not None:
-                accuracy.require(config.max_drop)
+    settled(*accuracy_sections(accuracy, config.eval_frames or config.frames))
+    if isinstance(accuracy, Accuracy) and judged is not None:
+        warn_of_a_lost_model(accuracy, judged.labels)
+        if config.max_drop is not None:
+            accuracy.require(config.max_drop)
 
     plan = plan_hardware(quant, target, progress)
+    settled(deployment.plan_section(plan, config.clk_mhz), host_section(tail, board))
     with progress.stage("generate Verilog"):
         design = generate(plan, core_sha256, quant.name)
 
@@ -103,10 +119,14 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
     if config.verify:
         with progress.stage("verify: NumPy reference, golden.onnx, Verilog"):
             verdict = verify(design, quant, golden, vectors, plan, progress, execution=execution)
+    settled(deployment.verification_section(verdict))
+    if verdict is not None:
         verdict.require()
     synthesis: SynthesisReport | None = synthesize(design, progress) if config.synth else None
+    settled(deployment.synthesis_section(plan, synthesis))
 
-    report = deployment.build(config, choice, quant, plan, design, verdict, synthesis, accuracy, frames, tail, output)
+    data = deployment.data(config, choice, quant, plan, design, verdict, synthesis, accuracy, frames, tail, output)
+    report = Report(deployment.title(config, board), tuple(sections), data)
     activations = dict(zip((layer.name for layer in quant.layers), quant.run_layers(vectors)))
     outputs = host_outputs(tail, activations[quant.layers[-1].name], output)
     files = {

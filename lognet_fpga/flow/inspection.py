@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from lognet_fpga.config import AUTO_LAYERS, DeployConfig
 from lognet_fpga.errors import DoesNotFitError, LogNetError, UnsupportedModelError
@@ -41,6 +42,8 @@ class Inspection:
     """work: of every node, by its first output.  sketch: of the layers that can go, up to the first that is far too
     large for every board; None where none can go.  parts: the cut asked for, None where it is impossible.  error: what
     keeps every board from it, None where one can have it.
+
+    complete: that is all; else parts is settled, sketch may be, and what boards make of it follows.
     """
 
     graph: Graph
@@ -50,6 +53,7 @@ class Inspection:
     boards: tuple[BoardFit, ...]
     parts: Partition | None
     error: LogNetError | None
+    complete: bool = True
 
     @property
     def layers(self) -> tuple[FloatLayer, ...]:
@@ -63,7 +67,15 @@ class Inspection:
 
 
 def inspect(config: DeployConfig, board: str | None = None, progress: Progress = NoProgress()) -> Inspection:
-    """Look at config.model for one board, or for all when None.
+    """The last of inspect_by_steps."""
+    *_, whole = inspect_by_steps(config, board, progress)
+    return whole
+
+
+def inspect_by_steps(
+    config: DeployConfig, board: str | None = None, progress: Progress = NoProgress()
+) -> Iterator[Inspection]:
+    """Look at config.model for one board, or for all when None; what is known comes as soon as it is known.
 
     Of config: model, fpga_layers, weights, fps, clk_mhz, act_bits, prune, input_shape, preprocessing; board for
     fpga_layers "auto".
@@ -75,17 +87,42 @@ def inspect(config: DeployConfig, board: str | None = None, progress: Progress =
         act_bits = settle_act_bits(config, graph)
         graph = with_pixels(graph, config.preprocessing.for_model(graph.input_shape))
         far, work = reach(graph), node_work(graph)
-    sketch: QuantGraph | None = None
-    fits: tuple[BoardFit, ...] = ()
+    seen = Inspection(graph, far, work, None, (), None, None, complete=False)
+    settled = config.fpga_layers != AUTO_LAYERS or not far.possible
+    if settled:
+        seen = _with_cut(seen, _count(config, far, ()))
+        yield seen
     if far.possible:
-        with progress.stage("estimate sizes and rates"):
-            sketch, behind = sketch_reach(config, far, boards, act_bits), host_work(far, work)
-            fits = tuple(BoardFit(each, survey(sketch, behind, target_of(config, each))) for each in boards)
+        with progress.stage("size the layers") as stage:
+            seen = replace(seen, sketch=sketch_reach(config, far, boards, act_bits, stage))
+        if settled:
+            yield seen
+        fits = []
+        with progress.stage("estimate rates") as stage:
+            for number, each in enumerate(boards):
+                stage.update(number, len(boards), each.title)
+                fits.append(BoardFit(each, survey(seen.sketch, host_work(far, work), target_of(config, each))))
+                stage.note(_in_brief(fits[-1]))
+        seen = replace(seen, boards=tuple(fits))
+        if not settled:
+            seen = _with_cut(seen, _count(config, far, seen.boards))
+    yield replace(seen, error=seen.error or _size_error(config, seen.boards), complete=True)
+
+
+def _with_cut(seen: Inspection, count: int | None) -> Inspection:
     try:
-        parts = partition(graph, _count(config, far, fits))
+        return replace(seen, parts=partition(seen.graph, count))
     except UnsupportedModelError as refusal:
-        return Inspection(graph, far, work, sketch, fits, None, refusal)
-    return Inspection(graph, far, work, sketch, fits, parts, _size_error(config, fits))
+        return replace(seen, error=refusal)
+
+
+def _in_brief(fit: BoardFit) -> str:
+    """A board in a line."""
+    if fit.best is None:
+        return f"{fit.board.title}: nothing fits"
+    layers = "1 layer" if fit.best.layers == 1 else f"{fit.best.layers} layers"
+    rate = "at a rate that is not known" if fit.best.fps is None else f"{fit.best.fps:,.0f} frames a second"
+    return f"{fit.board.title}: best with {layers}, {rate}"
 
 
 def _as_cut(graph: Graph) -> Graph:

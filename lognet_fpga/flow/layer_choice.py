@@ -22,7 +22,7 @@ from lognet_fpga.partition.reach import Reach, reach
 from lognet_fpga.partition.work import Work, node_work
 from lognet_fpga.plan.far_too_large import far_too_large, require_possible
 from lognet_fpga.plan.survey import Candidate, best, survey
-from lognet_fpga.progress import Progress
+from lognet_fpga.progress import NoProgress, Progress, Stage
 from lognet_fpga.quantize import PaddingError, quantize
 from lognet_fpga.quantize.calibrate import IN_BITS
 from lognet_fpga.quantize.grid import act_bits_of
@@ -47,7 +47,9 @@ def target_of(config: DeployConfig, board: Board) -> Target:
     return Target(board, board.clock_mhz(config.clk_mhz), stores_of(config.weights), config.fps)
 
 
-def choose_layers(config: DeployConfig, graph: Graph, target: Target, act_bits: int) -> LayerChoice:
+def choose_layers(
+    config: DeployConfig, graph: Graph, target: Target, act_bits: int, progress: Progress = NoProgress()
+) -> LayerChoice:
     """The cut that config.fpga_layers asks for.  act_bits: as settled.
 
     Warns where fewer layers than usual can go.  Raises what partition raises, and DoesNotFitError for layers far too
@@ -58,8 +60,9 @@ def choose_layers(config: DeployConfig, graph: Graph, target: Target, act_bits: 
     if config.fpga_layers == AUTO_LAYERS:
         far = reach(graph)
         if far.possible:
-            sketch = sketch_reach(config, far, [target.board], act_bits)
-            candidates = survey(sketch, host_work(far, node_work(graph)), target)
+            with progress.stage("choose the number of layers"):
+                sketch = sketch_reach(config, far, [target.board], act_bits)
+                candidates = survey(sketch, host_work(far, node_work(graph)), target)
             chosen = best(candidates)
             count = chosen.layers if chosen else far.counts[0]
     parts = partition(graph, count)
@@ -98,13 +101,17 @@ def quantize_choice(
     return replace(again, candidates=choice.candidates), quantized(again.parts)
 
 
-def sketch_reach(config: DeployConfig, far: Reach, boards: list[Board], act_bits: int) -> QuantGraph:
+def sketch_reach(
+    config: DeployConfig, far: Reach, boards: list[Board], act_bits: int, stage: Stage | None = None
+) -> QuantGraph:
     """Sketch the layers that can go, up to the first with which they are far too large for every board; in any case
     as many as the least number that can."""
     largest = target_of(replace(config, fps=None), max(boards, key=lambda board: board.lut))
     layers: list[QuantLayer] = []
     engines: list[Sequence[Engine]] = []
     for layer in far.spans[far.possible - 1].layers:
+        if stage is not None:
+            stage.update(len(layers), far.possible)
         layers.append(sketch_layer(layer, act_bits if layers else IN_BITS, act_bits, config.prune))
         engines += sketch_layers(layers[-1:], largest.stores)
         if len(layers) >= far.counts[0] and far_too_large(engines, largest):

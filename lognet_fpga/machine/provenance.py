@@ -17,7 +17,19 @@ from lognet_fpga.machine.cache import digest
 _ROOT = Path(__file__).parents[1]  # of this package
 _PACKAGE = __name__.partition(".")[0]
 # They hand results on, say something or carry errors, but decide about no result.
-_WITHOUT = {f"{_PACKAGE}.{name}" for name in ("cache", "errors", "progress", "signals", "sources", "tools")}
+_WITHOUT = {
+    f"{_PACKAGE}.{name}"
+    for name in (
+        "errors",
+        "machine.cache",
+        "machine.output_file",
+        "machine.provenance",
+        "machine.signals",
+        "machine.tools",
+        "progress",
+        "report",
+    )
+}
 
 
 @functools.lru_cache(maxsize=None)
@@ -46,10 +58,13 @@ def _files(module: str) -> list[Path]:
     while waiting:
         name = waiting.pop()
         path = _path(name)
-        if path is None or name in found or any(name == left or name.startswith(f"{left}.") for left in _WITHOUT):
+        if path is None or name in found:
+            continue
+        waiting += name.rpartition(".")[:1] if "." in name else ()  # the package around it is loaded, too
+        if any(name == left or name.startswith(f"{left}.") for left in _WITHOUT):
             continue
         found[name] = path
-        waiting += [*_imports(path), *(name.rpartition(".")[:1] if "." in name else ())]
+        waiting += _imports(path)
     data = {beside for path in found.values() for beside in path.parent.iterdir() if _is_data(beside)}
     return sorted({*found.values(), *data})
 

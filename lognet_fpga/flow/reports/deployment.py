@@ -12,12 +12,11 @@ import numpy as np
 from lognet_fpga import __version__
 from lognet_fpga.config import DeployConfig
 from lognet_fpga.engines.stores import STORES
-from lognet_fpga.fabric.board import Resources
+from lognet_fpga.fabric.board import Board, Resources
 from lognet_fpga.flow.inputs import calibration
 from lognet_fpga.flow.layer_choice import LayerChoice
-from lognet_fpga.flow.reports.accuracy import accuracy_sections
 from lognet_fpga.flow.reports.candidates import ESTIMATED, candidate_data, candidate_table, reason
-from lognet_fpga.flow.reports.host import host_data, host_section
+from lognet_fpga.flow.reports.host import host_data
 from lognet_fpga.flow.reports.input import input_data, input_section
 from lognet_fpga.ir.clocks import mhz_text
 from lognet_fpga.ir.design import VerilogDesign
@@ -30,14 +29,28 @@ from lognet_fpga.machine.archive import ARRAY, write_zip
 from lognet_fpga.partition import Partition
 from lognet_fpga.plan.budget import budget
 from lognet_fpga.plan.hardware_plan import HardwarePlan
-from lognet_fpga.report import Report, Section, Table
+from lognet_fpga.report import Section, Table
 from lognet_fpga.runtime.frames import Frames
 from lognet_fpga.synth.synthesis import SynthesisReport
 from lognet_fpga.verify.accuracy import Accuracy, RawAccuracy
 from lognet_fpga.verify.verdict import Verdict
 
 
-def build(
+def title(config: DeployConfig, board: Board) -> str:
+    return f"{config.model.name} on {board.title}"
+
+
+def choice_sections(config: DeployConfig, choice: LayerChoice, output: ModelOutput) -> tuple[Section, ...]:
+    """What is settled once the model is read and cut."""
+    return (
+        input_section(config, choice.parts),
+        _partition(choice.parts),
+        *([_choice(choice)] if choice.candidates else []),
+        Section("Output of the model", output.lines()),
+    )
+
+
+def data(
     config: DeployConfig,
     choice: LayerChoice,
     quant: QuantGraph,
@@ -49,21 +62,9 @@ def build(
     frames: Frames,
     tail: bytes,
     output: ModelOutput,
-) -> Report:
-    """Everything a user should know about the bundle; data carries the same figures."""
-    sections = [
-        input_section(config, choice.parts),
-        _partition(choice.parts),
-        *([_choice(choice)] if choice.candidates else []),
-        _quantization(quant, config, frames),
-        _plan(plan, config.clk_mhz),
-        _verification(verdict),
-        _synthesis(plan, synthesis),
-        host_section(tail, plan.target.board),
-        Section("Output of the model", output.lines()),
-        *accuracy_sections(accuracy, config.eval_frames or config.frames),
-    ]
-    data = {
+) -> dict[str, object]:
+    """The figures of all sections, for programs."""
+    return {
         "model": config.model.name,
         "board": plan.target.board.name,
         "calibration": {
@@ -83,7 +84,6 @@ def build(
         "bitstream": None,  # filled in where one is made of the bundle
         "verilog_sha256": design.digest,
     }
-    return Report(f"{config.model.name} on {plan.target.board.title}", tuple(sections), data)
 
 
 def manifest(
@@ -204,7 +204,7 @@ def _layer_data(layer) -> dict:
     }
 
 
-def _quantization(quant: QuantGraph, config: DeployConfig, frames: Frames) -> Section:
+def quantization_section(quant: QuantGraph, config: DeployConfig, frames: Frames) -> Section:
     if config.frames is None:
         source = "calibrated on random noise, because no --frames were given: the accuracy will suffer"
     else:
@@ -232,7 +232,7 @@ def _quantization(quant: QuantGraph, config: DeployConfig, frames: Frames) -> Se
     )
 
 
-def _plan(plan: HardwarePlan, asked_mhz: float | None) -> Section:
+def plan_section(plan: HardwarePlan, asked_mhz: float | None) -> Section:
     rows: list[tuple[object, ...]] = [
         (
             layer.name,
@@ -298,7 +298,7 @@ def _parts(parts: Resources) -> tuple[int, int, int, float]:
     return round(parts.lut), round(parts.m_lut), round(parts.ff), float(parts.bram36)
 
 
-def _verification(verdict: Verdict | None) -> Section:
+def verification_section(verdict: Verdict | None) -> Section:
     if verdict is None:
         return Section("Verification", ("not done (--no-verify)",))
     levels: dict[str, list[int]] = {}
@@ -321,7 +321,7 @@ def _verification(verdict: Verdict | None) -> Section:
     return Section("Verification", lines, Table(("compared", "frames", "bits", "differing"), rows))
 
 
-def _synthesis(plan: HardwarePlan, synthesis: SynthesisReport | None) -> Section:
+def synthesis_section(plan: HardwarePlan, synthesis: SynthesisReport | None) -> Section:
     if synthesis is None:
         return Section("Synthesis", ("not done; with --synth Yosys counts LUTs, flip-flops and block RAM",))
     estimates: dict[str, Resources] = {layer.name: layer.estimate for layer in plan.layers} | {"shell": plan.shell}

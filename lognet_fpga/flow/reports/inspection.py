@@ -21,18 +21,8 @@ from lognet_fpga.report import Report, Section, Table
 
 def build(config: DeployConfig, seen: Inspection) -> Report:
     """Everything that is known of the model before anything is built."""
-    layers = [_layer_data(seen, index) for index in range(len(seen.layers))]
     host = _host_data(seen)
     operators = _operators(seen)
-    sections = [
-        Section("Operators: which node of the model would run where", _cut_lines(seen), _operator_table(operators)),
-        *([_obstacle_section(seen)] if seen.reach.obstacles else []),
-        *([_layer_section(layers)] if layers else []),
-        _host_section(seen, host),
-        *([_board_section(config, seen)] if seen.boards else []),
-    ]
-    if seen.error is not None:
-        sections.append(Section("lognet-deploy would refuse", tuple(seen.error.for_people().splitlines())))
     data = {
         "model": config.model.name,
         "input_shape": seen.graph.input_shape,
@@ -43,11 +33,31 @@ def build(config: DeployConfig, seen: Inspection) -> Report:
         "left_out": list(_left_out(seen)),
         "operators": operators,
         "obstacles": [_obstacle_data(obstacle) for obstacle in seen.reach.obstacles],
-        "layers": layers,
+        "layers": _layers_data(seen),
         "host": host,
         "boards": [_board_data(config, fit) for fit in seen.boards],
     }
-    return Report(f"{config.model.name}: nothing was built; sizes and rates are estimates", tuple(sections), data)
+    return Report(title(config), sections(config, seen), data)
+
+
+def title(config: DeployConfig) -> str:
+    return f"{config.model.name}: nothing was built; sizes and rates are estimates"
+
+
+def sections(config: DeployConfig, seen: Inspection) -> tuple[Section, ...]:
+    """Those that are known."""
+    known = [
+        Section(
+            "Operators: which node of the model would run where", _cut_lines(seen), _operator_table(_operators(seen))
+        ),
+        *([_obstacle_section(seen)] if seen.reach.obstacles else []),
+        _host_section(seen, _host_data(seen)),
+        *([_layer_section(_layers_data(seen))] if seen.sketch is not None else []),
+        *([_board_section(config, seen)] if seen.boards else []),
+    ]
+    if seen.complete and seen.error is not None:
+        known.append(Section("lognet-deploy would refuse", tuple(seen.error.for_people().splitlines())))
+    return tuple(known)
 
 
 def _operators(seen: Inspection) -> list[dict[str, object]]:
@@ -116,6 +126,11 @@ def _span(counts: tuple[int, ...]) -> str:
     if len(counts) > 1 and counts == tuple(range(counts[0], counts[-1] + 1)):
         return f"{counts[0]} to {counts[-1]}"
     return ", ".join(map(str, counts))
+
+
+def _layers_data(seen: Inspection) -> list[dict[str, object]]:
+    """Of those that could go; only where they are sketched."""
+    return [_layer_data(seen, index) for index in range(len(seen.layers))]
 
 
 def _layer_data(seen: Inspection, index: int) -> dict[str, object]:
