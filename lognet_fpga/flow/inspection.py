@@ -94,14 +94,15 @@ def inspect_by_steps(
         yield seen
     if far.possible:
         with progress.stage("size the layers") as stage:
-            seen = replace(seen, sketch=sketch_reach(config, far, boards, act_bits, stage))
+            sketch = sketch_reach(config, far, boards, act_bits, stage)
+        seen = replace(seen, sketch=sketch)
         if settled:
             yield seen
         fits = []
         with progress.stage("estimate rates") as stage:
             for number, each in enumerate(boards):
                 stage.update(number, len(boards), each.title)
-                fits.append(BoardFit(each, survey(seen.sketch, host_work(far, work), target_of(config, each))))
+                fits.append(BoardFit(each, survey(sketch, host_work(far, work), target_of(config, each))))
                 stage.note(_in_brief(fits[-1]))
         seen = replace(seen, boards=tuple(fits))
         if not settled:
