@@ -19,10 +19,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.figures import Overlay, counted, kept, simulation  # noqa: E402
 from benchmarks.tables import figures_parser, show  # noqa: E402
-from lognet_fpga.cli import (
-    options,
-    runner,  # noqa: E402
-)
+from lognet_fpga.cli import options, runner  # noqa: E402
 from lognet_fpga.cli.reporter import Reporter  # noqa: E402
 from lognet_fpga.codegen import generate  # noqa: E402
 from lognet_fpga.engines.clb.foldings import ClbFolding, accumulator_bits  # noqa: E402

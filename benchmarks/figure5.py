@@ -18,10 +18,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.figures import overlay_figures  # noqa: E402
 from benchmarks.paper_network import model  # noqa: E402
-from lognet_fpga.cli import (
-    options,
-    runner,  # noqa: E402
-)
+from lognet_fpga.cli import options, runner  # noqa: E402
 from lognet_fpga.cli.reporter import Reporter  # noqa: E402
 from lognet_fpga.errors import DoesNotFitError, LogNetError, UsageError, VerificationError  # noqa: E402
 from lognet_fpga.report import Report, Section, Table  # noqa: E402

@@ -22,10 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.figures import Overlay, build_overlay, counted, kept, quantized  # noqa: E402
 from benchmarks.growth_plot import growth_svg  # noqa: E402
 from benchmarks.tables import figures_parser, show  # noqa: E402
-from lognet_fpga.cli import (
-    options,
-    runner,  # noqa: E402
-)
+from lognet_fpga.cli import options, runner  # noqa: E402
 from lognet_fpga.cli.reporter import Reporter  # noqa: E402
 from lognet_fpga.errors import UsageError  # noqa: E402
 from lognet_fpga.fabric.boards import load_board  # noqa: E402

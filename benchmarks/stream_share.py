@@ -14,10 +14,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lognet_fpga.bundle import Bundle, make_bundle, read_bundle  # noqa: E402
-from lognet_fpga.cli import (
-    options,
-    runner,  # noqa: E402
-)
+from lognet_fpga.cli import options, runner  # noqa: E402
 from lognet_fpga.cli.reporter import Reporter  # noqa: E402
 from lognet_fpga.errors import UsageError  # noqa: E402
 from lognet_fpga.progress import Stage  # noqa: E402

@@ -14,10 +14,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.figures import overlay_figures  # noqa: E402
 from benchmarks.tables import figures_parser, layer_table, show, total_table  # noqa: E402
-from lognet_fpga.cli import (
-    options,
-    runner,  # noqa: E402
-)
+from lognet_fpga.cli import options, runner  # noqa: E402
 from lognet_fpga.cli.reporter import Reporter  # noqa: E402
 from lognet_fpga.errors import UsageError  # noqa: E402
 from lognet_fpga.fabric.boards import load_board  # noqa: E402

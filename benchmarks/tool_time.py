@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks import device_time  # noqa: E402
+from benchmarks import command_time, device_time, scale_time  # noqa: E402
 from benchmarks.tables import show  # noqa: E402
 from lognet_fpga.cli import runner  # noqa: E402
 from lognet_fpga.cli.reporter import Reporter  # noqa: E402
@@ -22,9 +22,14 @@ EXAMPLES = """\
   python benchmarks/tool_time.py
   python benchmarks/tool_time.py --only simulated-device
   python benchmarks/tool_time.py --only simulated-device --json
+  python benchmarks/tool_time.py --only commands --before c9628af
 """
-SECTIONS: dict[str, Callable[[Progress], tuple[Section, object]]] = {"simulated-device": device_time.section}
-"""Each makes its section of the report, and the same figures for JSON."""
+SECTIONS: dict[str, Callable[[Progress, str | None], tuple[Section, object]]] = {
+    "commands": command_time.section,
+    "scale": lambda progress, before: scale_time.section(progress),
+    "simulated-device": lambda progress, before: device_time.section(progress),
+}
+"""Each makes its section of the report, and the same figures for JSON; before: a commit to compare with."""
 
 
 def parser() -> runner.Parser:
@@ -35,6 +40,7 @@ def parser() -> runner.Parser:
         f"examples:\n{EXAMPLES}",
     )
     this.add_argument("--only", choices=[*SECTIONS], action="append", help="this section only; may be given again")
+    this.add_argument("--before", metavar="COMMIT", help="run the commands of that version too, each beside its own")
     return this
 
 
@@ -43,7 +49,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
     for name, make in SECTIONS.items():
         if arguments.only is None or name in arguments.only:
             with reporter.stage(name):
-                section, data[name] = make(reporter)
+                section, data[name] = make(reporter, arguments.before)
             sections.append(section)
     show(Report("Processor time", tuple(sections), data), arguments, reporter)
 
