@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import partial
 
 from lognet_fpga.fabric.slots import pooled_shape
@@ -76,13 +75,6 @@ def layer_module(planned: PlannedLayer, name: str) -> Composite:
         f"Layer {layer.name}: {layer.in_shape} to {layer.out_shape}, {folding.text}, "
         f"{folding.ii_cycles} cycles a position."
     )
-    sizes = {
-        "taps": "TAPS",
-        "acc": "ACC_BITS",
-        "conv_data": "BEAT_BITS",
-        "x": "WORD_BITS",
-        "codes": "CODES_BITS",
-        "constants": "CONSTANTS_BITS",
-        **{net.name: "SUM_BITS" for net in nets if re.fullmatch(r"sum\d+", net.name)},
-    }
+    # Named after the net; nets that differ in their number only are as wide as each other.
+    sizes = {net.name: f"{net.name.rstrip('0123456789').upper()}_BITS" for net in nets if net.width is not None}
     return with_reset_leaves(Composite(name, ports, nets + inputs(room=None), instances, text, sizes), "rst")
