@@ -191,8 +191,10 @@ class Chain:
         in_shape = (in_shape[0], in_shape[1] - top - bottom, in_shape[2] - left - right)
         # conv(a*x + b) has weights w*a and a bias larger by the sum of w*b; outside the frame, where the model
         # puts 0, x must be -b/a.
-        scale, offset = (of_own_inputs(part, op.groups, len(op.weight)) for part in (affine.scale, affine.offset))
-        weight, bias = op.weight * scale, op.bias + (op.weight * offset).sum(axis=(1, 2, 3))
+        weight, bias = op.weight, op.bias
+        if self.affine is not None:
+            scale, offset = (of_own_inputs(part, op.groups, len(op.weight)) for part in (affine.scale, affine.offset))
+            weight, bias = op.weight * scale, op.bias + (op.weight * offset).sum(axis=(1, 2, 3))
         pad_value: np.ndarray = np.zeros(channels)
         if any(pads):
             live = affine.scale != 0
