@@ -25,7 +25,7 @@ check: $(VENV)/.test-installed
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy --no-error-summary
-	$(BIN)/python -m pytest --quiet tests/test_layers.py tests/machine tests/engines tests/fabric tests/ir tests/numerics tests/partition
+	$(BIN)/python -m pytest --quiet tests/test_layers.py tests/engines/bram tests/fabric tests/ir tests/numerics tests/partition
 
 $(VENV)/.%-installed: pyproject.toml | $(BIN)/pip
 	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[$*]"
