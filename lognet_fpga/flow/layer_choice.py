@@ -19,7 +19,7 @@ from lognet_fpga.ir.quant import QuantGraph, QuantLayer
 from lognet_fpga.partition import Partition, partition
 from lognet_fpga.partition.host_work import HostWork
 from lognet_fpga.partition.reach import Reach, reach
-from lognet_fpga.partition.work import Work, node_work
+from lognet_fpga.partition.work import Work, node_work, total_host_work
 from lognet_fpga.plan.far_too_large import far_too_large, require_possible
 from lognet_fpga.plan.survey import Candidate, best, survey
 from lognet_fpga.progress import NoProgress, Progress, Stage
@@ -124,10 +124,7 @@ def host_work(far: Reach, work: dict[str, Work]) -> dict[int, HostWork | None]:
 
     def behind(count: int) -> HostWork | None:
         on_fpga = {node.outputs[0] for node in far.nodes(count)}
-        parts = [entry.host for name, entry in work.items() if name not in on_fpga]
-        known = [part for part in parts if part is not None]
-        if len(known) < len(parts):
-            return None
-        return sum(known, HostWork.entry(math.prod(far.spans[count - 1].layers[-1].out_shape)))
+        entered = HostWork.entry(math.prod(far.spans[count - 1].layers[-1].out_shape))
+        return total_host_work((entry.host for name, entry in work.items() if name not in on_fpga), entered)
 
     return {count: behind(count) for count in far.counts}

@@ -14,11 +14,10 @@ from lognet_fpga.ir.design import VerilogDesign
 from lognet_fpga.progress import NoProgress, Progress
 from lognet_fpga.runtime.device import DeviceRun
 from lognet_fpga.runtime.values import Simulated
-from lognet_fpga.verify.rtl import run_rtl
+from lognet_fpga.verify.rtl import run_rtl, settled_after
 from lognet_fpga.verify.simulator import compile_simulator
 
 TOP = "lognet_overlay"
-RESET_CYCLES = 2_000  # longer than any overlay's internal reset
 
 
 def design_of(bundle: Bundle) -> VerilogDesign:
@@ -55,7 +54,7 @@ class RtlDevice:
         if self._simulator is None:
             self._simulator = self._compile()
         plan = self._bundle
-        settle = RESET_CYCLES + plan.cycles_per_frame  # the padding after reset takes less than a frame
+        settle = settled_after(plan.cycles_per_frame)
         run = run_rtl(
             self._simulator,
             self._design,

@@ -15,7 +15,7 @@ from lognet_fpga.ir.design import VerilogDesign
 from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.plan.hardware_plan import HardwarePlan
 from lognet_fpga.progress import NoProgress, Progress
-from lognet_fpga.verify.rtl import RtlRun, run_rtl
+from lognet_fpga.verify.rtl import RtlRun, run_rtl, settled_after
 from lognet_fpga.verify.simulator import compile_simulator
 from lognet_fpga.verify.verdict import Cycles, Difference, LayerCount, Verdict
 
@@ -28,7 +28,6 @@ SINK = "output stream"
 IDLE_PERCENT = 30
 STALL_PERCENT = 40
 CHOKE_PERCENT = 90
-RESET_CYCLES = 2_000  # longer than any overlay's internal reset
 _BATCH = 16  # frames at a time in onnxruntime, for its memory
 
 
@@ -84,7 +83,7 @@ def verify(
 
     simulator = compile_simulator(design, progress)
     cap = 4 * (plan.latency_cycles + plan.cycles_per_frame) + 10_000
-    settle = RESET_CYCLES + plan.cycles_per_frame  # the padding after reset takes less than a frame
+    settle = settled_after(plan.cycles_per_frame)
     free = run_rtl(simulator, design, frames, cycle_cap=cap + settle, settle_cycles=settle, progress=progress)
     runs = [(FREE, free)]
     if stalls:

@@ -19,6 +19,7 @@ from lognet_fpga.progress import NoProgress, Progress
 from lognet_fpga.verify.simulator import monitor_bytes
 
 DEFAULT_CYCLE_CAP = 10_000_000
+_RESET_CYCLES = 2_000  # longer than any overlay's internal reset
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +40,11 @@ class RtlRun:
     cycles: int
     problems: tuple[str, ...]
     registers: tuple[int, ...]
+
+
+def settled_after(cycles_per_frame: int) -> int:
+    """Cycles after reset in which an overlay comes to rest; the padding that it does then takes less than a frame."""
+    return _RESET_CYCLES + cycles_per_frame
 
 
 def run_rtl(
