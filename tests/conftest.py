@@ -10,8 +10,12 @@ import signal
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+
+# NumPy's threads wait in a loop for each other: on small matrices that is most of the processor time.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from lognet_fpga.machine import signals, tools
 from tests.virtual_time import VirtualTime
@@ -37,6 +41,17 @@ def require_tool() -> Callable[..., None]:
             (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"{name} is not installed")
 
     return require
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_cache(request, tmp_path_factory) -> Iterator[Path]:
+    """One cache for all tests, and for all processes that run them side by side, so that a design is compiled once and
+    nothing is taken from an earlier day."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if hasattr(request.config, "workerinput") else base) / "cache"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LOGNET_CACHE", str(folder))
+        yield folder
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from lognet_fpga.bundle import Bundle, make_bundle
 from tests import small_bundle
+from tests.shallow import shallow
 
 
 def rtl_bundle() -> Bundle:
@@ -19,7 +20,7 @@ def rtl_bundle() -> Bundle:
     quant = small_bundle.quant_graph()
     files = small_bundle.files()
     plan = plan_hardware(quant, Target(load_board("pynq-z2"), small_bundle.CLK_MHZ, ("clb",), 100_000.0))
-    design = generate(plan, hashlib.sha256(files["golden.onnx"]).hexdigest(), quant.name)
+    design = shallow(generate, plan, hashlib.sha256(files["golden.onnx"]).hexdigest(), quant.name)
     del files["verilog/top.v"]
     files |= {f"verilog/{name}": text.encode() for name, text in design.files}
     files["verilog/map.json"] = design.signals.encode()

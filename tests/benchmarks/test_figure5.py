@@ -22,7 +22,7 @@ def source(request) -> str:
 
 
 @pytest.fixture
-def rows(source, require_tool, tmp_path) -> list[dict]:
+def rows(source, require_tool) -> list[dict]:
     for tool in ("onnxruntime", *(["verilator", "g++"] if source == "simulated" else [])):
         require_tool(tool)
     options = ["--size", "32", "--filters", "4", "--seconds", "0.3", "--board", "pynq-z2", "--json"]
@@ -31,7 +31,7 @@ def rows(source, require_tool, tmp_path) -> list[dict]:
         [sys.executable, ROOT / "benchmarks/figure5.py", *options],
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "LOGNET_CACHE": str(tmp_path)},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         timeout=HANG_S,
     )
     assert done.returncode == 0, done.stderr

@@ -13,8 +13,10 @@ from lognet_fpga.hw.control import CONTROL_MODULES, LEAF_MODULE
 from lognet_fpga.hw.structure import Rom
 from lognet_fpga.synth.yosys import netlist_of
 
+MORE = [pytest.param(depth, marks=pytest.mark.slow) for depth in (32, 72, 97)]
 
-@pytest.mark.parametrize("depth", [2, 32, 64, 65, 72, 97, 128])
+
+@pytest.mark.parametrize("depth", [2, 64, 65, 128, *MORE])
 def test_a_leaf_of_an_address_steers_a_column_of_luts_at_most(depth, tmp_path, require_tool):
     require_tool("pyosys")
     rng = random.Random(depth)

@@ -1,1 +1,1 @@
-from tests.conformance.conftest import own_cache  # noqa: F401
+from tests.conformance.conftest import tools  # noqa: F401

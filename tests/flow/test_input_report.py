@@ -34,12 +34,9 @@ SCALING = {"mean": (0.4, 0.5, 0.6), "std": (0.2, 0.25, 0.3)}
 
 
 @pytest.fixture(scope="module", autouse=True)
-def surroundings(tmp_path_factory, require_tool):
+def tools(require_tool):
     for tool in ("myhdl", "onnxruntime", "da4ml"):
         require_tool(tool)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LOGNET_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 def network(chain: ModelBuilder) -> onnx.ModelProto:

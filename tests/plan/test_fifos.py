@@ -51,7 +51,7 @@ def test_as_shallow_as_the_rate_allows(seed, weights):
             assert slowest([*layers[:index], half, *behind]) > counts.cycles_per_frame
 
 
-@pytest.mark.parametrize("seed", [230, 731, 1307, 2194])
+@pytest.mark.parametrize("seed", [230, 731, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1307, 2194))])
 def test_no_frame_is_slower_than_stated(seed):
     """FIFOs half as deep would do for every second frame, but hold up the others."""
     rng = np.random.default_rng(seed)
@@ -62,8 +62,9 @@ def test_no_frame_is_slower_than_stated(seed):
         assert set(np.diff(last_out)[3:]) == {counts.cycles_per_frame}
 
 
-def test_large_frames():
-    """VGG16's first three layers, 240 x 240."""
-    quant = random_graph(1, (3, 240, 240), Spec(64, pool=None), Spec(64, pool=POOL_2X2), Spec(128, pool=None))
+@pytest.mark.parametrize("size", [80, pytest.param(240, marks=pytest.mark.slow)])
+def test_large_frames(size):
+    """VGG16's first three layers."""
+    quant = random_graph(1, (3, size, size), Spec(64, pool=None), Spec(64, pool=POOL_2X2), Spec(128, pool=None))
     for _, plans, counts in sized(quant, "clb", slice(None, None, 12)):
         assert counts.cycles_per_frame >= max(plan.folding.cycles_per_frame for plan in plans)

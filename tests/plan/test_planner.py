@@ -20,6 +20,7 @@ from lognet_fpga.plan.search import Planner
 from lognet_fpga.synth.paths import longest_path
 from lognet_fpga.synth.yosys import files_of, netlist_of
 from tests.quant_models import SPEEDS, Spec, frame_cycles, random_graph, random_layer, solved, target
+from tests.shallow import shallow
 
 SEEDS = (1, 2, 3)
 
@@ -180,7 +181,7 @@ def test_digits_are_as_wide_as_the_clock_lets_them(model):
     assert widest[3] <= 2 and widest[4] == 1
 
 
-@pytest.mark.parametrize("clk_mhz", [150, 200])
+@pytest.mark.parametrize("clk_mhz", [pytest.param(150, marks=pytest.mark.slow), 200])
 def test_an_adder_of_the_widest_digits_keeps_the_clock(clk_mhz, require_tool, tmp_path):
     """By the static estimate of Yosys' netlist, for a layer like the first one of many networks."""
     require_tool("pyosys")
@@ -192,7 +193,7 @@ def test_an_adder_of_the_widest_digits_keeps_the_clock(clk_mhz, require_tool, tm
     folding = ClbFolding(layer, engine.arithmetic, slot_raster(layer), acc_bits, widest_digit(clk_mhz), 1, 1)
     planner = Planner([(Given(folding),)], target(board(lut=10**6, ff=10**6), clk_mhz=clk_mhz))
     plan = planner.plan(planner.budgets()[0])
-    design = generate(plan, "00" * 32)
+    design = shallow(generate, plan, "00" * 32)
     netlist = netlist_of(files_of(design, "layer1_adders"), "layer1_adders", tmp_path)
     assert longest_path(netlist, "layer1_adders").mhz >= clk_mhz
 

@@ -4,10 +4,6 @@ import pytest
 
 
 @pytest.fixture(scope="package", autouse=True)
-def shared_cache(tmp_path_factory, require_tool):
-    """One cache for these tests, so that a design is compiled once and nothing is taken from an earlier day."""
+def tools(require_tool):
     require_tool("verilator")
     require_tool("g++")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LOGNET_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield

@@ -1,1 +1,0 @@
-from tests.own_cache import own_cache  # noqa: F401
