@@ -16,8 +16,9 @@ from tests.dma.case import DmaCase
 from tests.shallow import shallow
 
 SEED = 1
-WIDTHS = [(32, 16), (64, 64)]
-MORE = [(8, 8), (16, 32), (128, 256), (64, 1024), (512, 8)]
+# Beats as wide as memory, which need no packing: their bursts are proved in tests/formal.
+WIDTHS = [(32, 16)]
+MORE = [(64, 64), (8, 8), (16, 32), (128, 256), (64, 1024), (512, 8)]
 
 
 def dma_design(source_bits: int, sink_bits: int) -> VerilogDesign:

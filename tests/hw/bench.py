@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection, Sequence
 import pytest
 from myhdl import Simulation, StopSimulation, delay
 
-PAUSES = [(0, 0), (50, 0), (0, 50), (40, 40), (85, 20), (20, 85)]  # percent of cycles: source idles, sink stalls
+PAUSES = [(0, 0), (40, 40), (20, 85)]  # percent of cycles: source idles, sink stalls
+PAUSES += [pytest.param(*more, marks=pytest.mark.slow) for more in ((50, 0), (0, 50), (85, 20))]
 every_pause = pytest.mark.parametrize("idle,stall", PAUSES)
 
 
