@@ -61,7 +61,7 @@ def expected(shape: LaneShape, codes: np.ndarray, x: np.ndarray) -> list[int]:
     return sums
 
 
-@pytest.mark.parametrize("cols", [5, 8])
+@pytest.mark.parametrize("cols", [5, pytest.param(8, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind,bits", SHAPES)
 def test_sums_and_cycles_of_a_lane(kind, bits, cols):
     shape = LaneShape(kind, bits, cols)

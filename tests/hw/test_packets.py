@@ -9,7 +9,8 @@ from lognet_fpga.overlay.packets import packet_entry, packet_exit
 from tests.hw.bench import Sink, Source, reset_then, run
 from tests.shallow import shallow
 
-every_pause = pytest.mark.parametrize("idle,stall", [(0, 0), (50, 0), (0, 50), (40, 60)])
+MORE = [pytest.param(*more, marks=pytest.mark.slow) for more in ((50, 0), (0, 50))]
+every_pause = pytest.mark.parametrize("idle,stall", [(0, 0), (40, 60), *MORE])
 
 
 def restart_with(s, more, cycle, at):

@@ -13,8 +13,8 @@ import numpy as np
 from lognet_fpga.ir.design import VerilogDesign, is_verilog
 from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.plan.hardware_plan import HardwarePlan
-from lognet_fpga.verify.check import CHOKE_PERCENT, IDLE_PERCENT, RESET_CYCLES, STALL_PERCENT, measure_cycles
-from lognet_fpga.verify.rtl import RtlRun, run_rtl
+from lognet_fpga.verify.check import CHOKE_PERCENT, IDLE_PERCENT, STALL_PERCENT, measure_cycles
+from lognet_fpga.verify.rtl import RtlRun, run_rtl, settled_after
 from lognet_fpga.verify.simulator import compile_simulator
 from tests.mutants.netlist import SELECT, SELECT_BITS
 
@@ -69,7 +69,7 @@ class Court:
         subject, simulator = self._subject, self._simulator_of(number)
         frames, plan = subject.frames, subject.plan
         cap = 4 * (plan.latency_cycles + plan.cycles_per_frame) + 1000
-        settle = RESET_CYCLES + plan.cycles_per_frame
+        settle = settled_after(plan.cycles_per_frame)
         addresses = (0, 4, 8, 0xC, 0x10, 0x14, *range(0x40, 0x60, 4))
         free = run_rtl(
             simulator, self._design, frames, cycle_cap=cap + settle, settle_cycles=settle, register_addresses=addresses
