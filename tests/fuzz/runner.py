@@ -153,7 +153,7 @@ def _judged(case: Case, code: int | None, out: str, err: str) -> str:
                 return "stdout is not one JSON object"
         except ValueError:
             return "stdout is not JSON"
-    elif code != 0 and ": error: " not in err:
+    elif code != 0 and ": error: " not in err and '{"event": "error", ' not in err:
         return "no error was said"
     return ""
 
