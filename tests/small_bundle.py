@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from lognet_fpga.ir.output import ModelOutput, OutputTensor
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
 
 SHAPE = (3, 6, 5)  # height and width differ, so that a transposed frame shows
@@ -69,6 +70,11 @@ def files() -> dict[str, bytes]:
         "verilog/top.v": b"module top; endmodule\n",
         "empty.txt": b"",
     }
+
+
+def model_output() -> dict[str, object]:
+    """What bundles say of it that lognet-deploy makes now."""
+    return ModelOutput("scores", (OutputTensor("scores", "float32", (4,)),), classes=4).to_dict()
 
 
 def manifest(**changes: object) -> dict[str, object]:

@@ -55,11 +55,9 @@ def device_of(arguments: argparse.Namespace, bundle: Bundle, reporter: Reporter)
     """The device that was asked for, not opened yet."""
     if arguments.device.startswith(URLS):
         from lognet_fpga.runtime.remote.client import RemoteDevice
-        from lognet_fpga.runtime.remote.protocol import TOKEN_VARIABLE, read_token
+        from lognet_fpga.runtime.remote.protocol import read_token
 
         token = read_token(arguments.token_file)
-        if token is None:
-            raise UsageError("the server's token is missing", hint=f"give --token-file, or set {TOKEN_VARIABLE}")
         return RemoteDevice(bundle, arguments.device, token, certificate=arguments.certificate)
     if arguments.device == "pynq":
         from lognet_fpga.runtime.board import BoardDevice

@@ -1,4 +1,5 @@
-"""lognet-serve: the device beside this program, for lognet-stream and lognet-selftest on another machine."""
+"""lognet-serve: the device beside this program, for lognet-stream on another machine and for clients of the Open
+Inference Protocol."""
 
 from __future__ import annotations
 
@@ -7,7 +8,6 @@ import asyncio
 import secrets
 import signal
 from collections.abc import Sequence
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,15 +31,16 @@ examples:
   lognet-serve model.lognet --token-file token.txt --certificate cert.pem --key key.pem
 then, on another machine:
   LOGNET_TOKEN=... lognet-stream model.lognet --frames photos/ --device http://pynq:8421
+  curl -H "Authorization: Bearer $LOGNET_TOKEN" http://pynq:8421/v2/models/model
 """
 
 
 def parser() -> runner.Parser:
     this = runner.Parser(
         PROGRAM,
-        "Serve a device over the network: the FPGA runs here, the rest of the model where\n"
-        "lognet-stream runs, which needs the same bundle. Clients must know a token. Ends\n"
-        "with Ctrl-C.",
+        "Serve a device over the network by the Open Inference Protocol v2 (KServe, Triton): to\n"
+        "lognet-stream on another machine, where the rest of the model runs, and to any client of\n"
+        "that protocol, for which it runs here. Clients must know a token. Ends with Ctrl-C.",
         EXAMPLES,
     )
     this.add_argument("bundle", type=Path, metavar="BUNDLE", help="NAME.lognet or NAME.lognet.zip")
@@ -56,6 +57,9 @@ def parser() -> runner.Parser:
         metavar="FILE",
         help="the token that clients must know (default: that in LOGNET_TOKEN, else a new one, which is said)",
     )
+    this.add_argument(
+        "--no-token", action="store_true", help="serve whoever asks on this machine; goes with no other --host"
+    )
     this.add_argument("--certificate", type=Path, metavar="FILE", help="PEM file: serve https with it")
     this.add_argument("--key", type=Path, metavar="FILE", help="PEM file: the certificate's key")
     this.add_argument(
@@ -63,7 +67,7 @@ def parser() -> runner.Parser:
         type=options.positive,
         default=16,
         metavar="N",
-        help="most frames in one request (default: %(default)s)",
+        help="most frames or pictures in one request (default: %(default)s)",
     )
     return this
 
@@ -71,17 +75,24 @@ def parser() -> runner.Parser:
 def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
     # Imported here, so that --help and wrong options answer at once.
     from lognet_fpga.bundle import read_bundle
-    from lognet_fpga.runtime.remote.protocol import read_token
-    from lognet_fpga.runtime.remote.server import DeviceServer, server_tls
+    from lognet_fpga.runtime.remote.protocol import is_loopback, read_token
+    from lognet_fpga.runtime.remote.server import DeviceServer, require_loopback, server_tls
 
     check_device_options(arguments)
     if (arguments.certificate is None) != (arguments.key is None):
         raise UsageError("--certificate and --key go together", hint="give both, or none for http")
     if not (0 <= arguments.port <= MAX_PORT and arguments.port == int(arguments.port)):
         raise UsageError(f"--port must be 0 to {MAX_PORT}, not {arguments.port:g}")
-    token = read_token(arguments.token_file)
+    if arguments.no_token and arguments.token_file:
+        raise UsageError("--no-token and --token-file contradict each other", hint="give one of them")
+    if arguments.no_token:
+        require_loopback(arguments.host)
+    token = None if arguments.no_token else read_token(arguments.token_file)
+    new_token = token is None and not arguments.no_token
+    if new_token:
+        token = secrets.token_urlsafe(24)
     tls = server_tls(arguments.certificate, arguments.key) if arguments.certificate else None
-    if tls is None and not _is_loopback(arguments.host):
+    if tls is None and not is_loopback(arguments.host):
         reporter.warning("token and frames go over the network in the clear; --certificate and --key encrypt them")
     with reporter.stage("read bundle") as stage:
         bundle = read_bundle(arguments.bundle)
@@ -91,8 +102,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
         device.open()
         try:
             stage.note(device.description)
-            if token is None:
-                token = secrets.token_urlsafe(24)
+            if new_token:
                 stage.note(f"token {token}")
             server = DeviceServer(
                 bundle,
@@ -125,13 +135,6 @@ async def _serve(server: DeviceServer, arguments: argparse.Namespace, tls: ssl.S
         tls=tls,
         on_ready=lambda host, port: stage.note(f"listening at {scheme}://{host}:{port}"),
     )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import logging
 import warnings
 from pathlib import Path
@@ -40,39 +41,51 @@ def read_images(files: list[Path], shape: tuple[int, int, int], preprocessing: P
     Raises InputError for what is not one image of 8 bits a channel and MAX_PIXELS that gets that shape,
     MissingToolError without pillow.
     """
+    return _read([(path, str(path)) for path in files], shape, preprocessing)
+
+
+def read_pictures(contents: list[bytes], shape: tuple[int, int, int], preprocessing: Preprocessing) -> np.ndarray:
+    """As read_images, of what would be in the files."""
+    return _read([(content, f"picture {index}") for index, content in enumerate(contents)], shape, preprocessing)
+
+
+def _read(
+    files: list[tuple[Path | bytes, str]], shape: tuple[int, int, int], preprocessing: Preprocessing
+) -> np.ndarray:
+    """files: each with what it is called in errors."""
     pillow = _pillow("image files are read")
     check_channels("image files", shape)
     frames = np.empty((len(files), *shape), np.uint8)
-    for index, path in enumerate(files):
+    for index, (file, where) in enumerate(files):
         try:
-            with pillow.open(path, formats=_FORMATS) as image:
-                picture, size = _decoded(image, path, shape, preprocessing)
+            with pillow.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=_FORMATS) as image:
+                picture, size = _decoded(image, file, where, shape, preprocessing)
         except LogNetError:
             raise
         except MemoryError as error:
-            raise InputError(f"{path} is larger than the memory", hint="make it smaller") from error
+            raise InputError(f"{where} is larger than the memory", hint="make it smaller") from error
         except Exception as error:  # of Pillow and its decoders, which have no common base
             raise InputError(
-                f"{path} is not a whole image that can be read: {' '.join(str(error).split())[:200]}",
-                hint="write it again, as PNG or JPEG, or take it out of the folder",
+                f"{where} is not a whole image that can be read: {' '.join(str(error).split())[:200]}",
+                hint="write it again, as PNG or JPEG, or leave it out",
             ) from error
-        frames[index] = _frame(picture, str(path), shape, preprocessing, size)
+        frames[index] = _frame(picture, where, shape, preprocessing, size)
     return frames
 
 
 def _decoded(
-    image: Image.Image, path: Path, shape: tuple[int, int, int], preprocessing: Preprocessing
+    image: Image.Image, file: Path | bytes, where: str, shape: tuple[int, int, int], preprocessing: Preprocessing
 ) -> tuple[Image.Image, tuple[int, int]]:
     """(the picture of an opened file, upright, grey or RGB; the (height, width) that it has in the file)."""
-    if image.mode not in _MODES or _bits_a_channel(image, path) > 8:
+    if image.mode not in _MODES or _bits_a_channel(image, file) > 8:
         raise InputError(
-            f"{path} has more than 8 bits a channel, or channels that are no colours ({image.mode})",
+            f"{where} has more than 8 bits a channel, or channels that are no colours ({image.mode})",
             hint="convert it to 8 bits a channel as for the model's training (its values may reach less far than its "
             "bits), or give the frames as an .npz file",
         )
     if image.format != "MPO" and getattr(image, "is_animated", False):  # of an MPO the first is the photo itself
         raise InputError(
-            f"{path} has several pictures, not one",
+            f"{where} has several pictures, not one",
             hint="write each into a file of its own, or give a video file to lognet-stream",
         )
     size = image.height, image.width
@@ -84,7 +97,7 @@ def _decoded(
         image.draft(image.mode, (width, height))
     if image.width * image.height > MAX_PIXELS:
         raise InputError(
-            f"{path} is {_words(size)}, more than the {MAX_PIXELS:,} pixels that are read", hint="make it smaller"
+            f"{where} is {_words(size)}, more than the {MAX_PIXELS:,} pixels that are read", hint="make it smaller"
         )
     image.load()
     # What is as it should be is not copied: a board has no memory for copies of a large picture.
@@ -97,11 +110,11 @@ def _decoded(
     return turned if turned.mode == wanted else turned.convert(wanted), size
 
 
-def _bits_a_channel(image: Image.Image, path: Path) -> int:
+def _bits_a_channel(image: Image.Image, file: Path | bytes) -> int:
     """Of the file, for Pillow cuts 16 bits a channel to 8 without a word where there are several channels."""
     if image.format == "PNG":
-        with open(path, "rb") as file:
-            start = file.read(25)  # signature; length and name of the header, width, height, bit depth
+        with io.BytesIO(file) if isinstance(file, bytes) else open(file, "rb") as content:
+            start = content.read(25)  # signature; length and name of the header, width, height, bit depth
         if start[12:16] != b"IHDR":
             raise ValueError("it does not begin with its header")
         return start[24]

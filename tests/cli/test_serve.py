@@ -16,11 +16,11 @@ from tests.patience import HANG_S
 TOKEN = {"LOGNET_TOKEN": "a-token-for-the-test"}
 
 
-def start_server(command, demo, require_tool) -> tuple[subprocess.Popen, str]:
+def start_server(command, demo, require_tool, *arguments: str) -> tuple[subprocess.Popen, str]:
     """lognet-serve and its address."""
     require_tool("aiohttp")
     server = subprocess.Popen(
-        [sys.executable, "-m", "lognet_fpga.cli.serve", demo[0], "--port", "0", "--json"],
+        [sys.executable, "-m", "lognet_fpga.cli.serve", demo[0], "--port", "0", "--json", *arguments],
         cwd=ROOT,
         env=command.environment(TOKEN),
         stdout=subprocess.PIPE,
@@ -46,6 +46,15 @@ def test_serve_stream_and_self_test_in_processes_of_their_own(command, demo, req
     out, err = server.communicate(timeout=HANG_S)
     assert server.returncode == 0 and "Traceback" not in err
     assert json.loads(out) == {"frames": 9 + 1 + 4, "requests": 6, "refused": 1}
+
+
+def test_without_a_token_on_one_machine(command, demo, require_tool):
+    server, url = start_server(command, demo, require_tool, "--no-token")
+    done = command("selftest", demo[0], "--device", url, env={"LOGNET_TOKEN": ""})
+    assert done.returncode == 0
+    server.send_signal(signal.SIGTERM)
+    out, err = server.communicate(timeout=HANG_S)
+    assert server.returncode == 0 and json.loads(out)["refused"] == 0 and "token" not in err
 
 
 def test_a_stream_whose_server_dies_ends_with_its_figures(command, demo, require_tool):
@@ -90,6 +99,8 @@ def test_serve_says_what_to_do_where_the_port_is_taken(command, demo, require_to
         ["--certificate", "LICENSE", "--key", "LICENSE"],
         ["--token-file", "missing"],
         ["--device", "http://x"],
+        ["--no-token", "--host", "0.0.0.0"],
+        ["--no-token", "--token-file", "LICENSE"],
     ],
 )
 def test_serve_refuses_what_cannot_be(command, demo, arguments):
@@ -97,5 +108,6 @@ def test_serve_refuses_what_cannot_be(command, demo, arguments):
 
 
 def test_a_remote_device_needs_a_token(command, demo):
-    done = command("stream", demo[0], "--frames", demo[1], "--device", "http://127.0.0.1:1", env={"LOGNET_TOKEN": ""})
+    done = command("stream", demo[0], "--frames", demo[1], "--device", "http://192.0.2.1:1", env={"LOGNET_TOKEN": ""})
     assert_error(done, 2)
+    assert "LOGNET_TOKEN" in done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 import shutil
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lognet_fpga.bundle import Bundle, make_bundle
@@ -21,7 +23,20 @@ from lognet_fpga.runtime.remote.listener import Limits, origin
 from lognet_fpga.runtime.remote.token_gate import MAX_HEAD_BYTES, Verdict, judge
 from tests import small_bundle
 from tests.patience import HANG_S
-from tests.served import AUTHORIZED, FRAME_BYTES, TOKEN, Served, make_certificate, post, serving, still_works
+from tests.served import (
+    AUTHORIZED,
+    FRAME_BYTES,
+    NAME,
+    TOKEN,
+    Served,
+    get,
+    infer,
+    make_certificate,
+    post,
+    question,
+    serving,
+    still_works,
+)
 
 BARE_401 = b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 EXPECT = "Expect: 100-continue\r\n"
@@ -77,17 +92,17 @@ def test_what_is_no_http_is_closed_without_an_answer(served, bundle, data):
 @pytest.mark.parametrize(
     "data",
     [
-        post(bytes(FRAME_BYTES), headers=""),
-        post(bytes(FRAME_BYTES), headers="Authorization: Bearer a-token-for-the-testz\r\n"),
-        post(bytes(FRAME_BYTES), headers=f"Authorization: Bearer {TOKEN}x\r\n"),
-        post(bytes(FRAME_BYTES), headers=f"Authorization: Basic {TOKEN}\r\n"),
-        post(bytes(FRAME_BYTES), headers="Authorization: Basic \xff\xfe\r\n"),
-        post(bytes(FRAME_BYTES), headers="Authorization:\r\n"),
-        post(bytes(FRAME_BYTES), headers="Authorization: Bearer x\r\n" + AUTHORIZED),
-        post(bytes(FRAME_BYTES), headers=f"X-{AUTHORIZED}"),
+        infer(headers=""),
+        infer(headers="Authorization: Bearer a-token-for-the-testz\r\n"),
+        infer(headers=f"Authorization: Bearer {TOKEN}x\r\n"),
+        infer(headers=f"Authorization: Basic {TOKEN}\r\n"),
+        infer(headers="Authorization: Basic \xff\xfe\r\n"),
+        infer(headers="Authorization:\r\n"),
+        infer(headers="Authorization: Bearer x\r\n" + AUTHORIZED),
+        infer(headers=f"X-{AUTHORIZED}"),
         post(b"", length=1 << 40, headers=""),
         post(b"", length=-5, headers=""),
-        post(bytes(FRAME_BYTES), headers=EXPECT),
+        infer(headers=EXPECT),
         post(b"", length=FRAME_BYTES, headers=EXPECT, path="/nowhere"),
         post(gzip.compress(bytes(FRAME_BYTES)), headers="Content-Encoding: gzip\r\n"),
         post(b"no gzip", headers="Content-Encoding: gzip\r\n"),
@@ -105,7 +120,7 @@ def test_a_request_without_the_token_gets_the_barest_401(served, bundle, data):
 @pytest.mark.parametrize("second", ["Authorization: Bearer another-token-of-a-client\r\n", ""])
 def test_every_further_request_of_a_connection_needs_the_token_too(served, second):
     """No 100-continue for one that has none."""
-    first = f"GET /v1/device HTTP/1.1\r\nHost: x\r\n{AUTHORIZED}\r\n".encode()
+    first = get("/v2")
     answer = served.send(first + post(b"", length=FRAME_BYTES, headers=second + EXPECT))
     assert answer.startswith(b"HTTP/1.1 200 OK") and answer.count(b"HTTP/1.1 ") == 2
     assert b"HTTP/1.1 401 " in answer and b"100 Continue" not in answer
@@ -113,7 +128,7 @@ def test_every_further_request_of_a_connection_needs_the_token_too(served, secon
 
 @pytest.mark.parametrize("cut", range(1, 120, 7))
 def test_a_head_may_come_in_pieces(served, cut):
-    data = post(bytes(FRAME_BYTES)).replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
+    data = infer().replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
     with socket.create_connection(("127.0.0.1", served.port), timeout=HANG_S) as link:
         link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         link.sendall(data[:cut])
@@ -123,7 +138,7 @@ def test_a_head_may_come_in_pieces(served, cut):
 
 @pytest.mark.parametrize("cut", range(0, 200, 3))
 def test_no_beginning_of_a_good_request_is_refused(cut):
-    data = post(bytes(FRAME_BYTES))
+    data = infer()
     head = data.index(b"\r\n\r\n") + 4
     assert judge(data[:cut], TOKEN.encode()) is (Verdict.AUTHORIZED if cut >= head else Verdict.INCOMPLETE)
 
@@ -152,18 +167,22 @@ def test_encoded_bodies_are_refused_unread(served, bundle, encoding, pack):
 
 
 def test_an_identity_encoding_is_none(served):
-    data = post(bytes(FRAME_BYTES), headers=f"{AUTHORIZED}Content-Encoding: Identity\r\nConnection: close\r\n")
+    data = infer(headers=f"{AUTHORIZED}Content-Encoding: Identity\r\nConnection: close\r\n")
     assert served.send(data).startswith(b"HTTP/1.1 200 OK")
 
 
 def test_100_continue_comes_when_the_body_may(served):
-    data = post(b"", length=FRAME_BYTES, headers=AUTHORIZED + EXPECT + "Connection: close\r\n")
+    data = infer(headers=AUTHORIZED + EXPECT + "Connection: close\r\n")
+    head = data.index(b"\r\n\r\n") + 4
     with socket.create_connection(("127.0.0.1", served.port), timeout=HANG_S) as link:
-        link.sendall(data)
+        link.sendall(data[:head])
         assert link.recv(1 << 16) == b"HTTP/1.1 100 Continue\r\n\r\n"
-        link.sendall(bytes(FRAME_BYTES))
+        link.sendall(data[head:])
         assert link.recv(15) == b"HTTP/1.1 200 OK"
-    for refused in (post(b"", length=1, headers=AUTHORIZED + EXPECT), post(b"", headers=AUTHORIZED + EXPECT, path="/")):
+    for refused in (
+        post(b"", length=1 << 40, headers=AUTHORIZED + EXPECT),
+        post(b"", headers=AUTHORIZED + EXPECT, path="/"),
+    ):
         answer = served.send(refused)
         assert answer.count(b"HTTP/1.1 ") == 1 and b"100 Continue" not in answer
 
@@ -171,7 +190,7 @@ def test_100_continue_comes_when_the_body_may(served):
 def test_no_answer_tells_the_versions_behind(served):
     import aiohttp
 
-    device = f"GET /v1/device HTTP/1.1\r\nHost: x\r\n{AUTHORIZED}Connection: close\r\n\r\n".encode()
+    device = get("/v2", f"{AUTHORIZED}Connection: close\r\n")
     for data in (post(b""), device):
         answer = served.send(data)
         assert b"Server: lognet-serve\r\n" in answer and aiohttp.__version__.encode() not in answer
@@ -184,7 +203,7 @@ def test_no_answer_tells_the_versions_behind(served):
 def curl(require_tool, served):
     require_tool("curl")
 
-    def run(*arguments: str, path: str = "/v1/run", data: bytes = b"") -> tuple[str, bytes]:
+    def run(*arguments: str, path: str = f"/v2/models/{NAME}/infer", data: bytes = b"") -> tuple[str, bytes]:
         """Status and body."""
         command = [shutil.which("curl"), "-sS", "-w", "\n%{http_code}", *arguments, served.url + path]
         out = subprocess.run(command, input=data, check=True, capture_output=True, timeout=HANG_S).stdout
@@ -195,15 +214,23 @@ def curl(require_tool, served):
 
 
 def test_curl(curl, served):
-    """Also with a body that it asks for leave to send."""
+    """In JSON, and with a body that it asks for leave to send."""
     token = ("-H", f"Authorization: Bearer {TOKEN}")
     upload = ("--data-binary", "@-", "-H", "Expect: 100-continue")
-    assert curl(path="/v1/device") == ("401", b"")
+    assert curl(path="/v2/health/live") == ("401", b"")
     assert curl(*upload, data=bytes(1 << 20)) == ("401", b"")
-    status, body = curl(*token, path="/v1/device")
-    assert status == "200" and b'"simulated"' in body
-    status, body = curl(*token, *upload, data=bytes(3 * FRAME_BYTES))
-    assert status == "200" and len(body) == 3 * small_bundle.quant_graph().run(small_bundle.frames(1)).size
+    assert curl(*token, path="/v2/health/live") == ("200", b'{"live": true}')
+    frames = small_bundle.frames(3)
+    entry = {"name": "frames", "datatype": "UINT8", "shape": list(frames.shape), "data": frames.tolist()}
+    asked = json.dumps({"inputs": [entry], "outputs": [{"name": "activations"}]}).encode()
+    status, body = curl(*token, "--data-binary", "@-", data=asked)
+    (output,) = json.loads(body)["outputs"]
+    expected = small_bundle.quant_graph().run(frames).transpose(0, 2, 3, 1)
+    assert status == "200" and np.array_equal(np.reshape(output["data"], output["shape"]), expected)
+    asked = question(3, frames.size)
+    header = ("-H", f"Inference-Header-Content-Length: {len(asked)}")
+    status, body = curl(*token, *header, *upload, data=asked + frames.tobytes())
+    assert status == "200" and body.endswith(expected.tobytes())
     assert curl(*token, *upload, "-H", "Content-Encoding: gzip", data=bytes(FRAME_BYTES))[0] == "415"
     assert curl(*token, "-X", "PUT")[0] == "405"
 
@@ -212,12 +239,15 @@ def test_aiohttp_s_own_client(served):
     """As a user of Python writes one: kept connections, several at a time, a body that is sent compressed."""
     import aiohttp
 
+    asked = question(1, FRAME_BYTES)
+
     async def use() -> list[int]:
-        headers = {"Authorization": f"Bearer {TOKEN}"}
+        headers = {"Authorization": f"Bearer {TOKEN}", "Inference-Header-Content-Length": str(len(asked))}
         async with aiohttp.ClientSession(served.url, headers=headers) as session:
 
             async def status(**more) -> int:
-                async with session.post("/v1/run", data=bytes(FRAME_BYTES), **more) as answer:
+                url = f"/v2/models/{NAME}/infer"
+                async with session.post(url, data=asked + bytes(FRAME_BYTES), **more) as answer:
                     await answer.read()
                     return answer.status
 
@@ -321,7 +351,7 @@ def is_open(link: socket.socket) -> bool:
 
 
 def test_with_the_token_there_is_room_for_so_many(bundle):
-    request = f"GET /v1/device HTTP/1.1\r\nHost: x\r\n{AUTHORIZED}\r\n".encode()
+    request = get("/v2")
     with serving(bundle, limits=Limits(known=3, known_of_one=2)) as served, ExitStack() as links:
 
         def status(source: str) -> bytes:

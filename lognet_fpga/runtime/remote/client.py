@@ -1,9 +1,11 @@
-"""A device behind lognet-serve, as a Device; Python's own HTTP client is all it needs."""
+"""A device behind lognet-serve, as a Device: the Open Inference Protocol by Python's own HTTP client."""
 
 from __future__ import annotations
 
+import functools
 import http.client
 import json
+import math
 import ssl
 import time
 from collections import deque
@@ -19,13 +21,18 @@ from lognet_fpga.bundle import Bundle
 from lognet_fpga.errors import BoardError, UsageError
 from lognet_fpga.runtime.device import DeviceRun
 from lognet_fpga.runtime.remote.protocol import (
-    CLOCK_MHZ,
-    CYCLES,
+    ACTIVATIONS,
+    BINARY_DATA,
+    BINARY_SIZE,
+    CLK_MHZ,
     DEFAULT_PORT,
-    DEVICE_PATH,
-    RUN_PATH,
-    VERSION,
+    FRAMES,
+    HEADER_LENGTH,
+    PL_CYCLES,
+    TOKEN_VARIABLE,
     DeviceInfo,
+    is_loopback,
+    model_path,
 )
 from lognet_fpga.runtime.values import Measured, Simulated, Value
 
@@ -34,22 +41,35 @@ BUSY_S, AGAIN_S = 5.0, 0.05
 TRIES = 3  # of a request whose connection was closed without an answer: a kept one, or one that had to make room
 AHEAD = 2  # requests on their way at a time: while one is on the device, the next one's frames travel
 MAX_ANSWER_BYTES = 1 << 16  # of one that holds no activations
+_Body = tuple[bytes, memoryview]  # JSON, and the tensor behind it
 _CLOSED = (ConnectionError, http.client.BadStatusLine, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
 
 class RemoteDevice:
     """The device at url, http://HOST[:PORT] or https://HOST[:PORT], where lognet-serve runs with the same bundle.
 
-    token: the server's.  certificate: a PEM file to trust instead of the system's authorities.  Raises UsageError for
-    an address that is none; everything else shows in open and run, as BoardError.
+    token: the server's, None where it asks for none.  certificate: a PEM file to trust instead of the system's
+    authorities.  Raises UsageError for an address that is none, and without a token for one of another machine;
+    everything else shows in open and run, as BoardError.
     """
 
     def __init__(
-        self, bundle: Bundle, url: str, token: str, *, certificate: Path | None = None, timeout_s: float = TIMEOUT_S
+        self,
+        bundle: Bundle,
+        url: str,
+        token: str | None,
+        *,
+        certificate: Path | None = None,
+        timeout_s: float = TIMEOUT_S,
     ) -> None:
         self._bundle, self._token, self._timeout_s = bundle, token, timeout_s
         self._host, self._port, self._tls = _address(url, certificate)
+        if token is None and not is_loopback(self._host):
+            raise UsageError(
+                f"the token of the server at {url} is missing", hint=f"give --token-file, or set {TOKEN_VARIABLE}"
+            )
         self._url = url
+        self._infer_path = f"{model_path(bundle.name, bundle.digest)}/infer"  # so that no other bundle can answer
         self._connections: LifoQueue[http.client.HTTPConnection] = LifoQueue()
         self._info: DeviceInfo | None = None
         self.kind = "remote"
@@ -60,10 +80,8 @@ class RemoteDevice:
         self._info = self._meet()
 
     def _meet(self) -> DeviceInfo:
-        _, body = self._request("GET", DEVICE_PATH, None, MAX_ANSWER_BYTES)
-        info = DeviceInfo.from_json(body)
-        if info.version != VERSION:
-            raise BoardError(f"{self._url} speaks version {info.version} of the protocol, and this program {VERSION}")
+        _, body = self._request("GET", model_path(self._bundle.name), None, MAX_ANSWER_BYTES)
+        info = DeviceInfo.from_metadata(body)
         if info.digest != self._bundle.digest:
             raise BoardError(
                 f"{self._url} serves another bundle",
@@ -115,15 +133,21 @@ class RemoteDevice:
 
     def _run(self, frames: np.ndarray) -> DeviceRun:
         channels, height, width = self._bundle.output_shape
-        expected = len(frames) * channels * height * width
-        headers, body = self._request("POST", RUN_PATH, np.ascontiguousarray(frames).tobytes(), expected)
+        shape = (len(frames), height, width, channels)
+        head, data = _question(frames.shape), np.ascontiguousarray(frames).data.cast("B")
+        headers, body = self._request("POST", self._infer_path, (head, data), math.prod(shape) + MAX_ANSWER_BYTES)
         try:
-            activations = np.frombuffer(body, np.uint8).reshape(len(frames), height, width, channels)
-            return DeviceRun(activations, int(headers[CYCLES]), float(headers[CLOCK_MHZ]))
-        except (ValueError, TypeError) as error:
+            json_bytes = int(headers[HEADER_LENGTH])
+            answer = json.loads(body[:json_bytes])
+            (output,), figures = answer["outputs"], answer["parameters"]
+            if output["name"] != ACTIVATIONS or output["parameters"][BINARY_SIZE] != len(body) - json_bytes:
+                raise ValueError("not the activations")
+            activations = np.frombuffer(body, np.uint8, offset=json_bytes).reshape(shape)
+            return DeviceRun(activations, int(figures[PL_CYCLES]), float(figures[CLK_MHZ]))
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise BoardError(f"{self._url} gave an answer that is none: {len(body):,} bytes") from error
 
-    def _request(self, method: str, path: str, body: bytes | None, most: int) -> tuple[http.client.HTTPMessage, bytes]:
+    def _request(self, method: str, path: str, body: _Body | None, most: int) -> tuple[http.client.HTTPMessage, bytes]:
         """Headers and body of the answer, of which more than `most` bytes are not read.  A server that has too much to
         do is asked again for BUSY_S."""
         deadline = time.monotonic() + BUSY_S
@@ -136,11 +160,17 @@ class RemoteDevice:
                     f"{self._url} refused: the token is wrong or missing (status 401)",
                     hint="give the server's token (LOGNET_TOKEN or --token-file)",
                 )
+            if status == 404:
+                raise BoardError(
+                    f"{self._url} serves another bundle, or is no lognet-serve",
+                    context=(f"there: {_message(content)}", f"here:  {self._bundle.name}, {self._bundle.digest}"),
+                    hint="use the bundle that lognet-serve was started with",
+                )
             if status != 503 or time.monotonic() > deadline:
                 raise BoardError(f"{self._url} refused: {_message(content)} (status {status})")
             time.sleep(AGAIN_S)
 
-    def _ask(self, method: str, path: str, body: bytes | None, most: int) -> tuple[int, http.client.HTTPMessage, bytes]:
+    def _ask(self, method: str, path: str, body: _Body | None, most: int) -> tuple[int, http.client.HTTPMessage, bytes]:
         """Status, headers and body of one answer."""
         try:
             connection, response = self._answered(method, path, body)
@@ -164,10 +194,16 @@ class RemoteDevice:
         return response.status, response.headers, content
 
     def _answered(
-        self, method: str, path: str, body: bytes | None
+        self, method: str, path: str, body: _Body | None
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         """A connection that was kept, or a new one, and its answer, of which nothing is read but its head."""
-        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/octet-stream"}
+        headers = {} if self._token is None else {"Authorization": f"Bearer {self._token}"}
+        if body is not None:
+            headers |= {
+                "Content-Type": "application/octet-stream",
+                "Content-Length": str(sum(map(len, body))),
+                HEADER_LENGTH: str(len(body[0])),
+            }
         tries = 0
         while True:
             tries += 1
@@ -205,6 +241,15 @@ def _address(url: str, certificate: Path | None) -> tuple[str, int, ssl.SSLConte
         return host, port or DEFAULT_PORT, ssl.create_default_context(cafile=certificate)
     except OSError as error:
         raise UsageError(f"{certificate} is no certificate: {' '.join(str(error).split())}") from error
+
+
+@functools.lru_cache(maxsize=64)
+def _question(shape: tuple[int, ...]) -> bytes:
+    """The JSON in front of frames of that shape."""
+    size = math.prod(shape)
+    frames = {"name": FRAMES, "datatype": "UINT8", "shape": shape, "parameters": {BINARY_SIZE: size}}
+    activations = {"name": ACTIVATIONS, "parameters": {BINARY_DATA: True}}
+    return json.dumps({"inputs": [frames], "outputs": [activations]}, separators=(",", ":")).encode()
 
 
 def _message(content: bytes) -> str:

@@ -43,18 +43,20 @@ class Limits:
 
 
 class Listener:
-    """make_protocol: as of GatedConnection.  on_refused: before a client is told that it is."""
+    """token: None where clients need none.  make_protocol: as of GatedConnection.  on_refused: before a client is told
+    that it is."""
 
     def __init__(
         self,
-        token: str,
+        token: str | None,
         make_protocol: Callable[[], asyncio.Protocol],
         *,
         limits: Limits,
         tls: ssl.SSLContext | None = None,
         on_refused: Callable[[], None] = lambda: None,
     ) -> None:
-        self._token, self._make_protocol, self._on_refused = token.encode(), make_protocol, on_refused
+        self._token = None if token is None else token.encode()
+        self._make_protocol, self._on_refused = make_protocol, on_refused
         self._limits, self._tls = limits, tls
         self._strangers: dict[GatedConnection, _Stay] = {}  # the oldest first
         self._known: set[GatedConnection] = set()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+from lognet_fpga.runtime.remote.refusal import Refusal
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -14,14 +15,6 @@ if TYPE_CHECKING:
 AT_WORK = 2  # requests whose bodies are held in memory: one on the device, one on its way
 MAX_WAITING = 8  # requests that wait for one of those to end
 BODY_S = 30.0  # for a body to come
-
-
-class Refusal(Exception):
-    """Why a request is not served: the answer's status, what it says, and headers of its own."""
-
-    def __init__(self, status: int, reason: str, headers: Mapping[str, str] = MappingProxyType({})) -> None:
-        super().__init__(reason)
-        self.status, self.reason, self.headers = status, reason, headers
 
 
 def require_plain(request: web.BaseRequest) -> None:
@@ -41,7 +34,7 @@ def body_length(request: web.BaseRequest) -> int:
 
 
 class Bodies:
-    """Takes bodies, AT_WORK at a time.  body_s: for each to come, once it is its turn."""
+    """Places for requests, AT_WORK at a time.  body_s: for each body to come, once it is its turn."""
 
     def __init__(self, body_s: float = BODY_S) -> None:
         self._body_s = body_s
@@ -49,21 +42,22 @@ class Bodies:
         self._waiting = 0
 
     @asynccontextmanager
-    async def read(self, request: web.BaseRequest, length: int) -> AsyncIterator[bytes]:
-        """The body, which counts as held until the block ends.  Raises Refusal where it does not come."""
+    async def place(self) -> AsyncIterator[None]:
+        """One request's, until the block ends.  Raises Refusal where too many wait for one."""
         if self._waiting >= MAX_WAITING:
-            raise Refusal(503, "too many requests are waiting")
+            raise Refusal(503, "too many requests are waiting", {"Retry-After": "1"})
         self._waiting += 1
         try:
             await self._slots.acquire()
         finally:
             self._waiting -= 1
         try:
-            yield await self._read(request, length)
+            yield
         finally:
             self._slots.release()
 
-    async def _read(self, request: web.BaseRequest, length: int) -> bytes:
+    async def read(self, request: web.BaseRequest, length: int) -> bytes:
+        """The body, in a place.  Raises Refusal where it does not come."""
         if "Expect" in request.headers and request.version >= (1, 1):
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             request.writer.output_size = 0  # of the answer, which has not begun

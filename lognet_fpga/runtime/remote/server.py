@@ -1,4 +1,4 @@
-"""The server beside a device, on aiohttp's HTTP.
+"""The server beside a device, on aiohttp's HTTP: the Open Inference Protocol v2.
 
 Who has no token gets no further than the gate (token_gate.py, listener.py).  Nothing that a client sends or leaves out
 takes memory without limit, keeps others out for longer than a timeout, or ends the server.
@@ -7,22 +7,22 @@ takes memory without limit, keeps others out for longer than a timeout, or ends 
 from __future__ import annotations
 
 import asyncio
-import logging
+import re
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from lognet_fpga.bundle import Bundle
-from lognet_fpga.errors import LogNetError, MissingToolError, UsageError
+from lognet_fpga.errors import InputError, LogNetError, MissingToolError, UsageError
 from lognet_fpga.runtime.device import Device
+from lognet_fpga.runtime.remote.inference import MAX_JSON_BYTES, Inference, encode_answer, parse_inference
 from lognet_fpga.runtime.remote.listener import Limits, Listener
-from lognet_fpga.runtime.remote.protocol import CLOCK_MHZ, CYCLES, DEVICE_PATH, RUN_PATH, VERSION, DeviceInfo
-from lognet_fpga.runtime.remote.request_body import BODY_S, Bodies, Refusal, body_length, require_plain
+from lognet_fpga.runtime.remote.model import ServedModel
+from lognet_fpga.runtime.remote.protocol import HEADER_LENGTH, is_loopback
+from lognet_fpga.runtime.remote.refusal import Refusal
+from lognet_fpga.runtime.remote.request_body import BODY_S, Bodies, body_length, require_plain
 from lognet_fpga.runtime.remote.token_gate import knows_token
 
 if TYPE_CHECKING:
@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 MAX_BODY_BYTES = 16 << 20
 IDLE_S = 60.0  # that a client which has shown the token may stay without a request
 NAME = "lognet-serve"  # in place of what aiohttp says of itself
+VERSION = "2"  # of the protocol
+EXTENSIONS = ("binary_tensor_data",)
+_LARGE_JSON = 16 << 10  # bytes; reading more would keep the others waiting
+_MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/(ready|infer))?")
+_DIGITS = re.compile(r"[0-9]{1,9}")
 
 _Handler = Callable[["web.BaseRequest"], Awaitable["web.Response"]]
 
@@ -45,14 +50,16 @@ class Counts:
 
 
 class DeviceServer:
-    """bundle, device: the device is open.  token: what clients must know.  max_body_bytes: frames that do not fit into
-    that are refused.  on_request: gets the counts after every request.  Raises MissingToolError without aiohttp."""
+    """bundle, device: the device is open.  token: what clients must know; None lets in whoever comes, which is for
+    addresses of this machine only.  max_body_bytes: frames and pictures that do not fit into that are refused.
+    on_request: gets the counts after every request.  Raises MissingToolError without aiohttp, and of a bundle that does
+    not say what its outputs are what its tail raises."""
 
     def __init__(
         self,
         bundle: Bundle,
         device: Device,
-        token: str,
+        token: str | None,
         *,
         max_body_bytes: int = MAX_BODY_BYTES,
         limits: Limits = Limits(),
@@ -61,31 +68,16 @@ class DeviceServer:
     ) -> None:
         try:
             from aiohttp import web
+
+            from lognet_fpga.runtime.remote.http_server import HttpServer
         except ImportError as error:
             raise MissingToolError(
                 "aiohttp is not installed, and lognet-serve serves with it", hint="pip install 'lognet-fpga[serve]'"
             ) from error
-        self._web = web
-        self._bundle, self._device, self._token = bundle, device, token
-        self._frame_bytes = int(np.prod(bundle.input_shape))
-        self._max_frames = max(1, max_body_bytes // self._frame_bytes)
+        self._web, self._http_server, self._token = web, HttpServer, token
+        self._model = ServedModel(bundle, device, max_body_bytes)
         self._limits, self._body_s, self._on_request = limits, body_s, on_request
-        self._routes: Mapping[str, Mapping[str, _Handler]] = {
-            DEVICE_PATH: {"GET": self._describe},
-            RUN_PATH: {"POST": self._run},
-        }
         self.counts = Counts()
-        figure = device.figure(1.0, "fps")
-        self._info = DeviceInfo(
-            VERSION,
-            bundle.digest,
-            device.kind,
-            device.description,
-            device.power(),
-            figure.source,
-            figure.how,
-            self._max_frames,
-        )
 
     async def serve(
         self,
@@ -97,27 +89,26 @@ class DeviceServer:
         on_ready: Callable[[str, int], None] = lambda host, port: None,
     ) -> None:
         """Serve until `stop` is set.  on_ready gets the address; port 0 takes a free one.  Raises BoardError where the
-        address cannot be had."""
+        address cannot be had, UsageError for one that others can reach where no token is asked for."""
+        if self._token is None:
+            require_loopback(host)
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)  # of broken connections
         self._bodies = Bodies(self._body_s)
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="device")
-        http = self._web.Server(
+        http = self._http_server(
             self._guarded,
-            access_log=None,
-            logger=_quiet(),
+            lambda status: self._refuse(Refusal(status, "the request is no HTTP that can be read")),
             keepalive_timeout=IDLE_S,
             lingering_time=self._limits.farewell_s,
-            auto_decompress=False,  # what is encoded is refused: it could be a thousand times its size
         )
         listener = Listener(self._token, http, limits=self._limits, tls=tls, on_refused=self._refused_at_the_gate)
-        try:
-            on_ready(*await listener.open(host, port))
-            await stop.wait()
-        finally:
-            await listener.close()
-            http.pre_shutdown()
-            await http.shutdown(self._limits.farewell_s)
-            self._thread.shutdown()
+        with self._model:
+            try:
+                on_ready(*await listener.open(host, port))
+                await stop.wait()
+            finally:
+                await listener.close()
+                http.pre_shutdown()
+                await http.shutdown(self._limits.farewell_s)
 
     def _refused_at_the_gate(self) -> None:
         self.counts.requests += 1
@@ -131,14 +122,14 @@ class DeviceServer:
         """Every request behind the gate comes through here: who may, and what becomes of errors.  On a connection that
         has shown the token every further request must as well."""
         self.counts.requests += 1
-        given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
         try:
-            if not knows_token(given, self._token.encode()):
-                raise Refusal(401, "the token is wrong or missing", {"WWW-Authenticate": "Bearer"})
+            self._require_leave(request)
             require_plain(request)
             return await self._handler(request)(request)
         except Refusal as refusal:
             return self._refuse(refusal)
+        except InputError as error:
+            return self._refuse(Refusal(400, str(error)))
         except LogNetError as error:
             return self._refuse(Refusal(500, str(error)))
         except (ConnectionError, asyncio.CancelledError):
@@ -146,51 +137,115 @@ class DeviceServer:
         except Exception as error:  # a defect here must not end the server, nor show its inside
             return self._refuse(Refusal(500, f"defect in the server: {type(error).__name__}"))
 
+    def _require_leave(self, request: web.BaseRequest) -> None:
+        if self._token is None:
+            # A page in this machine's browser may send requests here, under its own site's name.
+            if not is_loopback(_host_name(request.headers.get("Host", "localhost"))):
+                raise Refusal(403, "without a token this server is asked by an address of this machine only")
+            return
+        given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
+        if not knows_token(given, self._token.encode()):
+            raise Refusal(401, "the token is wrong or missing", {"WWW-Authenticate": "Bearer"})
+
     def _handler(self, request: web.BaseRequest) -> _Handler:
-        methods = self._routes.get(request.path)
-        if methods is None:
+        path = request.path
+        routes: dict[str, tuple[str, _Handler]] = {
+            "/v2": ("GET", self._describe_server),
+            "/v2/health/live": ("GET", self._say_live),
+            "/v2/health/ready": ("GET", self._say_ready),
+        }
+        if model := _MODEL.fullmatch(path):
+            name, version, what = model.groups()
+            self._model.check_name(name, version)
+            routes[path] = {
+                None: ("GET", self._describe_model),
+                "ready": ("GET", self._say_model_ready),
+                "infer": ("POST", self._infer),
+            }[what]
+        if path not in routes:
             raise Refusal(404, "there is nothing at this path")
-        if request.method not in methods:
-            raise Refusal(405, f"here it is {', '.join(methods)}", {"Allow": ", ".join(methods)})
-        return methods[request.method]
+        method, handler = routes[path]
+        if request.method != method:
+            raise Refusal(405, f"here it is {method}", {"Allow": method})
+        return handler
 
     def _refuse(self, refusal: Refusal) -> web.Response:
         self._count_refused()
-        response = self._web.json_response(
-            {"error": refusal.reason}, status=refusal.status, headers={"Server": NAME, **refusal.headers}
-        )
+        response = self._json({"error": refusal.reason}, refusal.status, refusal.headers)
         response.force_close()  # whatever else was sent is not read
         return response
 
-    async def _describe(self, request: web.BaseRequest) -> web.Response:
-        headers = {"Server": NAME}
-        return self._web.Response(text=self._info.to_json(), content_type="application/json", headers=headers)
+    def _json(self, content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+        return self._web.json_response(content, status=status, headers={"Server": NAME, **(headers or {})})
 
-    async def _run(self, request: web.BaseRequest) -> web.Response:
+    async def _describe_server(self, request: web.BaseRequest) -> web.Response:
+        return self._json({"name": NAME, "version": VERSION, "extensions": EXTENSIONS})
+
+    async def _say_live(self, request: web.BaseRequest) -> web.Response:
+        return self._json({"live": True})
+
+    async def _say_ready(self, request: web.BaseRequest) -> web.Response:
+        return self._json({"ready": True})
+
+    async def _describe_model(self, request: web.BaseRequest) -> web.Response:
+        return self._json(self._model.metadata())
+
+    async def _say_model_ready(self, request: web.BaseRequest) -> web.Response:
+        return self._json({"name": self._model.name, "ready": True})
+
+    async def _infer(self, request: web.BaseRequest) -> web.Response:
         length = body_length(request)
-        count, rest = divmod(length, self._frame_bytes)
-        if count > self._max_frames:
-            raise Refusal(413, f"{count:,} frames are more than {self._max_frames:,} at a time")
-        if rest or not count:
-            raise Refusal(400, f"{length:,} bytes are no whole number of frames of {self._frame_bytes:,} bytes")
-        async with self._bodies.read(request, length) as body:
-            frames = np.frombuffer(body, np.uint8).reshape(count, *self._bundle.input_shape)
-            run = await asyncio.get_running_loop().run_in_executor(self._thread, self._device.run, frames)
-        self.counts.frames += count
+        json_bytes = _json_bytes(request, length)
+        if json_bytes > MAX_JSON_BYTES or length - json_bytes > self._model.max_input_bytes:
+            raise Refusal(
+                413,
+                f"a request may have {MAX_JSON_BYTES:,} bytes of JSON and {self._model.max_input_bytes:,} of tensors, "
+                f"this one has {json_bytes:,} and {length - json_bytes:,}",
+            )
+        async with self._bodies.place():
+            body = memoryview(await self._bodies.read(request, length))
+
+            def read() -> Inference:
+                return parse_inference(body, json_bytes, self._model.limits)
+
+            asked = read() if json_bytes < _LARGE_JSON else await self._model.beside(read)
+            answer = await self._model.infer(asked)
+            head, behind = encode_answer(answer, asked.id, self._model.name, self._model.version)
+        self.counts.frames += len(asked)
         self._on_request(self.counts)
+        headers = {"Server": NAME}
+        if behind:
+            headers[HEADER_LENGTH] = str(len(head))
         return self._web.Response(
-            body=np.ascontiguousarray(run.activations).tobytes(),
-            headers={CYCLES: str(run.pl_cycles), CLOCK_MHZ: repr(float(run.clk_mhz)), "Server": NAME},
-            content_type="application/octet-stream",
+            body=b"".join((head, *behind)),
+            headers=headers,
+            content_type="application/octet-stream" if behind else "application/json",
         )
 
 
-def _quiet() -> logging.Logger:
-    """What aiohttp has to say of bad requests, with tracebacks, goes nowhere: clients could fill a disk with it."""
-    logger = logging.getLogger("lognet_fpga.serve")
-    logger.addHandler(logging.NullHandler())
-    logger.propagate = False
-    return logger
+def _json_bytes(request: web.BaseRequest, length: int) -> int:
+    """How many bytes of the body are JSON."""
+    given = request.headers.get(HEADER_LENGTH)
+    if given is None:
+        return length
+    if not _DIGITS.fullmatch(given) or not 0 < int(given) <= length:
+        raise Refusal(400, f"{HEADER_LENGTH} must be how many of the body's {length:,} bytes are JSON")
+    return int(given)
+
+
+def require_loopback(host: str) -> None:
+    """Raise UsageError for an address that other machines can reach."""
+    if not is_loopback(host):
+        raise UsageError(
+            f"without a token only this machine is served, not {host}", hint="leave out --no-token, or --host"
+        )
+
+
+def _host_name(host: str) -> str:
+    """Of a Host header, without the port."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0]
 
 
 def server_tls(certificate: Path, key: Path) -> ssl.SSLContext:

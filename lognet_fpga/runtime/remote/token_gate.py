@@ -37,8 +37,8 @@ def knows_token(authorization: bytes, token: bytes) -> bool:
     return scheme.lower() == b"bearer" and hmac.compare_digest(given.strip(b" "), token)
 
 
-def judge(received: bytes, token: bytes) -> Verdict:
-    """received: a connection's first bytes."""
+def judge(received: bytes, token: bytes | None) -> Verdict:
+    """received: a connection's first bytes.  token: None where none is asked for."""
     if received and not _METHOD.match(received):
         return Verdict.NOT_HTTP
     head, end, _ = received.partition(_END)
@@ -56,6 +56,8 @@ def judge(received: bytes, token: bytes) -> Verdict:
             return Verdict.NOT_HTTP
         if field[1].lower() == b"authorization":
             shown.append(field[2])
+    if token is None:
+        return Verdict.AUTHORIZED
     return Verdict.AUTHORIZED if len(shown) == 1 and knows_token(shown[0], token) else Verdict.UNAUTHORIZED
 
 
@@ -70,7 +72,7 @@ class GatedConnection(asyncio.Protocol):
     def __init__(
         self,
         address: str,
-        token: bytes,
+        token: bytes | None,
         make_protocol: Callable[[], asyncio.Protocol],
         *,
         may_enter: Callable[[GatedConnection], bool],

@@ -1,0 +1,251 @@
+"""Requests for inference: what a client asks for, checked, and the answer; in JSON with tensors as bytes behind it.
+
+The protocol's schemas are those of the Open Inference Protocol v2 (`$inference_request`, `$inference_response`), with
+its extension for binary tensors: the first Inference-Header-Content-Length bytes of a body are JSON, and behind them
+are the tensors that have a binary_data_size, in their order.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lognet_fpga.runtime.remote import tensors
+from lognet_fpga.runtime.remote.protocol import BINARY_DATA, BINARY_OUTPUT, BINARY_SIZE, FRAMES, PICTURES
+from lognet_fpga.runtime.remote.refusal import Refusal
+
+MAX_JSON_BYTES = 2 << 20  # of a request: parsed, it may take some twenty times as much
+MAX_JSON_ELEMENTS = 1 << 20  # of an answer
+MAX_TENSORS = 64  # in a list of a request
+MAX_ID = 256  # characters
+_LONG_NUMBER = re.compile(rb"[0-9]{40}")  # Python takes a number's digits squared in time
+_LEFT_OUT = ("classification", "shared_memory_region")  # of Triton: a client that asks for them gets none, and is told
+_Object = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An output that is asked for.  binary: behind the JSON, else in it."""
+
+    name: str
+    binary: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Inference:
+    """A request.  id: given back as it came.  frames: (n, channels, height, width) uint8; pictures: image files; one of
+    them is None.  wanted: None for the outputs of the model; binary: whether those come so."""
+
+    id: str | None
+    frames: np.ndarray | None
+    pictures: list[bytes] | None
+    wanted: tuple[Wanted, ...] | None
+    binary: bool
+
+    def __len__(self) -> int:
+        """How many frames."""
+        return len(self.frames) if self.frames is not None else len(self.pictures or ())
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """outputs: (name, array, whether behind the JSON).  parameters: figures of this run."""
+
+    outputs: Sequence[tuple[str, np.ndarray, bool]]
+    parameters: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """shape: (channels, height, width) of a frame.  max_frames: the most of them in a request, pictures as well."""
+
+    shape: tuple[int, int, int]
+    max_frames: int
+
+
+def parse_inference(body: memoryview, json_bytes: int, limits: Limits) -> Inference:
+    """json_bytes: how many of the body's are JSON.  Raises Refusal for what is no request that can be served."""
+    request = _object(parse_json(body[:json_bytes]), "the request")
+    given = request.get("id")
+    if given is not None and not (isinstance(given, str) and len(given) <= MAX_ID):
+        raise Refusal(400, f"id must be text of at most {MAX_ID} characters")
+    entries = [_object(entry, "an input") for entry in _list(request, "inputs")]
+    if len(entries) != 1:
+        raise Refusal(400, f"a request has one input, {FRAMES} or {PICTURES}, not {len(entries)}")
+    (entry,) = entries
+    name, count = check_tensor(entry.get("name"), entry.get("datatype"), entry.get("shape"), limits)
+    binary = _binary_data(entry, body[json_bytes:])
+    frames, pictures = None, None
+    try:
+        if name == FRAMES:
+            frames = _frames(entry, binary, count, limits.shape)
+        else:
+            pictures = _pictures(entry, binary, count)
+    except ValueError as error:
+        raise Refusal(400, f"input {name}: {error}") from None
+    binary_outputs = _flag(_parameters(request), BINARY_OUTPUT, default=False)
+    return Inference(given, frames, pictures, _wanted(request, binary_outputs), binary_outputs)
+
+
+def check_tensor(name: object, datatype: object, shape: object, limits: Limits) -> tuple[str, int]:
+    """Name of an input, and how many frames are in it.  Raises Refusal for one that the model does not take."""
+    datatypes = {FRAMES: "UINT8", PICTURES: tensors.BYTES}
+    if not isinstance(name, str) or name not in datatypes:
+        raise Refusal(400, f"the model takes an input {FRAMES} or {PICTURES}, not {_shown(name)}")
+    if datatype != datatypes[name]:
+        raise Refusal(400, f"input {name} has datatype {datatypes[name]}, not {_shown(datatype)}")
+    if not isinstance(shape, (list, tuple)) or not all(type(size) is int for size in shape):
+        raise Refusal(400, f"input {name} must have a shape, a list of whole numbers")
+    rest = limits.shape if name == FRAMES else ()
+    if len(shape) != 1 + len(rest) or tuple(shape[1:]) != rest or shape[0] < 1:
+        wanted = ", ".join(map(str, ("n", *rest)))
+        raise Refusal(400, f"input {name} has shape [{wanted}], n at least 1, not {_shown(list(shape))}")
+    if shape[0] > limits.max_frames:
+        raise Refusal(413, f"{_shown(shape[0])} frames are more than {limits.max_frames:,} at a time")
+    return name, shape[0]
+
+
+def parse_json(text: memoryview) -> object:
+    """Raises Refusal for what is no JSON."""
+    if len(text) > MAX_JSON_BYTES:
+        raise Refusal(413, f"{len(text):,} bytes of JSON are more than {MAX_JSON_BYTES:,}; send tensors as bytes")
+    data = bytes(text)
+    try:
+        if _LONG_NUMBER.search(data):
+            return json.loads(data, parse_int=_short_int)
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise Refusal(400, f"the request is no JSON: {' '.join(str(error).split())[:200]}") from None
+
+
+def encode_answer(answer: Answer, given: str | None, model_name: str, model_version: str) -> tuple[bytes, list[bytes]]:
+    """The JSON and the tensors behind it.  Raises Refusal where an output can only be had as bytes."""
+    described, behind = [], []
+    for name, array, binary in answer.outputs:
+        entry: dict[str, object] = {"name": name, "datatype": datatype(array), "shape": list(array.shape)}
+        if binary:
+            data = tensors.to_binary(array)
+            entry["parameters"] = {BINARY_SIZE: len(data)}
+            behind.append(data)
+        else:
+            if array.size > MAX_JSON_ELEMENTS:
+                raise Refusal(
+                    413, f"output {name} has {array.size:,} elements, too many for JSON; ask for {BINARY_DATA}"
+                )
+            try:
+                entry["data"] = tensors.to_json(array)
+            except ValueError as error:
+                raise Refusal(500, f"output {name}: {error}; ask for {BINARY_DATA}") from None
+        described.append(entry)
+    head: dict[str, object] = {"model_name": model_name, "model_version": model_version, "outputs": described}
+    if given is not None:
+        head["id"] = given
+    if answer.parameters:
+        head["parameters"] = dict(answer.parameters)
+    return json.dumps(head, separators=(",", ":")).encode(), behind
+
+
+def datatype(array: np.ndarray) -> str:
+    return tensors.datatype_of("str" if array.dtype.kind == "U" else array.dtype.name)
+
+
+def _frames(entry: _Object, binary: memoryview | None, count: int, shape: tuple[int, int, int]) -> np.ndarray:
+    size = count * math.prod(shape)
+    if binary is None:
+        values = tensors.flat(entry.get("data"), size)
+        if not set(map(type, values)) <= {int}:
+            raise ValueError("its data must be whole numbers")
+        try:
+            binary = memoryview(bytes(values))
+        except (ValueError, OverflowError):
+            raise ValueError("its data must be 0 to 255") from None
+    if len(binary) != size:
+        raise ValueError(f"its shape has {size:,} elements, its data {len(binary):,}")
+    return np.frombuffer(binary, np.uint8).reshape(count, *shape)
+
+
+def _pictures(entry: _Object, binary: memoryview | None, count: int) -> list[bytes]:
+    if binary is not None:
+        return [bytes(element) for element in tensors.split_bytes(binary, count)]
+    texts = tensors.flat(entry.get("data"), count)
+    if len(texts) != count or not all(isinstance(text, str) for text in texts):
+        raise ValueError(f"its data must be {count:,} pictures in base64")
+    try:
+        return [base64.b64decode(text, validate=True) for text in texts]
+    except (binascii.Error, ValueError):
+        raise ValueError("its data must be pictures in base64") from None
+
+
+def _binary_data(entry: _Object, behind: memoryview) -> memoryview | None:
+    """The bytes of the one input; None where it has its data in the JSON."""
+    parameters = _parameters(entry)
+    size = parameters.get(BINARY_SIZE)
+    if size is not None and (type(size) is not int or size < 0):
+        raise Refusal(400, f"{BINARY_SIZE} must be a number of bytes, not {_shown(size)}")
+    if size is not None and "data" in entry:
+        raise Refusal(400, f"an input has either data or {BINARY_SIZE}")
+    if (size or 0) != len(behind):
+        raise Refusal(400, f"behind the JSON are {len(behind):,} bytes, but the input says {_shown(size or 0)}")
+    return None if size is None else behind
+
+
+def _wanted(request: _Object, binary: bool) -> tuple[Wanted, ...] | None:
+    if "outputs" not in request:
+        return None
+    wanted = []
+    for entry in (_object(output, "an output") for output in _list(request, "outputs")):
+        if not isinstance(entry.get("name"), str):
+            raise Refusal(400, "an output must have a name")
+        parameters = _parameters(entry)
+        wanted.append(Wanted(entry["name"], _flag(parameters, BINARY_DATA, default=binary)))
+    if len({output.name for output in wanted}) < len(wanted):
+        raise Refusal(400, "an output is asked for twice")
+    return tuple(wanted) or None
+
+
+def _parameters(part: _Object) -> _Object:
+    parameters = _object(part.get("parameters", {}), "parameters")
+    for name in _LEFT_OUT:
+        if name in parameters:
+            raise Refusal(400, f"there is no {name} here")
+    return parameters
+
+
+def _flag(parameters: _Object, name: str, *, default: bool) -> bool:
+    value = parameters.get(name, default)
+    if not isinstance(value, bool):
+        raise Refusal(400, f"{name} must be true or false")
+    return value
+
+
+def _object(value: object, what: str) -> _Object:
+    if not isinstance(value, dict):
+        raise Refusal(400, f"{what} must be a JSON object")
+    return value
+
+
+def _list(request: _Object, name: str) -> list:
+    value = request.get(name)
+    if not isinstance(value, list) or len(value) > MAX_TENSORS:
+        raise Refusal(400, f"{name} must be a list of at most {MAX_TENSORS}")
+    return value
+
+
+def _short_int(digits: str) -> int:
+    if len(digits) > 40:
+        raise ValueError("a number is too long")
+    return int(digits)
+
+
+def _shown(value: object) -> str:
+    """What a client sent, in a few characters."""
+    text = json.dumps(value, default=str) if not isinstance(value, int) or abs(value) < 1 << 64 else "a huge number"
+    return text if len(text) <= 60 else f"{text[:57]}..."
