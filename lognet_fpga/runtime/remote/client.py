@@ -9,7 +9,7 @@ import math
 import ssl
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from queue import Empty, LifoQueue
@@ -45,6 +45,24 @@ _Body = tuple[bytes, memoryview]  # JSON, and the tensor behind it
 _CLOSED = (ConnectionError, http.client.BadStatusLine, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
 
+class _Link(http.client.HTTPConnection):
+    """A connection on which a request goes in one piece: the server then need not wait for a second packet."""
+
+    _behind: tuple[bytes | memoryview, ...] = ()
+
+    def ask(self, method: str, path: str, headers: Mapping[str, str], body: tuple[bytes | memoryview, ...]) -> None:
+        self._behind = body
+        self.request(method, path, headers=headers)
+
+    def send(self, data) -> None:
+        """data: the request's head, which is all that http.client knows of."""
+        super().send(b"".join((data, *self._behind)))
+
+
+class _TlsLink(_Link, http.client.HTTPSConnection):
+    pass
+
+
 class RemoteDevice:
     """The device at url, http://HOST[:PORT] or https://HOST[:PORT], where lognet-serve runs with the same bundle.
 
@@ -70,7 +88,7 @@ class RemoteDevice:
             )
         self._url = url
         self._infer_path = f"{model_path(bundle.name, bundle.digest)}/infer"  # so that no other bundle can answer
-        self._connections: LifoQueue[http.client.HTTPConnection] = LifoQueue()
+        self._connections: LifoQueue[_Link] = LifoQueue()
         self._info: DeviceInfo | None = None
         self.kind = "remote"
         self.description = f"the device behind {url}"
@@ -134,8 +152,9 @@ class RemoteDevice:
     def _run(self, frames: np.ndarray) -> DeviceRun:
         channels, height, width = self._bundle.output_shape
         shape = (len(frames), height, width, channels)
-        head, data = _question(frames.shape), np.ascontiguousarray(frames).data.cast("B")
-        headers, body = self._request("POST", self._infer_path, (head, data), math.prod(shape) + MAX_ANSWER_BYTES)
+        question = _question(frames.shape)
+        sent = question, np.ascontiguousarray(frames).data.cast("B")
+        headers, body = self._request("POST", self._infer_path, sent, math.prod(shape) + MAX_ANSWER_BYTES)
         try:
             json_bytes = int(headers[HEADER_LENGTH])
             answer = json.loads(body[:json_bytes])
@@ -193,9 +212,7 @@ class RemoteDevice:
             raise BoardError(f"{self._url} gave an answer that is none: more than {most:,} bytes")
         return response.status, response.headers, content
 
-    def _answered(
-        self, method: str, path: str, body: _Body | None
-    ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+    def _answered(self, method: str, path: str, body: _Body | None) -> tuple[_Link, http.client.HTTPResponse]:
         """A connection that was kept, or a new one, and its answer, of which nothing is read but its head."""
         headers = {} if self._token is None else {"Authorization": f"Bearer {self._token}"}
         if body is not None:
@@ -212,7 +229,7 @@ class RemoteDevice:
             except Empty:
                 connection = self._connect()
             try:
-                connection.request(method, path, body, headers)
+                connection.ask(method, path, headers, body or ())
                 return connection, connection.getresponse()
             except (OSError, http.client.HTTPException) as error:
                 connection.close()
@@ -221,10 +238,10 @@ class RemoteDevice:
                     raise
             time.sleep(AGAIN_S)
 
-    def _connect(self) -> http.client.HTTPConnection:
+    def _connect(self) -> _Link:
         if self._tls is None:
-            return http.client.HTTPConnection(self._host, self._port, timeout=self._timeout_s)
-        return http.client.HTTPSConnection(self._host, self._port, timeout=self._timeout_s, context=self._tls)
+            return _Link(self._host, self._port, timeout=self._timeout_s)
+        return _TlsLink(self._host, self._port, timeout=self._timeout_s, context=self._tls)
 
 
 def _address(url: str, certificate: Path | None) -> tuple[str, int, ssl.SSLContext | None]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import json
 import math
 import re
@@ -26,8 +27,10 @@ MAX_JSON_BYTES = 2 << 20  # of a request: parsed, it may take some twenty times 
 MAX_JSON_ELEMENTS = 1 << 20  # of an answer
 MAX_TENSORS = 64  # in a list of a request
 MAX_ID = 256  # characters
+_SHORT = 1 << 10  # bytes of JSON
 _LONG_NUMBER = re.compile(rb"[0-9]{40}")  # Python takes a number's digits squared in time
 _LEFT_OUT = ("classification", "shared_memory_region")  # of Triton: a client that asks for them gets none, and is told
+_JSON = json.JSONEncoder(separators=(",", ":"))
 _Object = Mapping[str, Any]
 
 
@@ -71,9 +74,42 @@ class Limits:
     max_frames: int
 
 
+@dataclass(frozen=True, eq=False)
+class _Question:
+    """The JSON of a request.  count: frames, or pictures.  data: of the input, where it is in the JSON; else
+    binary_size bytes are behind it."""
+
+    id: str | None
+    name: str
+    count: int
+    data: object
+    binary_size: int | None
+    wanted: tuple[Wanted, ...] | None
+    binary: bool
+
+
 def parse_inference(body: memoryview, json_bytes: int, limits: Limits) -> Inference:
     """json_bytes: how many of the body's are JSON.  Raises Refusal for what is no request that can be served."""
-    request = _object(parse_json(body[:json_bytes]), "the request")
+    text, behind = bytes(body[:json_bytes]), body[json_bytes:]
+    question = (_known_question if len(text) <= _SHORT else _question)(text, limits)
+    if (question.binary_size or 0) != len(behind):
+        raise Refusal(
+            400, f"behind the JSON are {len(behind):,} bytes, but the input says {question.binary_size or 0:,}"
+        )
+    binary = None if question.binary_size is None else behind
+    frames, pictures = None, None
+    try:
+        if question.name == FRAMES:
+            frames = _frames(question.data, binary, question.count, limits.shape)
+        else:
+            pictures = _pictures(question.data, binary, question.count)
+    except ValueError as error:
+        raise Refusal(400, f"input {question.name}: {error}") from None
+    return Inference(question.id, frames, pictures, question.wanted, question.binary)
+
+
+def _question(text: bytes, limits: Limits) -> _Question:
+    request = _object(parse_json(text), "the request")
     given = request.get("id")
     if given is not None and not (isinstance(given, str) and len(given) <= MAX_ID):
         raise Refusal(400, f"id must be text of at most {MAX_ID} characters")
@@ -82,17 +118,17 @@ def parse_inference(body: memoryview, json_bytes: int, limits: Limits) -> Infere
         raise Refusal(400, f"a request has one input, {FRAMES} or {PICTURES}, not {len(entries)}")
     (entry,) = entries
     name, count = check_tensor(entry.get("name"), entry.get("datatype"), entry.get("shape"), limits)
-    binary = _binary_data(entry, body[json_bytes:])
-    frames, pictures = None, None
-    try:
-        if name == FRAMES:
-            frames = _frames(entry, binary, count, limits.shape)
-        else:
-            pictures = _pictures(entry, binary, count)
-    except ValueError as error:
-        raise Refusal(400, f"input {name}: {error}") from None
-    binary_outputs = _flag(_parameters(request), BINARY_OUTPUT, default=False)
-    return Inference(given, frames, pictures, _wanted(request, binary_outputs), binary_outputs)
+    size = _parameters(entry).get(BINARY_SIZE)
+    if size is not None and (type(size) is not int or not 0 <= size < 1 << 63):
+        raise Refusal(400, f"{BINARY_SIZE} must be a number of bytes, not {_shown(size)}")
+    if size is not None and "data" in entry:
+        raise Refusal(400, f"an input has either data or {BINARY_SIZE}")
+    binary = _flag(_parameters(request), BINARY_OUTPUT, default=False)
+    return _Question(given, name, count, entry.get("data"), size, _wanted(request, binary), binary)
+
+
+# A client that streams asks the same again and again, but for the bytes behind it.
+_known_question = functools.lru_cache(maxsize=32)(_question)
 
 
 def check_tensor(name: object, datatype: object, shape: object, limits: Limits) -> tuple[str, int]:
@@ -113,15 +149,12 @@ def check_tensor(name: object, datatype: object, shape: object, limits: Limits) 
     return name, shape[0]
 
 
-def parse_json(text: memoryview) -> object:
+def parse_json(text: bytes) -> object:
     """Raises Refusal for what is no JSON."""
-    if len(text) > MAX_JSON_BYTES:
-        raise Refusal(413, f"{len(text):,} bytes of JSON are more than {MAX_JSON_BYTES:,}; send tensors as bytes")
-    data = bytes(text)
     try:
-        if _LONG_NUMBER.search(data):
-            return json.loads(data, parse_int=_short_int)
-        return json.loads(data)
+        if _LONG_NUMBER.search(text):
+            return json.loads(text, parse_int=_short_int)
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise Refusal(400, f"the request is no JSON: {' '.join(str(error).split())[:200]}") from None
 
@@ -130,7 +163,7 @@ def encode_answer(answer: Answer, given: str | None, model_name: str, model_vers
     """The JSON and the tensors behind it.  Raises Refusal where an output can only be had as bytes."""
     described, behind = [], []
     for name, array, binary in answer.outputs:
-        entry: dict[str, object] = {"name": name, "datatype": datatype(array), "shape": list(array.shape)}
+        entry: dict[str, object] = {"name": name, "datatype": tensors.datatype(array), "shape": list(array.shape)}
         if binary:
             data = tensors.to_binary(array)
             entry["parameters"] = {BINARY_SIZE: len(data)}
@@ -150,17 +183,13 @@ def encode_answer(answer: Answer, given: str | None, model_name: str, model_vers
         head["id"] = given
     if answer.parameters:
         head["parameters"] = dict(answer.parameters)
-    return json.dumps(head, separators=(",", ":")).encode(), behind
+    return _JSON.encode(head).encode(), behind
 
 
-def datatype(array: np.ndarray) -> str:
-    return tensors.datatype_of("str" if array.dtype.kind == "U" else array.dtype.name)
-
-
-def _frames(entry: _Object, binary: memoryview | None, count: int, shape: tuple[int, int, int]) -> np.ndarray:
+def _frames(data: object, binary: memoryview | None, count: int, shape: tuple[int, int, int]) -> np.ndarray:
     size = count * math.prod(shape)
     if binary is None:
-        values = tensors.flat(entry.get("data"), size)
+        values = tensors.flat(data, size)
         if not set(map(type, values)) <= {int}:
             raise ValueError("its data must be whole numbers")
         try:
@@ -172,29 +201,16 @@ def _frames(entry: _Object, binary: memoryview | None, count: int, shape: tuple[
     return np.frombuffer(binary, np.uint8).reshape(count, *shape)
 
 
-def _pictures(entry: _Object, binary: memoryview | None, count: int) -> list[bytes]:
+def _pictures(data: object, binary: memoryview | None, count: int) -> list[bytes]:
     if binary is not None:
         return [bytes(element) for element in tensors.split_bytes(binary, count)]
-    texts = tensors.flat(entry.get("data"), count)
+    texts = tensors.flat(data, count)
     if len(texts) != count or not all(isinstance(text, str) for text in texts):
         raise ValueError(f"its data must be {count:,} pictures in base64")
     try:
         return [base64.b64decode(text, validate=True) for text in texts]
     except (binascii.Error, ValueError):
         raise ValueError("its data must be pictures in base64") from None
-
-
-def _binary_data(entry: _Object, behind: memoryview) -> memoryview | None:
-    """The bytes of the one input; None where it has its data in the JSON."""
-    parameters = _parameters(entry)
-    size = parameters.get(BINARY_SIZE)
-    if size is not None and (type(size) is not int or size < 0):
-        raise Refusal(400, f"{BINARY_SIZE} must be a number of bytes, not {_shown(size)}")
-    if size is not None and "data" in entry:
-        raise Refusal(400, f"an input has either data or {BINARY_SIZE}")
-    if (size or 0) != len(behind):
-        raise Refusal(400, f"behind the JSON are {len(behind):,} bytes, but the input says {_shown(size or 0)}")
-    return None if size is None else behind
 
 
 def _wanted(request: _Object, binary: bool) -> tuple[Wanted, ...] | None:

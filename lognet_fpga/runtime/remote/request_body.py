@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -11,6 +12,11 @@ from lognet_fpga.runtime.remote.refusal import Refusal
 
 if TYPE_CHECKING:
     from aiohttp import web
+
+if sys.version_info >= (3, 11):
+    from asyncio import timeout
+else:
+    from async_timeout import timeout  # which aiohttp has there
 
 AT_WORK = 2  # requests whose bodies are held in memory: one on the device, one on its way
 MAX_WAITING = 8  # requests that wait for one of those to end
@@ -62,7 +68,8 @@ class Bodies:
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             request.writer.output_size = 0  # of the answer, which has not begun
         try:
-            return await asyncio.wait_for(request.content.readexactly(length), self._body_s)
+            async with timeout(self._body_s):
+                return await request.content.readexactly(length)
         except asyncio.TimeoutError:
             raise Refusal(408, "the body did not come in time") from None
         except asyncio.IncompleteReadError:

@@ -77,6 +77,16 @@ class DeviceServer:
         self._web, self._http_server, self._token = web, HttpServer, token
         self._model = ServedModel(bundle, device, max_body_bytes)
         self._limits, self._body_s, self._on_request = limits, body_s, on_request
+        self._routes: dict[str, tuple[str, _Handler]] = {
+            "/v2": ("GET", self._describe_server),
+            "/v2/health/live": ("GET", self._say_live),
+            "/v2/health/ready": ("GET", self._say_ready),
+        }
+        self._model_routes: dict[str | None, tuple[str, _Handler]] = {
+            None: ("GET", self._describe_model),
+            "ready": ("GET", self._say_model_ready),
+            "infer": ("POST", self._infer),
+        }
         self.counts = Counts()
 
     async def serve(
@@ -149,22 +159,14 @@ class DeviceServer:
 
     def _handler(self, request: web.BaseRequest) -> _Handler:
         path = request.path
-        routes: dict[str, tuple[str, _Handler]] = {
-            "/v2": ("GET", self._describe_server),
-            "/v2/health/live": ("GET", self._say_live),
-            "/v2/health/ready": ("GET", self._say_ready),
-        }
         if model := _MODEL.fullmatch(path):
             name, version, what = model.groups()
             self._model.check_name(name, version)
-            routes[path] = {
-                None: ("GET", self._describe_model),
-                "ready": ("GET", self._say_model_ready),
-                "infer": ("POST", self._infer),
-            }[what]
-        if path not in routes:
+            method, handler = self._model_routes[what]
+        elif path in self._routes:
+            method, handler = self._routes[path]
+        else:
             raise Refusal(404, "there is nothing at this path")
-        method, handler = routes[path]
         if request.method != method:
             raise Refusal(405, f"here it is {method}", {"Allow": method})
         return handler
@@ -213,14 +215,10 @@ class DeviceServer:
             head, behind = encode_answer(answer, asked.id, self._model.name, self._model.version)
         self.counts.frames += len(asked)
         self._on_request(self.counts)
-        headers = {"Server": NAME}
-        if behind:
-            headers[HEADER_LENGTH] = str(len(head))
-        return self._web.Response(
-            body=b"".join((head, *behind)),
-            headers=headers,
-            content_type="application/octet-stream" if behind else "application/json",
-        )
+        if not behind:
+            return self._web.Response(body=head, headers={"Server": NAME, "Content-Type": "application/json"})
+        headers = {"Server": NAME, "Content-Type": "application/octet-stream", HEADER_LENGTH: str(len(head))}
+        return self._web.Response(body=b"".join((head, *behind)), headers=headers)
 
 
 def _json_bytes(request: web.BaseRequest, length: int) -> int:

@@ -14,6 +14,7 @@ _DATATYPES = {
     **{f"float{bits}": f"FP{bits}" for bits in (16, 32, 64)},
     "str": BYTES,
 }
+_OF_ARRAYS = {np.dtype(name): datatype for name, datatype in _DATATYPES.items() if datatype != BYTES}
 _LENGTH = struct.Struct("<I")  # in front of each element of BYTES
 
 
@@ -23,6 +24,11 @@ def datatype_of(dtype: str) -> str:
         return _DATATYPES[dtype]
     except KeyError:
         raise ValueError(f"the protocol has no datatype for {dtype}") from None
+
+
+def datatype(array: np.ndarray) -> str:
+    """Of an array's elements."""
+    return BYTES if array.dtype.kind == "U" else _OF_ARRAYS[array.dtype.newbyteorder("=")]
 
 
 def to_binary(array: np.ndarray) -> bytes:
