@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from lognet_fpga.frontend.apart import Weights
 from lognet_fpga.frontend.file import STANDARD_DOMAINS
 from lognet_fpga.frontend.needed import output_names
 
@@ -24,8 +25,9 @@ class _Edit:
     value: np.ndarray
 
 
-def drop_channel_permutation(graph: onnx.GraphProto) -> None:
-    """Remove a leading permutation of the channels from graph, with one input (batch, channels, h, w).
+def drop_channel_permutation(graph: onnx.GraphProto, weights: Weights) -> None:
+    """Remove a leading permutation of the channels from graph, with one input (batch, channels, h, w); weights: those
+    that stand apart from it.
 
     A permutation is a Gather by a constant, or a Slice with step -1, on axis 1.  It changes places with every
     arithmetic by constants and BatchNormalization behind it, whose constants are permuted back, and ends in the
@@ -38,7 +40,7 @@ def drop_channel_permutation(graph: onnx.GraphProto) -> None:
     if len(users) != 1 or users[0].domain not in STANDARD_DOMAINS:
         return
     source = _permutation(users[0], tensors, channels)
-    edits = None if source is None else _edits(graph, users[0].output[0], tensors, source)
+    edits = None if source is None else _edits(graph, users[0].output[0], {**tensors, **weights}, source)
     if edits is None:
         return
     for number, edit in enumerate(edits):
@@ -57,7 +59,7 @@ def drop_channel_permutation(graph: onnx.GraphProto) -> None:
 
 def _permutation(node: onnx.NodeProto, tensors: dict[str, onnx.TensorProto], channels: int) -> np.ndarray | None:
     """(channels,): the input channel that is each output channel; None where node is no permutation of them."""
-    if any(name not in tensors for name in node.input[1:] if name):
+    if node.op_type not in ("Gather", "Slice") or any(name not in tensors for name in node.input[1:] if name):
         return None
     given = [numpy_helper.to_array(tensors[name]) for name in node.input[1:] if name]
     constants = [value.reshape(-1) for value in given]
@@ -65,7 +67,7 @@ def _permutation(node: onnx.NodeProto, tensors: dict[str, onnx.TensorProto], cha
     source: np.ndarray
     if node.op_type == "Gather" and attributes.get("axis", 0) in (1, -3):
         source = constants[0] % channels if given[0].ndim == 1 else np.empty(0, np.int64)
-    elif node.op_type == "Slice" and len(node.input) == 5 and [part.size for part in constants] == [1] * 4:
+    elif len(node.input) == 5 and [part.size for part in constants] == [1] * 4:
         start, end, axis, step = (int(part[0]) for part in constants)
         if axis not in (1, -3):
             return None
@@ -77,7 +79,7 @@ def _permutation(node: onnx.NodeProto, tensors: dict[str, onnx.TensorProto], cha
 
 
 def _edits(
-    graph: onnx.GraphProto, tensor: str, tensors: dict[str, onnx.TensorProto], source: np.ndarray
+    graph: onnx.GraphProto, tensor: str, tensors: Mapping[str, onnx.TensorProto | np.ndarray], source: np.ndarray
 ) -> list[_Edit] | None:
     """What lets the permutation that made `tensor` go; None where it must stay."""
     back = np.argsort(source)  # value[back] is the constant that fits in front of the permutation
@@ -116,6 +118,8 @@ def _edits(
     return None
 
 
-def _constant(node: onnx.NodeProto, index: int, tensors: dict[str, onnx.TensorProto]) -> np.ndarray | None:
-    name = node.input[index]
-    return numpy_helper.to_array(tensors[name]) if name in tensors else None
+def _constant(
+    node: onnx.NodeProto, index: int, tensors: Mapping[str, onnx.TensorProto | np.ndarray]
+) -> np.ndarray | None:
+    value = tensors.get(node.input[index])
+    return numpy_helper.to_array(value) if isinstance(value, onnx.TensorProto) else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -33,16 +34,17 @@ def opset_of(model: onnx.ModelProto) -> int:
     return max((entry.version for entry in model.opset_import if entry.domain in STANDARD_DOMAINS), default=0)
 
 
-def read_model(path: Path) -> tuple[bytes, onnx.ModelProto]:
-    """The file's bytes and the model in it, checked, external data loaded, model-local functions inlined, nodes in an
-    order of computation and each with a name of its own.
+def read_model(path: Path) -> tuple[str, onnx.ModelProto]:
+    """The file's SHA-256 digest and the model in it, checked, external data loaded, model-local functions inlined, its
+    nodes in an order of computation and each with a name of its own.
 
     Raises ModelError when the file is missing, not ONNX, truncated, invalid, of an unknown opset, holds tensors of
     unknown types or weights that are not finite; UnsupportedModelError when it holds recurrent, control-flow or
     QONNX's operators.
     """
     data = _read_bytes(path)
-    model = _parse(path, data)
+    digest, model = hashlib.sha256(data).hexdigest(), _parse(path, data)
+    del data
     _check_opset(path, model)
     check_types(path, model)
     _check_operators(path, model)
@@ -62,7 +64,7 @@ def read_model(path: Path) -> tuple[bytes, onnx.ModelProto]:
         sort_nodes(path, model)
     check_finite(path, model)
     name_nodes(model.graph)
-    return data, model
+    return digest, model
 
 
 def check_model(model: onnx.ModelProto) -> None:

@@ -35,20 +35,18 @@ _RANDOM = (
 _MOST_ELEMENTS = 1 << 24  # of a constant that is larger than what it is computed from
 
 
-def fold_constants(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy of model with initializers in place of all nodes that depend on constants alone, as onnxruntime computes
-    them; but for random numbers, and for constants that would be huge and come of small ones."""
-    out = onnx.ModelProto()
-    out.CopyFrom(model)
-    _constants_to_initializers(out.graph)
-    constants = {tensor.name: tensor for tensor in out.graph.initializer}
-    nodes = _foldable(out, set(constants))
+def fold_constants(model: onnx.ModelProto) -> None:
+    """Put initializers in place of all nodes of model that depend on constants alone, as onnxruntime computes them; but
+    for random numbers, and for constants that would be huge and come of small ones."""
+    _constants_to_initializers(model.graph)
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    nodes = _foldable(model, set(constants))
     if not nodes:
-        return out
+        return
     inside = {name for node in nodes for name in node.output}
     folded = {id(node) for node in nodes}
-    rest = [node for node in out.graph.node if id(node) not in folded]
-    read = {name for node in rest for name in node.input} | {value.name for value in out.graph.output}
+    rest = [node for node in model.graph.node if id(node) not in folded]
+    read = {name for node in rest for name in node.input} | {value.name for value in model.graph.output}
     wanted = sorted(inside & read - {""})
     needed = {name for node in nodes for name in node.input}
     part = helper.make_model(
@@ -59,20 +57,19 @@ def fold_constants(model: onnx.ModelProto) -> onnx.ModelProto:
             [onnx.ValueInfoProto(name=name) for name in wanted],  # onnxruntime infers their types
             [tensor for name, tensor in constants.items() if name in needed],
         ),
-        opset_imports=out.opset_import,
-        ir_version=max(out.ir_version, 8),
+        opset_imports=model.opset_import,
+        ir_version=max(model.ir_version, 8),
     )
     try:
         values = open_session(part).run(wanted, {}) if wanted else []
     except ORT_ERRORS:
-        return out  # as the model itself will fail, with the reason
-    out.graph.initializer.extend(
+        return  # as the model itself will fail, with the reason
+    model.graph.initializer.extend(
         numpy_helper.from_array(np.asarray(value), name) for name, value in zip(wanted, values)
     )
     copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in rest]
-    del out.graph.node[:]
-    out.graph.node.extend(copies)
-    return out
+    del model.graph.node[:]
+    model.graph.node.extend(copies)
 
 
 def _constants_to_initializers(graph: onnx.GraphProto) -> None:

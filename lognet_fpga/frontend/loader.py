@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Collection
 from dataclasses import replace
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import onnx
 
+from lognet_fpga.frontend.apart import join, weights_apart
 from lognet_fpga.frontend.batch import with_small_batch
 from lognet_fpga.frontend.bounds import require_bounded
 from lognet_fpga.frontend.file import read_model
@@ -34,12 +34,17 @@ def load(path: str | os.PathLike[str], *, input_shape: tuple[int, int, int] | No
     of a kind that no part of this project handles, UsageError for an input_shape that contradicts the file.
     """
     place = Path(path)
-    data, model = read_model(place)
+    digest, model = read_model(place)
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     outputs = [value.name for value in model.graph.output]
-    model = settle_signature(fold_constants(to_float32(model)), input_shape)
+    to_float32(model)
+    fold_constants(model)
+    settle_signature(model, input_shape)
+    model, weights = weights_apart(model)
     require_bounded(with_small_batch(model))
-    model = normalize(model)
+    model, weights = normalize(model, weights)
+    join(model, weights)
+    del weights
     frame = model.graph.input[0]
     channels, height, width = (dim.dim_value for dim in frame.type.tensor_type.shape.dim[1:])
     return Graph(
@@ -49,7 +54,7 @@ def load(path: str | os.PathLike[str], *, input_shape: tuple[int, int, int] | No
         output=model.graph.output[0].name,
         nodes=read_nodes(model),
         onnx_model=model.SerializeToString(),
-        source_sha256=hashlib.sha256(data).hexdigest(),
+        source_sha256=digest,
         metadata=metadata,
         left_out=tuple(name for name in outputs if name not in output_names(model.graph)),
     )

@@ -31,6 +31,8 @@ def drop_unneeded(graph: onnx.GraphProto) -> None:
     constants = {tensor.name for tensor in tensors}
     inputs = [value for value in graph.input if value.name in needed and value.name not in constants]
     for field, content in ((graph.node, kept), (graph.initializer, tensors), (graph.input, inputs)):
+        if len(content) == len(field):
+            continue
         copies = [type(item).FromString(item.SerializeToString()) for item in content]
         del field[:]
         field.extend(copies)

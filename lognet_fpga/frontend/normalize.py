@@ -6,7 +6,10 @@ the opset, onnxruntime's basic graph optimizations do the folding, `rewrite` and
 batch is freed by folding at a fixed batch, then rewriting what states it.
 
 No rewrite is trusted: candidates are tried from the most to the least normalized, and the first one that
-computes what the original computes on random frames is taken.
+computes what the original computes on random frames is taken.  The original runs on two frames, together where it can,
+and on one; a candidate on all of them, and with a batch that is freed here on one and on all together.  Of a model of
+many operations the original runs on one batch, the candidate on one other, so that both a wrong rewrite and a batch
+that is still fixed are seen.  A candidate that came out as the original, bit by bit, does not run.
 """
 
 from __future__ import annotations
@@ -22,14 +25,16 @@ import onnx.version_converter
 from google.protobuf.message import DecodeError
 
 from lognet_fpga.errors import ModelError, UnsupportedModelError
+from lognet_fpga.frontend.apart import Weights, weights_apart
 from lognet_fpga.frontend.batch import with_small_batch
 from lognet_fpga.frontend.channel_order import drop_channel_permutation
 from lognet_fpga.frontend.file import STANDARD_DOMAINS, check_model, first_line, opset_of
+from lognet_fpga.frontend.macs import node_macs
 from lognet_fpga.frontend.names import name_as_in_file, restore_functions
 from lognet_fpga.frontend.needed import drop_unneeded
 from lognet_fpga.frontend.ort_session import ORT_ERRORS, open_session
 from lognet_fpga.frontend.rewrite import floor_pools, free_batch, relu_before_pool, trim_inputs
-from lognet_fpga.frontend.shapes import forget_shapes
+from lognet_fpga.frontend.shapes import forget_shapes, known_shapes
 
 OPSET = 17
 IR_VERSION = 10
@@ -42,6 +47,7 @@ _ONNX_ERRORS = (
     IndexError,
 )
 _OPTIMIZE_ROUNDS = 4
+_MANY_MACS = 1 << 30  # of a frame, from which on it takes a processor some hundredths of a second
 _TOLERANCE = 1e-3  # of the largest output; float32 rounding grows with depth, a wrong rewrite is far off
 
 
@@ -57,9 +63,10 @@ class _Sample:
     outputs: list[np.ndarray]
 
 
-def normalize(model: onnx.ModelProto) -> onnx.ModelProto:
-    """model, with one float32 input, normalized as far as it can be; shapes inferred.
+def normalize(model: onnx.ModelProto, weights: Weights) -> tuple[onnx.ModelProto, Weights]:
+    """model, with one float32 input, normalized as far as it can be, and its weights; shapes inferred.
 
+    weights: those that stand apart from it (`apart`).
     Raises ModelError when onnxruntime cannot run the model at all, UnsupportedModelError when it is fixed to a batch
     too large to try out and cannot be run with a smaller one.
     """
@@ -67,15 +74,16 @@ def normalize(model: onnx.ModelProto) -> onnx.ModelProto:
     trim_inputs(model.graph)
     stated = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value
     model = with_small_batch(model)
-    samples = _samples(model, stated)
+    few = _frame_macs(model) >= _MANY_MACS
+    samples = _samples(model, weights, stated, few)
     batch = len(samples[0].frames)
     for converted in _at_opset(model):
         for freed in (True, False):
             try:
-                candidate = _optimize(_with_batch(converted, batch) if freed else converted)
+                candidate, its = _optimize(_with_batch(converted, batch) if freed else converted, weights)
                 restore_functions(candidate.graph, converted.graph, opset_of(converted))
                 relu_before_pool(candidate.graph)
-                drop_channel_permutation(candidate.graph)
+                drop_channel_permutation(candidate.graph, its)
                 candidate = floor_pools(candidate)
                 if freed:
                     candidate = free_batch(candidate, batch)
@@ -83,22 +91,37 @@ def normalize(model: onnx.ModelProto) -> onnx.ModelProto:
             except (_NotNormalized, *ORT_ERRORS, *_ONNX_ERRORS):
                 continue
             # What was open before need not hold for more batches than it did; what is freed here must.
-            if _agrees(candidate, samples, not stated and (batch > 1 or not freed)):
+            open_before = not stated and (batch > 1 or not freed)
+            if (open_before and _is_same(candidate, its, model, weights)) or _agrees(
+                candidate, its, samples, open_before, few
+            ):
                 name_as_in_file(candidate.graph, model.graph)
-                return candidate
-    return _finish(model)
+                return candidate, its
+    return _finish(model), weights
 
 
-def _samples(model: onnx.ModelProto, stated: int) -> list[_Sample]:
-    """One of a whole batch where the model states one, else one of two frames and one of one; two samples of one frame
-    where it takes only one at a time.  stated: the batch in the file, 0 for none."""
+def _frame_macs(model: onnx.ModelProto) -> int:
+    """Multiply-accumulates of a frame, as far as they are known."""
+    try:
+        inferred = onnx.shape_inference.infer_shapes(_with_batch(model, 1), data_prop=True)
+    except _ONNX_ERRORS:
+        return 0  # as the model itself will fail, with the reason
+    shapes = known_shapes(inferred)
+    return sum(node_macs(node, shapes) or 0 for node in inferred.graph.node)
+
+
+def _samples(model: onnx.ModelProto, weights: Weights, stated: int, few: bool) -> list[_Sample]:
+    """One of a whole batch where the model states one, else one of two frames and, but for few, one of one; two samples
+    of one frame where it takes only one at a time.  stated: the batch in the file, 0 for none."""
     batch, *frame_shape = (dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim)
     rng = np.random.default_rng(0)
     samples: list[_Sample] = []
     reason = ""
     for size in (batch,) if batch else (2, 1):
+        if few and samples:
+            break
         try:
-            session = open_session(_with_batch(model, size))
+            session = open_session(_with_batch(model, size), weights)
             for _ in range(2 if size == 1 and not samples else 1):
                 frames = rng.standard_normal((size, *frame_shape)).astype(np.float32)
                 outputs = session.run(None, {model.graph.input[0].name: frames})
@@ -156,30 +179,32 @@ def _with_batch(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:
     return out
 
 
-def _optimize(model: onnx.ModelProto) -> onnx.ModelProto:
-    """model after onnxruntime's basic optimizations, repeated until nothing changes: its folding of constants comes
-    too late for some of its fusions.  _NotNormalized where these used operators of its own."""
+def _optimize(model: onnx.ModelProto, weights: Weights) -> tuple[onnx.ModelProto, Weights]:
+    """model and its weights after onnxruntime's basic optimizations, repeated until nothing changes: its folding of
+    constants comes too late for some of its fusions.  _NotNormalized where these used operators of its own."""
     known = {*STANDARD_DOMAINS, *(node.domain for node in model.graph.node)}
     out = model
     for _ in range(_OPTIMIZE_ROUNDS):
         before = [node.op_type for node in out.graph.node]
-        out = _optimize_once(out)
+        out, weights = _optimize_once(out, weights)
         if not {node.domain for node in out.graph.node} <= known:
             raise _NotNormalized
         if [node.op_type for node in out.graph.node] == before:
             break
-    return out
+    return out, weights
 
 
-def _optimize_once(model: onnx.ModelProto) -> onnx.ModelProto:
+def _optimize_once(model: onnx.ModelProto, weights: Weights) -> tuple[onnx.ModelProto, Weights]:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "optimized.onnx"
         try:
-            open_session(model, place)
-            return onnx.load(place)
+            open_session(model, weights, place)
+            out = onnx.load(place, load_external_data=False)
         except (DecodeError, *ORT_ERRORS) as error:
-            (Path(folder) / "probe").write_bytes(bytes(model.ByteSize()))  # a full disk is no reason to go on without
+            size = model.ByteSize() + sum(array.nbytes for array in weights.values())
+            (Path(folder) / "probe").write_bytes(bytes(size))  # a full disk is no reason to go on without
             raise _NotNormalized from error
+    return weights_apart(out, weights)  # what is made new has a name of its own
 
 
 def _finish(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -201,19 +226,33 @@ def _finish(model: onnx.ModelProto) -> onnx.ModelProto:
     return out
 
 
-def _agrees(model: onnx.ModelProto, samples: list[_Sample], open_before: bool) -> bool:
+def _is_same(model: onnx.ModelProto, weights: Weights, before: onnx.ModelProto, weights_before: Weights) -> bool:
+    """Whether model is the one before, node by node and bit by bit, but for the batch and the shapes it states."""
+
+    def content(some: onnx.ModelProto) -> list[bytes]:
+        parts = (*some.graph.node, *some.graph.initializer, *some.opset_import)
+        return [part.SerializeToString(deterministic=True) for part in parts]
+
+    same = all(weights_before.get(name) is array for name, array in weights.items())
+    return same and content(model) == content(before)
+
+
+def _agrees(model: onnx.ModelProto, weights: Weights, samples: list[_Sample], open_before: bool, few: bool) -> bool:
     """Whether model computes the samples' outputs; a symbolic batch, unless it was open before, must also hold for
-    other batches."""
+    other batches.  few: on one batch alone, another one than the original ran with where the model's is symbolic."""
     name, batch = model.graph.input[0].name, model.graph.input[0].type.tensor_type.shape.dim[0].dim_value
     pairs = [(sample.frames, sample.outputs) for sample in samples if batch in (0, len(sample.frames))]
+    apart = all(output.ndim for sample in samples for output in sample.outputs)  # one for each frame
+    if not batch and not open_before and not apart:
+        return False
+    if not batch and apart and (few or not open_before):
+        frames = np.concatenate([sample.frames for sample in samples])
+        outputs = [np.concatenate(each) for each in zip(*(sample.outputs for sample in samples))]
+        pairs = [(frames, outputs), (frames[:1], [output[:1] for output in outputs])]
+    if few:
+        pairs = [pair for pair in pairs if len(pair[0]) != len(samples[0].frames)][:1] or pairs[:1]
     try:
-        session = open_session(model)
-        if not batch and not open_before:
-            frames = np.concatenate([sample.frames for sample in samples])
-            if any(output.ndim == 0 for sample in samples for output in sample.outputs):
-                return False
-            outputs = [np.concatenate(each) for each in zip(*(sample.outputs for sample in samples))]
-            pairs = [(frames, outputs), (frames[:1], [output[:1] for output in outputs])]
+        session = open_session(model, weights)
         return all(all(map(_close, session.run(None, {name: frames}), outputs)) for frames, outputs in pairs)
     except ORT_ERRORS:
         return False

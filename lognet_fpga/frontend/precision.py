@@ -11,22 +11,19 @@ _OTHER_FLOATS = (TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
 _TYPE_ATTRIBUTES = ("to", "dtype")
 
 
-def to_float32(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy of model in which every float16, bfloat16 and float64 tensor is float32."""
-    out = onnx.ModelProto()
-    out.CopyFrom(model)
-    for tensor in out.graph.initializer:
+def to_float32(model: onnx.ModelProto) -> None:
+    """Make every float16, bfloat16 and float64 tensor of model float32."""
+    for tensor in model.graph.initializer:
         _convert(tensor)
-    for value in (*out.graph.input, *out.graph.output, *out.graph.value_info):
+    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
         if value.type.tensor_type.elem_type in _OTHER_FLOATS:
             value.type.tensor_type.elem_type = TensorProto.FLOAT
-    for node in out.graph.node:
+    for node in model.graph.node:
         for attribute in node.attribute:
             if attribute.type == onnx.AttributeProto.TENSOR:
                 _convert(attribute.t)
             elif attribute.name in _TYPE_ATTRIBUTES and attribute.i in _OTHER_FLOATS:
                 attribute.i = TensorProto.FLOAT
-    return out
 
 
 def _convert(tensor: TensorProto) -> None:

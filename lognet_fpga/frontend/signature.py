@@ -10,30 +10,27 @@ from lognet_fpga.frontend.adapters import take_adapters
 from lognet_fpga.frontend.needed import drop_unneeded, needed_inputs
 
 
-def settle_signature(model: onnx.ModelProto, input_shape: tuple[int, int, int] | None) -> onnx.ModelProto:
-    """A copy of model with one float32 input, (batch, channels, height, width).
+def settle_signature(model: onnx.ModelProto, input_shape: tuple[int, int, int] | None) -> None:
+    """Let model have one float32 input, (batch, channels, height, width).
 
     Initializers that double as inputs become plain initializers; outputs behind the first that are no tensors, or need
     other inputs than it, are dropped, and nodes that no output needs; what adapts an input of another layout, rank or
     type is dropped too (`adapters`), the input taking the form behind it.  Channels, height and width are static
     afterwards; a symbolic, zero or negative batch becomes the symbol "batch".
     """
-    out = onnx.ModelProto()
-    out.CopyFrom(model)
-    graph = out.graph
-    out.ir_version = max(out.ir_version, 8)  # from 4 on, initializers need not be listed as inputs
+    graph = model.graph
+    model.ir_version = max(model.ir_version, 8)  # from 4 on, initializers need not be listed as inputs
     _drop_foreign_outputs(graph)
     drop_unneeded(graph)
     _only_input(graph)
-    take_adapters(out, input_shape)
-    frame = out.graph.input[0]
+    take_adapters(model, input_shape)
+    frame = model.graph.input[0]
     if frame.type.tensor_type.elem_type != TensorProto.FLOAT:
         kind = TensorProto.DataType.Name(frame.type.tensor_type.elem_type).lower()
         raise UnsupportedModelError(
             f"input {frame.name} is of type {kind}, not float32", hint="export the model with a float input"
         )
     _settle_shape(frame, input_shape)
-    return out
 
 
 def _drop_foreign_outputs(graph: onnx.GraphProto) -> None:

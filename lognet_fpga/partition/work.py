@@ -8,16 +8,10 @@ from dataclasses import dataclass
 
 import onnx
 
-from lognet_fpga.frontend.file import STANDARD_DOMAINS
+from lognet_fpga.frontend.macs import node_macs
 from lognet_fpga.frontend.shapes import forget_shapes, known_shapes
 from lognet_fpga.ir.graph import Graph
 from lognet_fpga.partition.host_work import HostWork, host_work_of
-
-_PRODUCTS = (
-    *("Conv", "ConvInteger", "ConvTranspose", "Gemm", "MatMul", "MatMulInteger"),
-    *("QLinearConv", "QLinearMatMul"),
-)
-_UNKNOWN_PRODUCTS = ("Conv", "Gemm", "MatMul", "Attention", "Einsum")
 
 
 @dataclass(frozen=True)
@@ -65,28 +59,6 @@ def model_work(model: onnx.ModelProto) -> dict[str, Work]:
     work = {}
     for node in model.graph.node:
         parameters = sum(constants.pop(name, 0) for name in dict.fromkeys(node.input))
-        macs = _macs(node, shapes)
+        macs = node_macs(node, shapes)
         work[next(name for name in node.output if name)] = Work(macs, parameters, host_work_of(node, shapes, macs))
     return work
-
-
-def _macs(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) -> int | None:
-    """Of one frame: the first dimension is the batch and left out."""
-    kind = node.op_type
-    if node.domain not in STANDARD_DOMAINS or kind not in _PRODUCTS:
-        # What else multiplies, onnxruntime's own operators among it, is not known, and is not nothing.
-        return None if any(part in kind for part in _UNKNOWN_PRODUCTS) else 0
-    weights = 3 if kind.startswith("QLinear") else 1  # behind scale and zero point of the first
-    first, second, out = (shapes.get(name, ()) for name in (node.input[0], node.input[weights], node.output[0]))
-    if "Conv" in kind and kind != "ConvTranspose":  # weights: (out, in / groups, kernel...)
-        sizes = (*out[1:], *second[1:])
-    elif kind == "ConvTranspose":  # weights: (in, out / groups, kernel...)
-        sizes = (*first[1:], *second[1:])
-    elif kind == "Gemm":
-        transposed = any(item.name == "transB" and item.i for item in node.attribute)
-        sizes = (*out[1:], *(second[1:] if transposed else second[:1]))
-    else:
-        sizes = (*out[1:], *first[-1:])
-    if not (first and second and out) or min(sizes, default=-1) < 0:
-        return None
-    return math.prod(sizes)
