@@ -51,7 +51,7 @@ VERILATOR_FLAGS = (
 CXX_FLAGS = ("-std=c++17", "-w", "-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TIMING=0", "-DVM_TRACE=0")
 FAST = "-Og"  # code that runs every cycle: simulates as fast as -O1's; -O0's takes ten times as long
 SLOW = "-O0"  # code that runs once, and Verilator's runtime, of which little runs in a cycle
-_UNIT_BYTES = 6_000_000  # of source in a translation unit: each reads all headers again; a compiler takes some 400 MB
+_UNIT_BYTES = 14_000_000  # of source in a translation unit: each reads all headers again; a compiler takes some 750 MB
 
 
 @dataclass(frozen=True)
