@@ -141,9 +141,7 @@ def _compile_all(
 
     def compile_one(name: str) -> None:
         level = SLOW if name.startswith("slow") else FAST
-        run_tool(
-            cxx, [level, *flags, "-I.", *_include_flags(verilator), "-c", name], folder, "compiling the simulator"
-        )
+        run_tool(cxx, [level, *flags, "-I.", *_include_flags(verilator), "-c", name], folder, "compiling the simulator")
 
     with ThreadPoolExecutor(workers) as pool:
         tasks = [pool.submit(compile_one, name) for name in units]
