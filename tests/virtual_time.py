@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from math import inf
 from types import ModuleType, SimpleNamespace
@@ -48,7 +49,8 @@ class VirtualTime:
         """For time and threading, as far as they use them, in these modules."""
         times = SimpleNamespace(perf_counter=self.perf_counter, monotonic=self.monotonic, sleep=self.sleep)
         threads = SimpleNamespace(
-            Condition=lambda: _Condition(self),
+            Condition=lambda lock=None: _Condition(self),
+            Lock=nullcontext,
             Event=lambda: _Event(self),
             Thread=lambda **given: _Thread(self, **given),
         )
@@ -93,9 +95,10 @@ class _Condition:
     def __exit__(self, *error: object) -> None:
         pass
 
-    def wait_for(self, ready: Callable[[], object]) -> None:
-        while not ready():
-            self._clock._wait(lambda: bool(ready()))
+    def wait_for(self, ready: Callable[[], object], timeout: float | None = None) -> None:
+        until = inf if timeout is None else self._clock.now + timeout
+        while not ready() and self._clock.now < until:
+            self._clock._wait(lambda: bool(ready()), until)
 
     def notify_all(self) -> None:
         pass
@@ -107,6 +110,9 @@ class _Event:
 
     def set(self) -> None:
         self._set = True
+
+    def clear(self) -> None:
+        self._set = False
 
     def is_set(self) -> bool:
         return self._set

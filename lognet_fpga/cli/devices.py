@@ -17,17 +17,22 @@ DEVICES = ("simulated", "rtl", "pynq")
 URLS = ("http://", "https://")
 
 
-def add_device_options(parser: argparse.ArgumentParser, *, remote: bool = True) -> None:
-    """remote: whether a server's device will do too."""
+def add_device_options(parser: argparse.ArgumentParser, *, remote: bool = True, several: bool = False) -> None:
+    """remote: whether a server's device will do too; several: of them several."""
     parser.add_argument(
         "--device",
         choices=None if remote else DEVICES,
-        default="simulated",
+        action="append",
         metavar="DEVICE" if remote else None,
         help="simulated: golden.onnx's integers; rtl: the Verilog in Verilator; pynq: the board that this runs on"
         + ("; http(s)://HOST[:PORT]: where lognet-serve runs" if remote else "")
-        + " (default: %(default)s)",
+        + (", given again for further ones" if several else "")
+        + " (default: simulated)",
     )
+    if several:
+        parser.add_argument(
+            "--devices", type=Path, metavar="FILE", help="many: a file with http(s)://HOST[:PORT] in each line"
+        )
     parser.add_argument(
         "--bitstream", type=Path, metavar="FILE", help="a .bit file, its .hwh beside it, instead of the bundle's"
     )
@@ -38,32 +43,62 @@ def add_device_options(parser: argparse.ArgumentParser, *, remote: bool = True) 
         parser.add_argument(
             "--certificate", type=Path, metavar="FILE", help="PEM file: trust the server that has this certificate"
         )
+    parser.set_defaults(several=several)
 
 
-def check_device_options(arguments: argparse.Namespace) -> None:
-    """Raise UsageError for a device that is none, and for options that do not go together."""
-    device = arguments.device
-    if device not in DEVICES and not device.startswith(URLS):
+def devices_of(arguments: argparse.Namespace) -> list[str]:
+    """The devices asked for, one at least.  Raises UsageError for one that is none, and for options that do not go
+    together."""
+    devices = list(arguments.device or ())
+    if arguments.several and arguments.devices is not None:
+        devices += _listed(arguments.devices)
+    devices = devices or [DEVICES[0]]
+    for device in devices:
+        if device not in DEVICES and not device.startswith(URLS):
+            raise UsageError(
+                f"{device!r} is no device", hint=f"give {', '.join(DEVICES)}, http://HOST[:PORT] or https://HOST[:PORT]"
+            )
+    if len(devices) > 1 and not arguments.several:
+        raise UsageError(f"one device at a time, not {len(devices)}", hint="give --device once")
+    if len(devices) > 1 and not all(device.startswith(URLS) for device in devices):
         raise UsageError(
-            f"{device!r} is no device", hint=f"give {', '.join(DEVICES)}, http://HOST[:PORT] or https://HOST[:PORT]"
+            "several devices are those of servers", hint="give http://HOST[:PORT] or https://HOST[:PORT] for each"
         )
-    if arguments.bitstream and device != "pynq":
+    if arguments.bitstream and devices != ["pynq"]:
         raise UsageError("--bitstream goes with --device pynq only", hint="add --device pynq, or leave it out")
+    return devices
+
+
+def _listed(file: Path) -> list[str]:
+    """The addresses in a file; what follows a # is not read."""
+    try:
+        lines = [line.partition("#")[0].strip() for line in file.read_text().splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"the devices in {file} cannot be read: {' '.join(str(error).split())}") from error
+    devices = [line for line in lines if line]
+    if not devices:
+        raise UsageError(f"there are no devices in {file}", hint="write http://HOST[:PORT] into each line")
+    if wrong := [device for device in devices if not device.startswith(URLS)]:
+        raise UsageError(f"{wrong[0]!r} in {file} is no address", hint="write http://HOST[:PORT] into each line")
+    return devices
 
 
 def device_of(arguments: argparse.Namespace, bundle: Bundle, reporter: Reporter) -> Device:
-    """The device that was asked for, not opened yet."""
-    if arguments.device.startswith(URLS):
+    """The device that was asked for, not opened yet; several as one."""
+    devices = devices_of(arguments)
+    if devices[0].startswith(URLS):
         from lognet_fpga.runtime.remote.client import RemoteDevice
+        from lognet_fpga.runtime.remote.fleet import Fleet
         from lognet_fpga.runtime.remote.protocol import read_token
 
         token = read_token(arguments.token_file)
-        return RemoteDevice(bundle, arguments.device, token, certificate=arguments.certificate)
-    if arguments.device == "pynq":
+        boards = [RemoteDevice(bundle, url, token, certificate=arguments.certificate) for url in devices]
+        return boards[0] if len(boards) == 1 else Fleet(bundle, boards, on_change=reporter.warning)
+    if devices == ["pynq"]:
         from lognet_fpga.runtime.board import BoardDevice
 
         return BoardDevice(bundle, bitstream=arguments.bitstream)
-    if arguments.device == "rtl":
+    if devices == ["rtl"]:
         from lognet_fpga.flow.rtl_device import RtlDevice
 
         return RtlDevice(bundle, reporter)

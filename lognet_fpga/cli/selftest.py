@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lognet_fpga.cli import runner
-from lognet_fpga.cli.devices import add_device_options, check_device_options, device_of
+from lognet_fpga.cli.devices import add_device_options, device_of, devices_of
 from lognet_fpga.cli.reporter import Reporter
 from lognet_fpga.errors import LogNetError
 
@@ -37,7 +37,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> int:
     from lognet_fpga.bundle import read_bundle
     from lognet_fpga.runtime.selftest import run_selftest
 
-    check_device_options(arguments)
+    devices_of(arguments)
     with reporter.stage("read bundle") as stage:
         bundle = read_bundle(arguments.bundle)
         stage.note(f"{bundle.name} for {bundle.board_title}, SHA-256 {bundle.digest[:12]}")

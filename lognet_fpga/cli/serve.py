@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lognet_fpga.cli import options, runner
-from lognet_fpga.cli.devices import add_device_options, check_device_options, device_of
+from lognet_fpga.cli.devices import add_device_options, device_of, devices_of
 from lognet_fpga.cli.reporter import Reporter
 from lognet_fpga.errors import UsageError
 from lognet_fpga.report import Report, Section
@@ -78,7 +78,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
     from lognet_fpga.runtime.remote.protocol import is_loopback, read_token
     from lognet_fpga.runtime.remote.server import DeviceServer, require_loopback, server_tls
 
-    check_device_options(arguments)
+    devices_of(arguments)
     if (arguments.certificate is None) != (arguments.key is None):
         raise UsageError("--certificate and --key go together", hint="give both, or none for http")
     if not (0 <= arguments.port <= MAX_PORT and arguments.port == int(arguments.port)):

@@ -8,7 +8,7 @@ from contextlib import closing, nullcontext
 from pathlib import Path
 
 from lognet_fpga.cli import options, runner
-from lognet_fpga.cli.devices import add_device_options, check_device_options, device_of
+from lognet_fpga.cli.devices import add_device_options, device_of, devices_of
 from lognet_fpga.cli.reporter import Reporter
 from lognet_fpga.errors import EXIT_INTERRUPTED, LogNetError, OutputError, UsageError
 
@@ -24,6 +24,7 @@ examples:
   lognet-stream model.lognet --frames camera --device pynq --batch 1
   lognet-stream model.lognet --frames photos/ --device pynq
   LOGNET_TOKEN=... lognet-stream model.lognet --frames photos/ --device http://pynq:8421
+  lognet-stream model.lognet --frames photos/ --device http://board1:8421 --device http://board2:8421
 """
 
 
@@ -52,7 +53,7 @@ def parser() -> runner.Parser:
         help="frames sent back to back (default: %(default)s)",
     )
     this.add_argument("--limit", type=options.positive, metavar="N", help="the first N frames only")
-    add_device_options(this)
+    add_device_options(this, several=True)
     this.add_argument(
         "--policy",
         choices=("block", "drop"),
@@ -93,7 +94,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> int:
     from lognet_fpga.runtime.streaming import StreamResult, stream
     from lognet_fpga.runtime.summary import stream_report
 
-    check_device_options(arguments)
+    devices = devices_of(arguments)
     with reporter.stage("read bundle") as stage:
         bundle = read_bundle(arguments.bundle)
         stage.note(f"{bundle.name} for {bundle.board_title}, SHA-256 {bundle.digest[:12]}")
@@ -113,7 +114,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> int:
         check_place(arguments.save_outputs, source)
     if not 0 <= arguments.idle <= MAX_IDLE_S:
         raise UsageError(f"--idle must be 0 to {MAX_IDLE_S} seconds, not {arguments.idle:g}")
-    meter = open_meter(arguments.power, on_board=arguments.device == "pynq")
+    meter = open_meter(arguments.power, on_board=devices == ["pynq"])
     error: LogNetError | None = None
     until_then: list[StreamResult] = []
     try:

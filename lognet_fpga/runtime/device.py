@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -20,6 +20,32 @@ class DeviceRun:
     activations: np.ndarray
     pl_cycles: int
     clk_mhz: float
+
+
+@dataclass(frozen=True)
+class BoardFigures:
+    """What a board elsewhere did since it was last told to count.
+
+    name: its address.  frames, requests: answered.  resent: requests that were sent again elsewhere.  busy_s: time in
+    which at least one request was on its way.  pl_s: of the programmable logic; device_s: in which requests had the
+    device, as the other side measured.  latency_p50_ms, latency_p99_ms: of a request, there and back; wire_p50_ms: what
+    of it was neither waiting for the device nor on it.  aside, away_s: how often and for how long it was set aside;
+    reason: the last time, empty for never.  Times of requests are NaN where none was answered.
+    """
+
+    name: str
+    frames: int
+    requests: int
+    resent: int
+    busy_s: float
+    pl_s: float
+    device_s: float
+    latency_p50_ms: float
+    latency_p99_ms: float
+    wire_p50_ms: float
+    aside: int = 0
+    away_s: float = 0.0
+    reason: str = ""
 
 
 class Device(Protocol):
@@ -47,3 +73,14 @@ class Device(Protocol):
 
     def close(self) -> None:
         """Let go of everything; open may follow."""
+
+
+@runtime_checkable
+class Distant(Protocol):
+    """What a Device has besides whose board, or boards, are at the other end of a network."""
+
+    def count_anew(self) -> None:
+        """Begin to count: figures are of what comes from now on."""
+
+    def boards(self) -> tuple[BoardFigures, ...]:
+        """Of each board."""

@@ -116,7 +116,7 @@ class Stages:
             while batch is not None:
                 sent.append(batch)
                 yield batch.frames
-                if self._loaded.would_wait():
+                while sent and self._loaded.would_wait():
                     yield None
                 begin = time.perf_counter()
                 batch = self._loaded.get()

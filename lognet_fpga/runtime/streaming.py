@@ -17,6 +17,7 @@ from lognet_fpga.errors import InputError, LogNetError, UsageError
 from lognet_fpga.ir.output import SCORES, ModelOutput
 from lognet_fpga.machine import signals
 from lognet_fpga.numerics.ranking import area_under_curve
+from lognet_fpga.runtime.device import BoardFigures, Distant
 from lognet_fpga.runtime.frame_source import FrameSource
 from lognet_fpga.runtime.frames import Frames, require_classes
 from lognet_fpga.runtime.power import Meter, Phase, PowerResult, Sampler
@@ -29,6 +30,7 @@ POLICIES = ("block", "drop")
 MAX_BATCH_BYTES = 256 << 20  # of frames; some batches wait at a time, and a simulated device needs many times as much
 UPDATE_S = 0.2  # from one update to the next
 WINDOW_S = 2.0  # that an update's figures are of
+BOARD_SHARE = 0.8  # of the time that requests are on their way: with less than that on the device, the wire limits
 PL_SHARE = 0.9  # of the device's time: with more than that the programmable logic limits it, else what is around it
 
 
@@ -68,7 +70,8 @@ class StreamResult:
     tail_rate: of the three stages, each alone; that of the device has the transfers in it, and on a simulated device
     the time of simulating.  wall_rate: all stages as they overlapped on this machine.  latency_p50, latency_p99: from
     when the source gave a frame to when its class was known.  limited_by: "load", "fpga", "driver" (what is around the
-    FPGA), "simulation" or "tail", whichever has the lowest rate.
+    FPGA), "simulation", "wire" (the network, for a device elsewhere) or "tail", whichever has the lowest rate, which is
+    limit.  boards: of a device elsewhere, what each of its boards did; else empty.
     dropped: frames that were let go of.  interrupted: it was ended by Ctrl-C; broken: by an error.  power: what a
     sensor measured, None without one; power_note: what is known without.
     """
@@ -95,6 +98,8 @@ class StreamResult:
     latency_p50: Measured
     latency_p99: Measured
     limited_by: str
+    limit: Value
+    boards: tuple[BoardFigures, ...]
     power: PowerResult | None
     power_note: str
 
@@ -244,6 +249,8 @@ class _Tally:
         self._sampler = sampler
         self._batches: list[_Done] = []  # the only state that Ctrl-C may find half done, and append is one step
         self._recent: deque[_Done] = deque()
+        if isinstance(session.device, Distant):
+            session.device.count_anew()
         self._begin = self._updated = time.perf_counter()
 
     def __bool__(self) -> bool:
@@ -314,7 +321,12 @@ class _Tally:
         p50, p99 = np.percentile(np.concatenate([done.latencies_s for done in batches]), (50, 99)) * 1e3
         # While results wait to be taken the programmable logic may be at work: it never takes less than its own time.
         device_s = stages.device_s if simulated else max(stages.device_s, pl_s)
-        around = "fpga" if pl_s >= PL_SHARE * device_s else "simulation" if simulated else "driver"
+        boards = device.boards() if isinstance(device, Distant) else ()
+        pl_fps, device_fps = count / pl_s, count / max(device_s, 1e-9)
+        if boards:  # each at its own pace, side by side
+            pl_fps = sum(board.frames / board.pl_s for board in boards if board.pl_s)
+            device_fps = sum(board.frames / board.busy_s for board in boards if board.frames and board.busy_s)
+        around = _around(device_s, pl_s, boards, "simulation" if simulated else "driver")
         begin, end = self._begin, batches[-1].end
         wall_fps = count / (end - begin)
         power = None
@@ -323,9 +335,11 @@ class _Tally:
             power = PowerResult(self._sampler.meter.name, idle, running, wall_fps, self._sampler.failure)
         rates = {
             "load": stages.loaded / max(stages.load_s, 1e-9),
-            around: count / max(device_s, 1e-9),
+            around: device_fps,
             "tail": count / sum(done.tail_s for done in batches),
         }
+        limited_by = min(rates, key=lambda stage: rates[stage])
+        pl_rate = device.figure(pl_fps, "fps")
         return StreamResult(
             self._source,
             self._session.output,
@@ -340,7 +354,7 @@ class _Tally:
             stages.dropped,
             interrupted,
             broken,
-            device.figure(count / pl_s, "fps"),
+            pl_rate,
             device.figure(alone_us, "us"),
             Measured(rates["load"], "fps", "on this host"),
             Measured(rates[around], "fps", how),
@@ -348,10 +362,23 @@ class _Tally:
             Measured(wall_fps, "fps", how),
             Measured(float(p50), "ms", how),
             Measured(float(p99), "ms", how),
-            min(rates, key=lambda stage: rates[stage]),
+            limited_by,
+            pl_rate if limited_by == "fpga" else Measured(rates[limited_by], "fps", how),
+            boards,
             power,
             device.power(),
         )
+
+
+def _around(device_s: float, pl_s: float, boards: Sequence[BoardFigures], around: str) -> str:
+    """What limits the device's stage: the FPGA, or what is around it; of boards elsewhere also the wire."""
+    if boards:
+        device_s, pl_s = sum(board.busy_s for board in boards), sum(board.pl_s for board in boards)
+    if pl_s >= PL_SHARE * device_s:
+        return "fpga"
+    if boards and sum(board.device_s for board in boards) < BOARD_SHARE * device_s:
+        return "wire"
+    return around
 
 
 def _joined(parts: Sequence[np.ndarray | None]) -> np.ndarray | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TypeGuard
 
@@ -10,6 +12,7 @@ import numpy as np
 
 from lognet_fpga.bundle import Bundle
 from lognet_fpga.report import Report, Section, Table
+from lognet_fpga.runtime.device import BoardFigures
 from lognet_fpga.runtime.session import Session
 from lognet_fpga.runtime.streaming import StreamResult
 
@@ -22,8 +25,10 @@ LIMITS = {
     "fpga": "the FPGA",
     "driver": "the transfers to and from the FPGA",
     "simulation": "simulating the FPGA",
+    "wire": "the network to the boards and back",
     "tail": "the host's part of the model",
 }
+GIGABIT_BYTES = 1e9 / 8 * 1448 / 1538  # a second of payload: TCP with timestamps, in Ethernet's packets of 1,500 bytes
 
 
 def stream_report(session: Session, result: StreamResult, saved: Path | None = None) -> Report:
@@ -41,9 +46,10 @@ def stream_report(session: Session, result: StreamResult, saved: Path | None = N
         ("end to end: latency, half of the frames", batches, result.latency_p50),
         ("end to end: latency, 99% of the frames", batches, result.latency_p99),
     )
+    share = f"end to end {100 * result.pl_share:.3g}% of the PL's own rate"
     explained = (
         "PL: programmable logic, the part of the chip that is the FPGA; fps: frames per second",
-        f"limited by {LIMITS[result.limited_by]}; end to end {100 * result.pl_share:.3g}% of the PL's own rate",
+        f"limited by {LIMITS[result.limited_by]}: {result.limit.value:,.4g} fps; {share}",
     )
     pictures = f"pictures {bundle.preprocessing.spatial_words(bundle.input_shape)}"
     dropped = f", {result.dropped:,} dropped" if result.policy == "drop" else ""
@@ -56,6 +62,7 @@ def stream_report(session: Session, result: StreamResult, saved: Path | None = N
     sections = [
         Section("", about),
         Section("Speed", explained, Table(("stage", "sent as", "figure"), stages)),
+        *([_board_section(bundle, result)] if result.boards else []),
         Section("Power", result.power.lines() if result.power else (result.power_note,)),
         *_accuracy_section(bundle, result),
         Section("Output of the model", (*result.output.lines(), *([f"written to {saved}"] if saved else []))),
@@ -74,6 +81,8 @@ def stream_report(session: Session, result: StreamResult, saved: Path | None = N
         **{name: getattr(result, name).to_dict() for name in FIGURES},
         "limited_by": result.limited_by,
         "pl_share": result.pl_share,
+        "boards": [_board_data(board) for board in result.boards] or None,
+        "gigabit_fps": _gigabit_fps(bundle) if result.boards else None,
         "power": result.power_note if result.power is None else "; ".join(result.power.lines()),
         "power_measured": result.power and result.power.to_dict(),
         "top1": result.top1,
@@ -85,6 +94,50 @@ def stream_report(session: Session, result: StreamResult, saved: Path | None = N
         "saved_outputs": saved and str(saved),
     }
     return Report(f"{bundle.name} on {bundle.board_title}", tuple(sections), data)
+
+
+def _gigabit_fps(bundle: Bundle) -> float:
+    """The most frames a second that one gigabit Ethernet can carry, in or out, whichever is more."""
+    return GIGABIT_BYTES / max(math.prod(bundle.input_shape), math.prod(bundle.output_shape))
+
+
+def _board_section(bundle: Bundle, result: StreamResult) -> Section:
+    there, back = math.prod(bundle.input_shape), math.prod(bundle.output_shape)
+    mb_s = result.wall_rate.value * np.array([there, back]) / 1e6
+    lines = [
+        f"a frame is {there:,} bytes there and {back:,} back: one gigabit Ethernet carries "
+        f"{_gigabit_fps(bundle):,.0f} fps at most; it was {mb_s[0]:,.3g} MB/s there and {mb_s[1]:,.3g} back",
+        "times of a request (a batch) in ms: half of them, 99% of them, and half of them without the device",
+    ]
+    if len(result.boards) > 1:
+        frames = sum(board.frames for board in result.boards)
+        wall_s = len(result) / result.wall_rate.value
+        lines.append(
+            f"together {frames / wall_s:,.4g} fps of {len(result.boards)} boards; sent again: "
+            f"{sum(board.resent for board in result.boards):,} batches"
+        )
+    rows = tuple(
+        (
+            board.name,
+            f"{board.frames:,}",
+            f"{board.frames / board.busy_s:,.4g}" if board.frames else "none",
+            *(f"{ms:.3g}" if board.requests else None for ms in _times(board)),
+            f"{board.aside}, {board.away_s:.1f} s: {board.reason}" if board.aside else "never",
+        )
+        for board in result.boards
+    )
+    columns = ("board", "frames", "fps", "p50", "p99", "wire", "set aside")
+    return Section("Boards", tuple(lines), Table(columns, rows))
+
+
+def _times(board: BoardFigures) -> tuple[float, float, float]:
+    return board.latency_p50_ms, board.latency_p99_ms, board.wire_p50_ms
+
+
+def _board_data(board: BoardFigures) -> dict[str, object]:
+    """As in the JSON: asdict, with its rate, and null for times that there are not."""
+    data = {name: None if value != value else value for name, value in asdict(board).items()}
+    return {**data, "fps": board.frames / board.busy_s if board.frames else 0.0}
 
 
 def _accuracy_section(bundle: Bundle, result: StreamResult) -> list[Section]:

@@ -8,8 +8,11 @@ import socket
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+from lognet_fpga.bundle import write_bundle
+from tests import small_bundle
 from tests.cli.process import ROOT, assert_error
 from tests.patience import HANG_S
 
@@ -80,6 +83,71 @@ def test_a_stream_whose_server_dies_ends_with_its_figures(command, demo, require
     assert data["error"]["kind"] == "BoardError" and "lognet-serve" in data["error"]["message"]
     assert data["frames"] == len(data["predictions"]) > 0 and not data["interrupted"]
     assert "stream: failed" in err and data["error"]["message"].splitlines()[0] in err
+
+
+def test_a_stream_over_three_boards_of_which_two_die_and_a_fourth_is_not_there(command, demo, tmp_path, require_tool):
+    """All frames, in order, by those that are left; then another bundle's are refused."""
+    servers = [start_server(command, demo, require_tool) for _ in range(3)]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        nobody = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    (tmp_path / "boards").write_text(f"# three\n{servers[1][1]}\n{servers[2][1]}  # the last\n\n{nobody}\n")
+    devices = ["--device", servers[0][1], "--devices", str(tmp_path / "boards")]
+    client = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "lognet_fpga.cli.stream", demo[0], "--frames", "synthetic", "--limit", "300"),
+            *("--pace", "100", "--policy", "block", "--batch", "2", *devices, "--json"),
+        ],
+        cwd=ROOT,
+        env=command.environment(TOKEN),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    before = ""
+    while not (line := client.stderr.readline()).startswith("stream: "):
+        assert client.poll() is None
+        before += line
+    for server, _ in servers[:2]:
+        server.kill()
+    out, err = client.communicate(timeout=HANG_S)
+    err = before + err
+    data = json.loads(out)
+    assert client.returncode == 0 and "Traceback" not in err
+    assert f"warning: {nobody} is set aside: does not answer" in err
+    assert data["frames"] == 300 and [board["name"] for board in data["boards"]] == [*(u for _, u in servers), nobody]
+    assert sum(board["frames"] for board in data["boards"]) == 300
+    aside = [board["aside"] for board in data["boards"]]
+    assert sum(aside[:2]) >= 1 and aside[2:] == [0, 1]  # at that pace one may have all that there is to do
+    expected = synthetic_predictions(300)
+    assert data["predictions"] == expected
+    other = write_bundle({**small_bundle.files(), "more.txt": b"x"}, small_bundle.manifest(), tmp_path / "other").folder
+    done = command("stream", other, "--frames", demo[1], *devices, env=TOKEN)
+    assert_error(done, 13)
+    assert "another bundle" in done.stderr
+    for server, _ in servers:
+        server.terminate()
+        server.communicate(timeout=HANG_S)
+
+
+def synthetic_predictions(count: int) -> list[int]:
+    """As the stream draws its frames, through NumPy alone."""
+    pool = np.random.default_rng(0).integers(0, 256, (64, *small_bundle.SHAPE), np.uint8)
+    return small_bundle.expected_scores(pool).argmax(axis=1)[np.arange(count) % 64].tolist()
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--device", "pynq", "--device", "http://127.0.0.1:1"], "several devices are those of servers"),
+        (["--device", "http://127.0.0.1:1", "--device", "http://127.0.0.1:1"], "is given twice"),
+        (["--devices", "missing"], "cannot be read"),
+        (["--devices", "LICENSE"], "is no address"),
+    ],
+)
+def test_devices_that_cannot_be_together(command, demo, arguments, message):
+    done = command("stream", demo[0], "--frames", demo[1], *arguments)
+    assert_error(done, 2)
+    assert message in done.stderr
 
 
 def test_serve_says_what_to_do_where_the_port_is_taken(command, demo, require_tool):

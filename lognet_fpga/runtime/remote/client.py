@@ -6,11 +6,14 @@ import functools
 import http.client
 import json
 import math
+import socket
 import ssl
+import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, LifoQueue
 from urllib.parse import urlsplit
@@ -19,24 +22,28 @@ import numpy as np
 
 from lognet_fpga.bundle import Bundle
 from lognet_fpga.errors import BoardError, UsageError
-from lognet_fpga.runtime.device import DeviceRun
+from lognet_fpga.runtime.device import BoardFigures, DeviceRun
 from lognet_fpga.runtime.remote.protocol import (
     ACTIVATIONS,
     BINARY_DATA,
     BINARY_SIZE,
     CLK_MHZ,
     DEFAULT_PORT,
+    DEVICE_S,
     FRAMES,
     HEADER_LENGTH,
     PL_CYCLES,
     TOKEN_VARIABLE,
+    WAIT_S,
     DeviceInfo,
     is_loopback,
     model_path,
 )
+from lognet_fpga.runtime.remote.request_times import RequestTimes
 from lognet_fpga.runtime.values import Measured, Simulated, Value
 
 TIMEOUT_S = 60.0
+CONNECT_S = 5.0
 BUSY_S, AGAIN_S = 5.0, 0.05
 TRIES = 3  # of a request whose connection was closed without an answer: a kept one, or one that had to make room
 AHEAD = 2  # requests on their way at a time: while one is on the device, the next one's frames travel
@@ -48,11 +55,23 @@ _CLOSED = (ConnectionError, http.client.BadStatusLine, ssl.SSLEOFError, ssl.SSLZ
 class _Link(http.client.HTTPConnection):
     """A connection on which a request goes in one piece: the server then need not wait for a second packet."""
 
+    answer_s = TIMEOUT_S
     _behind: tuple[bytes | memoryview, ...] = ()
 
     def ask(self, method: str, path: str, headers: Mapping[str, str], body: tuple[bytes | memoryview, ...]) -> None:
         self._behind = body
         self.request(method, path, headers=headers)
+
+    def connect(self) -> None:
+        super().connect()
+        self.sock.settimeout(self.answer_s)
+
+    def abort(self) -> None:
+        """Let who waits on it go on, with an error; from any thread."""
+        link = self.sock
+        if link is not None:
+            with suppress(OSError):  # not connected any more
+                socket.socket.shutdown(link, socket.SHUT_RDWR)  # below TLS, which its reader is at work with
 
     def send(self, data) -> None:
         """data: the request's head, which is all that http.client knows of."""
@@ -86,7 +105,11 @@ class RemoteDevice:
             raise UsageError(
                 f"the token of the server at {url} is missing", hint=f"give --token-file, or set {TOKEN_VARIABLE}"
             )
-        self._url = url
+        self.url = url
+        self._active: set[_Link] = set()
+        self._aborted = 0
+        self._lock = threading.Lock()
+        self._times = RequestTimes()
         self._infer_path = f"{model_path(bundle.name, bundle.digest)}/infer"  # so that no other bundle can answer
         self._connections: LifoQueue[_Link] = LifoQueue()
         self._info: DeviceInfo | None = None
@@ -102,12 +125,12 @@ class RemoteDevice:
         info = DeviceInfo.from_metadata(body)
         if info.digest != self._bundle.digest:
             raise BoardError(
-                f"{self._url} serves another bundle",
+                f"{self.url} serves another bundle",
                 context=(f"there: SHA-256 {info.digest[:64]}", f"here:  SHA-256 {self._bundle.digest}"),
                 hint="use the bundle that lognet-serve was started with",
             )
         self.kind = info.kind
-        self.description = f"{info.description}; over the network at {self._url}"
+        self.description = f"{info.description}; over the network at {self.url}"
         return info
 
     def run(self, frames: np.ndarray) -> DeviceRun:
@@ -138,6 +161,19 @@ class RemoteDevice:
     def power(self) -> str:
         return self._opened.power
 
+    def count_anew(self) -> None:
+        self._times.count_anew()
+
+    def boards(self) -> tuple[BoardFigures, ...]:
+        return (self._times.figures(self.url),)
+
+    def abort(self) -> None:
+        """End what is on its way, with errors for those who wait for it."""
+        with self._lock:
+            self._aborted += 1
+            for link in self._active:
+                link.abort()
+
     def close(self) -> None:
         self._info = None
         while not self._connections.empty():
@@ -150,6 +186,18 @@ class RemoteDevice:
         return self._info
 
     def _run(self, frames: np.ndarray) -> DeviceRun:
+        begun = self._times.begin()
+        try:
+            run, device_s, wait_s = self._answer(frames)
+        except BaseException:
+            self._times.end(begun)
+            raise
+        pl_s = run.pl_cycles / run.clk_mhz * 1e-6
+        self._times.end(begun, len(frames), pl_s=pl_s, device_s=device_s, wait_s=wait_s)
+        return run
+
+    def _answer(self, frames: np.ndarray) -> tuple[DeviceRun, float, float]:
+        """The run, and the seconds for which the request had the device and waited for it."""
         channels, height, width = self._bundle.output_shape
         shape = (len(frames), height, width, channels)
         question = _question(frames.shape)
@@ -162,9 +210,10 @@ class RemoteDevice:
             if output["name"] != ACTIVATIONS or output["parameters"][BINARY_SIZE] != len(body) - json_bytes:
                 raise ValueError("not the activations")
             activations = np.frombuffer(body, np.uint8, offset=json_bytes).reshape(shape)
-            return DeviceRun(activations, int(figures[PL_CYCLES]), float(figures[CLK_MHZ]))
+            run = DeviceRun(activations, int(figures[PL_CYCLES]), float(figures[CLK_MHZ]))
+            return run, float(figures[DEVICE_S]), float(figures[WAIT_S])
         except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise BoardError(f"{self._url} gave an answer that is none: {len(body):,} bytes") from error
+            raise BoardError(f"{self.url} gave an answer that is none: {len(body):,} bytes") from error
 
     def _request(self, method: str, path: str, body: _Body | None, most: int) -> tuple[http.client.HTTPMessage, bytes]:
         """Headers and body of the answer, of which more than `most` bytes are not read.  A server that has too much to
@@ -176,17 +225,17 @@ class RemoteDevice:
                 return headers, content
             if status == 401:
                 raise BoardError(
-                    f"{self._url} refused: the token is wrong or missing (status 401)",
+                    f"{self.url} refused: the token is wrong or missing (status 401)",
                     hint="give the server's token (LOGNET_TOKEN or --token-file)",
                 )
             if status == 404:
                 raise BoardError(
-                    f"{self._url} serves another bundle, or is no lognet-serve",
+                    f"{self.url} serves another bundle, or is no lognet-serve",
                     context=(f"there: {_message(content)}", f"here:  {self._bundle.name}, {self._bundle.digest}"),
                     hint="use the bundle that lognet-serve was started with",
                 )
             if status != 503 or time.monotonic() > deadline:
-                raise BoardError(f"{self._url} refused: {_message(content)} (status {status})")
+                raise BoardError(f"{self.url} refused: {_message(content)} (status {status})")
             time.sleep(AGAIN_S)
 
     def _ask(self, method: str, path: str, body: _Body | None, most: int) -> tuple[int, http.client.HTTPMessage, bytes]:
@@ -199,9 +248,11 @@ class RemoteDevice:
             except (OSError, http.client.HTTPException):
                 connection.close()
                 raise
+            finally:
+                self._let_go(connection)
         except (OSError, http.client.HTTPException) as error:
             raise BoardError(
-                f"{self._url} does not answer: {type(error).__name__}: {' '.join(str(error).split())[:200]}",
+                f"{self.url} does not answer: {type(error).__name__}: {' '.join(str(error).split())[:200]}",
                 hint="check that lognet-serve runs there, the address, and for https the certificate (--certificate)",
             ) from error
         if response.status == 200 and whole:
@@ -209,7 +260,7 @@ class RemoteDevice:
             return 200, response.headers, content
         connection.close()
         if response.status == 200:
-            raise BoardError(f"{self._url} gave an answer that is none: more than {most:,} bytes")
+            raise BoardError(f"{self.url} gave an answer that is none: more than {most:,} bytes")
         return response.status, response.headers, content
 
     def _answered(self, method: str, path: str, body: _Body | None) -> tuple[_Link, http.client.HTTPResponse]:
@@ -221,27 +272,43 @@ class RemoteDevice:
                 "Content-Length": str(sum(map(len, body))),
                 HEADER_LENGTH: str(len(body[0])),
             }
-        tries = 0
+        tries, aborted = 0, self._aborted
         while True:
             tries += 1
             try:
                 connection = self._connections.get_nowait()
             except Empty:
                 connection = self._connect()
+            with self._lock:
+                self._active.add(connection)
             try:
                 connection.ask(method, path, headers, body or ())
                 return connection, connection.getresponse()
             except (OSError, http.client.HTTPException) as error:
+                self._let_go(connection)
                 connection.close()
                 again = isinstance(error, _CLOSED) and not isinstance(error, ConnectionRefusedError)
-                if not again or tries == TRIES:
+                if not again or tries == TRIES or aborted != self._aborted:
                     raise
             time.sleep(AGAIN_S)
 
     def _connect(self) -> _Link:
+        link: _Link
         if self._tls is None:
-            return _Link(self._host, self._port, timeout=self._timeout_s)
-        return _TlsLink(self._host, self._port, timeout=self._timeout_s, context=self._tls)
+            link = _Link(self._host, self._port, timeout=CONNECT_S)
+        else:
+            link = _TlsLink(self._host, self._port, timeout=CONNECT_S, context=self._tls)
+        link.answer_s = self._timeout_s
+        return link
+
+    def _let_go(self, link: _Link) -> None:
+        with self._lock:
+            self._active.discard(link)
+
+
+def is_silent(error: BoardError) -> bool:
+    """Whether the other side did not answer, or not in time; where it refused, later will be no different."""
+    return isinstance(error.__cause__, (OSError, http.client.HTTPException))
 
 
 def _address(url: str, certificate: Path | None) -> tuple[str, int, ssl.SSLContext | None]:
