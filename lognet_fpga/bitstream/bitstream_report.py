@@ -40,6 +40,11 @@ def bitstream_section(made: Bitstream, report: Mapping[str, object], board: Mapp
         f"clock      {mhz_text(1000 / timing.period_ns)} MHz planned; {timing.fmax_mhz:.1f} MHz by the longest path "
         f"(slack {timing.slack_ns:.3f} ns); timing {'met' if timing.met else 'NOT MET, and allowed by the user'}",
     ]
+    if path := figures.path:
+        lines.append(
+            f"path       the longest, from {path.start} to {path.end}: {path.logic_ns:.1f} ns in {path.cells} cells "
+            f"and {path.wire_ns:.1f} ns of wire, {path.net_ns:.1f} of it {path.net}"
+        )
     if power:
         lines.append(
             f"power      {power.total_w:.3f} W of the whole chip with its processor, {power.static_w:.3f} W of it "

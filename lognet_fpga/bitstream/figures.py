@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 from lognet_fpga.errors import TimingError
-from lognet_fpga.ir.clocks import mhz_text
+from lognet_fpga.ir.clocks import fastest_clock, hertz, mhz_text
 
 NOT_RUN = "not run on hardware"
 
@@ -55,22 +55,41 @@ class Power:
 
 
 @dataclass(frozen=True)
+class LongestPath:
+    """start, end: the blocks, by their places in the hierarchy, in which it begins and ends.  logic_ns, wire_ns: of the
+    cells on it and of the nets between them.  cells: on it, the registers at its ends included.  net: the slowest of
+    its nets, which takes net_ns."""
+
+    start: str
+    end: str
+    logic_ns: float
+    wire_ns: float
+    cells: int
+    net: str
+    net_ns: float
+
+
+@dataclass(frozen=True)
 class PlacedFigures:
-    """total: of the programmable logic.  overlay: of the overlay alone; None where the tool cannot tell it apart."""
+    """total: of the programmable logic.  overlay: of the overlay alone; None where the tool cannot tell it apart.
+    path: None where the tool's reports are read without it."""
 
     total: Counts
     overlay: Counts | None
     timing: Timing
     power: Power | None
+    path: LongestPath | None = None
 
     def to_json(self) -> dict[str, object]:
         return asdict(self) | {"fmax_mhz": round(self.timing.fmax_mhz, 2), "timing_met": self.timing.met}
 
-    def require(self, allowed: bool, reports: str) -> None:
-        """Raise TimingError unless timing is met or allowed not to be.  reports: where the details are."""
+    def require(self, allowed: bool, reports: str, pll_hz: int) -> None:
+        """Raise TimingError unless timing is met or allowed not to be.  reports: where the details are.  pll_hz: what
+        the board's clocks are divided from."""
         timing = self.timing
         if timing.met or allowed:
             return
+        would_do = mhz_text(fastest_clock(pll_hz, hertz(timing.fmax_mhz)).mhz)
         hold, pulse = (slack is not None and slack < 0 for slack in (timing.hold_slack_ns, timing.pulse_slack_ns))
         raise TimingError(
             f"the routed design misses its clock of {mhz_text(1000 / timing.period_ns)} MHz",
@@ -80,8 +99,8 @@ class PlacedFigures:
                 *([f"worst slack of a pulse's width {timing.pulse_slack_ns:.3f} ns"] if pulse else []),
                 f"details: {reports}",
             ],
-            hint="deploy with a lower --clk-mhz, or take it as it is with --allow-timing-violation, "
-            "which marks the bundle",
+            hint=("" if hold else f"deploy with --clk-mhz {would_do}, the board's fastest clock that it meets, or ")
+            + "take it as it is with --allow-timing-violation, which marks the bundle",
         )
 
 

@@ -53,7 +53,7 @@ def make_bitstream(path: Path, request: BitstreamRequest, progress: Progress = N
     report_data(bundle)  # what is wrong with it shows before hours of work, not after
     results = request.results or _run(toolchain, overlay, path, request.remote, progress)
     made = _read(toolchain, overlay, results)
-    made.figures.require(request.allow_timing_violation, str(results))
+    made.figures.require(request.allow_timing_violation, str(results), overlay.system.clock.pll_hz)
     files, manifest = attached(bundle, made)
     with progress.stage("write the bundle"):
         written = write_bundle(files, manifest, path.parent)

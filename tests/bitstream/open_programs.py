@@ -13,20 +13,32 @@ BIT_BYTES = 4_045_680  # as xc7frames2bit wrote for this chip, header and all
 
 
 def open_tools(
-    folder: Path, nextpnr: str = "nextpnr-himbaechel", mhz: float = 131.5, bit_bytes: int = BIT_BYTES
+    folder: Path,
+    nextpnr: str = "nextpnr-himbaechel",
+    mhz: float = 131.5,
+    bit_bytes: int = BIT_BYTES,
+    seeds: int = 1,
+    best: int = 1,
+    unroutable: int = 0,
 ) -> dict[str, str]:
-    """The programs in folder, with their databases, and the environment in which they are found."""
+    """The programs in folder, with their databases, and the environment in which they are found.
+
+    seeds: that are asked for.  best: the one that reaches mhz; the others reach 10 less each.  unroutable: one that
+    ends with an error.
+    """
     record = shlex.quote(str(folder / "record.txt"))
     note = f'printf "%s %s\\n" "$(basename $0)" "$*" >> {record}'
     version = 'case "$1" in --version) echo "$(basename $0) fake 0.9"; exit 0 ;; esac'
-    verdict = "PASS" if mhz >= 100 else "FAIL"
-    log = f"sed 's/@MHZ@/{mhz}/; s/@VERDICT@/{verdict}/' {shlex.quote(str(FAKES / 'nextpnr.log'))}"
+    reached = f"mhz=$(echo \"$seed\" | awk '{{ d = $1 - {best}; print {mhz} - 10 * (d < 0 ? -d : d) }}')"
+    log = f'sed "s/@MHZ@/$mhz/; s/@VERDICT@/FAIL/" {shlex.quote(str(FAKES / "nextpnr.log"))}'
     # after WORDS: the one behind $wanted
     found = '[ -n "$found" ] && { echo "$word"; return; }; [ "$word" = "$wanted" ] && found=1'
     after = f"after() {{ found=; for word; do {found}; done; }}"
     program(folder, "yosys", f"{version}\n{note}\ntest -f system.ys\necho '{{}}' > ../work/system.json")
     lines = [version, note, after, 'wanted=--json; test -f "$(after "$@")"', "test -f constraints.xdc"]
-    lines += ["touch work/system.fasm", f'wanted=--log; {log} > "$(after "$@")"']
+    lines += ['wanted=--seed; seed=$(after "$@")', reached, f'wanted=--log; {log} > "$(after "$@")"']
+    lines += [f'[ "$seed" -ne {unroutable} ] || {{ echo "ERROR: no legal placement" >&2; exit 1; }}']
+    lines += [f'cp {shlex.quote(str(FAKES / "system.fasm"))} "work/seed$seed.fasm"']
     program(folder, nextpnr, "\n".join(lines))
     program(folder, "fasm2frames", f"{note}\ntest -f work/system.fasm && touch work/system.frames")
     zeros = f'head -c {bit_bytes} /dev/zero > "$(after "$@")"'
@@ -45,4 +57,5 @@ def open_tools(
         "LOGNET_NEXTPNR": nextpnr,
         "LOGNET_CHIPDB": str(chipdb),
         "LOGNET_PRJXRAY_DB": str(database),
+        "LOGNET_SEEDS": str(seeds),
     }

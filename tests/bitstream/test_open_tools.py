@@ -13,14 +13,17 @@ from xml.etree import ElementTree
 
 import pytest
 
+from lognet_fpga.bitstream.figures import LongestPath
 from lognet_fpga.bitstream.make import make_bitstream
-from lognet_fpga.bitstream.open_tools.log import read_log
+from lognet_fpga.bitstream.open_tools.fasm import LutSites
+from lognet_fpga.bitstream.open_tools.log import longest_path, read_log, state
 from lognet_fpga.bitstream.open_tools.toolchain import OPEN
 from lognet_fpga.bitstream.open_tools.top import SYSTEM, system_files
 from lognet_fpga.bitstream.overlay_system import system_of
 from lognet_fpga.bitstream.project import archive, project_files
 from lognet_fpga.bundle import read_bundle
 from lognet_fpga.cli import bitstream as command
+from lognet_fpga.cli.reporter import Reporter
 from lognet_fpga.config import BitstreamRequest
 from lognet_fpga.errors import MissingToolError, TimingError, ToolError, UsageError
 from lognet_fpga.ir.system import OWN_DMA_VLNV
@@ -29,11 +32,13 @@ from tests.bitstream.bundles import FAKES, generated_bundle, written_bundle
 from tests.bitstream.open_programs import BIT_BYTES, PART, open_tools
 
 REQUEST = BitstreamRequest("open")
+SITES = LutSites(5, 2)
+NET = "overlay.layer1.fifo.fetch"
 # As the flow was run once with the real tools, but for file names.
 ROUTE = {
-    "nextpnr-himbaechel": "--device xc7z020clg400-1 -o xdc=constraints.xdc -o fasm=work/system.fasm --router router2 "
-    "--placer static",
-    "nextpnr-xilinx": "--xdc constraints.xdc --fasm work/system.fasm",
+    "nextpnr-himbaechel": "--device xc7z020clg400-1 -o xdc=constraints.xdc -o fasm=work/seed{0}.fasm --placer heap "
+    "--placer-heap-cell-placement-timeout 0 --router router2",
+    "nextpnr-xilinx": "--xdc constraints.xdc --fasm work/seed{0}.fasm",
 }
 
 
@@ -55,16 +60,25 @@ def put(tmp_path, monkeypatch):
     return place
 
 
-def expected_record(nextpnr: str, folder: Path) -> list[str]:
+def expected_record(nextpnr: str, folder: Path, seeds: int = 1) -> list[str]:
+    """What the tools were told, in the order of the alphabet: seeds run side by side."""
     database, chipdb = folder / "zynq7", folder / "chipdb-xc7z020.bin"
-    return [
+    lines = [
         "yosys -q -s system.ys",
-        f"{nextpnr} --chipdb {chipdb} --json work/system.json --freq 100 --timing-allow-fail {ROUTE[nextpnr]} --seed 1 "
-        "--log out/nextpnr.log",
+        *(
+            f"{nextpnr} --chipdb {chipdb} --json work/system.json --freq 100 --timing-allow-fail "
+            f"{ROUTE[nextpnr].format(seed)} --seed {seed} --log work/seed{seed}.log"
+            for seed in range(1, seeds + 1)
+        ),
         f"fasm2frames --part {PART} --db-root {database} work/system.fasm work/system.frames",
         f"xc7frames2bit --part_file {database}/{PART}/part.yaml --part_name {PART} --frm_file work/system.frames "
         "--output_file out/small.bit",
     ]
+    return sorted(lines)
+
+
+def recorded(record: Path) -> list[str]:
+    return sorted(record.read_text().splitlines())
 
 
 @pytest.mark.parametrize("nextpnr", ROUTE)
@@ -72,16 +86,19 @@ def test_what_the_tools_are_told(nextpnr, tmp_path, put):
     record = put(nextpnr=nextpnr)
     path = written_bundle(tmp_path)
     result = make_bitstream(path, REQUEST)
-    assert record.read_text().splitlines() == expected_record(nextpnr, tmp_path / "bin")
+    assert recorded(record) == expected_record(nextpnr, tmp_path / "bin")
     bundle = read_bundle(path)
     assert len(bundle.file("bitstream/small.bit")) == BIT_BYTES
     said = bundle.manifest["bitstream"]
     assert said == json.loads(json.dumps(result.data))
     assert said["experimental"] and said["flow"] == "open" and said["hardware"] == "not run on hardware"
     assert said["versions"] == {"Yosys": "yosys fake 0.9", "nextpnr": f"{nextpnr} fake 0.9"}
-    assert said["figures"]["total"] == {"lut": 3211, "ff": 5122, "bram36": 2.5, "dsp": 0, "m_lut": None}
+    # Counted in the FASM: five places of LUTs, one of them taken twice, two as memories.
+    assert said["figures"]["total"] == {"lut": 5, "ff": 5122, "bram36": 2.5, "dsp": 0, "m_lut": 2}
     assert said["figures"]["fmax_mhz"] == 131.5 and said["timing_met"]
-    assert "experimental: no board has run" in bundle.file("report.txt").decode()
+    report = bundle.file("report.txt").decode()
+    assert "experimental: no board has run" in report
+    assert "from dma.pack to overlay.layer1.fifo: 0.6 ns in 3 cells and 4.7 ns of wire, 2.5 of it overlay.lay" in report
 
 
 @pytest.mark.parametrize("nextpnr", ROUTE)
@@ -94,18 +111,109 @@ def test_the_script_does_the_same(nextpnr, tmp_path, put):
     for word in ("nextpnr-himbaechel", "fasm2frames", "xc7frames2bit", "LOGNET_CHIPDB", "prjxray-db", "openXC7"):
         assert word in said
     assert "sh build.sh" in said and "--tool open --results small.open/out" in said
-    record = put(nextpnr=nextpnr)
+    record = put(nextpnr=nextpnr, seeds=3, best=2)
     with zipfile.ZipFile(tmp_path / "small.open.zip") as made:
         made.extractall(tmp_path / "there")
     done = subprocess.run(["sh", tmp_path / "there" / "small.open" / "build.sh"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert record.read_text().splitlines() == expected_record(nextpnr, tmp_path / "bin")
+    assert recorded(record) == expected_record(nextpnr, tmp_path / "bin", 3)
+    assert "seed 2: 131.5 MHz" in done.stderr
     results = tmp_path / "there" / "small.open" / "out"
     make_bitstream(path, BitstreamRequest("open", results=results))
     by_script = read_bundle(path).digest
     shutil.rmtree(tmp_path / "there")
     make_bitstream(path, REQUEST)
     assert read_bundle(path).digest == by_script
+    assert read_bundle(path).manifest["bitstream"]["figures"]["fmax_mhz"] == 131.5
+
+
+@pytest.mark.parametrize("by_script", [False, True])
+def test_a_seed_that_cannot_be_routed_is_left_out(by_script, tmp_path, put, capsys):
+    """The best of the rest counts; where none is left, the run fails with the tool's words."""
+    path = written_bundle(tmp_path)
+    put(seeds=2, best=2, mhz=120, unroutable=2)
+    if by_script:
+        run = build(path, tmp_path / "there")
+        assert run.returncode == 0 and "seed 2: not routed" in run.stderr
+        make_bitstream(path, BitstreamRequest("open", results=tmp_path / "there" / "out"))
+    else:
+        make_bitstream(path, REQUEST, Reporter("lognet-bitstream"))
+        assert "seed 2: not routed" in capsys.readouterr().err
+    assert read_bundle(path).manifest["bitstream"]["figures"]["fmax_mhz"] == 110
+    put(seeds=1, unroutable=1)
+    if by_script:
+        run = build(path, tmp_path / "again")
+        assert run.returncode != 0 and "no legal placement" in run.stderr
+        assert not (tmp_path / "again" / "out" / "small.bit").exists()
+    else:
+        with pytest.raises(ToolError, match="no legal placement"):
+            make_bitstream(path, REQUEST)
+
+
+def build(path: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """The project of the bundle at path in folder, and its script run."""
+    for name, data in project_files(OPEN, system_of(read_bundle(path))).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    return subprocess.run(["sh", folder / "build.sh"], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("seeds", ["0", "65", "-1", "many", "1.5"])
+def test_a_number_of_seeds_that_is_none(seeds, tmp_path, put, monkeypatch):
+    put()
+    monkeypatch.setenv("LOGNET_SEEDS", seeds)
+    with pytest.raises(UsageError, match="LOGNET_SEEDS"):
+        make_bitstream(written_bundle(tmp_path), REQUEST)
+
+
+def test_how_a_run_goes():
+    """After each line of a log what is known of it."""
+    lines = (
+        (FAKES / "nextpnr.log")
+        .read_text()
+        .replace("@MHZ@", "131.5")
+        .replace("@VERDICT@", "PASS")
+        .splitlines(keepends=True)
+    )
+    said = [state("".join(lines[:count])) for count in range(len(lines) + 1)]
+    assert [now for now, before in zip(said, [None, *said]) if now != before] == [
+        "reading",
+        "packed, flip-flops 5,122 of 106,400",
+        "placing, 20,111 of wire",
+        "placing, 73,712 of wire",
+        "placing, 49,134 of wire",
+        "placed, 154.32 MHz before routing",
+        "routing, round 1, 1,940 wires overused",
+        "routing, round 2, 1,138 wires overused",
+        "routed",
+        "routed, 131.5 MHz",
+    ]
+
+
+def test_the_longest_path_of_both_flavours():
+    """nextpnr-xilinx writes columns of its own: no types, the budget behind a net, Setup at the end."""
+    text = (FAKES / "nextpnr.log").read_text()
+    assert longest_path(text) == LongestPath("dma.pack", "overlay.layer1.fifo", 0.57, 4.73, 3, NET, 2.53)
+    older = (
+        "Info: Critical path report for clock 'clk' (posedge -> posedge):\nInfo: curr total\n"
+        "Info:  0.4  0.4  Source dma.pack.closed_FDRE_Q.Q\n"
+        "Info:  2.2  2.6    Net dma.pack.closed budget 4.800000 ns (41,63) -> (52,70)\n"
+        "Info:                Sink overlay.layer1.fifo.ready_LUT4_O.I2\n"
+        "Info:  0.1  2.7  Setup overlay.layer1.fifo.ready_LUT4_O.I2\nInfo: 0.5 ns logic, 2.2 ns routing\n"
+    )
+    assert longest_path(older) == LongestPath("dma.pack", "overlay.layer1.fifo", 0.5, 2.2, 2, "dma.pack.closed", 2.2)
+    assert longest_path("Info: hello\n") is None
+
+
+def test_damaged_results_are_told(tmp_path, put):
+    put()
+    path = written_bundle(tmp_path)
+    run = build(path, tmp_path / "there")
+    assert run.returncode == 0, run.stderr
+    packed = tmp_path / "there" / "out" / "system.fasm.gz"
+    packed.write_bytes(packed.read_bytes()[:20])
+    with pytest.raises(ToolError, match="system.fasm.gz is damaged"):
+        make_bitstream(path, BitstreamRequest("open", results=tmp_path / "there" / "out"))
 
 
 def test_the_hwh_names_the_dma_that_is_there(tmp_path, put):
@@ -120,7 +228,8 @@ def test_the_hwh_names_the_dma_that_is_there(tmp_path, put):
 def test_too_slow_or_cut_off_is_refused(tmp_path, put):
     path = written_bundle(tmp_path)
     put(mhz=96.2)
-    with pytest.raises(TimingError, match="96.2 MHz"):
+    # Clocks of the PYNQ-Z2: its 1,000 MHz divided by whole numbers.
+    with pytest.raises(TimingError, match="96.2 MHz(.|\n)*--clk-mhz 90.909091, the board's fastest"):
         make_bitstream(path, REQUEST)
     make_bitstream(path, BitstreamRequest("open", allow_timing_violation=True))
     assert read_bundle(path).manifest["bitstream"]["timing_violation_allowed"]
@@ -130,15 +239,15 @@ def test_too_slow_or_cut_off_is_refused(tmp_path, put):
 
 
 def test_a_log_of_something_else(tmp_path):
-    assert read_log((FAKES / "nextpnr.log").read_text(), 100).timing.fmax_mhz == pytest.approx(154.32)
+    assert read_log((FAKES / "nextpnr.log").read_text(), 100, SITES).timing.fmax_mhz == pytest.approx(154.32)
     with pytest.raises(ToolError, match="says nothing"):
-        read_log("Info: hello\n", 100)
+        read_log("Info: hello\n", 100, SITES)
 
 
 def test_timing_is_judged_at_the_bundle_s_clock(tmp_path, put):
     """nextpnr's log has two digits, and whoever ran it by hand may have asked for another clock."""
     text = (FAKES / "nextpnr.log").read_text()  # 154.32 MHz (PASS at 100.00 MHz)
-    assert read_log(text, 154.3).timing.met and not read_log(text, 154.33).timing.met
+    assert read_log(text, 154.3, SITES).timing.met and not read_log(text, 154.33, SITES).timing.met
     record = put(mhz=131.5)
     path = written_bundle(tmp_path, clk_mhz=142.857143)
     with pytest.raises(TimingError, match="misses its clock of 142.857143 MHz(.|\n)*131.5 MHz"):

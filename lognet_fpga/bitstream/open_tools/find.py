@@ -9,8 +9,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lognet_fpga.bitstream.open_tools.commands import CHIPDB, DATABASE, HIMBAECHEL, PROGRAMS, XILINX, Step
-from lognet_fpga.errors import MissingToolError, ToolError
+from lognet_fpga.bitstream.open_tools.commands import (
+    CHIPDB,
+    DATABASE,
+    DEFAULT_SEEDS,
+    HIMBAECHEL,
+    MOST_SEEDS,
+    PROGRAMS,
+    SEEDS,
+    XILINX,
+    Step,
+)
+from lognet_fpga.errors import MissingToolError, ToolError, UsageError
 from lognet_fpga.machine.tools import NOT_SAID, Tool, find_yosys, first_line, run_tool
 
 GETTING = (
@@ -22,12 +32,14 @@ GETTING = (
 
 @dataclass(frozen=True)
 class OpenTools:
-    """programs: by their variables in commands.PROGRAMS.  flavour: of nextpnr.  chipdb: a file.  database: a folder."""
+    """programs: by their variables in commands.PROGRAMS.  flavour: of nextpnr.  chipdb: a file.  database: a folder.
+    seeds: placements that are tried, of which the fastest counts."""
 
     programs: Mapping[str, Tool]
     flavour: str
     chipdb: str
     database: str
+    seeds: int
 
     def run(self, step: Step, project: Path) -> str:
         """Raises ToolError or OutputError."""
@@ -42,7 +54,10 @@ class OpenTools:
 
 
 def find_open_tools(part: str, environment: Mapping[str, str] = os.environ) -> tuple[OpenTools | None, tuple[str, ...]]:
-    """The tools, None where one is missing, and what is missing."""
+    """The tools, None where one is missing, and what is missing.
+
+    Raises UsageError for a number of seeds that is none.
+    """
     missing, programs = [], {}
     for variable, name in PROGRAMS.items():
         try:
@@ -61,8 +76,15 @@ def find_open_tools(part: str, environment: Mapping[str, str] = os.environ) -> t
     if missing:
         return None, tuple(missing)
     nextpnr = programs["LOGNET_NEXTPNR"].name
-    chosen = OpenTools(programs, nextpnr, str(Path(chipdb).absolute()), str(Path(database).absolute()))
+    seeds = _seeds(environment.get(SEEDS) or str(DEFAULT_SEEDS))
+    chosen = OpenTools(programs, nextpnr, str(Path(chipdb).absolute()), str(Path(database).absolute()), seeds)
     return chosen, ()
+
+
+def _seeds(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_SEEDS:
+        raise UsageError(f"{SEEDS} is {text!r}, which is no number from 1 to {MOST_SEEDS}")
+    return int(text)
 
 
 def _yosys(environment: Mapping[str, str]) -> Tool | None:
