@@ -90,6 +90,28 @@ def test_the_system_is_the_one_that_the_hwh_describes(tmp_path, vivado):
     assert told.count("ipx::add_register") == hwh.count("<REGISTER ")
 
 
+@pytest.mark.parametrize(("given", "made"), [("none", {"map", "block"}), ("empty", {"block"}), ("made", set())])
+def test_the_memory_map_is_made_where_vivado_makes_none(given, made, tmp_path, vivado):
+    """The registers are in it in any case: the .hwh has them from there."""
+    record = vivado(map=given)
+    make_bitstream(written_bundle(tmp_path), BitstreamRequest())
+    told = record.read_text()
+    assert ("ipx::add_memory_map s_axil" in told) == ("map" in made)
+    assert ("set_property slave_memory_map_ref s_axil" in told) == ("map" in made)
+    assert ("ipx::add_address_block reg0" in told) == ("block" in made)
+    block = "{address_block reg0}" if made else "get_address_blocks"
+    assert f"set_property range 65536 {block}" in told or f"set_property range 4096 {block}" in told
+    assert "ipx::add_register identification" in told
+
+
+def test_a_vivado_that_does_not_know_the_chip(tmp_path, vivado):
+    """2020.1 and the Kria boards, or a device family that was not installed: told before anything is begun."""
+    record = vivado("kv260", parts="none", version="2020.1")
+    with pytest.raises(ToolError, match="Vivado 2020.1 does not know the part xck26-sfvc784-2LV-c"):
+        make_bitstream(written_bundle(tmp_path, "kv260"), BitstreamRequest())
+    assert "create_project" not in (record.read_text() if record.exists() else "")
+
+
 def test_board_files_are_used_where_they_are(tmp_path, vivado):
     record = vivado(boards="tul.com.tw:pynq-z2:part0:1.0")
     result = make_bitstream(written_bundle(tmp_path), BitstreamRequest())

@@ -5,9 +5,10 @@
 #
 # FAKE_VIVADO: options, KEY=VALUE separated by blanks: record=FILE, slack=NS, version=V, fail=RUN, boards=NAMES,
 # width=BITS of the results' stream as the DMA finds it, pll=MHZ of the processor, period=NS of the clock in the timing
-# report, pulse=NS of slack there, reports=FOLDER with the texts of the reports.
+# report, pulse=NS of slack there, reports=FOLDER with the texts of the reports, map=none or empty where the packager
+# makes no memory map or one without a block, parts=none where it does not know the part.
 
-array set option {record "" slack 0.412 version 2023.1 fail "" boards "" width "" pll 1000 period "" pulse 3.750 reports ""}
+array set option {record "" slack 0.412 version 2023.1 fail "" boards "" width "" pll 1000 period "" pulse 3.750 reports "" map made parts all}
 foreach pair [split $::env(FAKE_VIVADO)] {
     lassign [split $pair =] key value
     if {$key ne ""} {set option($key) $value}
@@ -46,15 +47,37 @@ foreach {name options} {
 
 # Commands that find something: they answer with its name.
 foreach {name options} {
-    current_fileset {} current_project {} ipx::current_core {} ipx::get_memory_maps {-of_objects}
-    ipx::get_address_blocks {-of_objects} get_bd_pins {} get_bd_intf_pins {} get_bd_addr_spaces {} get_bd_addr_segs {}
+    current_fileset {} current_project {} ipx::current_core {}
+    ipx::get_bus_interfaces {-of_objects} get_bd_pins {} get_bd_intf_pins {} get_bd_addr_spaces {} get_bd_addr_segs {}
     get_files {} get_runs {} make_wrapper {-files -top}
 } {
     namespace eval [namespace qualifiers ::$name] {}
     proc ::$name args "known \$args {$options}; return \[concat \[namespace tail $name\] \$args\]"
 }
 
-proc ipx::add_register {name block} {record ipx::add_register $name; return "register $name"}
+proc ipx::get_memory_maps {args} {
+    known $args {-quiet -of_objects}
+    if {$::option(map) eq "none"} {return ""}
+    return "memory_map s_axil"
+}
+proc ipx::get_address_blocks {args} {
+    known $args {-quiet -of_objects}
+    if {[lindex $args end] eq ""} {error "no memory map given"}
+    if {$::option(map) ne "made"} {return ""}
+    return get_address_blocks
+}
+proc ipx::add_memory_map {name core} {record ipx::add_memory_map $name; return "memory_map $name"}
+proc ipx::add_address_block {name map} {record ipx::add_address_block $name; return "address_block $name"}
+proc get_parts {args} {
+    known $args {-quiet}
+    if {$::option(parts) eq "none"} {return ""}
+    return [lindex $args end]
+}
+proc ipx::add_register {name block} {
+    if {$block eq ""} {error "no address block given"}
+    record ipx::add_register $name
+    return "register $name"
+}
 proc create_bd_cell {args} {record create_bd_cell {*}$args; known $args {-type -vlnv}; return "cell [lindex $args end]"}
 
 proc get_board_parts {args} {

@@ -9,6 +9,9 @@ set here [file dirname [file normalize [info script]]]
 source [file join $here settings.tcl]
 set work [file join $here work]
 set out [file join $here out]
+if {![llength [get_parts -quiet $part]]} {
+    error "Vivado [version -short] does not know the part $part: it is of a later chip, or its device family is not installed"
+}
 file delete -force $work $out
 file mkdir $work $out
 

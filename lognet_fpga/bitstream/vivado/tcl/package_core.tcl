@@ -14,9 +14,19 @@ set_property version $version $core_ip
 set_property display_name "LogNet overlay $name" $core_ip
 set_property description "Convolution layers with log2 4-bit weights, as a stream" $core_ip
 
-# Vivado has made the memory map of the AXI4-Lite port from its address wires; the registers in it go to the .hwh.
-set memory_map [ipx::get_memory_maps s_axil -of_objects $core_ip]
-set block [lindex [ipx::get_address_blocks -of_objects $memory_map] 0]
+# Vivado makes the memory map of the AXI4-Lite port from its address wires; where it has not, it is made here.  The
+# registers in it go to the .hwh.
+set memory_map [ipx::get_memory_maps -quiet s_axil -of_objects $core_ip]
+if {$memory_map eq ""} {
+    set memory_map [ipx::add_memory_map s_axil $core_ip]
+    set_property slave_memory_map_ref s_axil [ipx::get_bus_interfaces s_axil -of_objects $core_ip]
+}
+set block [lindex [ipx::get_address_blocks -quiet -of_objects $memory_map] 0]
+if {$block eq ""} {
+    set block [ipx::add_address_block reg0 $memory_map]
+    set_property usage register $block
+    set_property width 32 $block
+}
 set_property range $core_range $block
 foreach {register offset access description} $core_registers {
     set made [ipx::add_register $register $block]
