@@ -14,9 +14,10 @@ import sys
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -33,8 +34,7 @@ ZERO = -1  # node number of an output that is always zero
 _LARGE = 300  # nonzero weights from which da4ml takes long enough to run as a process of its own
 
 
-@dataclass(frozen=True)
-class Term:
+class Term(NamedTuple):
     """value = (-1 if negate) * node << shift.
 
     node: n < inputs is input n, inputs + i is adder i, ZERO nothing at all (of outputs only).  shift: in bits, >= 0.
@@ -45,8 +45,7 @@ class Term:
     negate: bool
 
 
-@dataclass(frozen=True)
-class Adder:
+class Adder(NamedTuple):
     """Sum of two or three terms, the least of whose shifts is zero; only the last one may be negative."""
 
     terms: tuple[Term, ...]
@@ -86,6 +85,16 @@ class AdderGraph:
         """Of many thousand adders: what is looked up by a graph is looked up often."""
         return hash((self.inputs, self.adders, self.outputs, self.solver))
 
+    @cached_property
+    def term_rows(self) -> np.ndarray:
+        """(terms of all adders, 4): number of the adder, which of its terms, node, shift."""
+        rows = [
+            (index, place, term.node, term.shift)
+            for index, adder in enumerate(self.adders)
+            for place, term in enumerate(adder.terms)
+        ]
+        return np.array(rows, np.int64).reshape(-1, 4)
+
     def node_ranges(self, low: int, high: int) -> Sequence[tuple[int, int]]:
         """Bounds (least, greatest) of every node by interval arithmetic, inputs being low..high."""
         if (low, high) not in self._ranges:
@@ -112,8 +121,8 @@ class AdderGraph:
             {
                 "inputs": self.inputs,
                 "solver": self.solver,
-                "adders": [[astuple(term) for term in adder.terms] for adder in self.adders],
-                "outputs": [astuple(out) for out in self.outputs],
+                "adders": [adder.terms for adder in self.adders],
+                "outputs": self.outputs,
             }
         )
 
@@ -206,7 +215,7 @@ def _side_by_side(graphs: list[AdderGraph]) -> AdderGraph:
         offset = len(adders)
 
         def moved(term: Term, offset: int = offset) -> Term:
-            return replace(term, node=term.node + offset) if term.node >= inputs else term
+            return term._replace(node=term.node + offset) if term.node >= inputs else term
 
         adders += [Adder(tuple(map(moved, adder.terms))) for adder in graph.adders]
         outputs += map(moved, graph.outputs)

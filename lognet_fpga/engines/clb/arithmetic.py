@@ -12,14 +12,8 @@ from typing import Protocol
 
 from lognet_fpga.engines.clb.adder_graph import AdderGraph
 from lognet_fpga.engines.clb.cost import adder_resources
-from lognet_fpga.engines.clb.schedule import (
-    SerialSchedule,
-    adder_copies,
-    count_schedule,
-    node_bits,
-    node_legs,
-    schedule,
-)
+from lognet_fpga.engines.clb.counts import adder_copies, count_schedule
+from lognet_fpga.engines.clb.schedule import SerialSchedule, node_bits, node_legs, schedule
 from lognet_fpga.engines.clb.ternary import ternary
 from lognet_fpga.fabric.board import Resources
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lognet_fpga.engines.clb.schedule import SerialCounts
+from lognet_fpga.engines.clb.counts import SerialCounts
 from lognet_fpga.engines.folding import Streams
 from lognet_fpga.fabric.board import Resources
 from lognet_fpga.fabric.costs import LEAF_LOADS, delay_resources, memory_resources

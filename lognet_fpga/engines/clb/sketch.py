@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from lognet_fpga.engines.clb.adder_graph import GROUP_WEIGHTS
 from lognet_fpga.engines.clb.arithmetic import ArithmeticCost
 from lognet_fpga.engines.clb.cost import adder_resources
-from lognet_fpga.engines.clb.schedule import AdderCopies, serial_counts
+from lognet_fpga.engines.clb.counts import AdderCopies, serial_counts
 from lognet_fpga.ir.groups import dense_kernel
 from lognet_fpga.ir.quant import QuantLayer
 

@@ -7,7 +7,8 @@ import pytest
 
 from lognet_fpga.engines.clb.adder_graph import Adder, AdderGraph, Term, append_adder, shifted, solve
 from lognet_fpga.engines.clb.cost import adder_resources
-from lognet_fpga.engines.clb.schedule import adder_copies, count_schedule, schedule
+from lognet_fpga.engines.clb.counts import adder_copies, count_schedule
+from lognet_fpga.engines.clb.schedule import schedule
 from lognet_fpga.engines.clb.ternary import ternary
 from tests.engines.clb.test_adder_graph import MATRICES, log2_matrix
 
