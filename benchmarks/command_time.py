@@ -40,10 +40,10 @@ class Use:
 def section(progress: Progress, before: str | None) -> tuple[Section, object]:
     """before: a commit to run the same commands of, each beside its own."""
     rows, data = [], {}
-    with TemporaryDirectory() as folder, _sources(before, Path(folder)) as sources:
+    with TemporaryDirectory() as folder, sources(before, Path(folder)) as places:
         for name, arguments in commands(Path(folder)).items():
             with progress.stage(name):
-                used = {version: run(place, arguments, Path(folder)) for version, place in sources.items()}
+                used = {version: run(place, arguments, Path(folder)) for version, place in places.items()}
             now = used["now"]
             earlier = [used[version].text for version in used if version != "now"]
             rows.append((name, *earlier, now.text, round(now.peak_mb)))
@@ -100,7 +100,7 @@ print(-1 if given_up else status, used.ru_utime + used.ru_stime, used.ru_maxrss)
 
 
 @contextmanager
-def _sources(before: str | None, folder: Path) -> Iterator[Mapping[str, Path]]:
+def sources(before: str | None, folder: Path) -> Iterator[Mapping[str, Path]]:
     """The checkouts by version, the earlier one first."""
     if before is None:
         yield {"now": ROOT}

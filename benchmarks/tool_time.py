@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks import command_time, device_time, scale_time  # noqa: E402
+from benchmarks import command_time, device_time, plan_time, scale_time  # noqa: E402
 from benchmarks.tables import show  # noqa: E402
 from lognet_fpga.cli import runner  # noqa: E402
 from lognet_fpga.cli.reporter import Reporter  # noqa: E402
@@ -22,10 +22,11 @@ EXAMPLES = """\
   python benchmarks/tool_time.py
   python benchmarks/tool_time.py --only simulated-device
   python benchmarks/tool_time.py --only simulated-device --json
-  python benchmarks/tool_time.py --only commands --before c9628af
+  python benchmarks/tool_time.py --only commands --only plan --before c9628af
 """
 SECTIONS: dict[str, Callable[[Progress, str | None], tuple[Section, object]]] = {
     "commands": command_time.section,
+    "plan": plan_time.section,
     "scale": lambda progress, before: scale_time.section(progress),
     "simulated-device": lambda progress, before: device_time.section(progress),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import gc
 import os
 import sys
 import time
@@ -41,6 +42,9 @@ exit codes:
 """
 
 Command = Callable[[argparse.Namespace, Reporter], int | None]  # the exit code where it is not EXIT_OK
+# More of them before they are searched for cycles: adder graphs are hundreds of thousands of tuples that stay, and
+# going through them again and again took a sixth of planning.
+_OBJECTS = 50_000
 # Of a full, read-only or failing disk, wherever it shows: not a defect.
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 # Of paths that no file system takes.
@@ -98,6 +102,7 @@ def run(parser: Parser, command: Command, arguments: Sequence[str] | None = None
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     reporter = Reporter(parser.prog, "--json" in arguments, _wants_events(arguments))
     escape_output()
+    gc.set_threshold(_OBJECTS)
     warnings.showwarning = lambda message, *_, **__: reporter.warning(" ".join(str(message).split()))
     signals.on_interrupt(stop_tools)
     signals.catch()

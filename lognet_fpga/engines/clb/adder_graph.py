@@ -109,10 +109,10 @@ class AdderGraph:
         ranges = [(low, high)] * self.inputs
         for adder in self.adders:
             least, greatest = 0, 0
-            for term in adder.terms:
-                bounds = [bound << term.shift for bound in ranges[term.node]]
-                least += -bounds[1] if term.negate else bounds[0]
-                greatest += -bounds[0] if term.negate else bounds[1]
+            for node, shift, negate in adder.terms:
+                low, high = ranges[node]
+                least += -(high << shift) if negate else low << shift
+                greatest += -(low << shift) if negate else high << shift
             ranges.append((least, greatest))
         return ranges
 
@@ -287,9 +287,10 @@ def shifted(term: Term, shift: int, negate: bool = False) -> Term:
 def append_adder(adders: list[Adder], inputs: int, terms: Sequence[Term]) -> Term:
     """Append an adder of two or three terms, in normal form, and return its sum: where most of them are negative the
     adder adds their negatives, and where all are shifted what is common to them comes behind."""
-    common, flip = min(term.shift for term in terms), 2 * sum(term.negate for term in terms) > len(terms)
-    terms = sorted((shifted(term, -common, flip) for term in terms), key=lambda term: term.negate)
-    adders.append(Adder(tuple(terms)))
+    common, flip = min([term.shift for term in terms]), 2 * sum([term.negate for term in terms]) > len(terms)
+    added = [Term(node, shift - common, False) for node, shift, negate in terms if negate == flip]
+    taken = [Term(node, shift - common, True) for node, shift, negate in terms if negate != flip]
+    adders.append(Adder((*added, *taken)))
     return Term(inputs + len(adders) - 1, common, flip)
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from lognet_fpga.engines.clb.adder_graph import ZERO, AdderGraph
-from lognet_fpga.engines.clb.schedule import Kept, Number, SerialSchedule, Spliced, Tap, Wire, moved, sources, wires_of
+from lognet_fpga.engines.clb.schedule import Kept, SerialSchedule, Spliced, Tap, Wire, moved, sources, wires_of
 from lognet_fpga.fabric.costs import SRL_CYCLES
 
 # Sites that the lower sums of two bits were seen to share, for each of them: in digits of several bits, and of two in
@@ -46,7 +47,7 @@ class AdderCopies:
 
 
 def adder_copies(graph: AdderGraph, plan: SerialSchedule) -> AdderCopies:
-    return _adder_copies(graph, plan, _Reads(graph, plan), passed_digits(graph, plan))
+    return _adder_copies(graph, plan, _reads(graph, plan), passed_digits(graph, plan))
 
 
 def _adder_copies(
@@ -113,7 +114,7 @@ class SerialCounts:
 
 def count_schedule(graph: AdderGraph, plan: SerialSchedule) -> SerialCounts:
     """Count the parts of the engine, the bias adders included."""
-    reads, passed = _Reads(graph, plan), passed_digits(graph, plan)
+    reads, passed = _reads(graph, plan), passed_digits(graph, plan)
     node, leg, bit, delay = _behind_passed(reads.taps, passed)
     each, _ = _distinct(node, leg, bit, delay)  # in this order
     node, leg, bit, delay = node[each], leg[each], bit[each], delay[each]
@@ -247,9 +248,8 @@ class _Reads:
         leg = np.arange(len(of)) - np.repeat(np.cumsum(times) - times, times)
         adder, term, node, shift, begin = adder[of], term[of], node[of], shift[of], begin[of]
         # What a wire is follows from what number it is of, the shift and the leg, but for where it lies in time.
-        numbers: dict[Number, int] = {}
-        number = np.array([numbers.setdefault(plan.number(each), len(numbers)) for each in range(len(legs))], np.int64)
-        some, alike = _distinct(number[node], shift, leg)
+        ends = np.where(plan.signed, -1, plan.bits)
+        some, alike = _distinct(legs[node], ends[node], node < graph.inputs, shift, leg)
         self._shapes: dict[Spliced | Kept, int] = {}
         kinds = [
             self._row(wire)
@@ -291,6 +291,9 @@ class _Reads:
             within = within.source
         taps = [tap for tap in (sources(within) if isinstance(within, Spliced) else (within,)) if isinstance(tap, Tap)]
         return _Row(shape, wire.begin, len(taps), *(value for tap in taps for value in tap[1:]))
+
+
+_reads = lru_cache(maxsize=8)(_Reads)  # an engine's adders are compared with others', and soon after counted with all
 
 
 class _Row(NamedTuple):

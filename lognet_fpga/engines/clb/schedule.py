@@ -210,16 +210,18 @@ def schedule(graph: AdderGraph, in_bits: int, acc_bits: int, digit_bits: int, le
     in_bits: of the unsigned inputs; acc_bits: of the outputs, modulo 2**acc_bits at least.
     """
     ready = [0] * graph.inputs
-
-    def earliest(node: int, shift: int) -> int:
-        digits = shift // digit_bits
-        return ready[node] - digits + (1 if digits % leg_cycles else 0)  # a spliced operand needs a delay of one
-
+    shifts = 1 + max((term.shift for adder in graph.adders for term in adder.terms), default=0)
+    shifts = max(shifts, 1 + max((out.shift for out in graph.outputs), default=0))
+    # Of an operand by its shift, after it is ready; a spliced one needs a delay of one.
+    earliest = [(digits % leg_cycles > 0) - digits for digits in (shift // digit_bits for shift in range(shifts))]
     start = []
     for adder in graph.adders:
-        start.append(max(0, *(earliest(term.node, term.shift) for term in adder.terms)))
-        ready.append(start[-1] + 1)
-    out_start = max([0, *(earliest(out.node, out.shift) for out in graph.outputs if out.node != ZERO)])
+        begin = 0
+        for node, shift, _ in adder.terms:
+            begin = max(begin, ready[node] + earliest[shift])
+        start.append(begin)
+        ready.append(begin + 1)
+    out_start = max([0, *(ready[out.node] + earliest[out.shift] for out in graph.outputs if out.node != ZERO)])
     bits, signed = node_bits(graph, in_bits)
     acc_legs = -(-acc_bits // (digit_bits * leg_cycles))
     return SerialSchedule(digit_bits, leg_cycles, acc_legs, graph.inputs, bits, signed, tuple(start), out_start)

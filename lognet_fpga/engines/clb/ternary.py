@@ -16,9 +16,10 @@ those with the fewest readers first.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+
+import numpy as np
 
 from lognet_fpga.engines.clb.adder_graph import ZERO, Adder, AdderGraph, Term, append_adder, shifted
 
@@ -64,31 +65,27 @@ class _Regrouping:
 
     def _sums(self) -> list[_Sum]:
         """The narrow sums that cannot be taken apart, or whose reader is not narrow."""
-        graph, readers = self.graph, defaultdict(list)
-        for index, adder in enumerate(graph.adders):
-            for term in adder.terms:
-                readers[term.node].append(graph.inputs + index)
-        kept = {out.node for out in graph.outputs}
-        roots = {
-            node
-            for node in range(graph.inputs, graph.inputs + len(graph.adders))
-            if self.narrow[node] and (node in kept or len(readers[node]) != 1 or not self.narrow[readers[node][0]])
-        }
-
-        def leaves(term: Term) -> Iterator[Term]:
-            if term.node < graph.inputs or term.node in roots:
-                yield term
-                return
-            for inner in graph.adders[term.node - graph.inputs].terms:
-                yield from leaves(shifted(inner, term.shift, term.negate))
-
-        sums = []
-        for node in sorted(roots):
-            sums.append(_Sum(node))
-            for term in graph.adders[node - graph.inputs].terms:
-                for leaf in leaves(term):
-                    sums[-1].missing += 1
-                    self.readers[leaf.node].append((sums[-1], leaf))
+        graph, narrow = self.graph, np.array(self.narrow, bool)
+        reader, _, read, _ = graph.term_rows.T
+        whole = narrow.copy()  # nodes that are not taken apart
+        whole[read[narrow[graph.inputs + reader]]] = False
+        whole |= np.bincount(read, minlength=len(narrow)) != 1
+        whole[[out.node for out in graph.outputs if out.node != ZERO]] = True
+        whole[: graph.inputs] = True
+        kept, sums = whole.tolist(), []
+        for node in (graph.inputs + np.flatnonzero((whole & narrow)[graph.inputs :])).tolist():
+            total, leaves = _Sum(node), 0
+            ahead = list(graph.adders[node - graph.inputs].terms[::-1])
+            while ahead:
+                term = ahead.pop()
+                if kept[term.node]:
+                    leaves += 1
+                    self.readers[term.node].append((total, term))
+                else:
+                    inner = graph.adders[term.node - graph.inputs].terms
+                    ahead += [shifted(each, term.shift, term.negate) for each in inner[::-1]]
+            total.missing = leaves
+            sums.append(total)
         return sums
 
     def run(self) -> AdderGraph:
@@ -101,10 +98,15 @@ class _Regrouping:
                 self._finish(total)
             unfinished = [total for total in unfinished if total.node not in self.made]
             cycle += 1
-        for index, adder in enumerate(self.graph.adders):
-            node = self.graph.inputs + index
-            if not self.narrow[node]:
-                self.made[node] = append_adder(self.adders, self.graph.inputs, [self._moved(t) for t in adder.terms])
+        for node, adder in enumerate(self.graph.adders, self.graph.inputs):
+            if self.narrow[node]:
+                continue
+            terms = [self._moved(term) for term in adder.terms]
+            if [term[1:] for term in terms] == [term[1:] for term in adder.terms]:  # in normal form, as before
+                self.adders.append(Adder(tuple(terms)))
+                self.made[node] = Term(self.graph.inputs + len(self.adders) - 1, 0, False)
+            else:
+                self.made[node] = append_adder(self.adders, self.graph.inputs, terms)
         outputs = tuple(out if out.node == ZERO else self._moved(out) for out in self.graph.outputs)
         return AdderGraph(self.graph.inputs, tuple(self.adders), outputs, self.graph.solver)
 
@@ -112,15 +114,18 @@ class _Regrouping:
         return shifted(self.made[term.node], term.shift, term.negate)
 
     def _arrived(self, node: int) -> None:
+        made, more, negate = self.made[node]
         for total, term in self.readers[node]:
-            total.waiting.append(self._moved(term))
+            total.waiting.append(Term(made, more + term.shift, negate ^ term.negate))
             total.missing -= 1
 
     def _add(self, terms: list[Term]) -> Term:
         made = append_adder(self.adders, self.graph.inputs, terms)
-        # A shifted term may come later, but has a register that puts zeros in front (`serial`).
-        reads = (self.ready[term.node] - (late := term.shift - made.shift) + (late > 0) for term in terms)
-        self.ready[made.node] = 1 + max(0, *reads)
+        start = 0
+        for node, shift, _ in terms:
+            # A shifted term may come later, but has a register that puts zeros in front (`serial`).
+            start = max(start, self.ready[node] - (late := shift - made.shift) + (late > 0))
+        self.ready[made.node] = start + 1
         return made
 
     def _start_alike(self, sums: list[_Sum], cycle: int) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from functools import lru_cache
 from math import inf
 from operator import sub
 from typing import NamedTuple
@@ -73,10 +74,11 @@ class FifoMark(NamedTuple):
 
 class Fifo:
     """limit: the most beats with which a slot sees room, None: any; horizon: without a limit, the most that peak, the
-    most beats ever held, is counted to.  pushes, pops: cycles of the latest beats, of `beats` in all."""
+    most beats ever held, is counted to; in_a_row: a result's beats come in cycles one behind the other.  pushes, pops:
+    cycles of the latest beats, of `beats` in all."""
 
-    def __init__(self, limit: int | None, horizon: int) -> None:
-        self.limit, self.horizon = limit, horizon
+    def __init__(self, limit: int | None, horizon: int, in_a_row: bool) -> None:
+        self.limit, self.horizon, self.in_a_row = limit, horizon, in_a_row
         self.peak, self.beats, self.left = 0, 0, 0
         self.slack, self.level = inf, -inf
         self.pushes: list[int] = []
@@ -84,16 +86,20 @@ class Fifo:
 
     def pass_on(self, pushes: list[int], following: Stage | Sink) -> None:
         pops = following.arrive(pushes)
-        beat = len(self.pushes)
         self.beats += len(pushes)
         self.pushes += pushes
         self.pops += pops
-        self.slack = min(self.slack, min(map(sub, pops, pushes)) - FIFO_LATENCY)
-        for push in pushes:
+        # Beats in a row leave no faster than they come: the first has the least time, the last sees the most beats.
+        slack = (pops[0] - pushes[0] if self.in_a_row else min(map(sub, pops, pushes))) - FIFO_LATENCY
+        if slack < self.slack:
+            self.slack = slack
+        beat, peak, pops = len(self.pops) - (1 if self.in_a_row else len(pushes)), self.peak, self.pops
+        for push in pushes[-1:] if self.in_a_row else pushes:
             # There are more than `peak` beats if the one so many before this one has not left.
-            while self.peak <= beat and self.pops[beat - self.peak] > push:
-                self.peak += 1
+            while peak <= beat and pops[beat - peak] > push:
+                peak += 1
             beat += 1
+        self.peak = peak
 
     def room(self, start: int) -> int:
         """The first cycle from start on in which a slot sees room; what it sees is of ROOM_LATENCY before."""
@@ -101,8 +107,10 @@ class Fifo:
             return start
         pushes, pops = self.pushes, self.pops
         self.left = bisect_right(pops, start - ROOM_LATENCY, self.left)
-        self.level = max(self.level, len(pops) - self.left)
-        if len(pops) - self.left <= self.limit:
+        level = len(pops) - self.left
+        if level > self.level:
+            self.level = level
+        if level <= self.limit:
             return start
         while bisect_right(pushes, start - ROOM_LATENCY, self.left) - self.left > self.limit:
             self.level = inf
@@ -180,7 +188,8 @@ class Stage:
     """A layer and the FIFO behind it.
 
     row, col: of the next slot, rows counted over all frames; clock: the first cycle in which it may start; accepted:
-    cycle of the last beat; taken: of the last positions' slots, from the one that the next waiting beat waits for.
+    cycle of the last beat; waiting: beats of a position that are accepted before its place is free; taken: of the last
+    positions' slots, from the one that the next waiting beat waits for.
     """
 
     def __init__(self, layer: LayerTiming, following: Stage | Sink) -> None:
@@ -188,37 +197,46 @@ class Stage:
         self.rows = rows_of_slots(layer)
         self.phases = phases(self.rows)
         limit = None if layer.fifo_depth is None else layer.fifo_depth - layer.fifo_reserve
-        self.fifo = Fifo(limit, 2 * layer.row_beats)
+        beats = layer.beat_cycles
+        self.fifo = Fifo(limit, 2 * layer.row_beats, beats[-1] - beats[0] < len(beats))
         self.row, self.col, self.clock, self.accepted = 0, 0, 0, 0
         self.taken = (0,) * (1 + layer.early_beats // layer.in_beats)
+        self._alike = lru_cache(maxsize=None)(self._alike_ahead)
+        self.waiting = layer.early_beats % layer.in_beats
 
     def arrive(self, pushes: list[int]) -> list[int]:
         """Accept the beats of a position, and do its slot and all padding behind it; the cycles of acceptance.
 
         Early beats take places in front of a position that waits for its slot; the beat behind them waits for it too.
         """
-        waiting = self.layer.early_beats % self.layer.in_beats
-        pops = accept(pushes[:waiting], self.accepted)
-        last = pops[-1] if pops else self.accepted
-        pops += accept(pushes[waiting:], max(last, self.taken[0] + self.layer.place_cycles - 1))
+        last, free = self.accepted, self.taken[0] + self.layer.place_cycles - 1
+        if self.waiting:
+            pops = accept(pushes[: self.waiting], last)
+            last = pops[-1]
+            pops += accept(pushes[self.waiting :], last if last > free else free)
+        else:
+            pops = accept(pushes, last if last > free else free)
         self.accepted = pops[-1]
         self._run(self.accepted + GO_LATENCY)
         return pops
 
     def _run(self, ready: int) -> None:
         """All slots up to the next position's; this one's may start when it is ready."""
-        layer, start, taken = self.layer, self.clock, False
+        layer, fifo, start, taken = self.layer, self.fifo, self.clock, False
         while True:
             slots = self.rows[self.row % len(self.rows)]
-            for col in range(self.col, len(slots.computes)):
-                is_data = col < slots.positions
+            each, positions = slots.each, slots.positions
+            for col in range(self.col, len(each)):
+                computes, emits = each[col]
+                is_data = col < positions
                 if is_data:
                     if taken:
                         self.col, self.clock = col, start
                         return
-                    start = max(start, ready)
-                if slots.computes[col]:
-                    begin = self.fifo.room(start)
+                    if start < ready:
+                        start = ready
+                if computes:
+                    begin = fifo.room(start)
                     start = begin + layer.ii_cycles
                 else:
                     begin = start
@@ -226,8 +244,8 @@ class Stage:
                 if is_data:
                     taken = True
                     self.taken = (*self.taken[1:], begin)
-                if slots.emits[col]:
-                    self.fifo.pass_on([begin + cycles for cycles in layer.beat_cycles], self.following)
+                if emits:
+                    fifo.pass_on([begin + cycles for cycles in layer.beat_cycles], self.following)
             self.row, self.col = self.row + 1, 0
 
     @property
@@ -238,12 +256,16 @@ class Stage:
 
     def repeats(self, period: int, most: int) -> int:
         """How many times, up to `most`, the rows ahead are like the `period` rows before."""
-        rows, ahead = self.rows, 0
-        while rows[(self.row + ahead) % len(rows)] is rows[(self.row + ahead - period) % len(rows)]:
-            ahead += 1
-            if ahead > most * period:  # the row of the next slot must be alike as well
-                return most
-        return max(0, ahead - 1) // period
+        ahead = self._alike(self.row % len(self.rows), period % len(self.rows))
+        if ahead > most * period:  # the row of the next slot must be alike as well
+            return most
+        return max(0, int(ahead) - 1) // period
+
+    def _alike_ahead(self, row: int, period: int) -> float:
+        """How many rows from `row` on are like those a period before; infinite for all."""
+        rows = self.rows
+        ahead = (n for n in range(len(rows)) if rows[(row + n) % len(rows)] is not rows[(row + n - period) % len(rows)])
+        return next(ahead, inf)
 
     def repeat(self, times: int, rows: int, cycles: int) -> None:
         """The last `rows` rows come again, `times` times, each `cycles` later."""

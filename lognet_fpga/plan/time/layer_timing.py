@@ -50,11 +50,11 @@ def _emits(flags: Sequence[int], kernel: int, stride: int) -> tuple[bool, ...]:
 
 @dataclass(frozen=True)
 class Row:
-    """The slots of a row, by column.  The first `positions` of them carry data.  last: the frame's last result."""
+    """The slots of a row, by column: whether it computes, and emits.  The first `positions` carry data.  last: of the
+    frame's last result."""
 
     positions: int
-    computes: tuple[bool, ...]
-    emits: tuple[bool, ...]
+    each: tuple[tuple[bool, bool], ...]
     last: bool
 
 
@@ -67,8 +67,10 @@ def rows_of_slots(layer: LayerTiming) -> list[Row]:
     for index, (flag, emits) in enumerate(zip(raster.row_flags, emit_rows)):
         row = Row(
             positions=raster.cols if index < raster.rows else 0,
-            computes=tuple(bool(flag and col_flag) for col_flag in raster.col_flags),
-            emits=tuple(emits and col_emits for col_emits in emit_cols),
+            each=tuple(
+                (bool(flag and col_flag), emits and col_emits)
+                for col_flag, col_emits in zip(raster.col_flags, emit_cols)
+            ),
             last=index == last,
         )
         rows.append(known.setdefault(row, row))
