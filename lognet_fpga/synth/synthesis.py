@@ -34,12 +34,17 @@ class PartCounts:
 
     carry_luts: LUTs that drive a carry chain, and so share its sites.  lut_pairs: pairs of other LUTs with at most
     five inputs, those of one among those of the other, which place-and-route puts into one LUT6 site and Yosys never
-    does: the sum and the carry of a serial adder are such a pair.
+    does: the sum and the carry of a serial adder are such a pair.  lone_ffs: flip-flops that need a bypass input of a
+    position (synth.positions).  dual_sites: sites of two LUTs with a register behind each, which have no bypass to
+    give.  control_sets: clock, enable and reset that flip-flops of a slice have in common, but for the clock alone.
     """
 
     cells: tuple[tuple[str, int], ...]
     carry_luts: int
     lut_pairs: int
+    lone_ffs: int = 0
+    dual_sites: int = 0
+    control_sets: int = 0
 
     def _sum(self, weights: Mapping[str, float]) -> float:
         return sum(count * weights.get(name, 0) for name, count in self.cells)
@@ -74,6 +79,12 @@ class PartCounts:
         return round(free + self.m_lut + CARRY4_SITES * self.carry4)
 
     @property
+    def positions(self) -> int:
+        """Of slices: LUT sites, and as many more as lone flip-flops find no bypass at those.  What a slice loses to its
+        control set is not in it."""
+        return self.lut_sites + max(0, self.lone_ffs - (self.lut_sites - self.dual_sites))
+
+    @property
     def ff(self) -> int:
         return int(self._sum(FF_CELLS))
 
@@ -102,7 +113,12 @@ class PartCounts:
         cells = Counter(dict(self.cells))
         cells.update(dict(other.cells))
         return PartCounts(
-            tuple(sorted(cells.items())), self.carry_luts + other.carry_luts, self.lut_pairs + other.lut_pairs
+            tuple(sorted(cells.items())),
+            self.carry_luts + other.carry_luts,
+            self.lut_pairs + other.lut_pairs,
+            self.lone_ffs + other.lone_ffs,
+            self.dual_sites + other.dual_sites,
+            self.control_sets + other.control_sets,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -115,6 +131,10 @@ class PartCounts:
             "lut_sites": self.lut_sites,
             "m_lut": self.m_lut,
             "ff": self.ff,
+            "lone_ffs": self.lone_ffs,
+            "dual_sites": self.dual_sites,
+            "positions": self.positions,
+            "control_sets": self.control_sets,
             "bram36": self.bram36,
             "dsp": self.dsp,
             "carry4": self.carry4,
@@ -125,7 +145,8 @@ class PartCounts:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> PartCounts:
-        return cls(tuple(sorted(data["cells"].items())), data["carry_luts"], data["lut_pairs"])
+        own = (data[name] for name in ("carry_luts", "lut_pairs", "lone_ffs", "dual_sites", "control_sets"))
+        return cls(tuple(sorted(data["cells"].items())), *own)
 
 
 @dataclass(frozen=True)

@@ -334,13 +334,16 @@ def synthesis_section(plan: HardwarePlan, synthesis: SynthesisReport | None) -> 
         rows.append(_compare(name, counts, estimates[name]))
     rows.append(_compare("total", synthesis.total, plan.total))
     tool = synthesis.tool if synthesis.tool.startswith("Yosys") else f"Yosys {synthesis.tool}"
-    board, clk_mhz = plan.target.board, plan.target.clk_mhz
+    board, clk_mhz, total = plan.target.board, plan.target.clk_mhz, synthesis.total
     lines = [
         f"by {tool}; not placed, not routed, not run on hardware",
-        f"whole overlay: {synthesis.total.lut_sites / board.lut:.0%} of the LUTs, "
-        f"{synthesis.total.m_lut / board.m_lut:.0%} of those for memory and shift registers, "
-        f"{synthesis.total.ff / board.ff:.0%} of "
-        f"the flip-flops, {synthesis.total.bram36 / board.bram36:.0%} of the block RAM of {board.title}",
+        f"whole overlay: {total.lut_sites / board.lut:.0%} of the LUTs, "
+        f"{total.m_lut / board.m_lut:.0%} of those for memory and shift registers, "
+        f"{total.ff / board.ff:.0%} of "
+        f"the flip-flops, {total.bram36 / board.bram36:.0%} of the block RAM of {board.title}",
+        f"positions of slices: {total.positions:,} of {board.lut:,} ({total.positions / board.lut:.0%}), for "
+        f"{total.lone_ffs:,} flip-flops are lone (driven by no LUT beside them) and {total.dual_sites:,} LUT sites "
+        f"have no bypass for one; {total.control_sets:,} control sets",
         "LUT: sites as a placed design fills them, from the netlist: two small LUTs share one, a carry bit has one",
         "LUT cells: as Yosys counts, for information",
     ]
