@@ -238,6 +238,7 @@ def _there(plan: HardwarePlan | None, budget: int) -> HardwarePlan:
     return plan
 
 
+@lru_cache(maxsize=1 << 16)
 def channels_per_beat(layer: QuantLayer, folding: Folding, following: Folding | None) -> int:
     """The fewest lanes whose beats pass within a slot of both layers, in the width that the exit or the FIFO should
     have; following None: of the last layer."""

@@ -208,15 +208,21 @@ def kept_bits(codes: np.ndarray, code_bits: int) -> int:
     words, step = len(codes), rom_stretch_bits(len(codes))
     ever, always = np.bitwise_or.reduce(codes, axis=0), np.bitwise_and.reduce(codes, axis=0)
     changing = ((ever & ~always)[:, None] >> np.arange(code_bits) & 1).astype(bool).reshape(-1)
-    stretches, parts = -(-len(changing) // step), -(-words // 64)
-    kept = np.zeros((stretches, step), bool)
-    kept.reshape(-1)[: len(changing)] = changing
-    columns = np.zeros((parts, stretches, step), np.uint64)
-    for part in range(parts):
-        columns[part].reshape(-1)[: len(changing)] = _columns(codes[64 * part : 64 * (part + 1)], code_bits)
+    stretches = -(-len(changing) // step)
+
+    def by_place(bits: np.ndarray) -> np.ndarray:
+        """(step, stretches): what is at each place of every stretch, one after the other in memory."""
+        whole = np.zeros(stretches * step, bits.dtype)
+        whole[: len(bits)] = bits
+        return np.ascontiguousarray(whole.reshape(stretches, step).T)
+
+    kept = by_place(changing)
+    columns = [by_place(_columns(codes[part : part + 64], code_bits)) for part in range(0, words, 64)]
     for apart in range(1, step):
-        alike = (columns[..., apart:] == columns[..., :-apart]).all(axis=0)
-        kept[:, apart:] &= ~alike
+        differ = columns[0][apart:] != columns[0][:-apart]
+        for column in columns[1:]:
+            differ |= column[apart:] != column[:-apart]
+        kept[apart:] &= differ
     return int(kept.sum())
 
 
@@ -229,6 +235,6 @@ def _columns(codes: np.ndarray, code_bits: int) -> np.ndarray:
     columns = np.zeros((len(nibbles), code_bits), np.uint64)
     for bit in range(code_bits):
         planes = nibbles >> np.uint64(bit) & np.uint64(0x1111111111111111)
-        for place in range(4):
+        for place in range(-(-len(codes) // 16)):
             columns[:, bit] |= planes[:, place] << np.uint64(place)
     return columns.reshape(-1)
