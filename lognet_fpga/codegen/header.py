@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import lognet_fpga
 from lognet_fpga.ir.clocks import mhz_text
 from lognet_fpga.plan.hardware_plan import HardwarePlan
+from lognet_fpga.version import __version__
 
 _FRAME = """\
 `timescale 1ns/1ps
@@ -30,6 +30,6 @@ def with_header(name: str, text: str, origin: Sequence[str]) -> str:
     """A file of that name; text: comments about the module, and the module."""
     lines = text.splitlines(keepends=True)
     begin = next(number for number, line in enumerate(lines) if not line.startswith("//"))
-    head = [f"{name}: made by LogNet FPGA toolkit {lognet_fpga.__version__}, not to be edited", *origin]
+    head = [f"{name}: made by LogNet FPGA toolkit {__version__}, not to be edited", *origin]
     comments = "".join(f"// {line}\n" for line in head) + "//\n" + "".join(lines[:begin])
     return comments + "\n" + _FRAME.format("".join(lines[begin:]).strip("\n") + "\n")

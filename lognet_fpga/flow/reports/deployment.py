@@ -9,7 +9,6 @@ from dataclasses import asdict
 
 import numpy as np
 
-from lognet_fpga import __version__
 from lognet_fpga.config import DeployConfig
 from lognet_fpga.engines.stores import STORES
 from lognet_fpga.fabric.board import Board, Resources
@@ -34,6 +33,7 @@ from lognet_fpga.runtime.frames import Frames
 from lognet_fpga.synth.synthesis import SynthesisReport
 from lognet_fpga.verify.accuracy import Accuracy, RawAccuracy
 from lognet_fpga.verify.verdict import Verdict
+from lognet_fpga.version import __version__
 
 
 def title(config: DeployConfig, board: Board) -> str:
