@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lognet_fpga import errors
-from lognet_fpga.cli import bitstream, cost, deploy, explain, inspect, runner, selftest, serve, stream
+from lognet_fpga.cli import bitstream, cost, deploy, doctor, explain, inspect, runner, selftest, serve, stream
 
 TEXT = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
 
@@ -34,7 +34,7 @@ def error_classes(base: type = errors.LogNetError) -> list[type]:
     ]
 
 
-@pytest.mark.parametrize("command", [bitstream, cost, deploy, explain, inspect, selftest, serve, stream])
+@pytest.mark.parametrize("command", [bitstream, cost, deploy, doctor, explain, inspect, selftest, serve, stream])
 def test_options_are_the_parser_s(command):
     expected = []
     for action in command.parser()._actions:

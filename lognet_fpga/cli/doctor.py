@@ -1,0 +1,49 @@
+"""lognet-doctor: what is installed here, for what, and how to get the rest."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from lognet_fpga.cli import runner
+from lognet_fpga.cli.reporter import Reporter
+
+PROGRAM = "lognet-doctor"
+USES = ("deploy", "verify", "synth", "stream", "serve", "retrain", "dask", "plot", "video", "board", "vivado", "open")
+EXAMPLES = f"""\
+examples:
+  lognet-doctor
+  lognet-doctor deploy verify synth
+
+Uses: {", ".join(USES)}.
+
+The exit code is 0 when all uses that were named are ready, without a name always; else 9.  Nothing is changed.
+"""
+
+
+def parser() -> runner.Parser:
+    this = runner.Parser(
+        PROGRAM,
+        "Say what is installed here, which commands and options it is enough for, and how to get\nthe rest.",
+        EXAMPLES,
+    )
+    this.add_argument(
+        "use", nargs="*", choices=[*USES, []], metavar="USE", help="what must be ready, for the exit code"
+    )
+    return this
+
+
+def command(arguments: argparse.Namespace, reporter: Reporter) -> int:
+    from lognet_fpga.flow.surroundings import require, surroundings, uses
+
+    with reporter.stage("look at what is installed"):
+        known = uses()
+    return reporter.verdict(surroundings(known), require(known, arguments.use))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    return runner.run(parser(), command, arguments)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
