@@ -29,13 +29,16 @@ AUTHORIZED = f"Authorization: Bearer {TOKEN}\r\n"
 class Served:
     """A server in a thread of its own."""
 
-    def __init__(self, bundle: Bundle, tls: ssl.SSLContext | None, token: str | None, options: dict) -> None:
-        from lognet_fpga.runtime.remote.server import DeviceServer
+    def __init__(
+        self, bundle: Bundle, tls: ssl.SSLContext | None, token: str | None, grpc: bool, options: dict
+    ) -> None:
+        from lognet_fpga.runtime.remote.server import DeviceServer, Grpc
 
         self.device = SimulatedDevice(bundle)
         self.device.open()
         self.server = DeviceServer(bundle, self.device, token, **options)
-        self.port = 0
+        self.port = self.grpc_port = 0
+        self._grpc = Grpc(0, on_ready=lambda port: setattr(self, "grpc_port", port)) if grpc else None
         self._ready = threading.Event()
         self._tls = tls
         self.thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
@@ -45,7 +48,7 @@ class Served:
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        await self.server.serve("127.0.0.1", 0, self._stop, tls=self._tls, on_ready=self._is_ready)
+        await self.server.serve("127.0.0.1", 0, self._stop, tls=self._tls, on_ready=self._is_ready, grpc=self._grpc)
 
     def _is_ready(self, host: str, port: int) -> None:
         self.port = port
@@ -73,9 +76,9 @@ class Served:
 
 @contextmanager
 def serving(
-    bundle: Bundle, tls: ssl.SSLContext | None = None, token: str | None = TOKEN, **options
+    bundle: Bundle, tls: ssl.SSLContext | None = None, token: str | None = TOKEN, grpc: bool = False, **options
 ) -> Iterator[Served]:
-    served = Served(bundle, tls, token, options)
+    served = Served(bundle, tls, token, grpc, options)
     try:
         yield served
     finally:

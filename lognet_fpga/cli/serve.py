@@ -8,6 +8,7 @@ import asyncio
 import secrets
 import signal
 from collections.abc import Sequence
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ examples:
   lognet-serve model.lognet --token-file token.txt --certificate cert.pem --key key.pem
 then, on another machine:
   LOGNET_TOKEN=... lognet-stream model.lognet --frames photos/ --device http://pynq:8421
+  lognet-serve model.lognet --device pynq --host 0.0.0.0 --grpc-port 8001 --power auto
   curl -H "Authorization: Bearer $LOGNET_TOKEN" http://pynq:8421/v2/models/model
 """
 
@@ -60,6 +62,15 @@ def parser() -> runner.Parser:
     this.add_argument(
         "--no-token", action="store_true", help="serve whoever asks on this machine; goes with no other --host"
     )
+    this.add_argument(
+        "--grpc-port", type=options.number, metavar="N", help="serve by gRPC too, at this port; 0 takes a free one"
+    )
+    this.add_argument(
+        "--power",
+        default="none",
+        metavar="SENSOR",
+        help="show its watts at /metrics; as of lognet-stream, or auto (default: %(default)s)",
+    )
     this.add_argument("--certificate", type=Path, metavar="FILE", help="PEM file: serve https with it")
     this.add_argument("--key", type=Path, metavar="FILE", help="PEM file: the certificate's key")
     this.add_argument(
@@ -75,14 +86,16 @@ def parser() -> runner.Parser:
 def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
     # Imported here, so that --help and wrong options answer at once.
     from lognet_fpga.bundle import read_bundle
+    from lognet_fpga.runtime.power import open_meter
     from lognet_fpga.runtime.remote.protocol import is_loopback, read_token
     from lognet_fpga.runtime.remote.server import DeviceServer, require_loopback, server_tls
 
     devices_of(arguments)
     if (arguments.certificate is None) != (arguments.key is None):
         raise UsageError("--certificate and --key go together", hint="give both, or none for http")
-    if not (0 <= arguments.port <= MAX_PORT and arguments.port == int(arguments.port)):
-        raise UsageError(f"--port must be 0 to {MAX_PORT}, not {arguments.port:g}")
+    for option, port in (("--port", arguments.port), ("--grpc-port", arguments.grpc_port)):
+        if port is not None and not (0 <= port <= MAX_PORT and port == int(port)):
+            raise UsageError(f"{option} must be 0 to {MAX_PORT}, not {port:g}")
     if arguments.no_token and arguments.token_file:
         raise UsageError("--no-token and --token-file contradict each other", hint="give one of them")
     if arguments.no_token:
@@ -98,7 +111,8 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
         bundle = read_bundle(arguments.bundle)
         stage.note(f"{bundle.name} for {bundle.board_title}, SHA-256 {bundle.digest[:12]}")
     device = device_of(arguments, bundle, reporter)
-    with reporter.stage("serve") as stage:
+    meter = open_meter(arguments.power, on_board=arguments.device == ["pynq"])
+    with nullcontext() if meter is None else closing(meter), reporter.stage("serve") as stage:
         device.open()
         try:
             stage.note(device.description)
@@ -109,6 +123,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
                 device,
                 token,
                 max_body_bytes=arguments.max_megabytes << 20,
+                meter=meter,
                 on_request=lambda counts: stage.update(
                     counts.frames, None, f"{counts.requests:,} requests, {counts.refused:,} refused"
                 ),
@@ -124,16 +139,23 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
 
 async def _serve(server: DeviceServer, arguments: argparse.Namespace, tls: ssl.SSLContext | None, stage: Stage) -> None:
     """Until Ctrl-C or SIGTERM, which are the usual end here."""
+    from lognet_fpga.runtime.remote.server import Grpc
+
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     scheme = "http" if tls is None else "https"
+    grpc = None
+    if arguments.grpc_port is not None:
+        pem = (arguments.certificate.read_bytes(), arguments.key.read_bytes()) if tls is not None else None
+        grpc = Grpc(int(arguments.grpc_port), pem, lambda port: stage.note(f"gRPC at {arguments.host}:{port}"))
     await server.serve(
         arguments.host,
         int(arguments.port),
         stop,
         tls=tls,
         on_ready=lambda host, port: stage.note(f"listening at {scheme}://{host}:{port}"),
+        grpc=grpc,
     )
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
+import urllib.request
 
 import numpy as np
 import pytest
@@ -15,11 +18,12 @@ from lognet_fpga.bundle import write_bundle
 from tests import small_bundle
 from tests.cli.process import ROOT, assert_error
 from tests.patience import HANG_S
+from tests.served import make_certificate
 
 TOKEN = {"LOGNET_TOKEN": "a-token-for-the-test"}
 
 
-def start_server(command, demo, require_tool, *arguments: str) -> tuple[subprocess.Popen, str]:
+def start_server(command, demo, require_tool, *arguments: str, notes: list[str] | None = None):
     """lognet-serve and its address."""
     require_tool("aiohttp")
     server = subprocess.Popen(
@@ -34,6 +38,8 @@ def start_server(command, demo, require_tool, *arguments: str) -> tuple[subproce
     while "listening at" not in line:
         line = server.stderr.readline()
         assert line
+        if notes is not None:
+            notes.append(line)
     return server, line.split()[-1]
 
 
@@ -58,6 +64,49 @@ def test_without_a_token_on_one_machine(command, demo, require_tool):
     server.send_signal(signal.SIGTERM)
     out, err = server.communicate(timeout=HANG_S)
     assert server.returncode == 0 and json.loads(out)["refused"] == 0 and "token" not in err
+
+
+def test_grpc_and_metrics_from_the_command_line(command, demo, tmp_path, require_tool):
+    """With TLS, and a sensor that is a file."""
+    for name in ("grpc", "google.protobuf", "tritonclient", "prometheus_client", "openssl"):
+        require_tool(name)
+    import tritonclient.grpc as triton
+
+    certificate, key = make_certificate(tmp_path)
+    (tmp_path / "watts.csv").write_text("watts\n")
+    tls = ["--certificate", str(certificate), "--key", str(key)]
+    server, url = start_server(
+        command,
+        demo,
+        require_tool,
+        "--grpc-port",
+        "0",
+        "--power",
+        f"csv:{tmp_path / 'watts.csv'}",
+        *tls,
+        notes=(notes := []),
+    )
+    (port,) = re.findall(r"gRPC at 127\.0\.0\.1:(\d+)", "".join(notes))
+    bearer = f"Bearer {TOKEN['LOGNET_TOKEN']}"
+    with triton.InferenceServerClient(f"127.0.0.1:{port}", ssl=True, root_certificates=str(certificate)) as client:
+        assert client.is_model_ready("small", headers={"authorization": bearer})
+        frames = small_bundle.frames(4)
+        tensor = triton.InferInput("frames", list(frames.shape), "UINT8")
+        tensor.set_data_from_numpy(frames)
+        result = client.infer(
+            "small", [tensor], outputs=[triton.InferRequestedOutput("predictions")], headers={"authorization": bearer}
+        )
+        assert result.as_numpy("predictions").tolist() == small_bundle.expected_scores(frames).argmax(axis=1).tolist()
+    with (tmp_path / "watts.csv").open("a") as file:
+        file.write("2.5\n")
+    context = ssl.create_default_context(cafile=certificate)
+    request = urllib.request.Request(f"{url}/metrics", headers={"Authorization": bearer})
+    with urllib.request.urlopen(request, context=context) as answer:
+        text = answer.read().decode()
+    assert "lognet_power_watts 2.5\n" in text and "lognet_frames_total 4.0\n" in text
+    server.send_signal(signal.SIGINT)
+    out, err = server.communicate(timeout=HANG_S)
+    assert server.returncode == 0 and json.loads(out) == {"frames": 4, "requests": 3, "refused": 0}
 
 
 def test_a_stream_whose_server_dies_ends_with_its_figures(command, demo, require_tool):
@@ -167,6 +216,8 @@ def test_serve_says_what_to_do_where_the_port_is_taken(command, demo, require_to
         ["--certificate", "LICENSE", "--key", "LICENSE"],
         ["--token-file", "missing"],
         ["--device", "http://x"],
+        ["--grpc-port", "-1"],
+        ["--power", "nonsense"],
         ["--no-token", "--host", "0.0.0.0"],
         ["--no-token", "--token-file", "LICENSE"],
     ],

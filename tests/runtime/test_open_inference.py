@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from lognet_fpga.bundle import Bundle, make_bundle
+from lognet_fpga.errors import BoardError
 from lognet_fpga.ir.output import ModelOutput, OutputTensor
 from lognet_fpga.runtime.remote.inference import MAX_JSON_BYTES
 from tests import small_bundle
@@ -428,3 +429,220 @@ def test_without_a_token_others_are_not_served(bundle):
     server = DeviceServer(bundle, SimulatedDevice(bundle), None)
     with pytest.raises(UsageError, match="without a token"):
         asyncio.run(server.serve("0.0.0.0", 0, asyncio.Event()))
+
+
+# --- figures ----------------------------------------------------------------------------------------------------------
+
+
+class _Meter:
+    """A sensor with these values to give."""
+
+    name = "a sensor of the test"
+
+    def __init__(self, *values: list[float] | None) -> None:
+        self._values = list(values)
+
+    def samples(self) -> list[float]:
+        value = self._values.pop(0)
+        if value is None:
+            raise BoardError("the sensor is gone")
+        return value
+
+    def close(self) -> None:
+        pass
+
+
+def metrics(served: Served) -> dict[str, float]:
+    """As Prometheus' own parser reads them."""
+    from prometheus_client.parser import text_string_to_metric_families
+
+    link = http.client.HTTPConnection("127.0.0.1", served.port)
+    link.request("GET", "/metrics", headers=token())
+    answer = link.getresponse()
+    assert answer.status == 200 and answer.headers["Content-Type"].startswith("text/plain; version=")
+    families = text_string_to_metric_families(answer.read().decode())
+    found = {
+        sample.name + "".join(sample.labels.values()): sample.value for family in families for sample in family.samples
+    }
+    link.close()
+    return found
+
+
+def test_metrics(bundle, frames, require_tool):
+    require_tool("prometheus_client")
+    with serving(bundle, meter=_Meter([1.0, 2.0], [], None)) as served:
+        assert asked(served, "GET", "/v2/health/live")[0] == 200
+        for _ in range(3):
+            assert inferred(served, {"inputs": [as_json(frames)]})[0] == 200
+        assert inferred(served, {})[0] == 400
+        served.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")  # without the token: 401
+        found = metrics(served)
+        assert found["lognet_frames_total"] == 3 * COUNT
+        assert (found["lognet_requests_total200"], found["lognet_requests_total400"]) == (4, 1)
+        assert found["lognet_requests_total401"] == 1
+        assert found["lognet_request_seconds_count"] == found["lognet_device_seconds_count"] == 3
+        assert found["lognet_request_seconds_sum"] > found["lognet_device_seconds_sum"] > 0
+        assert found["lognet_power_watts"] == 1.5
+        assert metrics(served)["lognet_power_watts"] == metrics(served)["lognet_power_watts"] == 1.5
+
+
+def test_no_power_is_made_up(bundle, require_tool):
+    require_tool("prometheus_client")
+    with serving(bundle) as served:
+        assert not any("watts" in name for name in metrics(served))
+
+
+# --- gRPC -------------------------------------------------------------------------------------------------------------
+
+
+def lower_token() -> dict[str, str]:
+    """gRPC has no capitals in names."""
+    return {"authorization": f"Bearer {TOKEN}"}
+
+
+@pytest.fixture(scope="module")
+def by_grpc(bundle, require_tool) -> Iterator[Served]:
+    for name in ("grpc", "google.protobuf"):
+        require_tool(name)
+    with serving(bundle, max_body_bytes=1 << 20, grpc=True) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def triton_grpc(require_tool, by_grpc) -> Iterator:
+    require_tool("tritonclient")
+    import tritonclient.grpc
+
+    with tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{by_grpc.grpc_port}") as client:
+        yield client
+
+
+def test_triton_asks_by_grpc(triton_grpc, bundle):
+    assert triton_grpc.is_server_live(headers=lower_token()) and triton_grpc.is_server_ready(headers=lower_token())
+    assert triton_grpc.is_model_ready(NAME, bundle.digest, headers=lower_token())
+    metadata = triton_grpc.get_model_metadata(NAME, headers=lower_token())
+    assert metadata.versions == [bundle.digest]
+    assert [(entry.name, entry.datatype, list(entry.shape)) for entry in metadata.outputs] == [
+        ("scores", "FP32", [-1, 4]),
+        ("predictions", "INT64", [-1]),
+        ("activations", "UINT8", [-1, 6, 5, 3]),
+    ]
+    assert triton_grpc.get_server_metadata(headers=lower_token()).name == "lognet-serve"
+
+
+@pytest.mark.parametrize("names", [[], ["activations"], ["predictions", "scores"]])
+def test_triton_infers_by_grpc(triton_grpc, frames, names):
+    import tritonclient.grpc as grpc
+
+    tensor = grpc.InferInput("frames", list(frames.shape), "UINT8")
+    tensor.set_data_from_numpy(frames)
+    outputs = [grpc.InferRequestedOutput(name) for name in names]
+    result = triton_grpc.infer(NAME, [tensor], outputs=outputs or None, headers=lower_token(), request_id="a request")
+    response = result.get_response()
+    assert response.id == "a request" and [output.name for output in response.outputs] == (names or ["scores"])
+    assert response.parameters["pl_cycles"].int64_param == small_bundle.LATENCY_CYCLES + 30 * (COUNT - 1)
+    for name in names or ["scores"]:
+        assert_right(name, result.as_numpy(name), frames)
+
+
+def test_triton_sends_pictures_by_grpc(triton_grpc, frames):
+    import tritonclient.grpc as grpc
+
+    tensor = grpc.InferInput("pictures", [COUNT], "BYTES")
+    tensor.set_data_from_numpy(np.array([png(frame) for frame in frames], object))
+    result = triton_grpc.infer(
+        NAME, [tensor], outputs=[grpc.InferRequestedOutput("activations")], headers=lower_token()
+    )
+    assert_right("activations", result.as_numpy("activations"), frames)
+
+
+def test_triton_is_told_what_is_wrong_by_grpc(triton_grpc):
+    import tritonclient.grpc as grpc
+    from tritonclient.utils import InferenceServerException
+
+    def infer(shape: tuple[int, ...], model: str = NAME, headers: dict | None = None, **options) -> None:
+        tensor = grpc.InferInput("frames", list(shape), "UINT8")
+        tensor.set_data_from_numpy(np.zeros(shape, np.uint8))
+        triton_grpc.infer(model, [tensor], headers=lower_token() if headers is None else headers, **options)
+
+    infer((1, 3, 6, 5))
+    for arguments, options, status, message in (
+        (((1, 3, 6, 4),), {}, "INVALID_ARGUMENT", "has shape"),
+        (((0, 3, 6, 5),), {}, "INVALID_ARGUMENT", "n at least 1"),
+        (((1, 3, 6, 5), "other"), {}, "NOT_FOUND", "the model here is small"),
+        (((1, 3, 6, 5),), {"headers": {}}, "UNAUTHENTICATED", "token"),
+        (((1, 3, 6, 5),), {"headers": {"authorization": "Bearer x"}}, "UNAUTHENTICATED", "token"),
+        (((1, 3, 6, 5),), {"model_version": "1"}, "NOT_FOUND", "version"),
+        (((1 << 15, 3, 6, 5),), {}, "RESOURCE_EXHAUSTED", "larger"),
+        (((1, 3, 6, 5),), {"request_id": "x" * 300}, "INVALID_ARGUMENT", "id must be"),
+        (((1000, 3, 6, 5),), {"compression_algorithm": "gzip"}, "UNIMPLEMENTED", "ompression"),
+        (((1, 3, 6, 5),), {"outputs": [grpc.InferRequestedOutput("x")]}, "INVALID_ARGUMENT", "no output"),
+        (
+            ((1, 3, 6, 5),),
+            {"outputs": [grpc.InferRequestedOutput("scores", class_count=2)]},
+            "INVALID_ARGUMENT",
+            "there",
+        ),
+    ):
+        with pytest.raises(InferenceServerException, match=message) as caught:
+            infer(*arguments, **options)
+        assert caught.value.status() == f"StatusCode.{status}"
+    infer((1, 3, 6, 5))
+
+
+def test_the_messages_are_those_of_the_specification(require_tool):
+    """Triton's, generated by protoc from its file, read ours and write what we read, whatever is in them."""
+    require_tool("tritonclient")
+    from tritonclient.grpc import service_pb2
+
+    from lognet_fpga.runtime.remote.grpc_messages import messages
+
+    for name, ours in vars(messages()).items():
+        nested = {"TensorMetadata": "ModelMetadataResponse", "InferInputTensor": "ModelInferRequest"}
+        nested |= {"InferRequestedOutputTensor": "ModelInferRequest", "InferOutputTensor": "ModelInferResponse"}
+        holder = getattr(service_pb2, nested[name]) if name in nested else service_pb2
+        theirs = getattr(holder, name).DESCRIPTOR
+        for field in ours.DESCRIPTOR.fields:
+            other = theirs.fields_by_name[field.name]
+            assert (field.number, field.type, field.is_repeated) == (other.number, other.type, other.is_repeated)
+
+
+def test_parts_of_a_message_that_tritonclient_does_not_write(by_grpc, frames):
+    """Contents by elements, as KServe's clients have them; and several of what must be one."""
+    import grpc
+
+    from lognet_fpga.runtime.remote.grpc_messages import SERVICE, messages
+
+    kinds = messages()
+    with grpc.insecure_channel(f"127.0.0.1:{by_grpc.grpc_port}") as channel:
+        call = channel.unary_unary(
+            f"/{SERVICE}/ModelInfer",
+            request_serializer=kinds.ModelInferRequest.SerializeToString,
+            response_deserializer=kinds.ModelInferResponse.FromString,
+        )
+        entry = {"name": "frames", "datatype": "UINT8", "shape": frames.shape}
+        contents = {"uint_contents": frames.ravel().tolist()}
+        outputs = [{"name": "activations"}]
+        request = kinds.ModelInferRequest(model_name=NAME, inputs=[{**entry, "contents": contents}], outputs=outputs)
+        metadata = [("authorization", f"Bearer {TOKEN}")]
+        answer = call(request, metadata=metadata)
+        got = np.frombuffer(answer.raw_output_contents[0], np.uint8).reshape(answer.outputs[0].shape)
+        assert_right("activations", got, frames)
+        files = {"name": "pictures", "datatype": "BYTES", "shape": [COUNT]}
+        pictures = {**files, "contents": {"bytes_contents": [png(frame) for frame in frames]}}
+        answer = call(kinds.ModelInferRequest(model_name=NAME, inputs=[pictures], outputs=outputs), metadata=metadata)
+        assert answer.raw_output_contents[0] == got.tobytes()
+        for wrong in (
+            {"inputs": [entry]},
+            {"inputs": []},
+            {"inputs": [entry] * 2},
+            {"inputs": [{**entry, "contents": {"uint_contents": [256] * frames.size}}]},
+            {"inputs": [entry], "raw_input_contents": [frames.tobytes()] * 2},
+            {"inputs": [entry], "raw_input_contents": [frames.tobytes()[:-1]]},
+            {"inputs": [files], "raw_input_contents": [b"\xff\xff\xff\xff"]},
+            {"inputs": [{**files, "contents": {"bytes_contents": [b""]}}]},
+            {"inputs": [{**entry, "parameters": {"shared_memory_region": {"string_param": "x"}}}]},
+        ):
+            with pytest.raises(grpc.RpcError) as caught:
+                call(kinds.ModelInferRequest(model_name=NAME, **wrong), metadata=metadata)
+            assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT, wrong

@@ -130,7 +130,7 @@ class Fleet:
         with self._lock:
             for place, problem in zip(self._places, problems):
                 if problem is not None:
-                    self._set_aside(place, problem.message)
+                    self._set_aside(place, _reason(place, problem))
         well = [place.board for place in self._places if place.away is None]
         kinds = {board.kind for board in well}
         self.kind = kinds.pop() if len(kinds) == 1 else "several"
@@ -303,14 +303,14 @@ class Fleet:
         send.job.failures += 1
         if send.job.failures >= FAILURES:
             self._break(error)
-        self._set_aside(place, error.message)
+        self._set_aside(place, _reason(place, error))
 
     def _break(self, error: BaseException) -> None:
         self._broken = error
         self._done.notify_all()
 
     def _set_aside(self, place: _Place, reason: str) -> None:
-        now, reason = time.monotonic(), reason.removeprefix(f"{place.board.url} ")
+        now = time.monotonic()
         soon = now - place.back < SOON_S
         place.pause_s = min(AGAIN_MOST_S, 2 * place.pause_s) if soon else AGAIN_S
         place.away, place.reason, place.again = now, reason, now + place.pause_s
@@ -391,7 +391,7 @@ class Fleet:
             took = time.monotonic() - begin
             reason = ""
         except LogNetError as error:
-            reason = error.message
+            reason = _reason(place, error)
         with self._lock:
             now = time.monotonic()
             if not reason and took > WELL * place.usual.get(len(frames), took):
@@ -422,6 +422,11 @@ def _is_done(pending: deque[_Job]) -> bool:
 
 def _worker(fleet: Fleet, place: _Place, *, tries: bool) -> Callable[[], None]:
     return lambda: fleet._work(place, tries=tries)
+
+
+def _reason(place: _Place, error: LogNetError) -> str:
+    """What an error says, without the address, which stands in front already."""
+    return error.message.removeprefix(f"{place.board.url} ")
 
 
 def _strain(place: _Place, now: float) -> float:

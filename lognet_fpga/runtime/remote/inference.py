@@ -13,9 +13,9 @@ import functools
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -32,6 +32,7 @@ _LONG_NUMBER = re.compile(rb"[0-9]{40}")  # Python takes a number's digits squar
 _LEFT_OUT = ("classification", "shared_memory_region")  # of Triton: a client that asks for them gets none, and is told
 _JSON = json.JSONEncoder(separators=(",", ":"))
 _Object = Mapping[str, Any]
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -100,9 +101,9 @@ def parse_inference(body: memoryview, json_bytes: int, limits: Limits) -> Infere
     frames, pictures = None, None
     try:
         if question.name == FRAMES:
-            frames = _frames(question.data, binary, question.count, limits.shape)
+            frames = frames_of(question.data, binary, question.count, limits.shape)
         else:
-            pictures = _pictures(question.data, binary, question.count)
+            pictures = pictures_of(question.data, binary, question.count)
     except ValueError as error:
         raise Refusal(400, f"input {question.name}: {error}") from None
     return Inference(question.id, frames, pictures, question.wanted, question.binary)
@@ -110,13 +111,8 @@ def parse_inference(body: memoryview, json_bytes: int, limits: Limits) -> Infere
 
 def _question(text: bytes, limits: Limits) -> _Question:
     request = _object(parse_json(text), "the request")
-    given = request.get("id")
-    if given is not None and not (isinstance(given, str) and len(given) <= MAX_ID):
-        raise Refusal(400, f"id must be text of at most {MAX_ID} characters")
-    entries = [_object(entry, "an input") for entry in _list(request, "inputs")]
-    if len(entries) != 1:
-        raise Refusal(400, f"a request has one input, {FRAMES} or {PICTURES}, not {len(entries)}")
-    (entry,) = entries
+    given = None if request.get("id") is None else check_id(request["id"])
+    entry = the_input([_object(entry, "an input") for entry in _list(request, "inputs")])
     name, count = check_tensor(entry.get("name"), entry.get("datatype"), entry.get("shape"), limits)
     size = _parameters(entry).get(BINARY_SIZE)
     if size is not None and (type(size) is not int or not 0 <= size < 1 << 63):
@@ -129,6 +125,13 @@ def _question(text: bytes, limits: Limits) -> _Question:
 
 # A client that streams asks the same again and again, but for the bytes behind it.
 _known_question = functools.lru_cache(maxsize=32)(_question)
+
+
+def the_input(inputs: Sequence[_T]) -> _T:
+    """The one that there must be.  Raises Refusal for none, and for several."""
+    if len(inputs) != 1:
+        raise Refusal(400, f"a request has one input, {FRAMES} or {PICTURES}, not {len(inputs)}")
+    return inputs[0]
 
 
 def check_tensor(name: object, datatype: object, shape: object, limits: Limits) -> tuple[str, int]:
@@ -186,7 +189,8 @@ def encode_answer(answer: Answer, given: str | None, model_name: str, model_vers
     return _JSON.encode(head).encode(), behind
 
 
-def _frames(data: object, binary: memoryview | None, count: int, shape: tuple[int, int, int]) -> np.ndarray:
+def frames_of(data: object, binary: memoryview | None, count: int, shape: tuple[int, int, int]) -> np.ndarray:
+    """Out of lists of numbers, or of bytes where there are any.  Raises ValueError for what is no such tensor."""
     size = count * math.prod(shape)
     if binary is None:
         values = tensors.flat(data, size)
@@ -201,7 +205,8 @@ def _frames(data: object, binary: memoryview | None, count: int, shape: tuple[in
     return np.frombuffer(binary, np.uint8).reshape(count, *shape)
 
 
-def _pictures(data: object, binary: memoryview | None, count: int) -> list[bytes]:
+def pictures_of(data: object, binary: memoryview | None, count: int) -> list[bytes]:
+    """As frames_of, out of texts in base64."""
     if binary is not None:
         return [bytes(element) for element in tensors.split_bytes(binary, count)]
     texts = tensors.flat(data, count)
@@ -222,6 +227,11 @@ def _wanted(request: _Object, binary: bool) -> tuple[Wanted, ...] | None:
             raise Refusal(400, "an output must have a name")
         parameters = _parameters(entry)
         wanted.append(Wanted(entry["name"], _flag(parameters, BINARY_DATA, default=binary)))
+    return check_wanted(wanted)
+
+
+def check_wanted(wanted: Sequence[Wanted]) -> tuple[Wanted, ...] | None:
+    """None for none, which asks for those of the model.  Raises Refusal for one twice."""
     if len({output.name for output in wanted}) < len(wanted):
         raise Refusal(400, "an output is asked for twice")
     return tuple(wanted) or None
@@ -229,10 +239,22 @@ def _wanted(request: _Object, binary: bool) -> tuple[Wanted, ...] | None:
 
 def _parameters(part: _Object) -> _Object:
     parameters = _object(part.get("parameters", {}), "parameters")
-    for name in _LEFT_OUT:
-        if name in parameters:
-            raise Refusal(400, f"there is no {name} here")
+    check_parameters(parameters)
     return parameters
+
+
+def check_parameters(names: Iterable[str]) -> None:
+    """Raise Refusal for a parameter that would change what the answer means."""
+    for name in names:
+        if name in _LEFT_OUT:
+            raise Refusal(400, f"there is no {name} here")
+
+
+def check_id(given: object) -> str:
+    """Raise Refusal for what is no id of a request."""
+    if not (isinstance(given, str) and len(given) <= MAX_ID):
+        raise Refusal(400, f"id must be text of at most {MAX_ID} characters")
+    return given
 
 
 def _flag(parameters: _Object, name: str, *, default: bool) -> bool:

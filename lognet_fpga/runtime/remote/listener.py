@@ -43,8 +43,8 @@ class Limits:
 
 
 class Listener:
-    """token: None where clients need none.  make_protocol: as of GatedConnection.  on_refused: before a client is told
-    that it is."""
+    """token: None where clients need none.  make_protocol: as of GatedConnection.  on_refused: gets the
+    status that a client is refused with."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Listener:
         *,
         limits: Limits,
         tls: ssl.SSLContext | None = None,
-        on_refused: Callable[[], None] = lambda: None,
+        on_refused: Callable[[int], None] = lambda status: None,
     ) -> None:
         self._token = None if token is None else token.encode()
         self._make_protocol, self._on_refused = make_protocol, on_refused

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,16 +18,20 @@ from typing import TYPE_CHECKING
 from lognet_fpga.bundle import Bundle
 from lognet_fpga.errors import InputError, LogNetError, MissingToolError, UsageError
 from lognet_fpga.runtime.device import Device
+from lognet_fpga.runtime.power import Meter
 from lognet_fpga.runtime.remote.inference import MAX_JSON_BYTES, Inference, encode_answer, parse_inference
 from lognet_fpga.runtime.remote.listener import Limits, Listener
 from lognet_fpga.runtime.remote.model import ServedModel
-from lognet_fpga.runtime.remote.protocol import HEADER_LENGTH, is_loopback
+from lognet_fpga.runtime.remote.protocol import DEVICE_S, HEADER_LENGTH, is_loopback
 from lognet_fpga.runtime.remote.refusal import Refusal
 from lognet_fpga.runtime.remote.request_body import BODY_S, Bodies, body_length, require_plain
 from lognet_fpga.runtime.remote.token_gate import knows_token
 
 if TYPE_CHECKING:
     from aiohttp import web
+
+    from lognet_fpga.runtime.remote.grpc_server import GrpcServer
+    from lognet_fpga.runtime.remote.metrics import Metrics
 
 MAX_BODY_BYTES = 16 << 20
 IDLE_S = 60.0  # that a client which has shown the token may stay without a request
@@ -49,11 +54,21 @@ class Counts:
     refused: int = 0
 
 
+@dataclass(frozen=True)
+class Grpc:
+    """That gRPC is served too.  port: 0 takes a free one, and on_ready gets it.  pem: what the files of a certificate
+    and its key hold, for TLS."""
+
+    port: int
+    pem: tuple[bytes, bytes] | None = None
+    on_ready: Callable[[int], None] = lambda port: None
+
+
 class DeviceServer:
     """bundle, device: the device is open.  token: what clients must know; None lets in whoever comes, which is for
-    addresses of this machine only.  max_body_bytes: frames and pictures that do not fit into that are refused.
-    on_request: gets the counts after every request.  Raises MissingToolError without aiohttp, and of a bundle that does
-    not say what its outputs are what its tail raises."""
+    addresses of this machine only.  max_body_bytes: frames and pictures that do not fit into that are refused.  meter:
+    a power sensor for /metrics.  on_request: gets the counts after every request.  Raises MissingToolError without
+    aiohttp, and of a bundle that does not say what its outputs are what its tail raises."""
 
     def __init__(
         self,
@@ -64,6 +79,7 @@ class DeviceServer:
         max_body_bytes: int = MAX_BODY_BYTES,
         limits: Limits = Limits(),
         body_s: float = BODY_S,
+        meter: Meter | None = None,
         on_request: Callable[[Counts], None] = lambda counts: None,
     ) -> None:
         try:
@@ -87,6 +103,9 @@ class DeviceServer:
             "ready": ("GET", self._say_model_ready),
             "infer": ("POST", self._infer),
         }
+        self._metrics = _metrics(self._model, meter)
+        if self._metrics is not None:
+            self._routes["/metrics"] = ("GET", self._show_metrics)
         self.counts = Counts()
 
     async def serve(
@@ -97,9 +116,11 @@ class DeviceServer:
         *,
         tls: ssl.SSLContext | None = None,
         on_ready: Callable[[str, int], None] = lambda host, port: None,
+        grpc: Grpc | None = None,
     ) -> None:
-        """Serve until `stop` is set.  on_ready gets the address; port 0 takes a free one.  Raises BoardError where the
-        address cannot be had, UsageError for one that others can reach where no token is asked for."""
+        """Serve until `stop` is set.  on_ready gets the address; port 0 takes a free one.  grpc: by it as well.  Raises
+        BoardError where the address cannot be had, UsageError for one that others can reach where no token is asked
+        for, MissingToolError for gRPC without grpcio."""
         if self._token is None:
             require_loopback(host)
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)  # of broken connections
@@ -111,22 +132,55 @@ class DeviceServer:
             lingering_time=self._limits.farewell_s,
         )
         listener = Listener(self._token, http, limits=self._limits, tls=tls, on_refused=self._refused_at_the_gate)
+        by_grpc = None if grpc is None else self._by_grpc()
         with self._model:
             try:
+                if grpc is not None and by_grpc is not None:
+                    grpc.on_ready(await by_grpc.open(host, grpc.port, grpc.pem))
                 on_ready(*await listener.open(host, port))
                 await stop.wait()
             finally:
+                if by_grpc is not None:
+                    await by_grpc.close(self._limits.farewell_s)
                 await listener.close()
                 http.pre_shutdown()
                 await http.shutdown(self._limits.farewell_s)
 
-    def _refused_at_the_gate(self) -> None:
-        self.counts.requests += 1
-        self._count_refused()
+    def _by_grpc(self) -> GrpcServer:
+        try:
+            from lognet_fpga.runtime.remote.grpc_server import GrpcServer, ServerInfo
+        except ImportError as error:
+            raise MissingToolError("grpcio is not installed", hint="pip install 'lognet-fpga[grpc]'") from error
+        return GrpcServer(
+            self._model,
+            self._bodies,
+            self._token,
+            ServerInfo(NAME, VERSION, ()),
+            on_answer=self._answered_by_grpc,
+            on_inferred=self._inferred,
+        )
 
-    def _count_refused(self) -> None:
-        self.counts.refused += 1
+    def _answered_by_grpc(self, status: int) -> None:
+        self.counts.requests += 1
+        self._answered(status)
+
+    def _answered(self, status: int) -> None:
+        if status >= 400:
+            self.counts.refused += 1
+        if self._metrics is not None:
+            self._metrics.answered(status)
+        if status >= 400:
+            self._on_request(self.counts)
+
+    def _inferred(self, frames: int, seconds: float, device_s: float) -> None:
+        self.counts.frames += frames
+        if self._metrics is not None:
+            self._metrics.inferred(frames, seconds, device_s)
         self._on_request(self.counts)
+
+    def _refused_at_the_gate(self, status: int) -> None:
+        self.counts.requests += 1
+        self._answered(status)
 
     async def _guarded(self, request: web.BaseRequest) -> web.Response:
         """Every request behind the gate comes through here: who may, and what becomes of errors.  On a connection that
@@ -135,7 +189,9 @@ class DeviceServer:
         try:
             self._require_leave(request)
             require_plain(request)
-            return await self._handler(request)(request)
+            answer = await self._handler(request)(request)
+            self._answered(answer.status)
+            return answer
         except Refusal as refusal:
             return self._refuse(refusal)
         except InputError as error:
@@ -172,7 +228,7 @@ class DeviceServer:
         return handler
 
     def _refuse(self, refusal: Refusal) -> web.Response:
-        self._count_refused()
+        self._answered(refusal.status)
         response = self._json({"error": refusal.reason}, refusal.status, refusal.headers)
         response.force_close()  # whatever else was sent is not read
         return response
@@ -195,7 +251,15 @@ class DeviceServer:
     async def _say_model_ready(self, request: web.BaseRequest) -> web.Response:
         return self._json({"name": self._model.name, "ready": True})
 
+    async def _show_metrics(self, request: web.BaseRequest) -> web.Response:
+        from lognet_fpga.runtime.remote.metrics import CONTENT_TYPE
+
+        metrics = self._metrics
+        text = b"" if metrics is None else await self._model.beside(metrics.text)
+        return self._web.Response(body=text, headers={"Server": NAME, "Content-Type": CONTENT_TYPE})
+
     async def _infer(self, request: web.BaseRequest) -> web.Response:
+        begin = time.perf_counter()
         length = body_length(request)
         json_bytes = _json_bytes(request, length)
         if json_bytes > MAX_JSON_BYTES or length - json_bytes > self._model.max_input_bytes:
@@ -213,12 +277,20 @@ class DeviceServer:
             asked = read() if json_bytes < _LARGE_JSON else await self._model.beside(read)
             answer = await self._model.infer(asked)
             head, behind = encode_answer(answer, asked.id, self._model.name, self._model.version)
-        self.counts.frames += len(asked)
-        self._on_request(self.counts)
+        self._inferred(len(asked), time.perf_counter() - begin, answer.parameters[DEVICE_S])
         if not behind:
             return self._web.Response(body=head, headers={"Server": NAME, "Content-Type": "application/json"})
         headers = {"Server": NAME, "Content-Type": "application/octet-stream", HEADER_LENGTH: str(len(head))}
         return self._web.Response(body=b"".join((head, *behind)), headers=headers)
+
+
+def _metrics(model: ServedModel, meter: Meter | None) -> Metrics | None:
+    """None without prometheus_client."""
+    try:
+        from lognet_fpga.runtime.remote.metrics import Metrics
+    except ImportError:
+        return None
+    return Metrics(model.name, model.version, model.info.description, meter)
 
 
 def _json_bytes(request: web.BaseRequest, length: int) -> int:

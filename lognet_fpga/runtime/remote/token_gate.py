@@ -65,8 +65,8 @@ class GatedConnection(asyncio.Protocol):
     """A connection from address, from its acceptance to its end.
 
     make_protocol: of the server behind, which from the token on has the connection as if no gate were there.
-    may_enter: asked once the token was shown; the answer is 503 where it says no.  on_refused: before an answer from
-    here.  on_end: in the end, once.  farewell_s: for what a client still sends that was refused.
+    may_enter: asked once the token was shown; the answer is 503 where it says no.  on_refused: gets the status of an
+    answer from here.  on_end: in the end, once.  farewell_s: for what a client still sends that was refused.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class GatedConnection(asyncio.Protocol):
         make_protocol: Callable[[], asyncio.Protocol],
         *,
         may_enter: Callable[[GatedConnection], bool],
-        on_refused: Callable[[], None],
+        on_refused: Callable[[int], None],
         on_end: Callable[[GatedConnection], None],
         farewell_s: float,
     ) -> None:
@@ -125,7 +125,7 @@ class GatedConnection(asyncio.Protocol):
         """Answer and close, but not before the client had time to send its body and read: closing on unread data
         would take the answer back."""
         self._answered, self._received = True, bytearray()
-        self._on_refused()
+        self._on_refused(int(answer.split()[1]))
         transport.write(answer + _CLOSING)
         if transport.can_write_eof():
             transport.write_eof()
