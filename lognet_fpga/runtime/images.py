@@ -237,5 +237,6 @@ def _pillow(purpose: str) -> ModuleType:
             hint="pip install pillow, or give the frames as an .npz file of the model's size",
         ) from error
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # MAX_PIXELS is less
-    logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it finds wrong with a file is an error here
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # of what it finds wrong with a file
+    logging.getLogger("PIL").addHandler(logging.NullHandler())  # which is an error here
     return Image
