@@ -293,6 +293,7 @@ def good_client(bundle: Bundle, url: str) -> Callable[[], None]:
     return lambda: np.testing.assert_array_equal(device.run(frames).activations, expected)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # pytest shows what read_pictures has told Python not to
 def test_hostile_requests(bundle):
     with serving(bundle, max_body_bytes=1 << 20) as served, silent_sockets(served.port, 3):
         found = attack(served.port, 800, 1, good_client(bundle, served.url))

@@ -46,6 +46,7 @@ TIMEOUT_S = 60.0
 CONNECT_S = 5.0
 BUSY_S, AGAIN_S = 5.0, 0.05
 TRIES = 3  # of a request whose connection was closed without an answer: a kept one, or one that had to make room
+COPIED_BYTES = 32 << 10  # of a request, to send it in one piece
 AHEAD = 2  # requests on their way at a time: while one is on the device, the next one's frames travel
 MAX_ANSWER_BYTES = 1 << 16  # of one that holds no activations
 _Body = tuple[bytes, memoryview]  # JSON, and the tensor behind it
@@ -75,7 +76,12 @@ class _Link(http.client.HTTPConnection):
 
     def send(self, data) -> None:
         """data: the request's head, which is all that http.client knows of."""
-        super().send(b"".join((data, *self._behind)))
+        if sum(map(len, self._behind)) <= COPIED_BYTES:
+            return super().send(b"".join((data, *self._behind)))
+        first, *rest = self._behind
+        super().send(data + first)
+        for part in rest:
+            super().send(part)
 
 
 class _TlsLink(_Link, http.client.HTTPSConnection):
@@ -99,13 +105,14 @@ class RemoteDevice:
         certificate: Path | None = None,
         timeout_s: float = TIMEOUT_S,
     ) -> None:
-        self._bundle, self._token, self._timeout_s = bundle, token, timeout_s
+        self._bundle, self._timeout_s = bundle, timeout_s
         self._host, self._port, self._tls = _address(url, certificate)
         if token is None and not is_loopback(self._host):
             raise UsageError(
                 f"the token of the server at {url} is missing", hint=f"give --token-file, or set {TOKEN_VARIABLE}"
             )
         self.url = url
+        self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         self._active: set[_Link] = set()
         self._aborted = 0
         self._lock = threading.Lock()
@@ -265,13 +272,10 @@ class RemoteDevice:
 
     def _answered(self, method: str, path: str, body: _Body | None) -> tuple[_Link, http.client.HTTPResponse]:
         """A connection that was kept, or a new one, and its answer, of which nothing is read but its head."""
-        headers = {} if self._token is None else {"Authorization": f"Bearer {self._token}"}
+        headers = self._headers
         if body is not None:
-            headers |= {
-                "Content-Type": "application/octet-stream",
-                "Content-Length": str(sum(map(len, body))),
-                HEADER_LENGTH: str(len(body[0])),
-            }
+            more = {"Content-Length": str(sum(map(len, body))), HEADER_LENGTH: str(len(body[0]))}
+            headers = {**headers, "Content-Type": "application/octet-stream", **more}
         tries, aborted = 0, self._aborted
         while True:
             tries += 1

@@ -166,27 +166,43 @@ def encode_answer(answer: Answer, given: str | None, model_name: str, model_vers
     """The JSON and the tensors behind it.  Raises Refusal where an output can only be had as bytes."""
     described, behind = [], []
     for name, array, binary in answer.outputs:
-        entry: dict[str, object] = {"name": name, "datatype": tensors.datatype(array), "shape": list(array.shape)}
         if binary:
             data = tensors.to_binary(array)
-            entry["parameters"] = {BINARY_SIZE: len(data)}
+            described.append(_described(name, tensors.datatype(array), array.shape, len(data)))
             behind.append(data)
         else:
-            if array.size > MAX_JSON_ELEMENTS:
-                raise Refusal(
-                    413, f"output {name} has {array.size:,} elements, too many for JSON; ask for {BINARY_DATA}"
-                )
-            try:
-                entry["data"] = tensors.to_json(array)
-            except ValueError as error:
-                raise Refusal(500, f"output {name}: {error}; ask for {BINARY_DATA}") from None
-        described.append(entry)
-    head: dict[str, object] = {"model_name": model_name, "model_version": model_version, "outputs": described}
+            described.append(_with_data(name, array))
+    head = [_named(model_name, model_version), f'"outputs":[{",".join(described)}]']
     if given is not None:
-        head["id"] = given
+        head.append(f'"id":{json.dumps(given)}')
     if answer.parameters:
-        head["parameters"] = dict(answer.parameters)
-    return _JSON.encode(head).encode(), behind
+        figures = ",".join(
+            f'"{name}":{value!r}' for name, value in answer.parameters.items()
+        )  # numbers, as JSON has them
+        head.append(f'"parameters":{{{figures}}}')
+    return f"{{{','.join(head)}}}".encode(), behind
+
+
+# Small, and the same again and again, where a client streams: written once.
+@functools.lru_cache(maxsize=8)
+def _named(name: str, version: str) -> str:
+    return _JSON.encode({"model_name": name, "model_version": version})[1:-1]
+
+
+@functools.lru_cache(maxsize=64)
+def _described(name: str, datatype: str, shape: tuple[int, ...], size: int) -> str:
+    """An output whose tensor is behind the JSON."""
+    return _JSON.encode({"name": name, "datatype": datatype, "shape": shape, "parameters": {BINARY_SIZE: size}})
+
+
+def _with_data(name: str, array: np.ndarray) -> str:
+    if array.size > MAX_JSON_ELEMENTS:
+        raise Refusal(413, f"output {name} has {array.size:,} elements, too many for JSON; ask for {BINARY_DATA}")
+    try:
+        data = tensors.to_json(array)
+    except ValueError as error:
+        raise Refusal(500, f"output {name}: {error}; ask for {BINARY_DATA}") from None
+    return _JSON.encode({"name": name, "datatype": tensors.datatype(array), "shape": array.shape, "data": data})
 
 
 def frames_of(data: object, binary: memoryview | None, count: int, shape: tuple[int, int, int]) -> np.ndarray:

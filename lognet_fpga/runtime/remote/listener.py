@@ -12,7 +12,7 @@ import asyncio
 import errno
 import socket
 import ssl
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -21,6 +21,7 @@ from lognet_fpga.errors import BoardError
 from lognet_fpga.runtime.remote.token_gate import GatedConnection
 
 BACKLOG = 1024  # connections that the kernel holds until their turn
+DOZENS, LATELY_S = 24, 1.0  # strangers that went without the token in so many seconds
 FAILED_S = 0.1  # to wait where none can be accepted, as when the process is out of descriptors
 
 
@@ -29,8 +30,9 @@ class Limits:
     """Connections at a time, in all and of one address; seconds.
 
     head_s: from the connection to the token, with TLS's handshake.  farewell_s: for what a refused client still sends,
-    and for what is being answered when the server ends.  pace_s: from one stranger who takes another one's place to the
-    next connection, so that each has some time.
+    and for what is being answered when the server ends.  pace_s: from a stranger who takes another one's place to the
+    next connection, so that each has some time, and from any to the next while strangers come and go by the dozen, so
+    that the time goes into those with the token.
     """
 
     strangers: int = 64
@@ -39,7 +41,7 @@ class Limits:
     known_of_one: int = 16
     head_s: float = 10.0
     farewell_s: float = 1.0
-    pace_s: float = 0.002
+    pace_s: float = 0.005
 
 
 class Listener:
@@ -60,6 +62,7 @@ class Listener:
         self._limits, self._tls = limits, tls
         self._strangers: dict[GatedConnection, _Stay] = {}  # the oldest first
         self._known: set[GatedConnection] = set()
+        self._gone: deque[float] = deque(maxlen=DOZENS)  # when strangers went, the last ones
         self._sockets: list[socket.socket] = []
         self._accepting: list[asyncio.Task] = []
 
@@ -123,9 +126,14 @@ class Listener:
                 on_end=self._forget,
                 farewell_s=self._limits.farewell_s,
             )
-            crowded = self._make_room(stranger.address)
+            crowded = self._make_room(stranger.address) or self._come_and_go()
             self._welcome(stranger, link)
             await asyncio.sleep(self._limits.pace_s if crowded else 0)
+
+    def _come_and_go(self) -> bool:
+        """Whether many strangers have gone lately without the token."""
+        gone = self._gone
+        return len(gone) == DOZENS and asyncio.get_running_loop().time() - gone[0] < LATELY_S
 
     def _welcome(self, stranger: GatedConnection, link: socket.socket) -> None:
         """Begin a stranger's stay, with TLS's handshake where there is one."""
@@ -170,6 +178,7 @@ class Listener:
         stay = self._strangers.pop(client, None)
         if stay is not None:
             stay.timer.cancel()
+            self._gone.append(asyncio.get_running_loop().time())
         self._known.discard(client)
 
 

@@ -36,8 +36,12 @@ class Metrics:
             {"bundle": bundle, "digest": digest, "device": device}
         )
 
+        self._of_status: dict[int, Counter] = {}  # for labels() takes its time
+
     def answered(self, status: int) -> None:
-        self._requests.labels(str(status)).inc()
+        if status not in self._of_status:
+            self._of_status[status] = self._requests.labels(str(status))
+        self._of_status[status].inc()
 
     def inferred(self, frames: int, request_s: float, device_s: float) -> None:
         self._frames.inc(frames)

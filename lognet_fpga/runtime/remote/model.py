@@ -124,7 +124,7 @@ class ServedModel:
         if any(output.name != ACTIVATIONS for output in wanted):
             arrays |= await self.beside(lambda: self._tail(run.activations))
         figures = {
-            PL_CYCLES: run.pl_cycles,
+            PL_CYCLES: int(run.pl_cycles),
             CLK_MHZ: float(run.clk_mhz),
             WAIT_S: round(begin - asked, 6),
             DEVICE_S: round(end - begin, 6),

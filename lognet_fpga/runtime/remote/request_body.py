@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from lognet_fpga.runtime.remote.refusal import Refusal
@@ -47,9 +45,14 @@ class Bodies:
         self._slots = asyncio.Semaphore(AT_WORK)
         self._waiting = 0
 
-    @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """One request's, until the block ends.  Raises Refusal where too many wait for one."""
+    def place(self) -> Place:
+        """One request's, until the block ends that it begins.  Raises Refusal where too many wait for one."""
+        return Place(self)
+
+    async def take(self) -> None:
+        if not self._slots.locked():
+            await self._slots.acquire()
+            return
         if self._waiting >= MAX_WAITING:
             raise Refusal(503, "too many requests are waiting", {"Retry-After": "1"})
         self._waiting += 1
@@ -57,10 +60,9 @@ class Bodies:
             await self._slots.acquire()
         finally:
             self._waiting -= 1
-        try:
-            yield
-        finally:
-            self._slots.release()
+
+    def leave(self) -> None:
+        self._slots.release()
 
     async def read(self, request: web.BaseRequest, length: int) -> bytes:
         """The body, in a place.  Raises Refusal where it does not come."""
@@ -68,9 +70,24 @@ class Bodies:
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             request.writer.output_size = 0  # of the answer, which has not begun
         try:
+            if request.content.is_eof():  # it is here
+                return await request.content.readexactly(length)
             async with timeout(self._body_s):
                 return await request.content.readexactly(length)
         except asyncio.TimeoutError:
             raise Refusal(408, "the body did not come in time") from None
         except asyncio.IncompleteReadError:
             raise Refusal(400, "the body is not whole") from None
+
+
+class Place:
+    """Of a request, in `async with`."""
+
+    def __init__(self, bodies: Bodies) -> None:
+        self._bodies = bodies
+
+    async def __aenter__(self) -> None:
+        await self._bodies.take()
+
+    async def __aexit__(self, *exception: object) -> None:
+        self._bodies.leave()

@@ -28,7 +28,10 @@ def datatype_of(dtype: str) -> str:
 
 def datatype(array: np.ndarray) -> str:
     """Of an array's elements."""
-    return BYTES if array.dtype.kind == "U" else _OF_ARRAYS[array.dtype.newbyteorder("=")]
+    known = _OF_ARRAYS.get(array.dtype)
+    if known is None:
+        known = BYTES if array.dtype.kind == "U" else _OF_ARRAYS[array.dtype.newbyteorder("=")]
+    return known
 
 
 def to_binary(array: np.ndarray) -> bytes:
