@@ -7,7 +7,8 @@ where; `context` lists the particulars one to a line; `hint` says what to do.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
 EXIT_OK = 0
 EXIT_INTERNAL = 1
@@ -132,3 +133,9 @@ class TimingError(LogNetError):
     """A placed and routed design is slower than its clock, and the user did not allow that."""
 
     exit_code = 14
+
+
+def did_you_mean(word: str, known: Iterable[str], otherwise: str) -> str:
+    """A hint for a word that is none of those known: the one most like it, if one is, and what else to do."""
+    meant = get_close_matches(word, list(known), 1)
+    return f"did you mean {meant[0]}? Else {otherwise}" if meant else otherwise

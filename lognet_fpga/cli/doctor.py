@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from lognet_fpga.cli import runner
 from lognet_fpga.cli.reporter import Reporter
+from lognet_fpga.errors import UsageError, did_you_mean
 
 PROGRAM = "lognet-doctor"
 USES = ("deploy", "verify", "synth", "stream", "serve", "retrain", "dask", "plot", "video", "board", "vivado", "open")
@@ -27,15 +28,16 @@ def parser() -> runner.Parser:
         "Say what is installed here, which commands and options it is enough for, and how to get\nthe rest.",
         EXAMPLES,
     )
-    this.add_argument(
-        "use", nargs="*", choices=[*USES, []], metavar="USE", help="what must be ready, for the exit code"
-    )
+    this.add_argument("use", nargs="*", metavar="USE", help="what must be ready, for the exit code")
     return this
 
 
 def command(arguments: argparse.Namespace, reporter: Reporter) -> int:
     from lognet_fpga.flow.surroundings import require, surroundings, uses
 
+    for name in arguments.use:
+        if name not in USES:
+            raise UsageError(f"there is no use {name!r}", hint=did_you_mean(name, USES, f"take {', '.join(USES)}"))
     with reporter.stage("look at what is installed"):
         known = uses()
     return reporter.verdict(surroundings(known), require(known, arguments.use))

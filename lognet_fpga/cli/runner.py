@@ -6,6 +6,7 @@ import argparse
 import errno
 import gc
 import os
+import re
 import sys
 import time
 import traceback
@@ -24,6 +25,7 @@ from lognet_fpga.errors import (
     MissingToolError,
     OutputError,
     UsageError,
+    did_you_mean,
 )
 from lognet_fpga.machine import signals
 from lognet_fpga.machine.cache import cache_root
@@ -62,6 +64,11 @@ _PACKAGES = {
 }
 
 
+def _names(action: argparse.Action) -> set[str]:
+    """What argparse may call it in its messages."""
+    return {"/".join(action.option_strings), str(action.metavar), action.dest}
+
+
 class Parser(argparse.ArgumentParser):
     """ArgumentParser that raises UsageError where the original prints and exits."""
 
@@ -87,7 +94,20 @@ class Parser(argparse.ArgumentParser):
         return found
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(message, hint=f"see {self.prog} --help")
+        raise UsageError(message, hint=did_you_mean(*self._unknown(message), f"see {self.prog} --help"))
+
+    def _unknown(self, message: str) -> tuple[str, list[str]]:
+        """What the message says is none, and what there is: options, or the choices of one."""
+        if unknown := re.match(r"unrecognized arguments: (-[^\s=]*)", message):
+            known = [name for action in self._actions for name in action.option_strings]
+        elif unknown := re.match(r"argument \S+: invalid choice: '([^']*)'", message):
+            choices = [
+                action.choices or () for action in self._actions if message.split()[1].rstrip(":") in _names(action)
+            ]
+            known = [str(choice) for some in choices for choice in some]
+        else:
+            return "", []
+        return unknown[1], known
 
     def _print_message(self, message: str, file: object = None) -> None:
         print_out(message)  # the help, for errors go the way of all others

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from lognet_fpga.errors import UsageError
+from lognet_fpga.errors import UsageError, did_you_mean
 from lognet_fpga.fabric.board import Board
 
 
@@ -17,7 +17,8 @@ def board_names() -> list[str]:
 def load_board(name: str) -> Board:
     """The board of that name; raises UsageError with the known names."""
     if name not in board_names():
-        raise UsageError(f"unknown board {name!r}", hint=f"use one of {', '.join(board_names())}")
+        known = board_names()
+        raise UsageError(f"unknown board {name!r}", hint=did_you_mean(name, known, f"use one of {', '.join(known)}"))
     board = Board(name, **json.loads(board_files().joinpath(name, "board.json").read_text()))
     return replace(board, clk_mhz=board.clock_mhz(board.clk_mhz))
 
