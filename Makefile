@@ -2,6 +2,7 @@
 # make test          run the tests
 # make test-all      the slow ones, too: hours
 # make check         lint, format, types, import contracts and the fast tests: under a minute
+# make dist          the wheel and the source archive, checked, in dist/
 # make clean         remove what these two have made
 # PYTHON=python3.12  the Python that .venv is made with
 # PYNQ_PYTHON=...    the one for the tests with pynq, Python 3.10 to 3.12
@@ -16,7 +17,7 @@ DEMO := build/demo
 # Side by side: as many as there are cores, but each has the memory of a process with onnxruntime.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
 
-.PHONY: demo test test-all check clean pynq pynq-environments
+.PHONY: demo test test-all check dist clean pynq pynq-environments
 
 demo: $(VENV)/.deploy-installed
 	$(BIN)/lognet-deploy $(MODEL)/$(MODEL_FILE).onnx --frames $(MODEL)/test_frames.npz --out $(DEMO) $(if $(filter-out 0,$(SYNTH)),--synth)
@@ -33,6 +34,11 @@ check: $(VENV)/.test-installed
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/python -m pytest --quiet tests/test_layers.py tests/engines/bram tests/fabric tests/ir tests/numerics tests/partition
+
+dist: $(VENV)/.dist-installed
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/twine check --strict dist/*
 
 $(VENV)/.%-installed: pyproject.toml | $(BIN)/pip
 	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[$*]"
