@@ -30,8 +30,8 @@ from lognet_fpga.runtime.remote.client import RemoteDevice  # noqa: E402
 
 EXAMPLES = """\
 examples:
-  .venv/bin/python benchmarks/attack.py build/demo/model_log2.lognet
-  .venv/bin/python benchmarks/attack.py build/demo/model_log2.lognet --fps 2000 --sockets 200 --json
+  python benchmarks/attack.py build/demo/model_log2.lognet
+  python benchmarks/attack.py build/demo/model_log2.lognet --fps 2000 --sockets 200 --json
 """
 ATTACKS = {
     "silent": b"",

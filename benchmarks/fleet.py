@@ -44,8 +44,8 @@ SLOWER = 10
 WINDOW_S = 0.5  # that a rate is taken over
 EXAMPLES = """\
 examples:
-  .venv/bin/python benchmarks/fleet.py build/demo/model_log2.lognet
-  .venv/bin/python benchmarks/fleet.py build/demo/model_log2.lognet --boards 4 --fps 800 --delay 5 --loss 1 --json
+  python benchmarks/fleet.py build/demo/model_log2.lognet
+  python benchmarks/fleet.py build/demo/model_log2.lognet --boards 4 --fps 800 --delay 5 --loss 1 --json
 """
 _TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
 
@@ -309,6 +309,7 @@ def parser() -> runner.Parser:
     this.add_argument("--fps", type=options.number, default=400.0, help="of a board (default: 400)")
     this.add_argument("--frames", type=options.positive, default=100_000, help="of the last part (default: 100000)")
     this.add_argument("--batch", type=options.positive, default=32, help="frames a request (default: 32)")
+    this.add_argument("--seconds", type=options.number, default=8.0, help="of the first two parts (default: 8)")
     this.add_argument("--delay", type=options.number, default=1.0, help="of a packet, each way, ms (default: 1)")
     this.add_argument("--loss", type=options.number, default=0.1, help="of packets, %% (default: 0.1)")
     this.add_argument("--seed", type=int, default=1, help="of the loss (default: 1)")
@@ -331,9 +332,11 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
     size, count = arguments.batch, arguments.boards
     with Boards(arguments) as boards:
         with reporter.stage("one board"):
-            one = rate(boards, bundle, 1, max(20 * size, int(8 * arguments.fps)), size)
+            one = rate(boards, bundle, 1, max(20 * size, int(arguments.seconds * arguments.fps)), size)
         with reporter.stage(f"{count} boards"):
-            all_of_them = rate(boards, bundle, count, max(20 * size * count, int(8 * arguments.fps * count)), size)
+            all_of_them = rate(
+                boards, bundle, count, max(20 * size * count, int(arguments.seconds * arguments.fps * count)), size
+            )
         with reporter.stage("two killed, one slowed"):
             figures = disaster(boards, bundle, arguments)
     link = f"each behind {arguments.delay:g} ms a way and {arguments.loss:g}% loss"

@@ -33,8 +33,8 @@ FAST = 10  # %
 TOKEN = "a-token-for-the-benchmark"
 EXAMPLES = """\
 examples:
-  .venv/bin/python benchmarks/request_overhead.py build/demo/model_log2.lognet --before cfcec8d
-  .venv/bin/python benchmarks/request_overhead.py build/demo/model_log2.lognet --before cfcec8d --batches 1,16,64 --json
+  python benchmarks/request_overhead.py build/demo/model_log2.lognet --before cfcec8d
+  python benchmarks/request_overhead.py build/demo/model_log2.lognet --before cfcec8d --batches 1,16,64 --json
 """
 
 

@@ -10,7 +10,10 @@ from lognet_fpga.cli.reporter import Reporter
 from lognet_fpga.errors import UsageError, did_you_mean
 
 PROGRAM = "lognet-doctor"
-USES = ("deploy", "verify", "synth", "stream", "serve", "retrain", "dask", "plot", "video", "board", "vivado", "open")
+USES = (
+    *("deploy", "verify", "synth", "stream", "serve", "grpc", "metrics"),
+    *("retrain", "dask", "plot", "video", "board", "vivado", "open"),
+)
 EXAMPLES = f"""\
 examples:
   lognet-doctor

@@ -30,9 +30,9 @@ EXAMPLES = """\
 examples:
   lognet-serve model.lognet --device pynq --host 0.0.0.0
   lognet-serve model.lognet --token-file token.txt --certificate cert.pem --key key.pem
+  lognet-serve model.lognet --device pynq --host 0.0.0.0 --grpc-port 8001 --power auto
 then, on another machine:
   LOGNET_TOKEN=... lognet-stream model.lognet --frames photos/ --device http://pynq:8421
-  lognet-serve model.lognet --device pynq --host 0.0.0.0 --grpc-port 8001 --power auto
   curl -H "Authorization: Bearer $LOGNET_TOKEN" http://pynq:8421/v2/models/model
 """
 
@@ -69,7 +69,7 @@ def parser() -> runner.Parser:
         "--power",
         default="none",
         metavar="SENSOR",
-        help="show its watts at /metrics; as of lognet-stream, or auto (default: %(default)s)",
+        help="show its watts at /metrics; sensors as of lognet-stream (default: %(default)s)",
     )
     this.add_argument("--certificate", type=Path, metavar="FILE", help="PEM file: serve https with it")
     this.add_argument("--key", type=Path, metavar="FILE", help="PEM file: the certificate's key")

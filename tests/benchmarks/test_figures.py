@@ -25,6 +25,7 @@ from tests.models import ModelBuilder, run_onnx, save
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 SCRIPTS = ("paper_network.py", "engine_table.py", "svhn_shape.py", "growth.py", "tool_time.py")
+SCRIPTS += ("request_overhead.py", "fleet.py", "attack.py")
 
 
 def run_script(name: str, *options: str) -> subprocess.CompletedProcess[str]:

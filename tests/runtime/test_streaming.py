@@ -12,6 +12,7 @@ import pytest
 from lognet_fpga.bundle import Bundle, make_bundle
 from lognet_fpga.errors import BoardError, BundleError, InputError, MissingToolError, UsageError
 from lognet_fpga.ir.output import guessed
+from lognet_fpga.runtime.device import BoardFigures
 from lognet_fpga.runtime.frame_source import FrameSource
 from lognet_fpga.runtime.frames import Frames
 from lognet_fpga.runtime.session import Session
@@ -274,7 +275,7 @@ def test_without_onnxruntime_it_says_what_to_install(bundle, monkeypatch):
 def test_the_report_tells_simulated_from_measured(session):
     frames = Frames(small_bundle.frames(12), np.zeros(12, np.int64), None, ("cat", "dog", "owl", "elk"))
     report = stream_report(session, stream(session, frames, 5))
-    text = report.text()
+    text = " ".join(report.text().split())
     assert "fps (simulated PL, cycle-true at 100 MHz)" in text
     assert "fps (measured on this host)" in text
     assert "board PYNQ-Z2 has no power sensor" in text and "not measured, for no board was used" in text
@@ -309,3 +310,52 @@ def test_the_runtime_needs_numpy_only():
         "import lognet_fpga.bundle, lognet_fpga.runtime.summary, lognet_fpga.runtime.simulated"
     )
     subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], env={"PYTHONPATH": "."}, check=True)
+
+
+class Elsewhere(SimulatedDevice):
+    """A device of two boards, whose figures are told."""
+
+    def __init__(self, bundle: Bundle, kind: str, device_s: float, pl_s: float) -> None:
+        super().__init__(bundle)
+        self.kind, self._times = kind, (device_s, pl_s)
+        self.counted_anew = 0
+
+    def count_anew(self) -> None:
+        self.counted_anew += 1
+
+    def boards(self) -> tuple[BoardFigures, ...]:
+        device_s, pl_s = self._times
+        figures = [
+            BoardFigures(
+                f"http://board{place}", 10, 5, 1, 2.0, pl_s, device_s, 3.0, 9.0, 1.0, place, 0.5 * place, "why"
+            )
+            for place in range(2)
+        ]
+        nobody = BoardFigures("http://nobody", 0, 0, 0, 0.0, 0.0, 0.0, *[float("nan")] * 3)
+        return (*figures, nobody)
+
+
+@pytest.mark.parametrize(
+    "kind, device_s, pl_s, limited_by",
+    [
+        ("PYNQ-Z2", 1.95, 1.9, "fpga"),
+        ("PYNQ-Z2", 1.95, 0.1, "driver"),
+        ("simulated", 1.95, 0.1, "simulation"),
+        ("PYNQ-Z2", 0.5, 0.1, "wire"),
+    ],
+)
+def test_what_limits_boards_elsewhere(bundle, kind, device_s, pl_s, limited_by):
+    """Each answered 10 frames in 2 s with something to do: 10 frames a second together."""
+    device = Elsewhere(bundle, kind, device_s, pl_s)
+    with Session(bundle, device) as session:
+        result = stream(session, Frames(small_bundle.frames(20)), 2)
+        report = stream_report(session, result)
+    assert device.counted_anew == 1
+    assert result.limited_by == limited_by and result.device_rate.value == pytest.approx(10.0)
+    assert result.pl_rate.value == pytest.approx(20 / pl_s)
+    assert result.limit.value == pytest.approx(20 / pl_s if limited_by == "fpga" else 10.0)
+    assert report.data["gigabit_fps"] == pytest.approx(1e9 / 8 / 90 * 1448 / 1538)  # 90 bytes there and back
+    entries = report.data["boards"]
+    assert [entry["fps"] for entry in entries] == [5.0, 5.0, 0.0] and entries[2]["latency_p50_ms"] is None
+    text = " ".join(report.text().split())
+    assert "http://board1 10 5 3 9 1 1, 0.5 s: why" in text and "sent again: 2 batches" in text

@@ -134,9 +134,7 @@ class Fleet:
         well = [place.board for place in self._places if place.away is None]
         kinds = {board.kind for board in well}
         self.kind = kinds.pop() if len(kinds) == 1 else "several"
-        self.description = f"{len(self._places)} devices over the network: {well[0].description}" + (
-            f" and {len(self._places) - 1} more" if len(self._places) > 1 else ""
-        )
+        self.description = f"{len(self._places)} devices over the network, one of them: {well[0].description}"
         self._threads = [threading.Thread(target=self._watch, name="fleet", daemon=True)]
         for place in self._places:
             for turn in range(AHEAD):
@@ -176,10 +174,12 @@ class Fleet:
 
     def figure(self, value: float, unit: str) -> Value:
         figures = [place.board.figure(value, unit) for place in self._places if place.away is None]
-        if figures and all(figure.source == Measured.source for figure in figures):
-            return Measured(value, unit, f"{figures[0].how}; all boards together")
         how = figures[0].how if figures else "of boards elsewhere"
-        return Simulated(value, unit, f"{how}; all boards together")
+        if unit == "fps":
+            how += "; all boards together"
+        if figures and all(figure.source == Measured.source for figure in figures):
+            return Measured(value, unit, how)
+        return Simulated(value, unit, how)
 
     def power(self) -> str:
         return "not measured over the network; run lognet-stream on a board for that"
