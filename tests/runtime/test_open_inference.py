@@ -6,8 +6,14 @@ import base64
 import http.client
 import io
 import json
+import threading
+import time
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -15,8 +21,10 @@ import pytest
 from lognet_fpga.bundle import Bundle, make_bundle
 from lognet_fpga.errors import BoardError
 from lognet_fpga.ir.output import ModelOutput, OutputTensor
+from lognet_fpga.runtime.device import DeviceRun
 from lognet_fpga.runtime.remote.inference import MAX_JSON_BYTES
 from tests import small_bundle
+from tests.patience import HANG_S
 from tests.served import NAME, TOKEN, Served, serving
 
 INFER = f"/v2/models/{NAME}/infer"
@@ -407,6 +415,79 @@ def test_outputs_of_several_sizes_come_one_by_one(bundle, monkeypatch):
         assert status == 200 and answer["outputs"][0]["shape"] == [1, 3, 2]
 
 
+def test_a_board_without_onnxruntime_gives_the_same(bundle, frames, monkeypatch):
+    """Its tail runs in NumPy."""
+    monkeypatch.setattr("lognet_fpga.runtime.session.find_spec", lambda name: None)
+    with serving(bundle) as served:
+        status, answer = inferred(served, {"inputs": [as_json(frames)]})
+        (output,) = answer["outputs"]
+        assert status == 200
+        assert_right("scores", np.array(output["data"], np.float32).reshape(output["shape"]), frames)
+
+
+# --- crowds -----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def held(served: Served) -> Iterator[threading.Event]:
+    """While inside, its device does not come back before the event is set."""
+    original, go_on = served.device.run, threading.Event()
+
+    def run(batch: np.ndarray) -> DeviceRun:
+        assert go_on.wait(HANG_S)
+        return original(batch)
+
+    served.device.run = run
+    try:
+        yield go_on
+    finally:
+        go_on.set()
+        served.device.run = original
+
+
+def test_ten_requests_wait_and_the_next_is_told_to_come_again(bundle, frames):
+    """Two are at work, eight wait."""
+    request = {"inputs": [as_json(frames)]}
+    with serving(bundle) as served, held(served) as go_on, ThreadPoolExecutor(13) as threads:
+        first = [threads.submit(inferred, served, request) for _ in range(13)]
+        told = [future.result() for future in islice(as_completed(first, HANG_S), 3)]
+        assert [status for status, _ in told] == [503] * 3 and "waiting" in told[0][1]["error"]
+        go_on.set()
+        assert sorted(future.result()[0] for future in first) == [200] * 10 + [503] * 3
+
+
+def test_by_grpc_four_calls_are_served_at_a_time(bundle, frames, require_tool):
+    require_tool("grpc")
+    require_tool("google.protobuf")
+    import grpc
+
+    from lognet_fpga.runtime.remote.grpc_messages import SERVICE, messages
+
+    kinds = messages()
+    entry = {"name": "frames", "datatype": "UINT8", "shape": frames.shape}
+    request = kinds.ModelInferRequest(model_name=NAME, inputs=[entry], raw_input_contents=[frames.tobytes()])
+    with (
+        serving(bundle, grpc=True) as served,
+        held(served) as go_on,
+        grpc.insecure_channel(f"127.0.0.1:{served.grpc_port}") as channel,
+    ):
+        call = channel.unary_unary(
+            f"/{SERVICE}/ModelInfer",
+            request_serializer=kinds.ModelInferRequest.SerializeToString,
+            response_deserializer=kinds.ModelInferResponse.FromString,
+        )
+        calls = [call.future(request, metadata=[("authorization", f"Bearer {TOKEN}")]) for _ in range(7)]
+        refused = []
+        for future in calls:
+            future.add_done_callback(lambda done: refused.append(done) if done.code() != grpc.StatusCode.OK else None)
+        deadline = time.monotonic() + HANG_S
+        while len(refused) < 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        go_on.set()
+        codes = Counter(future.code() for future in calls)
+        assert codes == {grpc.StatusCode.OK: 4, grpc.StatusCode.RESOURCE_EXHAUSTED: 3}
+
+
 # --- without a token --------------------------------------------------------------------------------------------------
 
 
@@ -569,7 +650,7 @@ def test_triton_is_told_what_is_wrong_by_grpc(triton_grpc):
     for arguments, options, status, message in (
         (((1, 3, 6, 4),), {}, "INVALID_ARGUMENT", "has shape"),
         (((0, 3, 6, 5),), {}, "INVALID_ARGUMENT", "n at least 1"),
-        (((1, 3, 6, 5), "other"), {}, "NOT_FOUND", "the model here is small"),
+        (((1, 3, 6, 5), "other"), {}, "NOT_FOUND", "has the model small"),
         (((1, 3, 6, 5),), {"headers": {}}, "UNAUTHENTICATED", "token"),
         (((1, 3, 6, 5),), {"headers": {"authorization": "Bearer x"}}, "UNAUTHENTICATED", "token"),
         (((1, 3, 6, 5),), {"model_version": "1"}, "NOT_FOUND", "version"),

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
@@ -203,6 +204,35 @@ def test_a_kept_connection_that_was_closed_is_opened_again(served, bundle):
     (connection,) = device._connections.queue
     connection.sock.shutdown(socket.SHUT_RDWR)
     assert len(device.run(small_bundle.frames(2)).activations) == 2
+
+
+@pytest.mark.parametrize("encrypted", [False, True], ids=["http", "https"])
+def test_who_waits_can_be_let_go(bundle, request, encrypted):
+    """From another thread, and at once; the next request is a good one."""
+    certificate = request.getfixturevalue("certificate") if encrypted else None
+    from lognet_fpga.runtime.remote.server import server_tls
+
+    with serving(bundle, tls=server_tls(*certificate) if certificate else None) as served:
+        original, begun, go_on = served.device.run, threading.Event(), threading.Event()
+
+        def run(frames):
+            begun.set()
+            assert go_on.wait(HANG_S)
+            return original(frames)
+
+        served.device.run = run
+        device = RemoteDevice(bundle, served.url, TOKEN, certificate=certificate[0] if certificate else None)
+        with ThreadPoolExecutor(1) as threads:
+            waiting = threads.submit(device.run, small_bundle.frames(2))
+            assert begun.wait(HANG_S)
+            device.abort()
+            with pytest.raises(BoardError, match="does not answer"):
+                waiting.result(HANG_S)
+        go_on.set()
+        served.device.run = original
+        assert served.server.counts.requests == 2  # what it is, and the frames once
+        assert len(device.run(small_bundle.frames(2)).activations) == 2
+        device.close()
 
 
 # --- bad servers ------------------------------------------------------------------------------------------------------

@@ -260,7 +260,8 @@ class RemoteDevice:
         except (OSError, http.client.HTTPException) as error:
             raise BoardError(
                 f"{self.url} does not answer: {type(error).__name__}: {' '.join(str(error).split())[:200]}",
-                hint="check that lognet-serve runs there, the address, and for https the certificate (--certificate)",
+                hint="check that lognet-serve runs there, the address, whether it is http or https, and for https the "
+                "certificate (--certificate)",
             ) from error
         if response.status == 200 and whole:
             self._connections.put(connection)

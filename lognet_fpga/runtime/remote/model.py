@@ -100,7 +100,7 @@ class ServedModel:
     def check_name(self, name: str, version: str | None) -> None:
         """Raise Refusal for a model that is not this one."""
         if name != self.name or version not in (None, "", self.version):
-            raise Refusal(404, f"the model here is {self.name}, version {self.version}")
+            raise Refusal(404, f"this server has the model {self.name}, version {self.version}")
 
     def wanted(self, request: Inference) -> tuple[Wanted, ...]:
         """The outputs that the answer has.  Raises Refusal for one that there is not."""
