@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
 from lognet_fpga.runtime.remote.refusal import Refusal
 
 if TYPE_CHECKING:
     from aiohttp import web
-
-if sys.version_info >= (3, 11):
-    from asyncio import timeout
-else:
-    from async_timeout import timeout  # which aiohttp has there
 
 AT_WORK = 2  # requests whose bodies are held in memory: one on the device, one on its way
 MAX_WAITING = 8  # requests that wait for one of those to end
@@ -72,12 +68,21 @@ class Bodies:
         try:
             if request.content.is_eof():  # it is here
                 return await request.content.readexactly(length)
-            async with timeout(self._body_s):
+            async with _timeout(self._body_s):
                 return await request.content.readexactly(length)
         except asyncio.TimeoutError:
             raise Refusal(408, "the body did not come in time") from None
         except asyncio.IncompleteReadError:
             raise Refusal(400, "the body is not whole") from None
+
+
+def _timeout(seconds: float) -> AbstractAsyncContextManager:
+    """As of asyncio, which Python 3.10 has not, but aiohttp's own requirements have."""
+    if sys.version_info >= (3, 11):
+        return asyncio.timeout(seconds)
+    from async_timeout import timeout
+
+    return timeout(seconds)
 
 
 class Place:
