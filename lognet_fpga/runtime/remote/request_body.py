@@ -79,9 +79,9 @@ class Bodies:
 def _timeout(seconds: float) -> AbstractAsyncContextManager:
     """As of asyncio, which Python 3.10 has not, but aiohttp's own requirements have."""
     if sys.version_info >= (3, 11):
-        return asyncio.timeout(seconds)
-    from async_timeout import timeout
-
+        from asyncio import timeout
+    else:
+        from async_timeout import timeout
     return timeout(seconds)
 
 
