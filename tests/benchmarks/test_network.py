@@ -36,7 +36,8 @@ def test_a_small_fleet_in_networks_of_its_own(folder, require_tool):
     require_tool("unshare")
     require_tool("ip")
     able = subprocess.run(["unshare", "--user", "--map-root-user", "--net", "true"], capture_output=True)
-    require_tool("network namespaces and tun devices", able.returncode == 0 and Path("/dev/net/tun").exists())
+    if able.returncode or not Path("/dev/net/tun").exists():
+        pytest.skip("this machine has no network namespaces for us, or no tun devices")
     options = ("--boards", "4", "--frames", "600", "--batch", "4", "--fps", "400", "--seconds", "0.1", "--delay", "0.5")
     data = run("fleet.py", *options, "--loss", "1", folder=folder)
     assert (data["lost"], data["doubled"], data["out_of_order"]) == (0, 0, 0)

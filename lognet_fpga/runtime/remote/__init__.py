@@ -27,6 +27,10 @@ none: 401 without a body.  What is no HTTP is closed in silence.  One connection
     request_body.py   bodies: lengths, encodings, 100-continue, few at a time
     inference.py      requests for inference, checked, and their answers; tensors.py: datatypes and values
     model.py          what becomes of a request, whatever the protocol
-    server.py         the requests above, on http_server.py
-    protocol.py, client.py
+    server.py         the requests above, on http_server.py; refusal.py: why one is not served
+    grpc_server.py    the same by gRPC, with grpc_messages.py
+    metrics.py        /metrics
+    client.py         a device elsewhere; request_times.py: how long its requests took
+    fleet.py          several of them as one
+    protocol.py       what both sides must agree on
 """

@@ -68,7 +68,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Limits:
+class FrameLimits:
     """shape: (channels, height, width) of a frame.  max_frames: the most of them in a request, pictures as well."""
 
     shape: tuple[int, int, int]
@@ -89,7 +89,7 @@ class _Question:
     binary: bool
 
 
-def parse_inference(body: memoryview, json_bytes: int, limits: Limits) -> Inference:
+def parse_inference(body: memoryview, json_bytes: int, limits: FrameLimits) -> Inference:
     """json_bytes: how many of the body's are JSON.  Raises Refusal for what is no request that can be served."""
     text, behind = bytes(body[:json_bytes]), body[json_bytes:]
     question = (_known_question if len(text) <= _SHORT else _question)(text, limits)
@@ -109,7 +109,7 @@ def parse_inference(body: memoryview, json_bytes: int, limits: Limits) -> Infere
     return Inference(question.id, frames, pictures, question.wanted, question.binary)
 
 
-def _question(text: bytes, limits: Limits) -> _Question:
+def _question(text: bytes, limits: FrameLimits) -> _Question:
     request = _object(parse_json(text), "the request")
     given = None if request.get("id") is None else check_id(request["id"])
     entry = the_input([_object(entry, "an input") for entry in _list(request, "inputs")])
@@ -134,7 +134,7 @@ def the_input(inputs: Sequence[_T]) -> _T:
     return inputs[0]
 
 
-def check_tensor(name: object, datatype: object, shape: object, limits: Limits) -> tuple[str, int]:
+def check_tensor(name: object, datatype: object, shape: object, limits: FrameLimits) -> tuple[str, int]:
     """Name of an input, and how many frames are in it.  Raises Refusal for one that the model does not take."""
     datatypes = {FRAMES: "UINT8", PICTURES: tensors.BYTES}
     if not isinstance(name, str) or name not in datatypes:

@@ -16,7 +16,7 @@ from lognet_fpga.ir.output import ModelOutput
 from lognet_fpga.runtime.device import Device, DeviceRun
 from lognet_fpga.runtime.images import read_pictures
 from lognet_fpga.runtime.remote import tensors
-from lognet_fpga.runtime.remote.inference import Answer, Inference, Limits, Wanted
+from lognet_fpga.runtime.remote.inference import Answer, FrameLimits, Inference, Wanted
 from lognet_fpga.runtime.remote.protocol import (
     ACTIVATIONS,
     CLK_MHZ,
@@ -47,7 +47,7 @@ class ServedModel:
         self._session: Session | None = None
         frame_bytes = math.prod(bundle.input_shape)
         self.name, self.version = bundle.name, bundle.digest
-        self.limits = Limits(bundle.input_shape, max(1, max_body_bytes // frame_bytes))
+        self.limits = FrameLimits(bundle.input_shape, max(1, max_body_bytes // frame_bytes))
         self.max_input_bytes = max(self.limits.max_frames * frame_bytes, max_body_bytes)
         self._output = bundle.model_output or self._settled()
         self._names = tuple(f"model_{t.name}" if t.name in _OURS else t.name for t in self._output.tensors)

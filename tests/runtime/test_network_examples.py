@@ -1,4 +1,4 @@
-"""The streams of docs/network.md: MJPEG by OpenCV, and the example of MQTT with the real paho client."""
+"""The examples of docs/network.md: MJPEG by OpenCV, MQTT with the real paho client, Triton's client."""
 
 from __future__ import annotations
 
@@ -136,6 +136,27 @@ def test_the_mqtt_example(tmp_path, require_tool):
         thread.join(HANG_S)
         expected = small_bundle.expected_scores(small_bundle.frames(1, seed=3)).argmax()
         assert came == [("camera/class", str(expected).encode())]
+
+
+def test_the_example_with_triton_s_client(tmp_path, capsys, require_tool):
+    for name in ("aiohttp", "onnx", "onnxruntime", "tritonclient"):
+        require_tool(name)
+    (example,) = re.findall(r"```python\n# triton\n(.*?)```", DOCUMENT, re.DOTALL)
+    frames = small_bundle.frames(20)
+    np.savez(tmp_path / "frames.npz", frames=frames)
+    bundle = make_bundle(small_bundle.files(), small_bundle.manifest(model_output=small_bundle.model_output()))
+    with serving(bundle) as served:
+        for was, becomes in (
+            ("Bearer ...", f"Bearer {TOKEN}"),
+            ("pynq:8421", f"127.0.0.1:{served.port}"),
+            ("test_frames.npz", str(tmp_path / "frames.npz")),
+            ('"model"', '"small"'),
+        ):
+            assert was in example
+            example = example.replace(was, becomes)
+        exec(example, {})
+    expected = small_bundle.expected_scores(frames[:16]).argmax(axis=1)
+    assert capsys.readouterr().out == f"{expected}\n"
 
 
 @pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL))
