@@ -211,20 +211,26 @@ def test_where_none_is_left_it_says_so(bundle, clock):
     fleet.close()
 
 
-def test_a_batch_that_every_board_fails_on_ends_the_stream(bundle, clock):
+@pytest.mark.parametrize("error", [BoardError("poison"), ValueError("poison")], ids=["refused", "defect"])
+def test_a_batch_that_every_board_fails_on_ends_its_stream_and_no_other(bundle, clock, error):
     boards = [PacedBoard(clock, f"board {place}") for place in range(8)]
 
     def run(frames: np.ndarray, *, original) -> DeviceRun:
         if frames[0, 0, 0, 0] == 100:
-            raise BoardError("this one is poison")
+            raise error
         return original(frames)
 
     for board in boards:
         board.run = lambda frames, original=board.run: run(frames, original=original)
     fleet = Fleet(bundle, boards)
     fleet.open()
-    with pytest.raises(BoardError, match="poison"):
-        results(fleet, 200, clock)
+    got = []
+    with pytest.raises(type(error), match="poison"):
+        for result in fleet.runs(frames_of(range(200))):
+            got += result.activations.ravel().tolist()
+    assert got == expected(100)
+    numbers, _ = results(fleet, 90, clock)
+    assert numbers == expected(90)
     fleet.close()
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import http.client
 import io
 import json
+import sys
 import threading
 import time
 from collections import Counter
@@ -19,10 +21,12 @@ import numpy as np
 import pytest
 
 from lognet_fpga.bundle import Bundle, make_bundle
-from lognet_fpga.errors import BoardError
+from lognet_fpga.errors import BoardError, MissingToolError, UsageError
 from lognet_fpga.ir.output import ModelOutput, OutputTensor
 from lognet_fpga.runtime.device import DeviceRun
 from lognet_fpga.runtime.remote.inference import MAX_JSON_BYTES
+from lognet_fpga.runtime.remote.server import DeviceServer
+from lognet_fpga.runtime.simulated import SimulatedDevice
 from tests import small_bundle
 from tests.patience import HANG_S
 from tests.served import NAME, TOKEN, Served, serving
@@ -498,15 +502,12 @@ def test_without_a_token_this_machine_is_served_and_no_site_of_its_browser(bundl
             assert asked(served, "GET", "/v2/health/live", Host=host)[0] == 200
         for host in ("example.org", "127.0.0.1.example.org", "[2001:db8::1]", ""):
             assert asked(served, "GET", "/v2/health/live", Host=host)[0] == 403
+        assert asked(served, "GET", "/v2/health/live", Origin="http://localhost:3000")[0] == 200
+        for origin in ("https://example.org", "null", "http://127.0.0.1.example.org:80"):
+            assert asked(served, "GET", "/v2/health/live", Origin=origin)[0] == 403
 
 
 def test_without_a_token_others_are_not_served(bundle):
-    import asyncio
-
-    from lognet_fpga.errors import UsageError
-    from lognet_fpga.runtime.remote.server import DeviceServer
-    from lognet_fpga.runtime.simulated import SimulatedDevice
-
     server = DeviceServer(bundle, SimulatedDevice(bundle), None)
     with pytest.raises(UsageError, match="without a token"):
         asyncio.run(server.serve("0.0.0.0", 0, asyncio.Event()))
@@ -565,6 +566,16 @@ def test_metrics(bundle, frames, require_tool):
         assert found["lognet_request_seconds_sum"] > found["lognet_device_seconds_sum"] > 0
         assert found["lognet_power_watts"] == 1.5
         assert metrics(served)["lognet_power_watts"] == metrics(served)["lognet_power_watts"] == 1.5
+
+
+def test_without_prometheus_client_it_says_so(bundle, monkeypatch):
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    monkeypatch.delitem(sys.modules, "lognet_fpga.runtime.remote.metrics", raising=False)
+    with serving(bundle) as served:
+        status, answer = asked(served, "GET", "/metrics")
+        assert status == 404 and "lognet-fpga[metrics]" in answer["error"]
+    with pytest.raises(MissingToolError, match="prometheus_client"):
+        DeviceServer(bundle, SimulatedDevice(bundle), TOKEN, meter=_Meter())
 
 
 def test_no_power_is_made_up(bundle, require_tool):

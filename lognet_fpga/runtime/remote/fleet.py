@@ -50,11 +50,16 @@ class Board(Device, Distant, Protocol):
 
 @dataclass(eq=False)
 class _Job:
-    """A batch.  run: None until it is done."""
+    """A batch.  run: None until it is done; error: why it never will be."""
 
     frames: np.ndarray
     run: DeviceRun | None = None
+    error: BaseException | None = None
     failures: int = 0
+
+    @property
+    def is_done(self) -> bool:
+        return self.run is not None or self.error is not None
 
 
 @dataclass(eq=False)
@@ -106,7 +111,6 @@ class Fleet:
         self._sample = np.zeros((1, *bundle.input_shape), np.uint8)
         self._turn = 0
         self._threads: list[threading.Thread] = []
-        self._broken: BaseException | None = None
         self._closing = threading.Event()
         self.kind = "remote"
         self.description = f"{len(boards)} devices over the network"
@@ -114,6 +118,8 @@ class Fleet:
     def open(self) -> None:
         """Ask all what is there.  One that does not answer is set aside; raises BoardError where none answers, and
         where one has another bundle or refuses."""
+        if self._threads:
+            return
         with ThreadPoolExecutor(len(self._places)) as asking:
             problems = list(asking.map(_problem, [place.board for place in self._places]))
         for problem in problems:
@@ -125,7 +131,6 @@ class Fleet:
                 context=[problem.message for problem in problems if problem is not None],
                 hint="check that lognet-serve runs there, the addresses, and for https the certificate (--certificate)",
             )
-        self._broken = None
         self._closing.clear()
         with self._lock:
             for place, problem in zip(self._places, problems):
@@ -163,14 +168,16 @@ class Fleet:
                         pending.append(self._submit(batch))
                 else:
                     self._wait(pending, None)
-                while pending and (run := pending[0].run) is not None:
-                    pending.popleft()
-                    yield run
+                while pending and pending[0].is_done:
+                    job = pending.popleft()
+                    if job.run is None:
+                        raise job.error or BoardError("a batch is gone")
+                    yield job.run
         finally:
             with self._lock:  # of a stream that is left before its end
                 for job in pending:
                     job.run = job.run or _LEFT
-                self._queue = deque(job for job in self._queue if job.run is None)
+                self._queue = deque(job for job in self._queue if not job.is_done)
 
     def figure(self, value: float, unit: str) -> Value:
         figures = [place.board.figure(value, unit) for place in self._places if place.away is None]
@@ -239,12 +246,10 @@ class Fleet:
             return job
 
     def _wait(self, pending: deque[_Job], most_s: float | None) -> None:
-        """For the first of pending, or that long.  Raises BoardError where it cannot come."""
+        """For the first of pending, or that long.  Raises BoardError where there is no board any more."""
         begin = time.monotonic()
         with self._lock:
             while not _is_done(pending):
-                if self._broken is not None:
-                    raise self._broken
                 now = time.monotonic()
                 if most_s is not None and now - begin >= most_s:
                     return
@@ -255,7 +260,7 @@ class Fleet:
                         context=[f"{place.board.url}: {place.reason}" for place in self._places],
                         hint="check the boards and the network",
                     )
-                self._done.wait_for(lambda: self._broken is not None or _is_done(pending), most_s or TICK_S)
+                self._done.wait_for(lambda: _is_done(pending), most_s or TICK_S)
 
     # --- with self._lock held ---
 
@@ -266,7 +271,7 @@ class Fleet:
             if not free:
                 break
             job = self._queue.popleft()
-            if job.run is not None:
+            if job.is_done:
                 continue
             place = self._first_done(free, len(job.frames))
             self._turn += 1
@@ -302,11 +307,11 @@ class Fleet:
             return
         send.job.failures += 1
         if send.job.failures >= FAILURES:
-            self._break(error)
+            self._give_up(send.job, error)
         self._set_aside(place, _reason(place, error))
 
-    def _break(self, error: BaseException) -> None:
-        self._broken = error
+    def _give_up(self, job: _Job, error: BaseException) -> None:
+        job.error = error
         self._done.notify_all()
 
     def _set_aside(self, place: _Place, reason: str) -> None:
@@ -315,7 +320,7 @@ class Fleet:
         place.pause_s = min(AGAIN_MOST_S, 2 * place.pause_s) if soon else AGAIN_S
         place.away, place.reason, place.again = now, reason, now + place.pause_s
         place.aside += 1
-        lost = sorted((send for send in place.out if send.job.run is None), key=lambda send: send.since)
+        lost = sorted((send for send in place.out if not send.job.is_done), key=lambda send: send.since)
         place.resent += len(lost)
         place.out.clear()
         place.inbox.clear()
@@ -375,8 +380,9 @@ class Fleet:
                     self._failed(place, send, error)
             except BaseException as error:  # a defect: the caller is to see it
                 with self._lock:
-                    self._break(error)
-                return
+                    place.out.discard(send)
+                    self._give_up(send.job, error)
+                    self._assign()
             else:
                 with self._lock:
                     self._answered(place, send, run)
@@ -417,7 +423,7 @@ _LEFT = DeviceRun(np.empty((0, 0, 0, 0), np.uint8), 0, 1.0)  # of a job that nob
 
 def _is_done(pending: deque[_Job]) -> bool:
     """Whether the first of them is."""
-    return bool(pending) and pending[0].run is not None
+    return bool(pending) and pending[0].is_done
 
 
 def _worker(fleet: Fleet, place: _Place, *, tries: bool) -> Callable[[], None]:

@@ -38,6 +38,7 @@ IDLE_S = 60.0  # that a client which has shown the token may stay without a requ
 NAME = "lognet-serve"  # in place of what aiohttp says of itself
 VERSION = "2"  # of the protocol
 EXTENSIONS = ("binary_tensor_data",)
+NO_METRICS, METRICS_HINT = "prometheus_client is not installed", "pip install 'lognet-fpga[metrics]'"
 _LARGE_JSON = 16 << 10  # bytes; reading more would keep the others waiting
 _MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/(ready|infer))?")
 _DIGITS = re.compile(r"[0-9]{1,9}")
@@ -97,6 +98,7 @@ class DeviceServer:
             "/v2": ("GET", self._describe_server),
             "/v2/health/live": ("GET", self._say_live),
             "/v2/health/ready": ("GET", self._say_ready),
+            "/metrics": ("GET", self._show_metrics),
         }
         self._model_routes: dict[str | None, tuple[str, _Handler]] = {
             None: ("GET", self._describe_model),
@@ -104,8 +106,6 @@ class DeviceServer:
             "infer": ("POST", self._infer),
         }
         self._metrics = _metrics(self._model, meter)
-        if self._metrics is not None:
-            self._routes["/metrics"] = ("GET", self._show_metrics)
         self.counts = Counts()
 
     async def serve(
@@ -126,10 +126,7 @@ class DeviceServer:
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)  # of broken connections
         self._bodies = Bodies(self._body_s)
         http = self._http_server(
-            self._guarded,
-            lambda status: self._refuse(Refusal(status, "the request is no HTTP that can be read")),
-            keepalive_timeout=IDLE_S,
-            lingering_time=self._limits.farewell_s,
+            self._guarded, self._refuse_unread, keepalive_timeout=IDLE_S, lingering_time=self._limits.farewell_s
         )
         listener = Listener(self._token, http, limits=self._limits, tls=tls, on_refused=self._refused_at_the_gate)
         by_grpc = None if grpc is None else self._by_grpc()
@@ -205,8 +202,10 @@ class DeviceServer:
 
     def _require_leave(self, request: web.BaseRequest) -> None:
         if self._token is None:
-            # A page in this machine's browser may send requests here, under its own site's name.
-            if not is_loopback(_host_name(request.headers.get("Host", "localhost"))):
+            # A page in this machine's browser may send requests here, under its own site's name or from there.
+            asked = _host_name(request.headers.get("Host", "localhost"))
+            origin = _host_name(request.headers.get("Origin", "//localhost").partition("//")[2])
+            if not is_loopback(asked) or not is_loopback(origin):
                 raise Refusal(403, "without a token this server is asked by an address of this machine only")
             return
         given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
@@ -226,6 +225,10 @@ class DeviceServer:
         if request.method != method:
             raise Refusal(405, f"here it is {method}", {"Allow": method})
         return handler
+
+    def _refuse_unread(self, status: int) -> web.Response:
+        self.counts.requests += 1
+        return self._refuse(Refusal(status, "the request is no HTTP that can be read"))
 
     def _refuse(self, refusal: Refusal) -> web.Response:
         self._answered(refusal.status)
@@ -252,10 +255,11 @@ class DeviceServer:
         return self._json({"name": self._model.name, "ready": True})
 
     async def _show_metrics(self, request: web.BaseRequest) -> web.Response:
+        if self._metrics is None:
+            raise Refusal(404, f"there are no metrics: {NO_METRICS} ({METRICS_HINT})")
         from lognet_fpga.runtime.remote.metrics import CONTENT_TYPE
 
-        metrics = self._metrics
-        text = b"" if metrics is None else await self._model.beside(metrics.text)
+        text = await self._model.beside(self._metrics.text)
         return self._web.Response(body=text, headers={"Server": NAME, "Content-Type": CONTENT_TYPE})
 
     async def _infer(self, request: web.BaseRequest) -> web.Response:
@@ -285,11 +289,13 @@ class DeviceServer:
 
 
 def _metrics(model: ServedModel, meter: Meter | None) -> Metrics | None:
-    """None without prometheus_client."""
+    """None without prometheus_client.  Raises MissingToolError where a sensor is to be shown."""
     try:
         from lognet_fpga.runtime.remote.metrics import Metrics
-    except ImportError:
-        return None
+    except ImportError as error:
+        if meter is None:
+            return None
+        raise MissingToolError(f"{NO_METRICS}, which shows the sensor", hint=METRICS_HINT) from error
     return Metrics(model.name, model.version, model.info.description, meter)
 
 
