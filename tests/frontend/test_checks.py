@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +15,10 @@ from onnx import numpy_helper
 from lognet_fpga.frontend import load, normalize
 from tests.exporters.test_styles import base, check
 from tests.models import ModelBuilder, run_onnx, save
+from tests.peak_memory import PEAK_KB
 from tests.styles import STYLES
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -120,3 +125,19 @@ def test_a_batch_that_is_not_free_is_not_called_so(batch: int, monkeypatch, tmp_
     graph = load(save(model, tmp_path))
     stated = onnx.ModelProto.FromString(graph.onnx_model).graph.input[0].type.tensor_type.shape.dim[0]
     assert stated.dim_value == batch
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from Linux' /proc")
+def test_weights_are_copied_a_few_times_only(tmp_path: Path) -> None:
+    """Of 50 MB; with a copy for each of the steps reading took twelve times that."""
+    chain = ModelBuilder((3, 8, 8)).conv(4).relu().flatten().gemm(256, 16384).relu().gemm(16384, 512)
+    place = save(chain.model(), tmp_path)
+    program = (
+        "import sys; from lognet_fpga.frontend import load; import onnx.version_converter, onnxruntime\n"
+        f"peak = lambda: {PEAK_KB}\nbefore = peak(); graph = load(sys.argv[1]); print(peak() - before)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(place)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert place.stat().st_size > 50e6
+    assert int(done.stdout) * 1024 < 6.5 * place.stat().st_size
