@@ -6,7 +6,6 @@ between them together and adds up their parts; the overlay is made of the module
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
@@ -134,6 +133,8 @@ class Folding(Sends, Protocol):
 class Foldings(Protocol):
     """The ways to work on one layer."""
 
+    def __hash__(self) -> int: ...
+
     def paces(self) -> set[int]:
         """Every number of cycles a frame at which a cheaper folding becomes fast enough."""
         ...
@@ -166,7 +167,7 @@ class Engine(Protocol):
 class AnyOf:
     """The foldings of a layer that may have its weights in several stores."""
 
-    each: Sequence[Foldings]
+    each: tuple[Foldings, ...]
 
     def paces(self) -> set[int]:
         return set().union(*(some.paces() for some in self.each))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
+from operator import add
 
 import onnx
 
@@ -37,7 +38,7 @@ class HostWork:
     groups: int = 0
 
     def __add__(self, other: HostWork) -> HostWork:
-        return HostWork(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other))))
+        return HostWork(*map(add, vars(self).values(), vars(other).values()))
 
     @classmethod
     def entry(cls, elements: int) -> HostWork:

@@ -51,10 +51,7 @@ class PlannedLayer:
     @cached_property
     def estimate(self) -> Resources:
         """What all blocks take together."""
-        parts = parts_of(self.folding, self.streams)
-        for block in _behind(self.layer, self.streams.channels_per_beat, self.fifo.depth):
-            parts += block
-        return parts
+        return _estimate(self.layer, self.folding, self.streams, self.fifo.depth)
 
     def to_json(self) -> dict[str, object]:
         """See docs/commands.md."""
@@ -74,9 +71,9 @@ class PlannedLayer:
         }
 
 
-@lru_cache(maxsize=1 << 12)
-def _behind(layer: QuantLayer, channels_per_beat: int, fifo_depth: int) -> tuple[Resources, ...]:
-    return tuple(stream_blocks(layer, channels_per_beat, fifo_depth).values())
+@lru_cache(maxsize=1 << 16)
+def _estimate(layer: QuantLayer, folding: Folding, streams: Streams, fifo_depth: int) -> Resources:
+    return sum(stream_blocks(layer, streams.channels_per_beat, fifo_depth).values(), parts_of(folding, streams))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import lru_cache
 from itertools import chain, islice
 
-from lognet_fpga.engines.folding import BRAM_PRICES, AnyOf, Engine, Entry, Folding, Foldings, Streams
+from lognet_fpga.engines.folding import BRAM_PRICES, AnyOf, Engine, Entry, Folding, Foldings, Sends, Streams
 from lognet_fpga.engines.stores import sketch_layers
 from lognet_fpga.fabric.costs import SHELL
 from lognet_fpga.fabric.target import Target
@@ -144,7 +144,7 @@ class Planner:
     def __init__(self, engines: Sequence[Sequence[Engine]], target: Target) -> None:
         self.target, self.layers = target, [some[0].layer for some in engines]
         each = [[engine.foldings(target) for engine in some] for some in engines]
-        self.foldings: list[Foldings] = [some[0] if len(some) == 1 else AnyOf(some) for some in each]
+        self.foldings: list[Foldings] = [some[0] if len(some) == 1 else AnyOf(tuple(some)) for some in each]
         self.plan = lru_cache(maxsize=None)(self._plan)
         self.draft = lru_cache(maxsize=None)(self._draft)
 
@@ -216,7 +216,7 @@ class Planner:
         chosen: list[Folding] = []
         entry = Entry(min(layers[0].in_shape[0], SOURCE_BEAT_BITS // layers[0].in_bits))
         for foldings in self.foldings:
-            folding = foldings.fold(budget, chosen[-1] if chosen else entry, bram_price)
+            folding = _fold(foldings, budget, chosen[-1] if chosen else entry, bram_price)
             if folding is None:
                 return None
             chosen.append(folding)
@@ -236,6 +236,12 @@ def _there(plan: HardwarePlan | None, budget: int) -> HardwarePlan:
     if plan is None:
         raise ValueError(f"no foldings do a frame in {budget} cycles")
     return plan
+
+
+@lru_cache(maxsize=1 << 16)
+def _fold(foldings: Foldings, budget: float, before: Sends, bram_price: float) -> Folding | None:
+    """As Foldings.fold, remembered: plans of the first three layers, the first four, and so on, ask for the same."""
+    return foldings.fold(budget, before, bram_price)
 
 
 @lru_cache(maxsize=1 << 16)

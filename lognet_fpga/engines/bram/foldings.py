@@ -35,6 +35,14 @@ class BramFolding:
     constants: OutputConstants = field(compare=False)
     raster: SlotRaster = field(compare=False)
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """Of what is looked up for every budget, board and number of layers."""
+        return hash((self.layer, self.shape))
+
     @property
     def store(self) -> str:
         return BRAM
@@ -139,7 +147,12 @@ class BramFoldings:
             for bram_price in BRAM_PRICES
         }
 
+        self._paces = self._worth_it()
+
     def paces(self) -> set[int]:
+        return set(self._paces)
+
+    def _worth_it(self) -> set[int]:
         paces = set()
         for foldings in self._cheapest_first.values():
             fastest = math.inf

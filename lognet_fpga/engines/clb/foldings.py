@@ -42,6 +42,14 @@ class ClbFolding:
     leg_cycles: int
     ii_cycles: int
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """Of what is looked up for every budget, board and number of layers."""
+        return hash((self.layer, self.arithmetic, self.acc_bits, self.digit_bits, self.leg_cycles, self.ii_cycles))
+
     @property
     def store(self) -> str:
         return CLB
@@ -133,6 +141,7 @@ class ClbFoldings:
         self._paces = sorted({cycles for _, every in self._cycles_by_legs.values() for cycles in every})
         self._widths = lru_cache(maxsize=None)(self._cheapest_widths)
         self._size = lru_cache(maxsize=None)(self._size_of)
+        self._made = lru_cache(maxsize=None)(self._make)
 
     def paces(self) -> set[int]:
         return set(self._paces)
@@ -154,8 +163,11 @@ class ClbFoldings:
     def _folding(self, digit_bits: int, leg_cycles: int, budget: float) -> ClbFolding:
         raster, shifting = self._raster, input_digits(self._layer, digit_bits, leg_cycles)
         spare = math.floor((budget - (raster.slots - raster.computing) * shifting) / raster.computing)
-        ii_cycles = max(leg_cycles, spare)
-        return ClbFolding(self._layer, self._arithmetic, raster, self._acc_bits, digit_bits, leg_cycles, ii_cycles)
+        return self._made(digit_bits, leg_cycles, max(leg_cycles, spare))
+
+    def _make(self, digit_bits: int, leg_cycles: int, ii_cycles: int) -> ClbFolding:
+        layer, arithmetic = self._layer, self._arithmetic
+        return ClbFolding(layer, arithmetic, self._raster, self._acc_bits, digit_bits, leg_cycles, ii_cycles)
 
     def _cycles(self, digit_bits: int) -> tuple[int, list[int]]:
         """Of the shortest legs that there may be, and least cycles a frame with these and each longer one, up to one
