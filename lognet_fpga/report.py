@@ -1,6 +1,7 @@
 """A report as data: headings, lines and tables, and the same figures for programs.
 
-One Report is what a command prints, what report.txt holds (`text()`) and what report.json holds (`data`).
+One Report is what a command prints, what report.txt holds (`text()`) and what report.json holds (`data`), of which
+`page` makes report.html.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Table:
         cells = [[brief(cell) for cell in row] for row in self.cells()[1]]
         widths = [max([len(name), *(len(row[i]) for row in cells)]) for i, name in enumerate(self.columns)]
         lines = [self.columns, ["-" * width for width in widths], *cells]
-        numeric = self._numeric()
+        numeric = self.numeric()
         return [
             "  ".join(
                 cell.rjust(width) if right else cell.ljust(width) for cell, width, right in zip(line, widths, numeric)
@@ -46,12 +47,13 @@ class Table:
 
     def markdown_lines(self) -> list[str]:
         """The table in Markdown."""
-        rule = ["---:" if numeric else "---" for numeric in self._numeric()]
+        rule = ["---:" if numeric else "---" for numeric in self.numeric()]
         _, cells = self.cells()
         rows = (self.columns, rule, *cells)
         return [f"| {' | '.join(row)} |" for row in rows]
 
-    def _numeric(self) -> list[bool]:
+    def numeric(self) -> list[bool]:
+        """Of each column, whether it holds numbers only."""
         return [bool(self.rows) and all(_is_number(row[i]) for row in self.rows) for i in range(len(self.columns))]
 
 

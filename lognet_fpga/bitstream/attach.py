@@ -10,6 +10,7 @@ from lognet_fpga.bitstream.bitstream_report import HEADING, bitstream_data, bits
 from lognet_fpga.bitstream.figures import Bitstream
 from lognet_fpga.bundle import Bundle
 from lognet_fpga.errors import BundleError
+from lognet_fpga.page.deployment import PAGE, PICTURES, deployment_page
 from lognet_fpga.report import Report, Section
 
 FOLDER = "bitstream/"
@@ -25,10 +26,19 @@ def attached(bundle: Bundle, made: Bitstream) -> tuple[dict[str, bytes], dict[st
     if REPORT_DATA in files:
         data = report_data(bundle) | {"bitstream": bitstream_data(made)}
         files[REPORT_DATA] = (json.dumps(data, indent=1, sort_keys=True) + "\n").encode()
+    if PAGE in files:
+        files[PAGE] = _page(bundle, report_data(bundle) | {"bitstream": bitstream_data(made)})
     if REPORT_TEXT in files:
         before = files[REPORT_TEXT].decode(errors="replace").partition(f"\n{HEADING}\n")[0]
         files[REPORT_TEXT] = f"{before}\n{_text(section_of(bundle, made))}".encode()
     return files, {**bundle.manifest, "bitstream": bitstream_data(made)}
+
+
+def require_report(bundle: Bundle) -> None:
+    """Raise BundleError where the bundle's report cannot be continued."""
+    data = report_data(bundle)
+    if PAGE in bundle.files:
+        _page(bundle, data)
 
 
 def section_of(bundle: Bundle, made: Bitstream) -> Section:
@@ -49,6 +59,16 @@ def report_data(bundle: Bundle) -> dict[str, object]:
     if not isinstance(data, dict):
         raise BundleError(f"{REPORT_DATA} of the bundle is not an object; deploy the model again")
     return data
+
+
+def _page(bundle: Bundle, data: Mapping[str, object]) -> bytes:
+    pictures = {name: content for name, content in bundle.files.items() if name.startswith(PICTURES)}
+    try:
+        return deployment_page(data, pictures).encode()
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+        raise BundleError(
+            f"{REPORT_DATA} of the bundle is not what lognet-deploy writes; deploy the model again"
+        ) from error
 
 
 def _finite(text: str) -> float:

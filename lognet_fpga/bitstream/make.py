@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lognet_fpga.bitstream.attach import attached, report_data, section_of
+from lognet_fpga.bitstream.attach import attached, require_report, section_of
 from lognet_fpga.bitstream.bitstream_report import bitstream_data
 from lognet_fpga.bitstream.figures import Bitstream
 from lognet_fpga.bitstream.open_tools.toolchain import OPEN
@@ -50,7 +50,7 @@ def make_bitstream(path: Path, request: BitstreamRequest, progress: Progress = N
     toolchain, bundle = TOOLCHAINS[request.flow], read_bundle(path)
     toolchain.require(load_board(bundle.board_name))
     overlay = system_of(bundle)
-    report_data(bundle)  # what is wrong with it shows before hours of work, not after
+    require_report(bundle)  # what is wrong with it shows before hours of work, not after
     results = request.results or _run(toolchain, overlay, path, request.remote, progress)
     made = _read(toolchain, overlay, results)
     made.figures.require(request.allow_timing_violation, str(results), overlay.system.clock.pll_hz)

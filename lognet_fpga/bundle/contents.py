@@ -32,7 +32,8 @@ FPGA's output, to the model's outputs; n is model_output.tail_batch where that i
 has its weights in memories verilog/*.mem, verilog/map.json (what is on which bit of them: bundle.signals), vectors.npz
 (frames, and the activations (n, C, H, W) of every layer by its name), scores.npy (the model's output for those frames;
 outputs.npz, see lognet_fpga.ir.packed, where it is several, text, or of a size that differs from frame to frame),
-report.txt, report.json; where one was made, bitstream/*.bit with its .hwh.
+report.txt, report.json, report.html (the page, of report.json and the pictures changed/*.bmp of frames that changed
+class); where one was made, bitstream/*.bit with its .hwh.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ def make_folder(folder: Path) -> None:
         ) from error
 
 
-def write_text(path: Path, text: str) -> None:
-    """Raises OutputError; an earlier file then stays."""
-    with new_file(path) as scratch:
+def write_text(path: Path, text: str, hint: str = "choose another --out") -> None:
+    """Raises OutputError, hint being what to do then; an earlier file stays."""
+    with new_file(path, hint) as scratch:
         scratch.write_text(printable(text), encoding="utf-8")

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lognet_fpga.cli import options, runner
+from lognet_fpga.cli.files import write_text
 from lognet_fpga.cli.input_options import add_input, preprocessing_of
-from lognet_fpga.cli.reporter import Reporter
+from lognet_fpga.cli.reporter import Reporter, error_data
 from lognet_fpga.fabric.boards import board_names
 
 PROGRAM = "lognet-inspect"
@@ -17,6 +18,7 @@ examples:
   lognet-inspect model.onnx
   lognet-inspect model.onnx --board pynq-z2 --prune 0.6
   lognet-inspect model.onnx --fpga-layers auto --json
+  lognet-inspect model.onnx --html model.html
 
 The exit code is 0 when some board can take the layers, else that of lognet-deploy; the report is printed either way.
 """
@@ -34,6 +36,7 @@ def parser() -> runner.Parser:
     this.add_argument(
         "--board", type=str.lower, metavar="B", help=f"one board only: {', '.join(board_names())} (default: all)"
     )
+    this.add_argument("--html", type=Path, metavar="FILE", help="write the report as a page, too")
     options.add_layers(this)
     options.add_plan(this)
     add_input(this)
@@ -58,10 +61,16 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> int:
     )
     from lognet_fpga.flow.inspection import inspect_by_steps
     from lognet_fpga.flow.reports import inspection as inspection_report
+    from lognet_fpga.page.inspection import inspection_page
 
     for seen in inspect_by_steps(config, arguments.board, reporter):
         reporter.known(inspection_report.title(config), *inspection_report.sections(config, seen))
-    return reporter.verdict(inspection_report.build(config, seen), seen.error)
+    report = inspection_report.build(config, seen)
+    if arguments.html is not None:
+        write_text(
+            arguments.html, inspection_page({**report.data, "error": error_data(seen.error)}), "choose another --html"
+        )
+    return reporter.verdict(report, seen.error)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

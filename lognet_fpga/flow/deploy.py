@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,11 +26,13 @@ from lognet_fpga.flow.inputs import (
 from lognet_fpga.flow.layer_choice import choose_layers, quantize_choice, settle_act_bits, target_of
 from lognet_fpga.flow.reports import deployment
 from lognet_fpga.flow.reports.accuracy import accuracy_sections, warn_of_a_lost_model
+from lognet_fpga.flow.reports.answers import answers_data
 from lognet_fpga.flow.reports.host import host_section
 from lognet_fpga.flow.reports.input import warn_of_scaling
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.execution import execution_onnx
 from lognet_fpga.ir.golden import golden_onnx
+from lognet_fpga.page.deployment import PAGE, deployment_page
 from lognet_fpga.partition import make_tail, with_pixels
 from lognet_fpga.plan.planner import plan_hardware
 from lognet_fpga.progress import NoProgress, Progress
@@ -125,22 +128,33 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
     synthesis: SynthesisReport | None = synthesize(design, progress) if config.synth else None
     settled(deployment.synthesis_section(plan, synthesis))
 
-    data = deployment.data(config, choice, quant, plan, design, verdict, synthesis, accuracy, frames, tail, output)
+    activations = quant.run_layers(vectors)
+    outputs = host_outputs(tail, activations[-1], output)
+    class_names = names_of_all(output.classes, judged, frames)
+    answers: dict[str, object] | None = None
+    pictures: dict[str, bytes] = {}
+    if isinstance(accuracy, Accuracy) and judged is not None:
+        answers, pictures = answers_data(accuracy, judged, class_names, config.preprocessing.channel_order)
+    data = deployment.data(
+        *(config, choice, quant, plan, design, verdict, synthesis, accuracy, frames, tail, output, activations, answers)
+    )
     report = Report(deployment.title(config, board), tuple(sections), data)
-    activations = dict(zip((layer.name for layer in quant.layers), quant.run_layers(vectors)))
-    outputs = host_outputs(tail, activations[quant.layers[-1].name], output)
+    report_json = deployment.json_bytes(report.data)
     files = {
         GOLDEN: golden,
         EXECUTION: execution,
         "tail.onnx": tail,
-        "vectors.npz": deployment.npz_bytes(frames=vectors, **activations),
+        "vectors.npz": deployment.npz_bytes(
+            frames=vectors, **{layer.name: its for layer, its in zip(quant.layers, activations)}
+        ),
         **deployment.output_files(outputs),
         "report.txt": report.text().encode(),
-        "report.json": deployment.json_bytes(report.data),
+        "report.json": report_json,
+        PAGE: deployment_page(json.loads(report_json), pictures).encode(),
+        **pictures,
         **{f"verilog/{name}": text.encode() for name, text in design.files},
         SIGNAL_MAP: design.signals.encode(),
     }
-    class_names = names_of_all(output.classes, judged, frames)
     name = safe_name(config.model.stem)
     manifest = deployment.manifest(
         config, graph, quant, plan, design, verdict, accuracy, output, class_names, core_sha256, name

@@ -115,7 +115,8 @@ def unseen(frames: Frames) -> Frames:
     """The frames that calibration did not use; all of them where too few are left to say anything."""
     used = len(calibration(frames))
     first = used if len(frames) >= 2 * used else 0
-    return Frames(frames.frames[first:], None if frames.labels is None else frames.labels[first:])
+    labels = None if frames.labels is None else frames.labels[first:]
+    return Frames(frames.frames[first:], labels, None if frames.names is None else frames.names[first:])
 
 
 def calibrated_among(judged: Frames, frames: Frames) -> int:

@@ -2,13 +2,14 @@
 
 from lognet_fpga.partition.float_layer import FloatLayer
 from lognet_fpga.partition.pixels import with_pixels
-from lognet_fpga.partition.split import Partition, Placement, partition, run_float_layers
+from lognet_fpga.partition.split import Partition, Placement, input_nodes, partition, run_float_layers
 from lognet_fpga.partition.tail import make_float_tail, make_tail
 
 __all__ = [
     "FloatLayer",
     "Partition",
     "Placement",
+    "input_nodes",
     "make_float_tail",
     "make_tail",
     "partition",

@@ -23,12 +23,14 @@ _MOST_NAMED = 12  # nodes of a quantized model
 
 @dataclass(frozen=True)
 class Placement:
-    """Where one node of the normalized model runs, "FPGA" or "host", and why, in words."""
+    """Where one node of the normalized model runs, "FPGA" or "host", and why, in words.  inputs: names of the nodes
+    that it takes something from, none for what takes the frames only."""
 
     node: str
     op_type: str
     where: str
     reason: str
+    inputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -181,6 +183,7 @@ def _placements(graph: Graph, span: Span) -> tuple[Placement, ...]:
     layer_of = {name: layer.name for layer in span.layers for name in layer.nodes}
     order = {layer.name: index for index, layer in enumerate(span.layers, 1)}
     on_fpga = {id(node) for node in span.nodes}
+    sources = input_nodes(graph)
     out = []
     for node in graph.nodes:
         standing = stands_in[node.outputs[0]]
@@ -190,7 +193,7 @@ def _placements(graph: Graph, span: Span) -> tuple[Placement, ...]:
                 reason = f"after the cut; {standing.op.problem}"
             elif span.declined and span.declined.node == node.name:
                 reason = f"after the cut; {span.declined.why}"
-            out.append(Placement(node.name, node.op_type, "host", reason))
+            out.append(Placement(node.name, node.op_type, "host", reason, sources[node.outputs[0]]))
             continue
         layer = layer_of[node.name]
         place = f"conv layer {order[layer]} of {len(span.layers)}"
@@ -204,5 +207,14 @@ def _placements(graph: Graph, span: Span) -> tuple[Placement, ...]:
             reason = f"folded into {layer}"
         else:
             reason = place
-        out.append(Placement(node.name, node.op_type, "FPGA", reason))
+        out.append(Placement(node.name, node.op_type, "FPGA", reason, sources[node.outputs[0]]))
     return tuple(out)
+
+
+def input_nodes(graph: Graph) -> dict[str, tuple[str, ...]]:
+    """By the first output of every node, the names of the nodes that it takes something from, each once."""
+    makers = {output: node.name for node in graph.nodes for output in node.outputs}
+    return {
+        node.outputs[0]: tuple(dict.fromkeys(makers[name] for name in node.inputs if name in makers))
+        for node in graph.nodes
+    }

@@ -108,5 +108,6 @@ class HardwarePlan:
             "latency_cycles": self.latency_cycles,
             "clk_mhz": self.target.clk_mhz,
             "estimate": asdict(self.total),
+            "shell": asdict(self.shell),
             "layers": [planned.to_json() for planned in self.layers],
         }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
 
 from lognet_fpga.errors import AccuracyError
 from lognet_fpga.numerics.closeness import Closeness
@@ -54,12 +56,28 @@ class LayerStep:
     loss: Loss
 
 
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """The class of every frame, (n,) int64 each: by the float model and by the deployed one, and its label (None
+    without labels)."""
+
+    float_model: np.ndarray
+    deployed: np.ndarray
+    labels: np.ndarray | None
+
+    @property
+    def truth(self) -> np.ndarray:
+        """What answers are held against: the labels, the float model's classes without them."""
+        return self.float_model if self.labels is None else self.labels
+
+
 @dataclass(frozen=True)
 class Accuracy:
     """The same frames through the float model, the float model with the log2 weights, and the deployed model.
 
     weights_loss, loss: of the latter two against the first.  steps: layer by layer, on the first steps_frames of the
     frames, where the float model has the shares of steps_from.  calibrated: how many of the frames calibration used.
+    answers: frame by frame; None where only the shares are known.
     """
 
     frames: int
@@ -72,6 +90,7 @@ class Accuracy:
     steps_frames: int
     steps_from: Shares
     steps: tuple[LayerStep, ...]
+    answers: Answers | None = field(default=None, compare=False)
 
     @property
     def labelled(self) -> bool:

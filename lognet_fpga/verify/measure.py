@@ -19,7 +19,7 @@ from lognet_fpga.numerics.ranking import area_under_curve, points_lost
 from lognet_fpga.partition import Partition, make_float_tail, run_float_layers
 from lognet_fpga.progress import NoProgress, Progress
 from lognet_fpga.quantize import with_quantized_weights
-from lognet_fpga.verify.accuracy import Accuracy, LayerStep, Loss, RawAccuracy, RawStep, Shares
+from lognet_fpga.verify.accuracy import Accuracy, Answers, LayerStep, Loss, RawAccuracy, RawStep, Shares
 from lognet_fpga.verify.onnx_session import OnnxSession
 from lognet_fpga.verify.settle_output import run_model, settle_output
 
@@ -102,6 +102,7 @@ def measure_accuracy(
             LayerStep(name, after.shares(steps[0]), _loss(before, after, steps[0]))
             for name, before, after in zip(names, steps, steps[1:])
         ),
+        answers=Answers(float_model.classes, deployed.classes, labels),
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from lognet_fpga.bundle import read_bundle
 from lognet_fpga.errors import MissingToolError, TimingError, UsageError
+from lognet_fpga.page.deployment import deployment_page
 from tests.bitstream.bundles import fake_vivado, tcl_shell
 from tests.deploy.workplace import Workplace, refused
 
@@ -29,6 +30,9 @@ def test_the_report_ends_with_the_bitstream(place, tmp_path):
     bundle = read_bundle(place.folder / data["bundle"])
     assert bundle.manifest["bitstream"] == data["bitstream"] and data["bitstream"]["timing_met"]
     assert json.loads(bundle.file("report.json")) == {key: value for key, value in data.items() if key != "bundle"}
+    page = bundle.file("report.html").decode()
+    assert page == deployment_page(json.loads(bundle.file("report.json")), {})
+    assert "the bitstream meets its clock" in page and "0.412 ns" in page and "placed: whole chip" in page
     text = place.deploy(place.model, *QUICK, env=fake_vivado(tmp_path)).stdout
     assert bundle.file("report.txt").decode() in text and "slack 0.412 ns" in text
 

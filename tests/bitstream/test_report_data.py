@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lognet_fpga.bitstream.attach import report_data
+from lognet_fpga.bitstream.attach import report_data, require_report
 from lognet_fpga.bundle import make_bundle
 from lognet_fpga.errors import BundleError
 from tests.small_bundle import manifest
@@ -20,6 +20,14 @@ def test_is_refused_in_one_line(content):
     with pytest.raises(BundleError) as caught:
         report_data(make_bundle({"report.json": content}, manifest()))
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("content", [b"{}", b'{"chip": 3}', b'{"chip": {"title": []}, "plan": {"layers": [null]}}'])
+def test_of_which_no_page_can_be_made_is_refused_before_the_work(content):
+    require_report(make_bundle({"report.json": content}, manifest()))  # an older bundle, without a page
+    with pytest.raises(BundleError) as caught:
+        require_report(make_bundle({"report.json": content, "report.html": b"<p>"}, manifest()))
+    assert "\n" not in str(caught.value) and "deploy the model again" in str(caught.value)
 
 
 def test_without_one_the_manifest_stands_in():

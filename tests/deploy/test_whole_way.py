@@ -51,6 +51,7 @@ def test_the_bundle_reads_back_and_its_vectors_hold(place, deployed):
         "vectors.npz",
         "report.txt",
         "report.json",
+        "report.html",
     } <= bundle.files.keys()
     assert json.loads(bundle.file("report.json")) == {key: value for key, value in deployed.items() if key != "bundle"}
     vectors = np.load(place.folder / deployed["bundle"] / "vectors.npz")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -15,6 +15,7 @@ from lognet_fpga.fabric.board import Board, Resources
 from lognet_fpga.flow.inputs import calibration
 from lognet_fpga.flow.layer_choice import LayerChoice
 from lognet_fpga.flow.reports.candidates import ESTIMATED, candidate_data, candidate_table, reason
+from lognet_fpga.flow.reports.chip import chip_data
 from lognet_fpga.flow.reports.host import host_data
 from lognet_fpga.flow.reports.input import input_data, input_section
 from lognet_fpga.ir.clocks import mhz_text
@@ -22,7 +23,7 @@ from lognet_fpga.ir.design import VerilogDesign
 from lognet_fpga.ir.graph import Graph
 from lognet_fpga.ir.output import ModelOutput
 from lognet_fpga.ir.packed import pack
-from lognet_fpga.ir.quant import QuantGraph
+from lognet_fpga.ir.quant import QuantGraph, QuantLayer
 from lognet_fpga.ir.stream_format import StreamFormat
 from lognet_fpga.machine.archive import ARRAY, write_zip
 from lognet_fpga.partition import Partition
@@ -62,8 +63,10 @@ def data(
     frames: Frames,
     tail: bytes,
     output: ModelOutput,
+    activations: Sequence[np.ndarray],
+    answers: Mapping[str, object] | None,
 ) -> dict[str, object]:
-    """The figures of all sections, for programs."""
+    """The figures of all sections, for programs.  activations: of every layer, for the vectors."""
     return {
         "model": config.model.name,
         "board": plan.target.board.name,
@@ -74,13 +77,15 @@ def data(
         "input": input_data(config, choice.parts),
         "partition": [asdict(placement) for placement in choice.parts.placements],
         "layer_choice": _choice_data(choice),
-        "layers": [_layer_data(layer) for layer in quant.layers],
+        "layers": [_layer_data(layer, its) for layer, its in zip(quant.layers, activations)],
+        "chip": chip_data(plan.target.board),
         "plan": plan.to_json(),
         "host": host_data(tail, plan.target.board),
         "output": output.to_dict(),
         "verification": None if verdict is None else verdict.to_json(),
         "synthesis": None if synthesis is None else synthesis.to_json(),
         "accuracy": None if accuracy is None else accuracy.to_json(),
+        "answers": answers,
         "bitstream": None,  # filled in where one is made of the bundle
         "verilog_sha256": design.digest,
     }
@@ -189,7 +194,9 @@ def _choice_data(choice: LayerChoice) -> dict:
     }
 
 
-def _layer_data(layer) -> dict:
+def _layer_data(layer: QuantLayer, activations: np.ndarray) -> dict:
+    """activations: (frames, *out_shape) uint8."""
+    codes, counts = np.unique(layer.codes, return_counts=True)
     return {
         "name": layer.name,
         "in_shape": layer.in_shape,
@@ -201,6 +208,8 @@ def _layer_data(layer) -> dict:
         "shift": layer.shift,
         "alpha_min": float(layer.alpha.min()),
         "alpha_max": float(layer.alpha.max()),
+        "weight_codes": [[int(code), int(count)] for code, count in zip(codes, counts)],
+        "activation_codes": np.bincount(activations.ravel(), minlength=2**layer.out_bits).tolist(),
     }
 
 

@@ -11,9 +11,11 @@ from lognet_fpga.config import DeployConfig
 from lognet_fpga.errors import brief
 from lognet_fpga.flow.inspection import BoardFit, Inspection
 from lognet_fpga.flow.reports.candidates import ESTIMATED, candidate_data, candidate_table, reason
+from lognet_fpga.flow.reports.chip import chip_data
 from lognet_fpga.flow.reports.host import SERVE, SLOW
 from lognet_fpga.ir.clocks import mhz_text
 from lognet_fpga.ir.graph import HostOp
+from lognet_fpga.partition import Placement, input_nodes
 from lognet_fpga.partition.reach import Obstacle
 from lognet_fpga.partition.work import Work
 from lognet_fpga.report import Report, Section, Table
@@ -64,19 +66,26 @@ def _operators(seen: Inspection) -> list[dict[str, object]]:
     if seen.parts is not None:
         return [asdict(placement) for placement in seen.parts.placements]
     why = {obstacle.problem.node: obstacle.problem.why for obstacle in seen.reach.obstacles}
+    sources = input_nodes(seen.graph)
     return [
-        {
-            "node": node.name,
-            "op_type": node.op_type,
-            "where": "host",
-            "reason": why.get(node.name) or (node.op.problem if isinstance(node.op, HostOp) else "no cut as asked for"),
-        }
+        asdict(
+            Placement(
+                node.name,
+                node.op_type,
+                "host",
+                why.get(node.name) or (node.op.problem if isinstance(node.op, HostOp) else "no cut as asked for"),
+                sources[node.outputs[0]],
+            )
+        )
         for node in seen.graph.nodes
     ]
 
 
 def _operator_table(operators: list[dict[str, object]]) -> Table:
-    return Table(("node", "operator", "where", "why"), tuple(tuple(row.values()) for row in operators))
+    return Table(
+        ("node", "operator", "where", "why"),
+        tuple((row["node"], row["op_type"], row["where"], row["reason"]) for row in operators),
+    )
 
 
 def _cut_lines(seen: Inspection) -> tuple[str, ...]:
@@ -227,6 +236,7 @@ def _host_section(seen: Inspection, host: dict) -> Section:
 def _board_data(config: DeployConfig, fit: BoardFit) -> dict[str, object]:
     return {
         "board": fit.board.name,
+        "chip": chip_data(fit.board),
         "clk_mhz": fit.board.clock_mhz(config.clk_mhz),
         "layers_that_fit": fit.most_layers,
         "best_layers": fit.best.layers if fit.best else None,

@@ -1,0 +1,128 @@
+"""The pages in a real browser: on a telephone and on a screen, printed, and by the rules for screen readers (axe-core).
+
+Screenshots are left in pytest's folder (--basetemp) for whoever wants to look.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lognet_fpga.page.deployment import deployment_page
+from lognet_fpga.page.inspection import inspection_page
+from tests.browser import Page, browser, find_browser
+from tests.models import save, small_cnn
+from tests.page.reports import BITSTREAM, HOSTILE, deployment, pictures
+
+pytestmark = pytest.mark.slow
+
+AXE = "axe-core@4.14.1"
+WIDTHS = (400, 1400)
+# Text that sticks out of its drawing, as far as a browser sees it; and text smaller than is read with ease.
+OUTSIDE = """[...document.querySelectorAll('svg text')].filter(text => {
+  const its = text.getBoundingClientRect(), all = text.closest('svg').getBoundingClientRect();
+  return its.left < all.left - 1 || its.right > all.right + 1 || its.top < all.top - 2 || its.bottom > all.bottom + 2;
+}).map(text => text.textContent)"""
+SMALL = """[...document.querySelectorAll('svg text, p, td, th, li, figcaption')].filter(text => {
+  const drawing = text.closest('svg'), scale = drawing ? drawing.clientWidth / 360 : 1;
+  return parseFloat(getComputedStyle(text).fontSize) * scale < 11.5;
+}).map(text => text.textContent)"""
+OVERLAPPING = """[...document.querySelectorAll('svg')].flatMap(drawing => {
+  const texts = [...drawing.querySelectorAll('text')].map(text => [text.textContent, text.getBoundingClientRect()]);
+  return texts.flatMap(([name, its], place) => texts.slice(place + 1).filter(([, other]) =>
+    its.left < other.right - 1 && other.left < its.right - 1 && its.top < other.bottom - 5 && other.top < its.bottom - 5
+  ).map(([other]) => [name, other]));
+})"""
+VIOLATIONS = "axe.run().then(found => found.violations.map(each => [each.id, each.nodes.map(node => node.html)]))"
+
+
+@pytest.fixture(scope="module")
+def tab(require_tool) -> Iterator[Page]:
+    program = find_browser()
+    require_tool("chromium", program is not None)
+    assert program
+    with browser(program) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory) -> str:
+    """Its source: of the file that LOGNET_AXE names, else from npm, which checks what it fetches."""
+    if path := os.environ.get("LOGNET_AXE"):
+        return Path(path).read_text(encoding="utf-8")
+    if shutil.which("npm") is None:
+        pytest.skip("npm is not installed")
+    folder = tmp_path_factory.mktemp("axe")
+    if subprocess.run(["npm", "pack", AXE, "--silent"], cwd=folder, capture_output=True, timeout=300).returncode:
+        pytest.skip(f"npm cannot get {AXE}")
+    with tarfile.open(next(folder.glob("*.tgz"))) as archive:
+        content = archive.extractfile("package/axe.min.js")
+        assert content is not None
+        return content.read().decode()
+
+
+def inspection(tmp_path: Path, in_process, capsys) -> str:
+    import json
+
+    from lognet_fpga.cli import inspect
+
+    assert in_process(inspect.main, save(small_cnn(), tmp_path), "--json") == 0
+    return inspection_page(json.loads(capsys.readouterr().out))
+
+
+@pytest.fixture(params=["plain", "bitstream", "large", "hostile", "bare", "inspection"])
+def path(request, tmp_path, in_process, capsys) -> Path:
+    pages = {
+        "plain": lambda: deployment_page(deployment(), pictures()),
+        "bitstream": lambda: deployment_page(deployment(bitstream={**BITSTREAM, "timing_met": False}), pictures()),
+        "large": lambda: deployment_page(deployment(27, 32, 12, "a_layer_of_a_rather_long_name/"), pictures(12)),
+        "hostile": lambda: deployment_page(deployment(name=HOSTILE), pictures()),
+        "bare": lambda: deployment_page(deployment(accuracy=None, answers=None, verification=None), {}),
+        "inspection": lambda: inspection(tmp_path, in_process, capsys),
+    }
+    place = tmp_path / f"{request.param}.html"
+    place.write_text(pages[request.param](), encoding="utf-8")
+    return place
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_it_is_readable(tab, path, width):
+    tab.complaints.clear()
+    tab.requests.clear()
+    tab.resize(width)
+    tab.open(path)
+    tab.screenshot(path.with_suffix(f".{width}.png"))
+    assert tab.complaints == []
+    assert {address for address in tab.requests if not address.startswith("data:image/bmp;base64,")} == {path.as_uri()}
+    assert tab.value("document.documentElement.scrollWidth") <= width
+    assert tab.value(OUTSIDE) == [] and tab.value(SMALL) == [] and tab.value(OVERLAPPING) == []
+    assert tab.value("document.querySelectorAll('img').length") == tab.value(
+        "[...document.querySelectorAll('img')].filter(image => image.complete && image.naturalWidth > 0).length"
+    )
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_it_breaks_no_rule_for_screen_readers(tab, axe, path, width):
+    tab.resize(width)
+    tab.open(path)
+    tab.value(f"{axe};0")  # by the browser's own hand, which the page's policy does not bind
+    assert tab.value(VIOLATIONS) == []
+
+
+def test_it_can_be_printed(tab, path):
+    tab.open(path)
+    tab.pdf(path.with_suffix(".pdf"))
+    assert path.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
+    tab.call("Emulation.setEmulatedMedia", media="print")
+    tab.resize(700)  # some 18 cm
+    hidden = (
+        "[...document.querySelectorAll('.wide')].filter(each => getComputedStyle(each).overflowX != 'visible').length"
+    )
+    assert tab.value(hidden) == 0
+    tab.call("Emulation.setEmulatedMedia", media="")
