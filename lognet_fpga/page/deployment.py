@@ -39,10 +39,10 @@ def deployment_page(data: Data, pictures: Mapping[str, bytes]) -> str:
         ("timing", "Timing", _timing(data)),
     )
     links, sections = contents(chapters)
-    minds = verdict.minds(data)
+    caveats = verdict.caveats(data)
     head = [
         element("p", verdict.sentence(data), class_="verdict"),
-        bullets(minds, class_="mind", aria_label="To mind") if minds else None,
+        bullets(caveats, class_="caveats", aria_label="Caveats") if caveats else None,
         links,
     ]
     foot = element("p", "Made by lognet-deploy from report.json of this bundle, which holds every figure in full.")
@@ -342,7 +342,11 @@ def _matrix(matrix: list[list[int]], answers: Data, truth: str) -> Markup:
         for row, line in enumerate(matrix)
     ]
     content = element(
-        "table", element("caption", caption), element("thead", head), element("tbody", body), class_="matrix"
+        "table",
+        element("caption", element("span", caption)),
+        element("thead", head),
+        element("tbody", body),
+        class_="matrix",
     )
     return wide(content, caption)
 

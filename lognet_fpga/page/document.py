@@ -22,7 +22,7 @@ p, li { max-width: 46rem; overflow-wrap: anywhere }
 ul { padding-left: 1.25rem }
 .verdict { font-size: 1.2rem; max-width: 54rem; margin: 0 }
 .verdict { border-left: .35rem solid #0b5cad; padding: .5rem 0 .5rem 1rem }
-.mind { border-left: .35rem solid #8a4b00; padding: .25rem 0 .25rem 2rem; margin: 1rem 0 }
+.caveats { border-left: .35rem solid #8a4b00; padding: .25rem 0 .25rem 2rem; margin: 1rem 0 }
 nav ul { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: .25rem 1.25rem }
 a { color: #0b5cad }
 a:focus-visible, .wide:focus-visible { outline: 3px solid #0b5cad; outline-offset: 2px }
@@ -33,6 +33,7 @@ a:focus-visible, .wide:focus-visible { outline: 3px solid #0b5cad; outline-offse
 .beside { display: grid; grid-template-columns: minmax(0, 24rem) minmax(0, 1fr); gap: 2rem; align-items: start }
 figure { margin: 0 }
 figcaption, caption { font-weight: 600; text-align: left; padding: .25rem 0; overflow-wrap: anywhere }
+caption span { display: block; max-width: min(46rem, 100vw - 2rem) }
 figure p { margin: .1rem 0; font-size: .875rem; color: #4a525a }
 svg { max-width: 100%; height: auto }
 figure svg { display: block; width: 100%; max-width: 30rem }
@@ -44,8 +45,9 @@ figure svg .small { font-size: 12px; fill: #4a525a }
 table { border-collapse: collapse; font-size: .9375rem; font-variant-numeric: tabular-nums }
 th, td { padding: .2rem .75rem .2rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid #d8dee4 }
 th { font-weight: 600 }
-td.number, th.number { text-align: right; white-space: nowrap }
-td.name, th.name { overflow-wrap: anywhere; min-width: min(12rem, 30vw) }
+td.number, th.number { text-align: right }
+td.number { white-space: nowrap }
+td.name, th.name { overflow-wrap: anywhere; min-width: min(12rem, 38vw) }
 .matrix td, .matrix th { text-align: right; padding: .15rem .4rem; vertical-align: bottom }
 .matrix th.name { white-space: nowrap; min-width: 0 }
 .matrix .right { background: #cfe3f7 } .matrix .some { background: #fbe3cc } .matrix .many { background: #f5b982 }
@@ -58,7 +60,8 @@ footer { color: #4a525a; font-size: .875rem; margin: 3rem auto 2rem }
 @media print {
   body { font-size: 10pt } header, main, footer { max-width: none; padding: 0 } nav { display: none }
   h2, h3, figcaption, caption { break-after: avoid } figure, tr, .pictures li { break-inside: avoid }
-  .wide { overflow: visible } table { font-size: 8.5pt } a { color: inherit }
+  .wide { overflow: visible } table { font-size: 8pt } td, th { padding-right: .35rem } a { color: inherit }
+  td.name, th.name { min-width: 0 } .matrix { font-size: 6.5pt } .matrix td, .matrix th { padding: .1rem .15rem }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact }
 }
 """
@@ -141,7 +144,10 @@ def table(content: Table, caption: str) -> Markup:
         for row in rows
     ]
     return wide(
-        element("table", element("caption", caption), element("thead", head), "\n", element("tbody", body)), caption
+        element(
+            "table", element("caption", element("span", caption)), element("thead", head), "\n", element("tbody", body)
+        ),
+        caption,
     )
 
 

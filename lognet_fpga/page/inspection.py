@@ -24,7 +24,9 @@ def inspection_page(data: Data) -> str:
     ]
     links, sections = contents(chapters)
     error = data["error"]
-    refused = None if error is None else element("p", f"lognet-deploy would refuse: {error['message']}", class_="mind")
+    refused = (
+        None if error is None else element("p", f"lognet-deploy would refuse: {error['message']}", class_="caveats")
+    )
     foot = element("p", "Made by lognet-inspect; with --json it gives every figure in full.")
     head = [element("p", sentence(data), class_="verdict"), refused, links]
     return document(f"{data['model']}: an inspection", head, sections, foot)
@@ -44,7 +46,7 @@ def sentence(data: Data) -> str:
     rooms = f"{len(fit)} of {counted(len(best), 'board')} {'has' if len(fit) == 1 else 'have'} room"
     there = f"the {board['chip']['title']} with {counted(candidate['layers'], 'layer')} on the FPGA"
     fps = candidate["fps"]
-    fast = "at a rate nobody knows yet" if fps is None else f"at about {rate(fps)} frames a second"
+    fast = "at a rate that is not known" if fps is None else f"at about {rate(fps)} frames a second"
     most = "it would run on" if len(fit) == 1 else "fastest is"
     return f"{can}; {rooms}, {most} {there}, {fast}; all of this is estimated, and nothing was built."
 
@@ -67,7 +69,9 @@ def _boards(ids: Ids, data: Data) -> list[Part]:
         rates.append(Bar(chip["title"], candidate["fps"] or 0, shown, colour=ORANGE if limit else BLUE))
         shares = [candidate["estimate"][key] / chip["has"][key] for key in RESOURCES if chip["has"][key]]
         rooms.append(Bar(chip["title"], max(shares), fullest(candidate["estimate"], chip["has"])))
-    note = "of the best number of layers; orange: the host's part, on the board's own processor, is the slower one"
+    note = (
+        "of the best number of layers; orange: the host's part, on the board's own processor or a PC, is the slower one"
+    )
     drawn = [bars(ids, "Frames a second, FPGA and host together", rates, f"estimated, {note}")]
     if rooms:
         drawn.append(bars(ids, "Share of the most used resource", rooms, "estimated, of the best number of layers"))

@@ -18,7 +18,7 @@ def parsed(**changes: object) -> Parsed:
 
 def test_the_verdict_says_what_a_manager_asks():
     verdict = next(line for line in parsed().lines if line.startswith("conv.onnx fits"))
-    for part in ("PYNQ-Z2", "500 to 2,000 frames a second", "estimated", "board's processor", "86.4% of 1,000 frames"):
+    for part in ("PYNQ-Z2", "500 to 2,000 frames a second", "estimated", "host's processor", "86.4% of 1,000 frames"):
         assert part in verdict
     assert "86.5%" in verdict and "in simulation" in verdict and "nothing has run on hardware" in verdict
     assert verdict.count(".onnx") == 1 and verdict.endswith(".")
@@ -34,7 +34,7 @@ def test_the_rate_is_the_slower_part_s():
 @pytest.mark.parametrize(
     "changes, says",
     [
-        ({"accuracy": None, "answers": None}, "how accurate it is, is not known"),
+        ({"accuracy": None, "answers": None}, "its accuracy is not known"),
         ({"verification": None}, "the circuit was not simulated"),
         ({"calibration": {"frames": 64, "source": "random noise"}}, "calibrated on random noise"),
         (
@@ -75,6 +75,24 @@ def test_figures_are_the_report_s():
     assert f"{500 / (500 + 255 * 128):.1%} are 0" in page.text  # of the activations
 
 
+def test_the_verdict_takes_what_is_nearest_to_a_chip():
+    synthesis = {"total": {"lut_sites": 13300, "m_lut": 0, "ff": 0, "bram36": 0, "lut": 50000}, "parts": {}}
+    assert "takes 8% of the logic (LUTs) (estimated), and" in parsed().text
+    assert "takes 25% of the logic (LUTs) (counted after synthesis), and" in parsed(synthesis=synthesis).text
+    both = parsed(synthesis=synthesis, bitstream=BITSTREAM)
+    assert "takes 19% of the logic (LUTs) (counted after place and route), and" in both.text
+    rooms = [row for row in both.tables["Figures and what they rest on"] if row[0].startswith("Room")]
+    assert [row[1].split()[0] for row in rooms] == ["8%", "25%", "19%"]
+
+
+def test_a_circuit_that_differs_is_not_said_to_agree():
+    verified = deployment()["verification"]
+    wrong = verified | {"passed": False, "differing_bits": 7, "cycles": {"intervals": [1100], "latency_cycles": 1506}}
+    page = parsed(verification=wrong)
+    assert "does NOT agree with its model" in page.text and "7 of 1,622,016 bits differ" in page.text
+    assert "but 1,100 cycles a frame in simulation" in page.text
+
+
 def test_synthesis_is_told():
     total = {"lut_sites": 4321, "m_lut": 99, "ff": 5432, "bram36": 2.5}
     paths = {"conv1": {"ns": 4.0}, "conv2": {"ns": 5.0}}
@@ -87,7 +105,7 @@ def test_models_without_labels_and_without_classes():
     accuracy = deployment()["accuracy"]
     no_labels = accuracy | {f"{key}_top{n}": None for key in ("float", "weights", "deployed") for n in (1, 5)}
     page = parsed(accuracy=no_labels)
-    assert "it gives the original model's class on 97.0% of 1,000 frames" in page.text
+    assert "it gives the same class as the original model on 97.0% of 1,000 frames" in page.text
     figures = ("cosine", "relative_error", "equal", "comparable")
     outputs = [{"name": "boxes", **dict(zip(figures, (0.999, 0.01, 0.25, 1.0)))}]
     raw = dict.fromkeys(accuracy) | {"frames": 9, "frames_calibrated": 0, "by_layer_frames": 9, "outputs": outputs}

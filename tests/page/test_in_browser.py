@@ -124,5 +124,5 @@ def test_it_can_be_printed(tab, path):
     hidden = (
         "[...document.querySelectorAll('.wide')].filter(each => getComputedStyle(each).overflowX != 'visible').length"
     )
-    assert tab.value(hidden) == 0
+    assert tab.value(hidden) == 0 and tab.value("document.documentElement.scrollWidth") <= 700
     tab.call("Emulation.setEmulatedMedia", media="")
