@@ -10,7 +10,7 @@ from lognet_fpga.bitstream.bitstream_report import HEADING, bitstream_data, bits
 from lognet_fpga.bitstream.figures import Bitstream
 from lognet_fpga.bundle import Bundle
 from lognet_fpga.errors import BundleError
-from lognet_fpga.page.deployment import PAGE, PICTURES, deployment_page
+from lognet_fpga.page.deployment import NOT_A_REPORT, PAGE, PICTURES, deployment_page
 from lognet_fpga.report import Report, Section
 
 FOLDER = "bitstream/"
@@ -65,7 +65,7 @@ def _page(bundle: Bundle, data: Mapping[str, object]) -> bytes:
     pictures = {name: content for name, content in bundle.files.items() if name.startswith(PICTURES)}
     try:
         return deployment_page(data, pictures).encode()
-    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+    except NOT_A_REPORT as error:
         raise BundleError(
             f"{REPORT_DATA} of the bundle is not what lognet-deploy writes; deploy the model again"
         ) from error

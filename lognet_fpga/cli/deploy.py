@@ -122,6 +122,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> int | None:
         input_shape=arguments.input_shape,
     )
     from lognet_fpga.flow.deploy import deploy
+    from lognet_fpga.page.deployment import PAGE
 
     result = deploy(config, reporter)
     bundle = {"bundle": str(result.bundle_path)}
@@ -132,6 +133,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> int | None:
     frames = shlex.quote(str(source)) if source else "YOUR_FRAMES"
     reporter.after(
         f"bundle: {result.bundle_path} (and the same as {result.bundle_path.name}.zip)\n"
+        f"look:   {result.bundle_path / PAGE}, in any browser\n"
         f"next:   lognet-stream {shlex.quote(str(result.bundle_path))} --frames {frames}"
     )
     return None

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from lognet_fpga.errors import brief
 from lognet_fpga.page import verdict
+from lognet_fpga.page.candidates import candidate_table
 from lognet_fpga.page.charts import BLUE, GREY, ORANGE, SHADES, Bar, Ids, Stack, bars, histogram, shortened, stacks
 from lognet_fpga.page.document import bullets, contents, document, paragraphs, table, wide
 from lognet_fpga.page.graph import Node, graph
@@ -15,6 +16,7 @@ from lognet_fpga.page.words import RESOURCES, Data, counted, percent, size
 from lognet_fpga.report import Table
 
 PAGE, PICTURES = "report.html", "changed/"  # in a bundle: the page, and the folder of its pictures
+NOT_A_REPORT = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError)
 MOST_ROWS = 100  # of the table of nodes
 MOST_LAYERS = 24  # with histograms
 _BINS = 64  # of a histogram of activations
@@ -25,8 +27,8 @@ _TICKS = (-64, -16, -4, -1, 0, 1, 4, 16, 64)
 def deployment_page(data: Data, pictures: Mapping[str, bytes]) -> str:
     """The page, the same text for the same data.
 
-    data: of report.json.  pictures: those that its field `answers` names, by these names.  Raises LookupError,
-    TypeError or ValueError where data is not what lognet-deploy writes.
+    data: of report.json.  pictures: those that its field `answers` names, by these names.  Raises one of NOT_A_REPORT
+    where data is not what lognet-deploy writes.
     """
     ids = Ids()
     chapters = (
@@ -70,7 +72,12 @@ def _graph(ids: Ids, data: Data) -> list[Part]:
         f"What keeps further layers from the FPGA: {problem['node']} ({problem['op_type']}): {problem['why']}"
         for problem in data["layer_choice"]["stopped_by"]
     ]
-    return [paragraphs(stopped), node_graph(ids, data["partition"])]
+    choice = data["layer_choice"]
+    choices = [(data["chip"], each, each["layers"] == choice["layers"]) for each in choice["candidates"]]
+    chosen = None
+    if choices:
+        chosen = [element("h3", "How many layers: what was chosen from (--fpga-layers auto)"), candidate_table(choices)]
+    return [paragraphs(stopped), node_graph(ids, data["partition"]), chosen]
 
 
 def _layers(ids: Ids, data: Data) -> list[Part]:
@@ -365,7 +372,7 @@ def _changed(answers: Data, accuracy: Data, pictures: Mapping[str, bytes]) -> li
         line += f": {changed['lost']:,} from right to wrong, {changed['gained']:,} from wrong to right"
     shown = changed["shown"]
     if len(shown) < changed["frames"]:
-        line += f"; {len(shown)} of them"
+        line += f"; {len(shown)} of them are shown here"
     items = []
     for frame in shown:
         name = f"frame {frame['frame']}" + (f", {brief(frame['name'])}" if frame["name"] else "")
@@ -415,7 +422,7 @@ def _chip(ids: Ids, data: Data) -> list[Part]:
     columns = ["resource", "estimate"]
     columns += ["Yosys"] if total else []
     columns += ["placed: overlay", "placed: whole chip"] if placed else []
-    columns += ["a plan may take", "the chip has", "estimate of the chip"]
+    columns += ["a plan may take", "the chip has", "estimated share"]
     lines = []
     for key, title in RESOURCES.items():
         has, used = chip["has"][key], plan["estimate"][key]
@@ -500,7 +507,7 @@ def _timing(data: Data) -> list[Part]:
                 (
                     "Power, whole chip",
                     f"{power['total_w']:.3f} W, {power['static_w']:.3f} W of it static",
-                    "estimated by the tool",
+                    "estimated by the tool; not measured",
                 )
             )
     notes = [] if bitstream is not None else ["What clock a chip reaches shows only after placement and routing."]

@@ -94,7 +94,7 @@ def document(title: str, head: Part, body: Part, foot: Part = None) -> str:
         ),
         lang="en",
     )
-    return f"<!DOCTYPE html>\n{page}\n"
+    return f"<!doctype html>\n{page}\n"
 
 
 def contents(chapters: Sequence[tuple[str, str, Part]]) -> tuple[Markup, Markup]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from lognet_fpga.page.candidates import candidate_table
 from lognet_fpga.page.charts import BLUE, GREY, ORANGE, Bar, Ids, bars
 from lognet_fpga.page.deployment import node_graph
 from lognet_fpga.page.document import contents, document, paragraphs, table
 from lognet_fpga.page.markup import Part, element
-from lognet_fpga.page.words import RESOURCES, Data, counted, fullest, percent, rate, size, span
+from lognet_fpga.page.words import RESOURCES, Data, counted, fullest, percent, rate, size
 from lognet_fpga.report import Table
 
 
@@ -75,45 +76,20 @@ def _boards(ids: Ids, data: Data) -> list[Part]:
     drawn = [bars(ids, "Frames a second, FPGA and host together", rates, f"estimated, {note}")]
     if rooms:
         drawn.append(bars(ids, "Share of the most used resource", rooms, "estimated, of the best number of layers"))
-    rows = [row for board in data["boards"] for row in _candidates(board)]
-    columns = ("board", "layers", "FPGA fps", "host fps", "together", "most used", "remark")
+    choices = [
+        (board["chip"], each, each["layers"] == board["best_layers"])
+        for board in data["boards"]
+        for each in board["candidates"]
+    ]
     return [
         element("div", drawn, class_="charts"),
-        table(Table(columns, tuple(rows)), "Numbers of layers on every board: frames a second, and room"),
+        candidate_table(choices),
         element("p", "Estimated, before quantization and adder sharing. FPGA and host work side by side."),
     ]
 
 
 def _limit(candidate: Data) -> str:
     return ", host" if candidate["pl_fps"] is not None and candidate["host_fps"] < candidate["pl_fps"] else ""
-
-
-def _candidates(board: Data) -> list[tuple[object, ...]]:
-    rows: list[tuple[object, ...]] = []
-    for each in board["candidates"]:
-        hosts, estimate = each["host_fps_range"], each["estimate"]
-        if each["fits"]:
-            note = "best" if each["layers"] == board["best_layers"] else ""
-        elif estimate is None:
-            note = "no engines are that fast"
-        else:
-            note = "too large" + (f": prune to about {each['prune']:.0%} zeros" if each["prune"] is not None else "")
-        rows.append(
-            (
-                board["chip"]["title"],
-                each["layers"],
-                _rate(each["pl_fps"]),
-                None if hosts is None or None in hosts else span(*hosts),
-                _rate(each["fps"]),
-                None if estimate is None else fullest(estimate, board["chip"]["has"]),
-                note,
-            )
-        )
-    return rows
-
-
-def _rate(fps: float | None) -> str | None:
-    return None if fps is None else rate(fps)
 
 
 def _graph(ids: Ids, data: Data) -> list[Part]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import random
 import re
+from typing import Any
 
 import pytest
 
-from lognet_fpga.page.deployment import deployment_page
+from lognet_fpga.page.deployment import NOT_A_REPORT, deployment_page
 from lognet_fpga.page.markup import element
 from tests.page.parsed import Parsed
 from tests.page.reports import BITSTREAM, HOSTILE, deployment, pictures
@@ -59,7 +62,7 @@ def test_figures_are_the_report_s():
     assert layers[1][4:] == ["1,234", "75.0%", "fabric", "1,092", "1,000", "2,000", "1.50"]
     chip = page.tables["Resources of the PYNQ-Z2 (xc7z020clg400-1)"]
     assert chip[0][1:] == ["estimate", "placed: overlay", "placed: whole chip", "a plan may take", "the chip has"] + [
-        "estimate of the chip"
+        "estimated share"
     ]
     assert chip[1][1:] == ["4,000", "-", "9,999", "45,220", "53,200", "7.5%"]
     timing = dict(row[:2] for row in page.tables["Clock, cycles, latency"][1:])
@@ -83,6 +86,17 @@ def test_the_verdict_takes_what_is_nearest_to_a_chip():
     assert "takes 19% of the logic (LUTs) (counted after place and route), and" in both.text
     rooms = [row for row in both.tables["Figures and what they rest on"] if row[0].startswith("Room")]
     assert [row[1].split()[0] for row in rooms] == ["8%", "25%", "19%"]
+
+
+def test_what_auto_chose_from_is_told():
+    estimate = {"lut": 26600, "ff": 100, "bram36": 1, "m_lut": 1}
+    some = {"fits": True, "pl_fps": 5000.0, "host_fps": 100.0, "host_fps_range": [90.0, 110.0], "fps": 100.0}
+    some |= {"host_macs": 3, "estimate": estimate, "prune": None, "layers": 2}
+    large = some | {"fits": False, "pl_fps": None, "fps": None, "prune": 0.6, "layers": 3}
+    choice = {"layers": 2, "stopped_by": [], "candidates": [some, large]}
+    rows = parsed(layer_choice=choice).tables["Numbers of layers: frames a second and room, estimated"][1:]
+    assert rows[0] == ["PYNQ-Z2", "2", "5,000", "90 to 110", "100", "50% of the logic (LUTs)", "best"]
+    assert rows[1][2:5] == ["-", "90 to 110", "-"] and rows[1][6] == "too large: prune to about 60% zeros"
 
 
 def test_a_circuit_that_differs_is_not_said_to_agree():
@@ -176,6 +190,31 @@ def test_it_stays_small(layers, classes):
     page = deployment_page(data, pictures(12))
     assert len(page.encode()) < 300_000
     assert Parsed(page).unclosed == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_damaged_data_are_refused_or_harmless(seed):
+    """As of a bundle that somebody has made by hand: one value of the report after the other becomes something else."""
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    odd = [None, -1, 0, 1e308, "", HOSTILE, [], {}, [[[]]], {"lut": None}, True, 2**70, "9" * 500]
+    for _ in range(150):
+        data = deployment(bitstream=copy.deepcopy(BITSTREAM))
+        for _ in range(rng.randint(1, 3)):
+            holder: Any = data
+            while True:
+                keys = list(holder) if isinstance(holder, dict) else range(len(holder))
+                key = rng.choice(keys)
+                if not isinstance(holder[key], (dict, list)) or not holder[key] or rng.random() < 0.2:
+                    break
+                holder = holder[key]
+            holder[key] = rng.choice(odd)
+        try:
+            page = Parsed(deployment_page(data, pictures()))
+        except NOT_A_REPORT:
+            continue
+        assert page.unclosed == [] and not page.named("script")
+        assert all(image["src"].startswith("data:image/bmp;base64,") for image in page.named("img"))
 
 
 def test_the_same_data_give_the_same_page():

@@ -24,7 +24,7 @@ def page_of(in_process, capsys, model, *arguments, code: int = 0) -> tuple[Parse
 
 def test_the_page_has_the_figures_of_the_json(in_process, capsys, tmp_path):
     page, data = page_of(in_process, capsys, save(small_cnn(), tmp_path))
-    boards = page.tables["Numbers of layers on every board: frames a second, and room"][1:]
+    boards = page.tables["Numbers of layers: frames a second and room, estimated"][1:]
     candidates = [(board, each) for board in data["boards"] for each in board["candidates"]]
     assert [(row[0], row[1]) for row in boards] == [(b["chip"]["title"], str(c["layers"])) for b, c in candidates]
     for row, (board, candidate) in zip(boards, candidates):
