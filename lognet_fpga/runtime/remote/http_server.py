@@ -23,6 +23,7 @@ class HttpServer(web.Server):
     ) -> None:
         super().__init__(handler)
         self.refuse = refuse
+        self._logger = _quiet()
         self._times = {"keepalive_timeout": keepalive_timeout, "lingering_time": lingering_time}
 
     def __call__(self) -> web.RequestHandler:
@@ -30,7 +31,7 @@ class HttpServer(web.Server):
             self,
             loop=asyncio.get_running_loop(),
             access_log=None,
-            logger=_quiet(),
+            logger=self._logger,
             auto_decompress=False,  # what is encoded is refused: it could be a thousand times its size
             **self._times,
         )
@@ -52,6 +53,7 @@ class _Connection(web.RequestHandler):
 def _quiet() -> logging.Logger:
     """What aiohttp has to say of bad requests, with tracebacks, goes nowhere: clients could fill a disk with it."""
     logger = logging.getLogger("lognet_fpga.serve")
-    logger.addHandler(logging.NullHandler())
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
     logger.propagate = False
     return logger
