@@ -243,6 +243,10 @@ def _frames(model: onnx.ModelProto, shape: tuple[int, int, int], count: int) -> 
     return pixels, np.ascontiguousarray(given.transpose(0, 2, 3, 1)) if channels_last else given
 
 
+def _preprocessing(given: np.ndarray) -> Preprocessing:
+    return Preprocessing() if given.dtype == np.uint8 else Preprocessing(scale=1 / 255)
+
+
 def check_model(spec: ModelSpec, folder: Path) -> Checked:
     """Raises AssertionError where a float result is off, LogNetError where a stage refuses the model."""
     model = build(spec)
@@ -250,7 +254,7 @@ def check_model(spec: ModelSpec, folder: Path) -> Checked:
     pixels, given = _frames(model, spec.shape, 16)
     batch = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value or len(given)
     wanted = np.concatenate([run_onnx(model, given[at : at + batch])[0] for at in range(0, len(given), batch)])
-    preprocessing = Preprocessing() if given.dtype == np.uint8 else Preprocessing(scale=1 / 255)
+    preprocessing = _preprocessing(given)
     frames = preprocessing.apply(pixels)
     split = partition(graph, len(spec.layers))
     scale = np.abs(wanted).max()
@@ -273,6 +277,14 @@ def _run_layers(model: bytes, quant: QuantGraph, pixels: np.ndarray) -> list[np.
     outputs = run_onnx(model, pixels)
     names = [value.name for value in onnx.load_from_string(model).graph.output]
     return [outputs[names.index(layer.name)] for layer in quant.layers]
+
+
+def quantized(spec: ModelSpec, folder: Path) -> QuantGraph:
+    """The model's layers on the FPGA, without what check_model compares on the way."""
+    model = build(spec)
+    pixels, given = _frames(model, spec.shape, 16)
+    split = partition(load(save(model, folder, f"{spec.number:03d}.onnx")), len(spec.layers))
+    return quantize(split, pixels, _preprocessing(given), act_bits=spec.act_bits)
 
 
 def verify_model(spec: ModelSpec, checked: Checked) -> Verdict:

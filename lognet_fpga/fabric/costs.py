@@ -15,7 +15,7 @@ from lognet_fpga.fabric.sites import carry_sites
 from lognet_fpga.ir.graph import AveragePool
 from lognet_fpga.ir.quant import QuantLayer
 
-SHELL = Resources(550, 485, 0)  # AXI4-Lite registers, entry and exit
+SHELL = Resources(590, 650, 0)  # AXI4-Lite registers, entry and exit
 # What steers a block, whatever its width.
 POOL_CONTROL = Resources(55, 22, 0)
 POOL_MEMORY_CONTROL = Resources(5, 0, 0)
@@ -33,6 +33,11 @@ def memory_resources(width: int, depth: int) -> Resources:
     per_lut_group = 6 if depth <= 32 else 3  # RAM32M, RAM64M: four LUTs each
     lut = 4 * -(-width // per_lut_group)
     return Resources(lut, width, 0, lut)
+
+
+def slice_resources(width: int) -> Resources:
+    """A register slice: a beat and a spare one, two bits of the choice between them in a site."""
+    return Resources(width / 2 + 2, 2 * width + 4, 0)
 
 
 def stream_blocks(layer: QuantLayer, channels_per_beat: int, fifo_depth: int) -> dict[str, Resources]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-SOURCE_LATENCY = 1  # from a beat's acceptance at the entry to its offer to the first layer
+SLICE_LATENCY = 1  # of a register slice, as at the entry of every layer: from taking a beat to offering it
+SLICE_BEATS = 2  # that a register slice holds
+SOURCE_LATENCY = 2  # from a beat's acceptance at the entry to its offer to the first layer
+SINK_LATENCY = 1  # from the last FIFO to the exit
 GO_LATENCY = 1  # from the last beat of a position until its slot may be let go
 ROOM_LATENCY = 3  # from a beat into or out of a FIFO until a slot may be let go because of it, or may not
 TAP_LATENCY = 3  # from a slot's start strobe to digit 0 on the taps

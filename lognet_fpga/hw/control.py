@@ -18,6 +18,7 @@ LEAF_LOADS = 100
 LEAF_MODULE = "lognet_leaf"
 GATE_MODULE = "lognet_gate"
 MOVE_MODULE = "lognet_move"
+LATE_MODULE = "lognet_late"
 LOOKUP_MODULE = "lognet_lookup"
 
 # Name of a module -> its text.  Synthesis merges registers and gates of equal content, but not modules that must keep
@@ -62,6 +63,22 @@ module {MOVE_MODULE} (
 );
 
 assign moves = offered & (ready | ~valid);
+
+endmodule
+""",
+    LATE_MODULE: f"""\
+// The one level of logic that a signal of another block passes: a LUT by its table, a module of its own, or synthesis
+// would share parts of it and put them behind each other.
+(* keep_hierarchy = "yes" *)
+module {LATE_MODULE} #(
+    parameter WIDTH = 6,
+    parameter [2**WIDTH-1:0] TABLE = 0
+) (
+    input wire [WIDTH-1:0] index,
+    output wire value
+);
+
+assign value = TABLE[index];
 
 endmodule
 """,
@@ -141,6 +158,44 @@ def move_gate(offered, valid, ready, moves):
 move_gate.verilog_code = (
     MOVE_MODULE + " ${moves}_gate (.offered($offered), .valid($valid), .ready($ready), .moves($moves));"
 )
+
+
+@block
+def late_logic(signals: Sequence, result, *, rule: Callable[..., bool]):
+    """result: rule of at most six signals, in one level of logic; in Verilog an instance of LATE_MODULE."""
+    index, width = join(signals), len(signals)
+    table = sum(bool(rule(*(place >> bit & 1 for bit in range(width)))) << place for place in range(1 << width))
+    literal = f"{1 << width}'h{table:x}"  # noqa: F841 (in the text below)
+
+    @always_comb
+    def look_up():
+        result.next = bool(table >> int(index) & 1)
+
+    index.read = True
+    index.driven = result.driven = "wire"
+    return look_up
+
+
+late_logic.verilog_code = (
+    LATE_MODULE + " #(.WIDTH($width), .TABLE($literal)) ${result}_late (.index($index), .value($result));"
+)
+
+
+def all_of(*signals: bool) -> bool:
+    """The commonest rule."""
+    return all(signals)
+
+
+@block
+def late_next(valid, last, none, beat, end, chosen):
+    """chosen: what a register is to hold next if no beat comes, if one comes, and if one comes that is a last one."""
+    choice = late_logic(
+        [valid, last, none, beat, end],
+        chosen,
+        rule=lambda valid, last, none, beat, end: (end if last else beat) if valid else none,
+    )
+    choice.name = "late"
+    return choice
 
 
 @block

@@ -5,7 +5,7 @@ from __future__ import annotations
 from myhdl import Signal, always, always_comb, block, intbv, modbv
 
 from lognet_fpga.fabric.memory import BLOCK_RAM_DEPTH
-from lognet_fpga.hw.control import control_leaf, leaf_groups, move_gate, stream_gate
+from lognet_fpga.hw.control import control_leaf, late_logic, leaf_groups, stream_gate
 from lognet_fpga.hw.wiring import Wire, bits, flag, join, vector
 
 _BEHIND = 2  # beats behind the memory
@@ -25,13 +25,18 @@ def fifo(clk, rst, in_valid, in_data, out_valid, out_data, out_ready, room, *, d
     """
     read = vector((depth - 1).bit_length())
     read_soon, write = vector(len(read)), vector(len(read))
-    fetch, front, both, last = flag(), flag(), flag(), flag()
+    front, both, last = flag(), flag(), flag()
     filled = flag()
-    pointers = fifo_pointers(clk, rst, in_valid, fetch, write, read, read_soon, filled, depth=depth)
+    pointers = fifo_pointers(clk, rst, in_valid, both, out_ready, write, read, read_soon, filled, depth=depth)
     pointers.name = "pointers"
 
-    fetching = move_gate(filled, both, out_ready, fetch)
-    fetching.name = "fetch"
+    both_soon = flag()
+    filling = late_logic(
+        [filled, both, out_ready, front, last],
+        both_soon,
+        rule=lambda f, b, r, front, last: (f or (b and not r)) and (front or (last and not r)),
+    )
+    filling.name = "filling"
 
     @always(clk.posedge)
     def stages():
@@ -45,7 +50,7 @@ def fifo(clk, rst, in_valid, in_data, out_valid, out_data, out_ready, room, *, d
                 front.next = filled
             if out_ready or not last:
                 last.next = front
-            both.next = (filled or (both and not out_ready)) and (front or (last and not out_ready))
+            both.next = both_soon
 
     @always_comb
     def offer():
@@ -78,7 +83,7 @@ def fifo(clk, rst, in_valid, in_data, out_valid, out_data, out_ready, room, *, d
     def show():
         out_data.next = joined
 
-    return pointers, fetching, stages, offer, level, lanes, show
+    return pointers, filling, stages, offer, level, lanes, show
 
 
 def _runs(width: int, depth: int) -> list[range]:
@@ -89,29 +94,50 @@ def _runs(width: int, depth: int) -> list[range]:
 
 
 @block
-def fifo_pointers(clk, rst, push, fetch, write, read, read_soon, filled, *, depth):
+def fifo_pointers(clk, rst, push, both, out_ready, write, read, read_soon, filled, *, depth):
     """write, read: places of the next beats in and out of the memory; read_soon: read of the next cycle; filled: there
-    is something to read.
+    is something to read.  A beat is fetched if there is one and out_ready comes, or not both of the beats behind the
+    memory are there.
 
-    fetch comes late in the cycle.  What follows from it is one level of logic behind registers; whether the memory
-    holds two beats is known from what it held a cycle ago.
+    push and out_ready pass one level of logic; whether the memory holds two beats is known from what it held a cycle
+    ago.
     """
-    after, before, change = vector(len(read)), Signal(modbv(0)[len(read) + 1 :]), Signal(intbv(0, min=-1, max=2))
-    one, one_if_fetched, one_if_not, two, was_one, was_two, was_three = (flag() for _ in range(7))
+    after, before = vector(len(read)), Signal(modbv(0)[len(read) + 1 :])
+    fetch, moved, pushed, moved_soon, filled_soon = (flag() for _ in range(5))
+    change = Signal(intbv(0, min=-1, max=2))
+    one, one_soon, two, was_one, was_two, was_three = (flag() for _ in range(6))
+    read_bits = [flag() for _ in range(len(read))]
+    told = [filled, both, out_ready]
+
+    def fetches(filled, both, ready):
+        return filled and (ready or not both)
+
+    late = [
+        (fetch, told, fetches),
+        (filled_soon, [*told, push, one], lambda f, b, r, p, one: p or (f and not (fetches(f, b, r) and one))),
+        (moved_soon, [*told, push], lambda f, b, r, p: bool(p) != bool(fetches(f, b, r))),
+        (
+            one_soon,
+            [*told, push, one, two],
+            lambda f, b, r, p, one, two: (one if p else two) if fetches(f, b, r) else not f if p else one,
+        ),
+    ]
+    late += [
+        (bit, [*told, after(place), read(place)], lambda f, b, r, after, read: after if fetches(f, b, r) else read)
+        for place, bit in enumerate(read_bits)
+    ]
+    logic = []
+    for number, (result, signals, rule) in enumerate(late):
+        part = late_logic(signals, result, rule=rule)
+        part.name = f"late{number}"
+        logic.append(part)
+    read_next = join(read_bits)
 
     @always_comb
     def look_ahead():
-        two.next = (was_one and change > 0) or (was_two and change == 0) or (was_three and change < 0)
-        if push:
-            one_if_fetched.next = one
-            one_if_not.next = not filled
-        else:
-            one_if_fetched.next = two
-            one_if_not.next = one
-        if fetch:
-            read_soon.next = after
-        else:
-            read_soon.next = read
+        two.next = (was_one if pushed else was_three) if moved else was_two
+        change.next = 1 if pushed else -1
+        read_soon.next = read_next
 
     @always(clk.posedge)
     def move():
@@ -128,39 +154,34 @@ def fifo_pointers(clk, rst, push, fetch, write, read, read_soon, filled, *, dept
 
     @always(clk.posedge)
     def hold():
-        """one: there is one beat in the memory."""
+        """one: there is one beat in the memory; moved: there is one more than a cycle ago, with pushed, or one less."""
+        pushed.next = push
         if rst:
             filled.next = False
             one.next = False
-            change.next = 0
+            moved.next = False
         else:
-            filled.next = push or (filled and not (fetch and one))
-            if fetch:
-                one.next = one_if_fetched
-            else:
-                one.next = one_if_not
-            if push and not fetch:
-                change.next = 1
-            elif fetch and not push:
-                change.next = -1
-            else:
-                change.next = 0
+            filled.next = filled_soon
+            one.next = one_soon
+            moved.next = moved_soon
 
     @always(clk.posedge)
     def count():
         """before: what the memory held a cycle ago; was_one: that it was one."""
         if rst:
             before.next = 0
+        elif moved:
+            before.next = before + change
+        if rst:
             was_one.next = False
             was_two.next = False
             was_three.next = False
         else:
-            before.next = before + change
-            if change > 0:
+            if moved and pushed:
                 was_one.next = before == 0
                 was_two.next = before == 1
                 was_three.next = before == 2
-            elif change < 0:
+            elif moved:
                 was_one.next = before == 2
                 was_two.next = before == 3
                 was_three.next = before == 4
@@ -169,39 +190,44 @@ def fifo_pointers(clk, rst, push, fetch, write, read, read_soon, filled, *, dept
                 was_two.next = before == 2
                 was_three.next = before == 3
 
-    return look_ahead, move, hold, count
+    return logic, look_ahead, move, hold, count
 
 
 @block
 def fifo_level(clk, rst, push, out_valid, out_ready, room, *, limit, depth):
     """room: a cycle ago there were no more than `limit` beats; a level above that is not negative."""
     excess = Signal(intbv(-limit - 1, min=-limit - 1, max=depth + _BEHIND - limit))
-    change = Signal(intbv(0, min=-1, max=2))
+    moved, pushed, moved_soon, change = flag(), flag(), flag(), Signal(intbv(0, min=-1, max=2))
     empty = -limit - 1
+    logic = late_logic(
+        [push, out_valid, out_ready], moved_soon, rule=lambda push, valid, ready: bool(push) != bool(valid and ready)
+    )
+    logic.name = "moving"
 
     @always(clk.posedge)
     def watch():
+        pushed.next = push
         if rst:
-            change.next = 0
-        elif push and not (out_valid and out_ready):
-            change.next = 1
-        elif out_valid and out_ready and not push:
-            change.next = -1
+            moved.next = False
         else:
-            change.next = 0
+            moved.next = moved_soon
+
+    @always_comb
+    def turn():
+        change.next = 1 if pushed else -1
 
     @always(clk.posedge)
     def count():
         if rst:
             excess.next = empty
-        else:
+        elif moved:
             excess.next = excess + change
 
     @always_comb
     def judge():
         room.next = excess < 0
 
-    return watch, count, judge
+    return logic, watch, turn, count, judge
 
 
 @block

@@ -8,7 +8,7 @@ from functools import partial
 from myhdl import always, always_comb, block, concat
 
 from lognet_fpga.fabric.latencies import pool_latency, pool_levels
-from lognet_fpga.hw.control import in_stretches
+from lognet_fpga.hw.control import all_of, in_stretches, late_logic
 from lognet_fpga.hw.counting import table_counter, wrapping_counter
 from lognet_fpga.hw.delay import delay_loads, registered_delay
 from lognet_fpga.hw.memory import memory_of_words
@@ -113,11 +113,15 @@ def pool(clk, rst, in_valid, in_data, out_valid, out_data, *, shape):
     for part, name in zip(position, ("beat", "col", "row")):
         part.name = name
 
-    @always_comb
-    def steps():
-        next_col.next = in_valid and ends_beats
-        next_row.next = in_valid and ends_beats and ends_cols
-        result_soon.next = in_valid and col_flag[0]
+    ends_soon = flag()
+    steps = [
+        late_logic([in_valid, ends_beats], next_col, rule=all_of),
+        late_logic([in_valid, ends_beats, ends_cols], next_row, rule=all_of),
+        late_logic([in_valid, col_flag(0)], result_soon, rule=all_of),
+        late_logic([in_valid, col_flag(0), row_flag(0)], ends_soon, rule=all_of),
+    ]
+    for part, name in zip(steps, ("next_col", "next_row", "result", "ending")):
+        part.name = name
 
     # One cycle late: the beat, and whether it ends a row of a window, or a whole window.
     newest, ends_window = vector(width), flag()
@@ -128,7 +132,7 @@ def pool(clk, rst, in_valid, in_data, out_valid, out_data, *, shape):
         if rst:
             ends_window.next = False
         else:
-            ends_window.next = result_soon and row_flag[0]
+            ends_window.next = ends_soon
 
     # Along the row: this and the kernel's width - 1 positions before.
     across, blocks = [newest], []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from myhdl import Signal, always, always_comb, block, intbv
 
 from lognet_fpga.fabric.slots import SlotRaster
+from lognet_fpga.hw.control import late_logic
 from lognet_fpga.hw.counting import table_counter, wrapping_counter
 from lognet_fpga.hw.wiring import counter, flag, vector
 
@@ -40,7 +41,12 @@ def sequencer(
     ]
     for part, name in zip(places, ("row", "col")):
         part.name = name
-    computes_after, pads_after, go, empty = (flag() for _ in range(4))
+    computes_after, pads_after, empty = (flag() for _ in range(3))
+    # Whether a slot is let go if there is room, and if there is none, which only one that does not compute is.
+    go, go_without = flag(), flag()
+    takes, takes_without, take_soon, pads_now, pads_without, pad_soon, loads, loads_without, load_soon = (
+        flag() for _ in range(9)
+    )
 
     @always_comb
     def kinds():
@@ -73,17 +79,39 @@ def sequencer(
         def decide():
             """A slot of one cycle may be followed at once, by the one after it."""
             if load:
-                go.next = (quick_computing or not computes) and (room or not computes_after)
+                go.next = quick_computing or not computes
+                go_without.next = (quick_computing or not computes) and not computes_after
                 empty.next = pads_after
             else:
-                go.next = free and (room or not computes)
+                go.next = free
+                go_without.next = free and not computes
                 empty.next = pads
     else:
 
         @always_comb
         def decide():
-            go.next = free and not load and (room or not computes)
+            go.next = free and not load
+            go_without.next = free and not load and not computes
             empty.next = pads
+
+    @always_comb
+    def prepare():
+        takes.next = go and full_soon and not empty
+        takes_without.next = go_without and full_soon and not empty
+        pads_now.next = go and empty
+        pads_without.next = go_without and empty
+        loads.next = go and (full_soon or empty)
+        loads_without.next = go_without and (full_soon or empty)
+
+    choices = []
+    for name, *signals, result in (
+        ("takes", room, takes, takes_without, take_soon),
+        ("pads", room, pads_now, pads_without, pad_soon),
+        ("loads", room, loads, loads_without, load_soon),
+    ):
+        part = late_logic(signals, result, rule=lambda room, with_room, without: with_room if room else without)
+        part.name = name
+        choices.append(part)
 
     @always(clk.posedge)
     def let_go():
@@ -92,9 +120,9 @@ def sequencer(
             pad.next = False
             load.next = False
         else:
-            take.next = go and full_soon and not empty
-            pad.next = go and empty
-            load.next = go and (full_soon or empty)
+            take.next = take_soon
+            pad.next = pad_soon
+            load.next = load_soon
 
     # A slot's digits, and its strobes a cycle later.
     moves, digit, last_digit = flag(), counter(in_digits), flag()
@@ -117,7 +145,7 @@ def sequencer(
             shifting.next = moves
         blank.next = not real
 
-    return places, kinds, advance, until_free, decide, let_go, counting, move, strobes
+    return places, kinds, advance, until_free, decide, prepare, choices, let_go, counting, move, strobes
 
 
 def row_entries(raster: SlotRaster) -> tuple[int, ...]:

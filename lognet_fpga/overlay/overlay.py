@@ -9,11 +9,10 @@ from lognet_fpga.hw.ports import Port, inputs, outputs
 from lognet_fpga.hw.structure import Composite, Instance, Leaf, same, with_reset_leaves
 from lognet_fpga.ir.clocks import mhz_text
 from lognet_fpga.ir.core_registers import PACKET_BITS
-from lognet_fpga.overlay.axi_stream import axis_sink, axis_source
+from lognet_fpga.overlay.edges import stream_entry, stream_exit
 from lognet_fpga.overlay.formats import sink_format, source_format
 from lognet_fpga.overlay.layer import layer_module
-from lognet_fpga.overlay.packets import packet_entry, packet_exit
-from lognet_fpga.overlay.registers import axil_registers, stream_watch
+from lognet_fpga.overlay.registers import axil_registers
 from lognet_fpga.plan.hardware_plan import HardwarePlan
 
 RESET_CYCLES = 1023  # longer than any pipeline of the stream part
@@ -26,22 +25,24 @@ def overlay(plan: HardwarePlan, model_sha256: str) -> Composite:
     instances: list[Instance] = []
     nets: list[Port] = []
     first_bits = source.channels_per_beat * source.bits
+    packet_ports = inputs(more_frames=PACKET_BITS, several=None, restart=None)
+    entry_events = ("packet_begin", "frame_begin", "frame_short", "frame_long", "source_idle")
     instances.append(
         Instance(
             "source",
             Leaf(
-                "axis_source",
-                inputs(clk=None, rst=None, s_axis_tdata=source.tdata_bits, s_axis_tvalid=None)
-                + outputs(s_axis_tready=None)
-                + inputs(s_axis_tlast=None)
+                "stream_entry",
+                inputs(clk=None, rst=None)
+                + AxiStream.slave("s_axis", tdata=source.tdata_bits)
+                + packet_ports
                 + outputs(out_data=first_bits, out_valid=None)
                 + inputs(out_ready=None)
-                + outputs(frame_begin=None, frame_short=None, frame_long=None),
-                partial(axis_source, beats_per_frame=source.beats_per_frame),
+                + outputs(**dict.fromkeys(entry_events)),
+                partial(stream_entry, beats_per_frame=source.beats_per_frame),
             ),
-            same("clk", "s_axis_tdata", "s_axis_tvalid", "s_axis_tready", "frame_begin", "frame_short", "frame_long")
+            same("clk", *(port.name for port in AxiStream.slave("s_axis")), "more_frames", "several", *entry_events)
             | {
-                "s_axis_tlast": "entry_tlast",
+                "restart": "packet_restart",
                 "rst": "core_rst",
                 "out_data": "stream0_data",
                 "out_valid": "stream0_valid",
@@ -82,64 +83,23 @@ def overlay(plan: HardwarePlan, model_sha256: str) -> Composite:
         Instance(
             "sink",
             Leaf(
-                "axis_sink",
+                "stream_exit",
                 inputs(clk=None, rst=None, in_data=beat_bits, in_valid=None)
                 + outputs(in_ready=None)
-                + outputs(m_axis_tdata=sink.tdata_bits, m_axis_tvalid=None)
-                + inputs(m_axis_tready=None)
-                + outputs(m_axis_tlast=None, frame_end=None),
-                partial(axis_sink, beats_per_frame=sink.beats_per_frame),
+                + packet_ports
+                + AxiStream.master("m_axis", tdata=sink.tdata_bits)
+                + outputs(frame_end=None, sink_stalled=None),
+                partial(stream_exit, beats_per_frame=sink.beats_per_frame),
             ),
-            same("clk", "m_axis_tdata", "m_axis_tvalid", "m_axis_tready", "frame_end")
+            same("clk", *(port.name for port in AxiStream.master("m_axis")), "more_frames", "several")
+            | same("frame_end", "sink_stalled")
             | {
-                "m_axis_tlast": "exit_tlast",
+                "restart": "packet_restart",
                 "rst": "core_rst",
                 "in_data": f"stream{last}_data",
                 "in_valid": f"stream{last}_valid",
                 "in_ready": f"stream{last}_ready",
             },
-        )
-    )
-    packet_ports = inputs(more_frames=PACKET_BITS, several=None)
-    instances += [
-        Instance(
-            "packet_entry",
-            Leaf(
-                "packet_entry",
-                inputs(clk=None, rst=None, s_axis_tvalid=None, s_axis_tready=None, s_axis_tlast=None)
-                + packet_ports
-                + inputs(restart=None)
-                + outputs(frame_tlast=None, packet_begin=None),
-                partial(packet_entry, beats_per_frame=source.beats_per_frame),
-            ),
-            same("clk", "s_axis_tvalid", "s_axis_tready", "s_axis_tlast", "more_frames", "several", "packet_begin")
-            | {"rst": "core_rst", "restart": "packet_restart", "frame_tlast": "entry_tlast"},
-        ),
-        Instance(
-            "packet_exit",
-            Leaf(
-                "packet_exit",
-                inputs(clk=None, rst=None, frame_tlast=None, m_axis_tvalid=None, m_axis_tready=None)
-                + packet_ports
-                + inputs(restart=None)
-                + outputs(m_axis_tlast=None),
-                partial(packet_exit, width=PACKET_BITS),
-            ),
-            same("clk", "m_axis_tvalid", "m_axis_tready", "more_frames", "several", "m_axis_tlast")
-            | {"rst": "core_rst", "restart": "packet_restart", "frame_tlast": "exit_tlast"},
-        ),
-    ]
-    nets += packet_ports + inputs(packet_restart=None, packet_begin=None, entry_tlast=None, exit_tlast=None)
-    instances.append(
-        Instance(
-            "watch",
-            Leaf(
-                "stream_watch",
-                inputs(s_axis_tvalid=None, s_axis_tready=None, m_axis_tvalid=None, m_axis_tready=None)
-                + outputs(source_idle=None, sink_stalled=None),
-                stream_watch,
-            ),
-            same("s_axis_tvalid", "s_axis_tready", "m_axis_tvalid", "m_axis_tready", "source_idle", "sink_stalled"),
         )
     )
     words = tuple(
@@ -168,15 +128,8 @@ def overlay(plan: HardwarePlan, model_sha256: str) -> Composite:
             same(*(port.name for port in register_ports)),
         )
     )
-    nets += inputs(
-        core_rst=None,
-        frame_begin=None,
-        frame_end=None,
-        frame_short=None,
-        frame_long=None,
-        sink_stalled=None,
-        source_idle=None,
-    )
+    nets += inputs(core_rst=None, more_frames=PACKET_BITS, several=None, packet_restart=None)
+    nets += inputs(**dict.fromkeys((*entry_events, "frame_end", "sink_stalled")))
     ports = (
         inputs(clk=None, rst=None)
         + AxiStream.slave("s_axis", tdata=source.tdata_bits)
@@ -196,4 +149,4 @@ def overlay(plan: HardwarePlan, model_sha256: str) -> Composite:
             **{f"stream{number}_data": f"{name.upper()}_BEAT_BITS" for number, name in enumerate(names, 1)},
         },
     )
-    return with_reset_leaves(top, "core_rst")
+    return with_reset_leaves(with_reset_leaves(top, "core_rst"), "rst")

@@ -38,14 +38,18 @@ def axil_registers(
     """AXI4-Lite slave; byte strobes of the lowest byte count, the others are ignored.
 
     core_rst: reset of the stream part, held for `reset_cycles` cycles so that nothing is left in its pipelines.
+    packet_begin and the other events come a cycle late out of the edges' registers.  A write acts two cycles behind its
+    address, and a read tells of the cycle two behind, so that both are of the events of the cycle before.
     more_frames, several, packet_restart: the register of that name, whether it is not 0, and that it was written.
     """
     words = tuple(model_words)
     frames_begun, frames_finished, cycles, stalls, idles = (Signal(modbv(0)[32:]) for _ in range(5))
     was_short, was_long, resetting, writes, reads = flag(), flag(), flag(), flag(), flag()
     clear = vector(2)
-    write_steps, read_steps = vector(1), vector(2)  # acts; chosen, found
+    # decoded, acts, and two more until the edges have heard of it; decoded, chosen, found
+    write_steps, read_steps = vector(4), vector(3)
     write_strobed, write_below = flag(), flag()
+    write_address, read_address = vector(10), vector(10)  # of words
     read_index, read_event, read_model = vector(4), flag(), flag()
     event_word, event_found = vector(32), vector(32)
     read_low, read_high = read_index(2, 0), read_index(4, 2)
@@ -74,9 +78,8 @@ def axil_registers(
     slave.name = "slave"
 
     @always_comb
-    def strobe():
-        write_strobed.next = writes and s_axil.wstrb[0]
-        write_below.next = s_axil.awaddr[12:6] == 0
+    def below():
+        write_below.next = write_address[10:4] == 0
 
     @always_comb
     def ports():
@@ -92,11 +95,14 @@ def axil_registers(
     def write():
         resetting.next = reset_soon
         counting.next = True
-        # What is written takes effect in the cycle after, out of registers, and then is answered.
-        written.next = s_axil.wdata[16:]
-        writes_control.next = write_strobed and write_below and s_axil.awaddr[6:2] == _CONTROL
-        writes_status.next = write_strobed and write_below and s_axil.awaddr[6:2] == _STATUS
-        writes_packet.next = write_strobed and write_below and s_axil.awaddr[6:2] == _MORE_FRAMES
+        # What is written is kept, then decoded, takes effect out of registers, and then is answered.
+        write_strobed.next = writes and s_axil.wstrb[0]
+        if writes:
+            written.next = s_axil.wdata[16:]
+            write_address.next = s_axil.awaddr[12:2]
+        writes_control.next = write_strobed and write_below and write_address[4:] == _CONTROL
+        writes_status.next = write_strobed and write_below and write_address[4:] == _STATUS
+        writes_packet.next = write_strobed and write_below and write_address[4:] == _MORE_FRAMES
         if rst:
             writes_control.next = False
             writes_status.next = False
@@ -161,13 +167,14 @@ def axil_registers(
 
     @always(clk.posedge)
     def read():
-        """The address first, then the counters that it chooses from, then the word out of them and the model's."""
+        """The address, what it is of, the counters that it chooses from, the word out of them and the model's."""
         if reads:
-            read_index.next = s_axil.araddr[6:2]
-            read_event.next = s_axil.araddr[12:6] == 0
-            read_model.next = s_axil.araddr[12:5] == _MODEL
+            read_address.next = s_axil.araddr[12:2]
+        read_index.next = read_address[4:]
+        read_event.next = read_address[10:4] == 0
+        read_model.next = read_address[10:3] == _MODEL
         event_found.next = event_word
-        if read_steps[1]:
+        if read_steps[2]:
             if read_model:
                 s_axil.rdata.next = model_word
             else:
@@ -221,7 +228,7 @@ def axil_registers(
         else:
             event_word.next = chosen3
 
-    parts = (slave, high_table, low_table, strobe, ports, model, write, acknowledge, status, packets, read)
+    parts = (slave, high_table, low_table, below, ports, model, write, acknowledge, status, packets, read)
     return parts, show, choose, choices, counters
 
 
@@ -275,15 +282,3 @@ def event_stamp(clk, reset_soon, event, now, stamp):
             stamp.next = now
 
     return leaf, keep
-
-
-@block
-def stream_watch(s_axis_tvalid, s_axis_tready, m_axis_tvalid, m_axis_tready, source_idle, sink_stalled):
-    """What the stall counters count."""
-
-    @always_comb
-    def watch():
-        source_idle.next = s_axis_tready and not s_axis_tvalid
-        sink_stalled.next = m_axis_tvalid and not m_axis_tready
-
-    return watch

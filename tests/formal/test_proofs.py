@@ -56,10 +56,10 @@ def test_too_small_a_reserve_is_found(less: int, tmp_path: Path) -> None:
     [
         (fifo_proof(8, 3, 4), "was_three <= (pointers_before == 4)", "was_three <= 1'b0", "fifo.v"),
         (fifo_proof(8, 3, 4), "(level_excess < 0)", "(level_excess < 1)", "room_as_told"),
-        (source_proof(5), "held <= skid", "held <= s_axis_tdata[2-1:0]", "in_order_unchanged"),
+        (source_proof(5), "skid_used ? skid : 0", "0", "in_order_unchanged"),
         (read_proof(), "(16 - place)", "(17 - place)", "dma_read.v"),
-        (slice_proof(4), "if ((!holds))", "if (1)", "register_slice.v"),
-        (pack_proof(), "(place == 14)", "(place == 13)", "dma_pack.v"),
+        (slice_proof(4), "if (empty)", "if (1)", "register_slice.v"),
+        (pack_proof(), "(convert_place == 14)", "(convert_place == 13)", "dma_pack.v"),
     ],
     ids=[
         "a count of beats forgotten",

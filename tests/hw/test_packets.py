@@ -23,7 +23,7 @@ def restart_with(s, more, cycle, at):
 
 
 def entry(beats_per_frame):
-    clk, rst, tvalid, tready, tlast, several, restart, frame_tlast, begin = (flag() for _ in range(9))
+    clk, rst, tvalid, tready, tlast, several, restart, frame_ends, begin = (flag() for _ in range(9))
     more_frames = vector(16)
     dut = shallow(
         packet_entry,
@@ -35,7 +35,7 @@ def entry(beats_per_frame):
         more_frames,
         several,
         restart,
-        frame_tlast,
+        frame_ends,
         begin,
         beats_per_frame=beats_per_frame,
     )
@@ -58,15 +58,16 @@ def marked(beats_per_frame, more, ends, *, idle=0, stall=0):
             sink.drive()
 
     def observe(cycle):
+        over = len(numbers) == total
+        if s["begin"]:  # of a packet, in the cycle before
+            begins.append(numbers[-1])
         if s["tvalid"] and s["tready"]:
             numbers.append(len(numbers))
-            if s["frame_tlast"]:
+            if s["tlast"] or s["frame_ends"]:
                 lasts.append(numbers[-1])
-            if s["begin"]:
-                begins.append(numbers[-1])
         source.observe(cycle)
         sink.observe(cycle)
-        return len(numbers) == total
+        return over
 
     run(dut, s["clk"], drive, observe, cap=3000)
     return lasts, begins
@@ -96,12 +97,14 @@ def test_a_late_tlast_is_not_hidden():
 @every_pause
 @pytest.mark.parametrize("beats,more", [(1, 0), (1, 3), (4, 0), (3, 2)])
 def test_exit_ends_packets(beats, more, idle, stall):
-    clk, rst, tvalid, tready, frame_tlast, several, restart, tlast = (flag() for _ in range(8))
+    clk, rst, tvalid, tready, frame_ends, several, restart, ends = (flag() for _ in range(8))
     more_frames, tdata = vector(16), vector(16)
     s = locals()
-    dut = shallow(packet_exit, clk, rst, frame_tlast, tvalid, tready, more_frames, several, restart, tlast, width=16)
+    dut = shallow(
+        packet_exit, clk, rst, tvalid, tready, frame_ends, more_frames, several, restart, ends, single_beat=beats == 1
+    )
     total = 3 * beats * (more + 1)
-    source = Source(list(range(total)), tdata, tvalid, tready, idle=idle, last=frame_tlast, beats_per_frame=beats)
+    source = Source(list(range(total)), tdata, tvalid, tready, idle=idle, last=frame_ends, beats_per_frame=beats)
     sink = Sink(tdata, tvalid, tready, stall=stall)
     lasts, count = [], []
 
@@ -114,7 +117,7 @@ def test_exit_ends_packets(beats, more, idle, stall):
     def observe(cycle):
         if tvalid and tready:
             count.append(None)
-            if tlast:
+            if ends:
                 lasts.append(len(count) - 1)
         source.observe(cycle)
         sink.observe(cycle)

@@ -5,10 +5,11 @@ import random
 
 import pytest
 
-from lognet_fpga.fabric.latencies import FIFO_LATENCY, SOURCE_LATENCY
+from lognet_fpga.fabric.latencies import FIFO_LATENCY, SINK_LATENCY, SOURCE_LATENCY
 from lognet_fpga.hw.fifo import fifo
 from lognet_fpga.hw.wiring import flag, vector
-from lognet_fpga.overlay.axi_stream import axis_sink, axis_source
+from lognet_fpga.overlay.axi_stream import axis_source
+from lognet_fpga.overlay.edges import stream_entry, stream_exit
 from tests.hw.bench import Pause, Sink, Source, every_pause, reset_then, run
 from tests.shallow import shallow
 
@@ -61,7 +62,7 @@ def test_fifo(idle, stall, depth, lag):
 
 
 def entry(beats_per_frame: int):
-    clk, rst, tvalid, tready, tlast, out_valid, out_ready, begin, short, long = (flag() for _ in range(10))
+    clk, rst, tvalid, tready, tlast, ends, out_valid, out_ready, begin, short, long = (flag() for _ in range(11))
     tdata, out_data = vector(16), vector(12)
     dut = shallow(
         axis_source,
@@ -71,6 +72,7 @@ def entry(beats_per_frame: int):
         tvalid,
         tready,
         tlast,
+        ends,
         out_data,
         out_valid,
         out_ready,
@@ -99,8 +101,8 @@ def test_entry(idle, stall):
         if cycle < 3:
             assert cycle == 0 or not s["tready"]  # nothing is accepted, and lost, in reset
             return False
-        if s["begin"]:
-            begins.append(source.sent)
+        if s["begin"]:  # a frame, in the cycle before
+            begins.append(source.sent - 1)
         assert not s["short"] and not s["long"]
         source.observe(cycle)
         sink.observe(cycle)
@@ -110,7 +112,7 @@ def test_entry(idle, stall):
     assert sink.beats == [beat & 0xFFF for beat in beats]
     assert begins == list(range(0, 100, 5))
     if not stall:
-        assert all(out - at == SOURCE_LATENCY for at, out in zip(source.taken, sink.taken))
+        assert all(out - at == 1 for at, out in zip(source.taken, sink.taken))
     if not idle and not stall:
         assert source.taken[-1] - source.taken[0] == len(beats) - 1
 
@@ -149,7 +151,7 @@ def test_entry_makes_whole_frames(idle, stall, beats_per_frame):
             return False
         for name, beats in seen.items():
             if s[name]:
-                beats.append(source.sent)
+                beats.append(source.sent - 1)
         source.observe(cycle)
         sink.observe(cycle)
         quiet = quiet + 1 if source.sent == len(source.beats) and not s["out_valid"] else 0
@@ -167,25 +169,30 @@ def test_entry_makes_whole_frames(idle, stall, beats_per_frame):
 @pytest.mark.parametrize("beats_per_frame", [1, 4, 7])
 def test_exit(idle, stall, beats_per_frame):
     clk, rst, in_valid, in_ready, tvalid, tready, tlast, end = (flag() for _ in range(8))
-    in_data, tdata = vector(12), vector(16)
+    several, restart, stalled = (flag() for _ in range(3))
+    in_data, tdata, more_frames = vector(12), vector(16), vector(16)
     dut = shallow(
-        axis_sink,
+        stream_exit,
         clk,
         rst,
         in_data,
         in_valid,
         in_ready,
+        more_frames,
+        several,
+        restart,
         tdata,
         tvalid,
         tready,
         tlast,
         end,
+        stalled,
         beats_per_frame=beats_per_frame,
     )
     beats = beats_of(8 * beats_per_frame, 12)
     source = Source(beats, in_data, in_valid, in_ready, idle=idle)
     sink = Sink(tdata, tvalid, tready, stall=stall, last=tlast)
-    ends = []
+    ends, stalls, told = [], 0, 0
 
     def drive(cycle):
         if reset_then(rst, cycle):
@@ -193,14 +200,69 @@ def test_exit(idle, stall, beats_per_frame):
             sink.drive()
 
     def observe(cycle):
+        nonlocal stalls, told
         if cycle >= 3:
-            if end:
-                ends.append(len(sink.beats))
+            if end:  # a frame, in the cycle before
+                ends.append(len(sink.beats) - 1)
+            told += bool(stalled)
+            assert told == stalls
+            stalls += bool(tvalid and not tready)
             source.observe(cycle)
             sink.observe(cycle)
-        return len(sink.beats) == len(beats)
+        return len(ends) == 8
 
     run(dut, clk, drive, observe, cap=2000)
     assert sink.beats == beats
     assert sink.lasts == [i % beats_per_frame == beats_per_frame - 1 for i in range(len(beats))]
     assert ends == [i for i, last in enumerate(sink.lasts) if last]
+    if not stall:
+        assert all(out - at == SINK_LATENCY for at, out in zip(source.taken, sink.taken))
+
+
+@every_pause
+def test_whole_entry(idle, stall):
+    """Packets of frames come in, and beats out of the slice; idle cycles are told a cycle late."""
+    names = ("clk", "rst", "tvalid", "tready", "tlast", "several", "restart", "out_valid", "out_ready")
+    events = ("packet_begin", "frame_begin", "frame_short", "frame_long", "source_idle")
+    s = {name: flag() for name in (*names, *events)}
+    tdata, more_frames, out_data = vector(16), vector(16), vector(12)
+    streams = (tdata, s["tvalid"], s["tready"], s["tlast"], more_frames, s["several"], s["restart"], out_data)
+    told = (s["out_valid"], s["out_ready"], *(s[name] for name in events))
+    dut = shallow(stream_entry, s["clk"], s["rst"], *streams, *told, beats_per_frame=5)
+    beats = beats_of(100, 16)
+    source = Source(beats, tdata, s["tvalid"], s["tready"], idle=idle, last=s["tlast"], beats_per_frame=10)
+    sink = Sink(out_data, s["out_valid"], s["out_ready"], stall=stall)
+    seen = {name: [] for name in events[:-1]}
+    idles, idles_told = 0, 0
+
+    def drive(cycle):
+        more_frames.next, s["several"].next, s["restart"].next = 1, True, cycle == 4
+        if reset_then(s["rst"], cycle, 6):
+            source.drive()
+        sink.drive()
+
+    def observe(cycle):
+        nonlocal idles, idles_told
+        for name, numbers in seen.items():
+            if s[name]:
+                numbers.append(source.sent - 1)
+        idles_told += bool(s["source_idle"])
+        assert idles_told == idles
+        idles += bool(s["tready"] and not s["tvalid"])
+        source.observe(cycle)
+        if cycle > 6:
+            sink.observe(cycle)
+        return len(sink.beats) == len(beats)
+
+    run(dut, s["clk"], drive, observe, cap=3000)
+    assert sink.beats == [beat & 0xFFF for beat in beats]
+    assert seen == {
+        "packet_begin": list(range(0, 100, 10)),
+        "frame_begin": list(range(0, 100, 5)),
+        "frame_short": [],
+        "frame_long": [],
+    }
+    if not stall:
+        assert all(out - at == SOURCE_LATENCY for at, out in zip(source.taken, sink.taken))
+    if not idle and not stall:
+        assert source.taken[-1] - source.taken[0] == len(beats) - 1

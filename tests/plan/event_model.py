@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from lognet_fpga.fabric.latencies import FIFO_LATENCY, GO_LATENCY, ROOM_LATENCY, SOURCE_LATENCY
+from lognet_fpga.fabric.latencies import FIFO_LATENCY, GO_LATENCY, ROOM_LATENCY, SINK_LATENCY, SOURCE_LATENCY
 from lognet_fpga.fabric.slots import SlotRaster
 from lognet_fpga.plan.time.layer_timing import LayerTiming
 
@@ -21,7 +21,8 @@ class _State:
     slot: int = 0
     free_at: int = 0
     takes: list[int] = field(default_factory=list)
-    accepts: list[int] = field(default_factory=list)
+    arrivals: list[int] = field(default_factory=list)  # in the slice at the entry, of two places, a cycle each
+    accepts: list[int] = field(default_factory=list)  # out of it
     pushes: list[int] = field(default_factory=list)
     conv_outputs: int = 0
 
@@ -37,26 +38,45 @@ def count_by_events(layers: Sequence[LayerTiming], frames: int) -> tuple[tuple[i
 
     def fill(index: int) -> None:
         """Beats that layer `index` can be known to accept by now."""
+        while arrive(index) or accept(index):
+            pass
+
+    def arrive(index: int) -> bool:
         state, layer = states[index], layers[index]
-        while True:
-            beat = len(state.accepts)
-            if index == 0:
-                if beat >= layer.raster.rows * layer.raster.cols * layer.in_beats * frames:
-                    return
-                offered = _SETTLED + SOURCE_LATENCY
-            else:
-                pushed = states[index - 1].pushes
-                if beat >= len(pushed):
-                    return
-                offered = pushed[beat] + FIFO_LATENCY
-            # The first beat of a position waits until the one before is taken; early ones take places in front of
-            # it, and then the beat behind them waits.
-            taken, place = divmod(beat - layer.early_beats, layer.in_beats)
-            if place == 0 and taken > 0:
-                if taken > len(state.takes):
-                    return
-                offered = max(offered, state.takes[taken - 1] + layer.place_cycles)
-            state.accepts.append(max(offered, state.accepts[-1] + 1) if beat else offered)
+        beat = len(state.arrivals)
+        if index == 0:
+            if beat >= layer.raster.rows * layer.raster.cols * layer.in_beats * frames:
+                return False
+            offered = _SETTLED + SOURCE_LATENCY
+        else:
+            pushed = states[index - 1].pushes
+            if beat >= len(pushed):
+                return False
+            offered = pushed[beat] + FIFO_LATENCY
+        if beat:
+            offered = max(offered, state.arrivals[-1] + 1)
+        if beat > 1:
+            if beat - 2 >= len(state.accepts):
+                return False
+            offered = max(offered, state.accepts[beat - 2] + 1)
+        state.arrivals.append(offered)
+        return True
+
+    def accept(index: int) -> bool:
+        state, layer = states[index], layers[index]
+        beat = len(state.accepts)
+        if beat >= len(state.arrivals):
+            return False
+        offered = state.arrivals[beat] + 1
+        # The first beat of a position waits until the one before is taken; early ones take places in front of it, and
+        # then the beat behind them waits.
+        taken, place = divmod(beat - layer.early_beats, layer.in_beats)
+        if place == 0 and taken > 0:
+            if taken > len(state.takes):
+                return False
+            offered = max(offered, state.takes[taken - 1] + layer.place_cycles)
+        state.accepts.append(max(offered, state.accepts[-1] + 1) if beat else offered)
+        return True
 
     def drain() -> None:
         pushed = states[-1].pushes
@@ -69,7 +89,7 @@ def count_by_events(layers: Sequence[LayerTiming], frames: int) -> tuple[tuple[i
         layer = layers[index]
         if layer.fifo_depth is None:
             return start
-        pushed, popped = states[index].pushes, (states[index + 1].accepts if index + 1 < len(layers) else pops)
+        pushed, popped = states[index].pushes, (states[index + 1].arrivals if index + 1 < len(layers) else pops)
         limit = layer.fifo_depth - layer.fifo_reserve
         while bisect_right(pushed, start - ROOM_LATENCY) - bisect_right(popped, start - ROOM_LATENCY) > limit:
             later = bisect_right(popped, start - ROOM_LATENCY)
@@ -124,11 +144,11 @@ def count_by_events(layers: Sequence[LayerTiming], frames: int) -> tuple[tuple[i
         commit(index, start)
 
     beats_out = len(pops) // frames
-    # The skid buffer at the entry takes a beat SOURCE_LATENCY before the first layer accepts it.
-    first_in = states[0].accepts[0] - SOURCE_LATENCY
-    last_out = tuple(pops[(frame + 1) * beats_out - 1] - first_in for frame in range(frames))
+    # The entry takes a beat SOURCE_LATENCY before it offers it to the first layer.
+    first_in = states[0].arrivals[0] - SOURCE_LATENCY
+    last_out = tuple(pops[(frame + 1) * beats_out - 1] + SINK_LATENCY - first_in for frame in range(frames))
     peaks = tuple(
-        _peak(states[i].pushes, states[i + 1].accepts if i + 1 < len(layers) else pops) for i in range(len(layers))
+        _peak(states[i].pushes, states[i + 1].arrivals if i + 1 < len(layers) else pops) for i in range(len(layers))
     )
     return last_out, peaks
 

@@ -10,7 +10,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from lognet_fpga.fabric.latencies import FIFO_LATENCY, GO_LATENCY, SOURCE_LATENCY
+from lognet_fpga.fabric.latencies import FIFO_LATENCY, GO_LATENCY, SINK_LATENCY, SLICE_LATENCY, SOURCE_LATENCY
 from lognet_fpga.fabric.slots import SlotRaster, slot_raster
 from lognet_fpga.ir.graph import AveragePool, MaxPool
 from lognet_fpga.plan.time.chain import Stage
@@ -19,6 +19,7 @@ from lognet_fpga.plan.time.layer_timing import LayerTiming
 from tests.plan.event_model import count_by_events
 from tests.quant_models import POOL_2X2, POOL_3X3, Spec, random_layer
 
+THROUGH = SOURCE_LATENCY + SLICE_LATENCY + GO_LATENCY + FIFO_LATENCY + SINK_LATENCY  # all around a layer's slots
 PLAIN = Spec(2, (1, 1), pads=(0, 0, 0, 0), pool=None)
 
 
@@ -55,7 +56,7 @@ def test_one_layer_without_padding(ii_cycles, out_beats):
     layer = timing(PLAIN, (4, 5), ii_cycles, out_beats=out_beats, place_cycles=0)
     counts = count_cycles([layer], 3)
     assert counts.cycles_per_frame == 20 * ii_cycles
-    assert counts.latency_cycles == SOURCE_LATENCY + GO_LATENCY + 19 * ii_cycles + 11 + out_beats - 1 + FIFO_LATENCY
+    assert counts.latency_cycles == THROUGH + 19 * ii_cycles + 11 + out_beats - 1
 
 
 @pytest.mark.parametrize("early_beats", [1, 2, 4])
@@ -130,9 +131,7 @@ def test_slots_after_reset_do_not_count():
     layer = LayerTiming(raster, 4, 2, 1, 1, 1, (6,), None, None, 0)
     assert raster.slots_after_reset > 0
     # The window that ends in the corner's padding: all slots before it, 4 of them computing by then 3.
-    assert (
-        count_cycles([layer], 2).latency_cycles == SOURCE_LATENCY + GO_LATENCY + 3 * 4 + (9 - 4) * 2 + 6 + FIFO_LATENCY
-    )
+    assert count_cycles([layer], 2).latency_cycles == THROUGH + 3 * 4 + (9 - 4) * 2 + 6
 
 
 POOLS = (

@@ -36,10 +36,10 @@ def system_files(overlay: OverlaySystem) -> tuple[tuple[str, str], ...]:
 @lru_cache(maxsize=8)
 def _own_files(source_bits: int, sink_bits: int, processor: Processor) -> tuple[tuple[str, str], ...]:
     """The Verilog of DMA and bridge.  Kept, for it takes seconds to convert."""
-    return verilog_files(axi_dma(source_bits, sink_bits)) + verilog_files(_bridge(processor))
+    return verilog_files(axi_dma(source_bits, sink_bits)) + verilog_files(bridge_module(processor))
 
 
-def _bridge(processor: Processor) -> Leaf:
+def bridge_module(processor: Processor) -> Leaf:
     ports = inputs(clk=None, rst=None) + _CONTROL_PORTS + tuple(chain(*map(AxiLite.master, _SLAVES)))
     pages = {
         "first_page": processor.dma.base >> _PAGE_BITS,

@@ -11,7 +11,7 @@ import numpy as np
 from lognet_fpga.engines.bram.layout import LARGEST_SHIFT, BramShape, OutputConstants, staged_positions, weight_codes
 from lognet_fpga.engines.folding import Streams
 from lognet_fpga.fabric.board import Resources
-from lognet_fpga.fabric.costs import LEAF_LOADS, SRL_CYCLES, memory_resources
+from lognet_fpga.fabric.costs import LEAF_LOADS, SRL_CYCLES, memory_resources, slice_resources
 from lognet_fpga.fabric.memory import BLOCK_RAM_DEPTH, BLOCK_ROM_DEPTH, block_rams, rom_stretch_bits, row_choice_luts
 from lognet_fpga.fabric.sites import carry_sites
 from lognet_fpga.ir.quant import QuantLayer
@@ -71,7 +71,7 @@ def window_resources(layer: QuantLayer, shape: BramShape, streams: Streams) -> R
     in_block_ram = shape.memory_words >= BLOCK_RAM_DEPTH
     leaves = word if in_block_ram else -(-word // LEAF_LOADS) * (1 + 2 * place)  # or the words' second register
     memory = memory_resources(word, shape.memory_words) + Resources(0, leaves, 0)
-    return WINDOW_CONTROL + addresses + staging + choice + memory
+    return WINDOW_CONTROL + slice_resources(beat) + addresses + staging + choice + memory
 
 
 def field_wires(codes: np.ndarray) -> np.ndarray:

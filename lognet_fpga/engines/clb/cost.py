@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lognet_fpga.engines.clb.counts import SerialCounts
 from lognet_fpga.engines.folding import Streams
 from lognet_fpga.fabric.board import Resources
-from lognet_fpga.fabric.costs import LEAF_LOADS, delay_resources, memory_resources
+from lognet_fpga.fabric.costs import LEAF_LOADS, delay_resources, memory_resources, slice_resources
 from lognet_fpga.fabric.slots import slot_raster
 from lognet_fpga.ir.quant import QuantLayer
 
@@ -58,7 +58,7 @@ def window_resources(layer: QuantLayer, folding: ClbFolding, streams: Streams) -
     taps, digits = kernel_h * kernel_w * lanes, channels * layer.in_bits
     following = channels * max(0, layer.in_bits - wires) / 2  # digits that move up or are loaded, two in a site
     control = WINDOW_CONTROL if folding.in_digits > 1 else SHORT_WINDOW_CONTROL
-    total = control + Resources(following, word + waiting + digits + lanes + taps, 0)
+    total = control + slice_resources(waiting) + Resources(following, word + waiting + digits + lanes + taps, 0)
     if kernel_h > 1:
         lines = (kernel_h - 1) * lanes
         length = len(slot_raster(layer).col_flags) * folding.in_digits

@@ -5,6 +5,8 @@ from __future__ import annotations
 from myhdl import always, always_comb, block
 
 from lognet_fpga.hw.axi import DECERR, AxiControl, AxiLite
+from lognet_fpga.hw.control import late_logic
+from lognet_fpga.hw.dma.handshake import handshake
 from lognet_fpga.hw.wiring import flag, vector
 
 PAGE = 4096  # bytes that a slave sees
@@ -16,149 +18,243 @@ def register_bridge(
 ):
     """One write and one read at a time, each beat of a burst an access of its own at the next word.
 
+    Whatever comes or goes is in a register at this block's edge, and in a second one behind it, so that one of them can
+    be placed at the processor's pins.
     first_page, second_page: of the two slaves, address >> page_bits; every other one is answered with DECERR.  The
     slaves' own answers are taken for good ones.
-    Throughput: an access in about 7 cycles.
+    Throughput: an access in about 16 cycles.
     """
-    (write_idle, begins, gives, address_open, data_open, answer_open, gives_b) = (flag() for _ in range(7))
-    (to_first, to_second, write_wrong, was_last, address_taken, data_taken, answered) = (flag() for _ in range(7))
-    (read_idle, asks, awaits, gives_r, from_first, from_second, read_wrong, asked, told) = (flag() for _ in range(9))
-    left = vector(4)
-    answer = vector(32)
-    write_address, read_address = vector(12), vector(12)
+    write = bridge_writes(
+        clk, rst, s_axi, first, second, first_page=first_page, second_page=second_page, page_bits=page_bits
+    )
+    read = bridge_reads(
+        clk, rst, s_axi, first, second, first_page=first_page, second_page=second_page, page_bits=page_bits
+    )
+    write.name, read.name = "write", "read"
+
+    return write, read
+
+
+@block
+def answer_of(clk, rst, opens, to_first, first_comes, to_second, second_comes, waits, moved):
+    """As handshake, with the answer of the one that was asked."""
+    waits_soon, moves = flag(), flag()
+    asked = [to_first, first_comes, to_second, second_comes]
+    logic = [
+        late_logic(
+            [opens, waits, *asked],
+            waits_soon,
+            rule=lambda opens, waits, to_a, a, to_b, b: opens or (waits and not ((to_a and a) or (to_b and b))),
+        ),
+        late_logic(
+            [waits, *asked], moves, rule=lambda waits, to_a, a, to_b, b: waits and ((to_a and a) or (to_b and b))
+        ),
+    ]
+    for part, name in zip(logic, ("waiting", "moving")):
+        part.name = name
+
+    @always(clk.posedge)
+    def follow():
+        if rst:
+            waits.next = False
+            moved.next = False
+        else:
+            waits.next = waits_soon
+            moved.next = moves
+
+    return logic, follow
+
+
+@block
+def page_of(clk, address, to_first, to_second, wrong, *, first_page, second_page, page_bits):
+    """Whose registers are at address, a cycle later."""
+
+    @always(clk.posedge)
+    def decode():
+        to_first.next = address[32:page_bits] == first_page
+        to_second.next = address[32:page_bits] == second_page
+        wrong.next = address[32:page_bits] != first_page and address[32:page_bits] != second_page
+
+    return decode
+
+
+@block
+def bridge_writes(clk, rst, s_axi: AxiControl, first: AxiLite, second: AxiLite, *, first_page, second_page, page_bits):
+    """In turn: an address; and for each beat its word, the slave's address, word and answer; then the answer."""
+    page, offset, word, strobe = vector(32), vector(12), vector(32), vector(4)
+    to_first, to_second, wrong, was_last, power_up = (flag() for _ in range(5))
+    awready, wready, bvalid, awaits = (flag() for _ in range(4))
+    came, decoded, word_came, answered, told = (flag() for _ in range(5))
+    begins, wants, gives, gives_first, gives_second, asks, goes_on, tells = (flag() for _ in range(8))
+    first_valids = [flag(), flag()]
+    second_valids = [flag(), flag()]
+    pages = page_of(
+        clk, page, to_first, to_second, wrong, first_page=first_page, second_page=second_page, page_bits=page_bits
+    )
+    pages.name = "page"
+    parts = [
+        handshake(clk, rst, begins, awready, [s_axi.awvalid], came),
+        handshake(clk, rst, wants, wready, [s_axi.wvalid], word_came),
+        handshake(clk, rst, tells, bvalid, [s_axi.bready], told),
+        answer_of(clk, rst, asks, to_first, first.bvalid, to_second, second.bvalid, awaits, answered),
+    ]
+    for part, name in zip(parts, ("address", "data", "answer", "slave")):
+        part.name = name
+    done = [flag() for _ in range(4)]  # nobody looks: a slave answers when it has both
+    offers = [
+        handshake(clk, rst, gives_first, first_valids[0], [first.awready], done[0]),
+        handshake(clk, rst, gives_first, first_valids[1], [first.wready], done[1]),
+        handshake(clk, rst, gives_second, second_valids[0], [second.awready], done[2]),
+        handshake(clk, rst, gives_second, second_valids[1], [second.wready], done[3]),
+    ]
+    for part, name in zip(offers, ("first_aw", "first_w", "second_aw", "second_w")):
+        part.name = name
+    first_aw, first_w = first_valids
+    second_aw, second_w = second_valids
 
     @always_comb
-    def write_ports():
-        s_axi.awready.next = write_idle
-        begins.next = (write_idle and s_axi.awvalid) or (answer_open and answered and not was_last)
-        first.awvalid.next = address_open and to_first
-        second.awvalid.next = address_open and to_second
-        first.wvalid.next = data_open and s_axi.wvalid and to_first
-        second.wvalid.next = data_open and s_axi.wvalid and to_second
-        first.bready.next = answer_open
-        second.bready.next = answer_open
-        address_taken.next = (to_first and first.awready) or (to_second and second.awready) or write_wrong
-        s_axi.wready.next = data_open and ((to_first and first.wready) or (to_second and second.wready) or write_wrong)
-        data_taken.next = (
-            data_open and s_axi.wvalid and ((to_first and first.wready) or (to_second and second.wready) or write_wrong)
-        )
-        answered.next = (to_first and first.bvalid) or (to_second and second.bvalid) or write_wrong
-        s_axi.bvalid.next = gives_b
-
-    @always_comb
-    def both():
-        first.awaddr.next = write_address
-        second.awaddr.next = write_address
-        first.wdata.next = s_axi.wdata
-        second.wdata.next = s_axi.wdata
-        first.wstrb.next = s_axi.wstrb
-        second.wstrb.next = s_axi.wstrb
-        first.araddr.next = read_address
-        second.araddr.next = read_address
+    def ports():
+        s_axi.awready.next = awready
+        s_axi.wready.next = wready
+        s_axi.bvalid.next = bvalid
+        first.awvalid.next = first_aw
+        first.wvalid.next = first_w
+        second.awvalid.next = second_aw
+        second.wvalid.next = second_w
+        first.bready.next = awaits
+        second.bready.next = awaits
+        first.awaddr.next = offset
+        second.awaddr.next = offset
         first.awprot.next = 0
         second.awprot.next = 0
-        first.arprot.next = 0
-        second.arprot.next = 0
+        first.wdata.next = word
+        second.wdata.next = word
+        first.wstrb.next = strobe
+        second.wstrb.next = strobe
+
+    @always_comb
+    def turns():
+        begins.next = power_up or told
+        wants.next = decoded or (goes_on and not was_last)
+        gives_first.next = gives and to_first
+        gives_second.next = gives and to_second
+        asks.next = gives and not wrong
+        tells.next = goes_on and was_last
 
     @always(clk.posedge)
-    def write():
-        """In turn: idle, gives (address and data, in either order), awaits the answer; and gives b after the last."""
+    def follow():
+        power_up.next = rst
         if rst:
-            write_idle.next = True
+            decoded.next = False
             gives.next = False
-            address_open.next = False
-            data_open.next = False
-            answer_open.next = False
-            gives_b.next = False
+            goes_on.next = False
         else:
-            write_idle.next = (write_idle and not s_axi.awvalid) or (gives_b and s_axi.bready)
-            gives.next = begins or (gives and (address_open or data_open))
-            address_open.next = begins or (address_open and not address_taken)
-            data_open.next = begins or (data_open and not data_taken)
-            answer_open.next = (gives and not address_open and not data_open) or (answer_open and not answered)
-            gives_b.next = (answer_open and answered and was_last) or (gives_b and not s_axi.bready)
+            decoded.next = came
+            gives.next = word_came
+            goes_on.next = answered or (gives and wrong)
 
     @always(clk.posedge)
-    def keep_write():
-        if write_idle:
+    def keep():
+        if awready:
             s_axi.bid.next = s_axi.awid
-            write_address.next = s_axi.awaddr[12:]
-            to_first.next = s_axi.awaddr[32:page_bits] == first_page
-            to_second.next = s_axi.awaddr[32:page_bits] == second_page
-            write_wrong.next = (s_axi.awaddr[32:page_bits] != first_page) and (
-                s_axi.awaddr[32:page_bits] != second_page
-            )
-        elif answer_open and answered:
-            write_address.next = (write_address + 4) % PAGE
-        if data_taken:
+            page.next = s_axi.awaddr
+        if wready:
+            word.next = s_axi.wdata
+            strobe.next = s_axi.wstrb
             was_last.next = s_axi.wlast
-        if write_wrong:
+        if came:
+            offset.next = page[12:]
+        elif goes_on:
+            offset.next = (offset + 4) % PAGE
+        if wrong:
             s_axi.bresp.next = DECERR
         else:
             s_axi.bresp.next = 0
 
+    return pages, parts, offers, ports, turns, follow, keep
+
+
+@block
+def bridge_reads(clk, rst, s_axi: AxiControl, first: AxiLite, second: AxiLite, *, first_page, second_page, page_bits):
+    """In turn: an address; and for each beat the slave's address and word, and the word to the processor."""
+    page, offset, word, left = vector(32), vector(12), vector(32), vector(4)
+    from_first, from_second, wrong, is_last, power_up = (flag() for _ in range(5))
+    arready, rvalid, awaits, first_ar, second_ar = (flag() for _ in range(5))
+    came, decoded, answered, told, fetched = (flag() for _ in range(5))
+    begins, asks, asks_first, asks_second, asks_any, tells = (flag() for _ in range(6))
+    pages = page_of(
+        clk, page, from_first, from_second, wrong, first_page=first_page, second_page=second_page, page_bits=page_bits
+    )
+    pages.name = "page"
+    done = [flag(), flag()]  # nobody looks: the answer tells
+    parts = [
+        handshake(clk, rst, begins, arready, [s_axi.arvalid], came),
+        handshake(clk, rst, tells, rvalid, [s_axi.rready], told),
+        handshake(clk, rst, asks_first, first_ar, [first.arready], done[0]),
+        handshake(clk, rst, asks_second, second_ar, [second.arready], done[1]),
+        answer_of(clk, rst, asks_any, from_first, first.rvalid, from_second, second.rvalid, awaits, answered),
+    ]
+    for part, name in zip(parts, ("address", "data", "first", "second", "slave")):
+        part.name = name
+
     @always_comb
-    def read_ports():
-        s_axi.arready.next = read_idle
-        first.arvalid.next = asks and from_first
-        second.arvalid.next = asks and from_second
+    def ports():
+        s_axi.arready.next = arready
+        s_axi.rvalid.next = rvalid
+        s_axi.rlast.next = is_last
+        first.arvalid.next = first_ar
+        second.arvalid.next = second_ar
         first.rready.next = awaits
         second.rready.next = awaits
-        asked.next = (from_first and first.arready) or (from_second and second.arready) or read_wrong
-        told.next = (from_first and first.rvalid) or (from_second and second.rvalid) or read_wrong
-        s_axi.rvalid.next = gives_r
-        s_axi.rlast.next = left == 0
-        s_axi.rdata.next = answer
+        first.araddr.next = offset
+        second.araddr.next = offset
+        first.arprot.next = 0
+        second.arprot.next = 0
+
+    @always_comb
+    def turns():
+        begins.next = power_up or (told and is_last)
+        asks_first.next = asks and from_first
+        asks_second.next = asks and from_second
+        asks_any.next = asks and not wrong
+        tells.next = fetched
 
     @always(clk.posedge)
-    def read():
+    def follow():
+        power_up.next = rst
         if rst:
-            read_idle.next = True
+            decoded.next = False
             asks.next = False
-            awaits.next = False
-            gives_r.next = False
-        elif read_idle:
-            if s_axi.arvalid:
-                read_idle.next = False
-                asks.next = True
-        elif asks:
-            if asked:
-                asks.next = False
-                awaits.next = True
-        elif awaits:
-            if told:
-                awaits.next = False
-                gives_r.next = True
-        elif gives_r and s_axi.rready:
-            gives_r.next = False
-            if left == 0:
-                read_idle.next = True
-            else:
-                asks.next = True
+            fetched.next = False
+        else:
+            decoded.next = came
+            asks.next = decoded or (told and not is_last)
+            fetched.next = answered or (asks and wrong)
 
     @always(clk.posedge)
-    def keep_read():
-        if read_idle:
+    def keep():
+        if arready:
             s_axi.rid.next = s_axi.arid
-            read_address.next = s_axi.araddr[12:]
+            page.next = s_axi.araddr
             left.next = s_axi.arlen[4:]
-            from_first.next = s_axi.araddr[32:page_bits] == first_page
-            from_second.next = s_axi.araddr[32:page_bits] == second_page
-            read_wrong.next = (s_axi.araddr[32:page_bits] != first_page) and (s_axi.araddr[32:page_bits] != second_page)
-        elif gives_r and s_axi.rready:
-            read_address.next = (read_address + 4) % PAGE
-            if left != 0:
-                left.next = left - 1
+        elif told:
+            left.next = (left - 1) % 16
+        if came:
+            offset.next = page[12:]
+        elif told:
+            offset.next = (offset + 4) % PAGE
         if awaits:
             if from_first:
-                answer.next = first.rdata
-            elif from_second:
-                answer.next = second.rdata
+                word.next = first.rdata
             else:
-                answer.next = 0
-        if read_wrong:
-            s_axi.rresp.next = DECERR
-        else:
-            s_axi.rresp.next = 0
+                word.next = second.rdata
+        if fetched:
+            is_last.next = left == 0
+            if wrong:
+                s_axi.rdata.next = 0
+                s_axi.rresp.next = DECERR
+            else:
+                s_axi.rdata.next = word
+                s_axi.rresp.next = 0
 
-    return write_ports, both, write, keep_write, read_ports, read, keep_read
+    return pages, parts, ports, turns, follow, keep

@@ -37,6 +37,7 @@ def dma_channel(
     """
     run, busy, idle, began, failed, opened, rests, accepts = (flag() for _ in range(8))
     internal, slave, decode, told, error_told, not_running = (flag() for _ in range(6))
+    was_started, has_ended, is_quiet, slave_failed, decode_failed, went_over = (flag() for _ in range(6))
     to_control, to_status, to_address, to_length, wrong = (flag() for _ in range(5))
     starts, refuses, finishes, breaks = (flag() for _ in range(4))
 
@@ -62,7 +63,7 @@ def dma_channel(
     @always_comb
     def admit():
         accepts.next = to_length and opened
-        failed.next = transfer.slave_error or transfer.decode_error or too_long
+        failed.next = slave_failed or decode_failed or went_over
 
     @always(clk.posedge)
     def open_for_writes():
@@ -74,14 +75,24 @@ def dma_channel(
 
     @always(clk.posedge)
     def judge():
-        """began: start's cycle has passed, so that what ended and quiet say is of this transfer."""
-        finishes.next = began and busy and not finishes and transfer.ended and transfer.quiet and not failed
-        breaks.next = began and busy and not breaks and transfer.quiet and failed and (transfer.ended or not too_long)
+        """began: start has been heard, so that what ended and quiet say is of this transfer."""
+        finishes.next = began and busy and not finishes and has_ended and is_quiet and not failed
+        breaks.next = began and busy and not breaks and is_quiet and failed and (has_ended or not went_over)
+
+    @always(clk.posedge)
+    def listen():
+        """What the others say, a cycle late."""
+        has_ended.next = transfer.ended
+        is_quiet.next = transfer.quiet
+        slave_failed.next = transfer.slave_error
+        decode_failed.next = transfer.decode_error
+        went_over.next = too_long
 
     @always(clk.posedge)
     def keep():
         if rst:
             transfer.start.next = False
+            was_started.next = False
             began.next = False
             run.next = False
             busy.next = False
@@ -93,7 +104,8 @@ def dma_channel(
             decode.next = False
         else:
             transfer.start.next = starts
-            began.next = transfer.start or (began and busy)
+            was_started.next = transfer.start
+            began.next = was_started or (began and busy)
             if to_control:
                 run.next = write.data[RUN_BIT] and not (internal or slave or decode)
             elif refuses or breaks:
@@ -102,9 +114,9 @@ def dma_channel(
             idle.next = finishes or (idle and not starts)
             told.next = finishes or (told and not (to_status and write.data[ENDED_BIT]))
             error_told.next = refuses or breaks or (error_told and not (to_status and write.data[ERROR_BIT]))
-            internal.next = internal or refuses or (breaks and too_long)
-            slave.next = slave or (breaks and transfer.slave_error)
-            decode.next = decode or (breaks and transfer.decode_error)
+            internal.next = internal or refuses or (breaks and went_over)
+            slave.next = slave or (breaks and slave_failed)
+            decode.next = decode or (breaks and decode_failed)
 
     @always(clk.posedge)
     def take():
@@ -143,4 +155,4 @@ def dma_channel(
             else:
                 length_word.next = transfer.length
 
-    return decode_write, check, admit, open_for_writes, judge, keep, take, show, halt, measure
+    return decode_write, check, admit, open_for_writes, judge, listen, keep, take, show, halt, measure

@@ -8,7 +8,6 @@ from lognet_fpga.hw.axi import AxiLite, AxiReads, AxiStream, AxiWrites
 from lognet_fpga.hw.dma.pack import dma_pack
 from lognet_fpga.hw.dma.read import dma_read
 from lognet_fpga.hw.dma.registers import dma_registers
-from lognet_fpga.hw.dma.slice import register_slice
 from lognet_fpga.hw.dma.transfer import Reception, Transfer
 from lognet_fpga.hw.dma.units import LENGTH_BITS, WORD_BITS
 from lognet_fpga.hw.dma.unpack import dma_unpack
@@ -20,7 +19,7 @@ from lognet_fpga.hw.structure import Composite, Instance, Leaf, same, with_reset
 READ_DEPTH = 128  # words: 8 bursts on their way
 WRITE_DEPTH = 64
 BURSTS = 8  # closed and not yet given: all their words are in a FIFO of WRITE_DEPTH
-_ON_THE_WAY = 8  # words between the entry and its FIFO, and what the FIFO's level lags behind
+_ON_THE_WAY = 9  # words between the entry and its FIFO, and what the FIFO's level lags behind
 _PLACE_BITS, _BEATS_BITS = 29, 4
 _CLOCK = inputs(clk=None, rst=None)
 
@@ -96,11 +95,6 @@ def axi_dma(source_bits: int, sink_bits: int) -> Composite:
         ports = _CLOCK + inputs(in_data=width) + outputs(out_data=width) + fifo_ports
         return Leaf(name, ports, partial(fifo, depth=depth, reserve=kept))
 
-    def register(name: str, width: int) -> Leaf:
-        stream_in = inputs(in_data=width, in_valid=None) + outputs(in_ready=None)
-        stream_out = outputs(out_data=width, out_valid=None) + inputs(out_ready=None)
-        return Leaf(name, _CLOCK + stream_in + stream_out, register_slice)
-
     def wires(*leaves: Leaf, **others: str) -> dict[str, str]:
         """Ports to nets of their names, but for others; core_rst resets."""
         named = same(*(port.name for leaf in leaves for port in leaf.ports))
@@ -120,25 +114,12 @@ def axi_dma(source_bits: int, sink_bits: int) -> Composite:
             )
         }
 
-    def slice_wires(prefix: str) -> dict[str, str]:
-        return {
-            f"{side}_{part}": f"{prefix}_{source}{part}"
-            for side, source in (("in", "fifo_"), ("out", ""))
-            for part in ("data", "valid", "ready")
-        }
-
     started = ("start", "address")
     told = ("quiet", "slave_error", "decode_error")
     words_in, words_out, bursts_out = (
         memory("dma_read_fifo", WORD_BITS, READ_DEPTH, 1),
         memory("dma_write_fifo", word_bits, WRITE_DEPTH, reserve),
         memory("dma_burst_fifo", burst_bits, BURSTS, 1),
-    )
-    # Ready comes from memory or the overlay late in the cycle, and a FIFO follows it through several levels of logic.
-    read_slice, write_slice, burst_slice = (
-        register("dma_read_slice", WORD_BITS),
-        register("dma_write_slice", word_bits),
-        register("dma_burst_slice", burst_bits),
     )
     instances = (
         Instance("registers", registers, wires(registers, rst="rst")),
@@ -149,11 +130,16 @@ def axi_dma(source_bits: int, sink_bits: int) -> Composite:
             | channel("mm2s", *started, *told),
         ),
         Instance("read_fifo", words_in, wires(words_in) | fifo_wires("read", "read_push", "read_push_data")),
-        Instance("read_slice", read_slice, wires(read_slice) | slice_wires("read")),
         Instance(
             "unpack",
             unpack,
-            wires(unpack, n_bytes="mm2s_length", word="read_data", word_valid="read_valid", word_ready="read_ready")
+            wires(
+                unpack,
+                n_bytes="mm2s_length",
+                word="read_fifo_data",
+                word_valid="read_fifo_valid",
+                word_ready="read_fifo_ready",
+            )
             | {"pop": "read_pop"}
             | channel("mm2s", "start", "ended"),
         ),
@@ -167,13 +153,12 @@ def axi_dma(source_bits: int, sink_bits: int) -> Composite:
         ),
         Instance("write_fifo", words_out, wires(words_out) | fifo_wires("write", "write_push", "write_push_data")),
         Instance("burst_fifo", bursts_out, wires(bursts_out) | fifo_wires("burst", "burst_push", "burst_push_data")),
-        Instance("write_slice", write_slice, wires(write_slice) | slice_wires("write")),
-        Instance("burst_slice", burst_slice, wires(burst_slice) | slice_wires("burst")),
         Instance(
             "write",
             write,
-            wires(write, burst_pushed="burst_push", burst="burst_data", word="write_data")
-            | {"word_valid": "write_valid", "word_ready": "write_ready"}
+            wires(write, burst_pushed="burst_push", burst="burst_fifo_data", word="write_fifo_data")
+            | {"word_valid": "write_fifo_valid", "word_ready": "write_fifo_ready"}
+            | {"burst_valid": "burst_fifo_valid", "burst_ready": "burst_fifo_ready"}
             | channel("s2mm", *told),
         ),
     )

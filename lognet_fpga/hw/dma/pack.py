@@ -5,7 +5,7 @@ from __future__ import annotations
 from myhdl import ConcatSignal, always, always_comb, block, concat
 
 from lognet_fpga.hw.axi import AxiStream
-from lognet_fpga.hw.control import control_leaf
+from lognet_fpga.hw.control import control_leaf, late_logic, late_next, stream_gate
 from lognet_fpga.hw.dma.countdown import beats_left
 from lognet_fpga.hw.dma.units import LENGTH_BITS, ROW_BITS, WORD_BITS
 from lognet_fpga.hw.wiring import counter, flag, join, vector
@@ -31,12 +31,154 @@ def dma_pack(
     ended,
     too_long,
 ):
+    """beats_to_words behind packet_slice; ports as there, but for start: six cycles after which the first beat can be
+    taken, and address and n_bytes, which stay."""
+    width = len(s_axis.tdata)
+    begins, valid, closes = flag(), flag(), flag()
+    beats, marked, shown = AxiStream.fresh(tdata=width), vector(width + 1), vector(width + 1)
+    arrive = packet_slice(
+        clk, rst, begins, closes, marked, s_axis.tvalid, s_axis.tready, s_axis.tlast, shown, valid, beats.tready
+    )
+    convert = beats_to_words(
+        clk,
+        rst,
+        start,
+        begins,
+        address,
+        n_bytes,
+        stop,
+        slave_error,
+        decode_error,
+        room,
+        beats,
+        word_push,
+        word,
+        burst_push,
+        burst,
+        n_received,
+        ended,
+        too_long,
+        closes,
+    )
+    arrive.name, convert.name = "arrive", "convert"
+
+    @always_comb
+    def ports():
+        marked.next = concat(s_axis.tlast, s_axis.tdata)
+        beats.tvalid.next = valid
+        beats.tdata.next = shown[width:]
+        beats.tlast.next = shown[width]
+
+    @always(clk.posedge)
+    def follow():
+        begins.next = start and not rst
+
+    return arrive, convert, ports, follow
+
+
+@block
+def packet_slice(clk, rst, begins, closes, in_data, in_valid, in_ready, in_last, out_data, out_valid, out_ready):
+    """A register slice that is open for a packet: from three cycles behind begins until a beat with in_last has come
+    in, or closes.
+
+    in_valid and in_last pass one level of logic.  Latency: 1.  Throughput: one beat a cycle.
+    """
+    spare, offered, full, ready, is_open = vector(len(in_data)), flag(), flag(), flag(), flag()
+    begun, stuck, open_idle, open_end, ready_idle, ready_beat, ready_end = (flag() for _ in range(7))
+    offers, fills, open_soon, ready_soon, takes, loads = (flag() for _ in range(6))
+    came = [in_valid, ready, full, stuck]
+    state = [is_open, closes, full, offered, out_ready]
+
+    def room(is_open, closes, full, offered, taken):
+        """For a beat in the next cycle; with full: for one behind the one that comes."""
+        return is_open and not closes and not (full and offered and not taken)
+
+    logic = [
+        late_logic(came, offers, rule=lambda valid, ready, full, stuck: stuck or full or (valid and ready)),
+        late_logic(came, fills, rule=lambda valid, ready, full, stuck: stuck and (full or (valid and ready))),
+        late_logic(state, ready_idle, rule=room),
+        late_logic(
+            [*state, ready],
+            ready_beat,
+            rule=lambda o, c, full, offered, t, ready: room(o, c, full or ready, offered, t),
+        ),
+        late_logic(
+            [*state, ready], ready_end, rule=lambda o, c, f, offered, t, ready: room(o, c, f, offered, t) and not ready
+        ),
+        late_next(in_valid, in_last, open_idle, open_idle, open_end, open_soon),
+        late_next(in_valid, in_last, ready_idle, ready_beat, ready_end, ready_soon),
+        control_leaf(clk, ready_soon, takes),
+        stream_gate(offered, out_ready, loads),
+    ]
+    names = ("offers", "fills", "idle", "beat", "end", "open", "ready", "takes", "loads")
+    for part, name in zip(logic, names):
+        part.name = name
+
+    @always_comb
+    def look():
+        """stuck: what is offered stays."""
+        in_ready.next = ready
+        out_valid.next = offered
+        stuck.next = offered and not out_ready
+        open_idle.next = (is_open or begun) and not closes
+        open_end.next = (is_open or begun) and not closes and not ready
+
+    @always(clk.posedge)
+    def control():
+        if rst:
+            offered.next = False
+            full.next = False
+            is_open.next = False
+            ready.next = False
+        else:
+            offered.next = offers
+            full.next = fills
+            is_open.next = open_soon
+            ready.next = ready_soon
+        begun.next = begins
+
+    @always(clk.posedge)
+    def keep():
+        if takes:  # whether or not a beat comes
+            spare.next = in_data
+        if loads:
+            if full:
+                out_data.next = spare
+            else:
+                out_data.next = in_data
+
+    return logic, look, control, keep
+
+
+@block
+def beats_to_words(
+    clk,
+    rst,
+    start,
+    begins,
+    address,
+    n_bytes,
+    stop,
+    slave_error,
+    decode_error,
+    room,
+    s_axis: AxiStream,
+    word_push,
+    word,
+    burst_push,
+    burst,
+    n_received,
+    ended,
+    too_long,
+    packet_ends,
+):
     """Beats of one packet to words, and the words to bursts that end where 16 words do; word and burst as in dma_write.
 
-    Ports: start: a pulse, three cycles after which the first beat can be taken; address: bytes, a multiple of 8;
-    n_bytes: what there is room for in memory; stop, slave_error, decode_error: take nothing more; room: in the FIFO,
-    for what is on its way there; n_received: bytes of the packet; ended: all of it has been pushed; too_long: it has
-    not ended with the room.  Both stay until start.
+    Ports: start: a pulse, and begins: a cycle later, three cycles after which the first beat can be taken; address:
+    bytes, a multiple of 8; n_bytes: what there is room for in memory; stop, slave_error, decode_error: take nothing
+    more; room: in the FIFO, for what is on its way there; n_received: bytes of the packet; ended: all of it has been
+    pushed; too_long: it has not ended with the room; both stay until start; packet_ends: its last beat was taken, in
+    the cycle before.
     Latency: 2 from the beat that completes a word.  Throughput: a word or a beat a cycle, whichever takes longer.
     """
     width = len(s_axis.tdata)
@@ -44,7 +186,7 @@ def dma_pack(
     lanes = max(1, WORD_BITS // width)
     loading, counting, active, accept, at_limit, taken, is_final = (flag() for _ in range(7))
     received = vector(LENGTH_BITS + 1 - shift)
-    ready, ends, over, closed = flag(), flag(), flag(), flag()
+    ready, ends, over, closed, active_soon, free_soon = (flag() for _ in range(6))
     row, place, first = (
         vector(ROW_BITS),
         vector(4),
@@ -53,10 +195,10 @@ def dma_pack(
     full, full_last, closes = flag(), flag(), flag()  # a word is whole; the packet's last one; a burst's last one
     data, filled = vector(WORD_BITS), vector(lanes)
     behind = flag()  # of the packet's end, until all of it is pushed
-    free_hand, longer = flag(), vector(4)  # longer: beats of the burst but for one
-    row_ends = flag()  # 16 words end with the one at place
+    longer = vector(4)  # longer: beats of the burst but for one
+    row_ends, begins_last, was_reset = flag(), flag(), flag()  # 16 words end with the one at place
 
-    countdown = beats_left(clk, start, n_bytes, accept, at_limit, width=width)
+    countdown = beats_left(clk, begins, n_bytes, accept, at_limit, width=width)
     countdown.name = "countdown"
 
     @always_comb
@@ -65,10 +207,7 @@ def dma_pack(
         accept.next = ready and s_axis.tvalid
         ends.next = s_axis.tlast or at_limit
         over.next = at_limit and not s_axis.tlast
-
-    @always_comb
-    def listen():
-        ready.next = active and free_hand and not closed
+        active_soon.next = counting or (active and not (accept and ends))
 
     @always(clk.posedge)
     def close_entry():
@@ -77,11 +216,22 @@ def dma_pack(
     @always(clk.posedge)
     def take():
         """loading, counting: between start and active."""
-        taken.next = accept and not rst
         is_final.next = ends
-        loading.next = start and not rst
-        counting.next = loading and not rst
-        active.next = (counting or (active and not (accept and ends))) and not rst
+        packet_ends.next = ready and s_axis.tvalid and (s_axis.tlast or at_limit)
+        was_reset.next = rst
+        begins_last.next = address[7:3] == 15
+        if rst:
+            ready.next = False
+            taken.next = False
+            loading.next = False
+            counting.next = False
+            active.next = False
+        else:
+            ready.next = active_soon and not closed and free_soon
+            taken.next = accept
+            loading.next = begins
+            counting.next = loading
+            active.next = active_soon
         if rst or start:
             too_long.next = False
         elif accept:
@@ -89,7 +239,7 @@ def dma_pack(
 
     @always(clk.posedge)
     def count():
-        if start:
+        if begins:
             received.next = 0
         elif taken:
             received.next = received + 1
@@ -123,9 +273,12 @@ def dma_pack(
         @always(clk.posedge)
         def fill():
             """lane: of the next beat, a bit each."""
-            full.next = taken and (is_final or lane[lanes - 1]) and not rst
             full_last.next = is_final
-            if rst or loading or (taken and is_final):
+            if rst:
+                full.next = False
+            else:
+                full.next = taken and (is_final or lane[lanes - 1])
+            if was_reset or loading or (taken and is_final):
                 lane.next = 1
             elif taken:
                 lane.next = rotated
@@ -134,7 +287,7 @@ def dma_pack(
         def gather():
             data.next = joined
             filled.next = joined_lanes
-            free_hand.next = True
+            free_soon.next = True
 
         parts.append(gather)
 
@@ -152,19 +305,20 @@ def dma_pack(
             part.name = f"slot{index}"
             parts += [leaf, part]
         first_slot = slots[0]
-        leaf = control_leaf(clk, may_take_next, free_hand)
-        leaf.name = "free_hand"
-        parts.append(leaf)
 
         @always_comb
         def look():
             """may_take: one word at most has not been pushed."""
-            if rst:
+            if was_reset:
                 may_take_next.next = True
             elif accept:
                 may_take_next.next = False
             else:
                 may_take_next.next = may_take or more == 2
+
+        @always_comb
+        def free():
+            free_soon.next = may_take_next
 
         @always(clk.posedge)
         def keep():
@@ -183,7 +337,10 @@ def dma_pack(
         @always(clk.posedge)
         def fill():
             full_last.next = may_take and is_last
-            full.next = some and not rst
+            if rst:
+                full.next = False
+            else:
+                full.next = some
             data.next = first_slot
 
         @always(clk.posedge)
@@ -191,7 +348,7 @@ def dma_pack(
             if accept:
                 is_last.next = ends
 
-        parts += [look, remember]
+        parts += [look, free, remember]
 
     @always_comb
     def close():
@@ -212,33 +369,40 @@ def dma_pack(
 
     @always(clk.posedge)
     def push():
-        word_push.next = full and not rst
-        burst_push.next = closes and not rst
+        if rst:
+            word_push.next = False
+            burst_push.next = False
+        else:
+            word_push.next = full
+            burst_push.next = closes
         burst.next = concat(row, first, longer)  # all of it is in one row
-        if start:
+        if begins:
             row.next = address[32:7]
         elif full and row_ends:
             row.next = (row + 1) % rows
-        if start:
+        if begins:
             place.next = address[7:3]
-            row_ends.next = address[7:3] == 15
+            row_ends.next = begins_last
         elif full:
             place.next = (place + 1) % 16
             row_ends.next = place == 14
-        if start:
+        if begins:
             first.next = address[7:3]
         elif closes:
             first.next = (place + 1) % 16
 
     @always(clk.posedge)
     def finish():
-        behind.next = full and full_last and not rst
+        if rst:
+            behind.next = False
+        else:
+            behind.next = full and full_last
         if rst or start:
             ended.next = False
         elif behind:
             ended.next = True
 
-    return (countdown, handshake, listen, close_entry, take, count, tell, keep, parts, fill, close, mark, push, finish)
+    return (countdown, handshake, close_entry, take, count, tell, keep, parts, fill, close, mark, push, finish)
 
 
 @block

@@ -29,7 +29,7 @@ def dma_registers(clk, rst, s_axil: AxiLite, core_rst, stop, mm2s: Transfer, s2m
     write, read_index = RegisterWrite.fresh(), vector(5)
     kind, of_second, of_neither = vector(2), flag(), flag()
     resets, resetting, settled = flag(), flag(), vector(5)
-    no_error = flag()
+    no_error, all_quiet = flag(), flag()
     words = [vector(32) for _ in range(6)]  # control, status, length of either channel
     first_word, second_word = vector(32), vector(32)
     slave = axi_lite_slave(clk, rst, s_axil, writes, write_steps, reads, read_steps)
@@ -55,6 +55,10 @@ def dma_registers(clk, rst, s_axil: AxiLite, core_rst, stop, mm2s: Transfer, s2m
         )
 
     @always(clk.posedge)
+    def listen():
+        all_quiet.next = mm2s.quiet and s2mm.quiet
+
+    @always(clk.posedge)
     def reset():
         """Nothing new is begun; when all that is on its way has ended, everything is reset."""
         if rst:
@@ -69,7 +73,7 @@ def dma_registers(clk, rst, s_axil: AxiLite, core_rst, stop, mm2s: Transfer, s2m
             core_rst.next = settled >= SETTLE_CYCLES
             if settled == SETTLE_CYCLES + RESET_CYCLES - 1:
                 resetting.next = False
-            elif settled >= SETTLE_CYCLES or (mm2s.quiet and s2mm.quiet):
+            elif settled >= SETTLE_CYCLES or all_quiet:
                 settled.next = settled + 1
             else:
                 settled.next = 0
@@ -150,4 +154,4 @@ def dma_registers(clk, rst, s_axil: AxiLite, core_rst, stop, mm2s: Transfer, s2m
             else:
                 s_axil.rdata.next = first_word
 
-    return slave, ports, keep_write, ask_reset, reset, sends, receives, find, choose, read
+    return slave, ports, keep_write, ask_reset, listen, reset, sends, receives, find, choose, read

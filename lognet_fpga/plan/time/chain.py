@@ -16,7 +16,14 @@ from math import inf
 from operator import sub
 from typing import NamedTuple
 
-from lognet_fpga.fabric.latencies import FIFO_LATENCY, GO_LATENCY, ROOM_LATENCY
+from lognet_fpga.fabric.latencies import (
+    FIFO_LATENCY,
+    GO_LATENCY,
+    ROOM_LATENCY,
+    SINK_LATENCY,
+    SLICE_BEATS,
+    SLICE_LATENCY,
+)
 from lognet_fpga.plan.time.layer_timing import LayerTiming, phases, rows_of_slots
 
 
@@ -29,11 +36,11 @@ class Sink:
 
     def arrive(self, pushes: list[int]) -> list[int]:
         """Take the beats of a position; the cycles in which they are taken."""
-        pops = accept(pushes, self.clock)
+        pops = accept(pushes, self.clock, FIFO_LATENCY)
         self.clock = pops[-1]
         self.count += 1
         if self.count % self.positions == 0:
-            self.ends.append(self.clock)
+            self.ends.append(self.clock + SINK_LATENCY)
         return pops
 
     def repeat(self, times: int, count: int, ends: int, cycles: int) -> None:
@@ -43,15 +50,16 @@ class Sink:
         self.clock += times * cycles
 
 
-def accept(pushes: list[int], after: int) -> list[int]:
-    """The cycles in which beats are taken, as soon as they have passed the FIFO, one by one, after cycle `after`."""
-    if not pushes or pushes[0] + FIFO_LATENCY > after:
-        return [push + FIFO_LATENCY for push in pushes]
+def accept(pushes: list[int], after: int, latency: int) -> list[int]:
+    """The cycles in which beats are taken, one by one, each `latency` cycles behind its push or as soon as may be after
+    cycle `after`."""
+    if not pushes or pushes[0] + latency > after:
+        return [push + latency for push in pushes]
     if pushes[-1] - pushes[0] < len(pushes):  # one a cycle
         return list(range(after + 1, after + 1 + len(pushes)))
     pops = []
     for push in pushes:
-        after = max(after + 1, push + FIFO_LATENCY)
+        after = max(after + 1, push + latency)
         pops.append(after)
     return pops
 
@@ -188,8 +196,8 @@ class Stage:
     """A layer and the FIFO behind it.
 
     row, col: of the next slot, rows counted over all frames; clock: the first cycle in which it may start; accepted:
-    cycle of the last beat; waiting: beats of a position that are accepted before its place is free; taken: of the last
-    positions' slots, from the one that the next waiting beat waits for.
+    cycles in which the last beats came out of the slice at the entry; waiting: beats of a position that are accepted
+    before its place is free; taken: of the last positions' slots, from the one that the next waiting beat waits for.
     """
 
     def __init__(self, layer: LayerTiming, following: Stage | Sink) -> None:
@@ -199,26 +207,34 @@ class Stage:
         limit = None if layer.fifo_depth is None else layer.fifo_depth - layer.fifo_reserve
         beats = layer.beat_cycles
         self.fifo = Fifo(limit, 2 * layer.row_beats, beats[-1] - beats[0] < len(beats))
-        self.row, self.col, self.clock, self.accepted = 0, 0, 0, 0
+        self.row, self.col, self.clock = 0, 0, 0
+        self.accepted = [0] * SLICE_BEATS
         self.taken = (0,) * (1 + layer.early_beats // layer.in_beats)
         self._alike = lru_cache(maxsize=None)(self._alike_ahead)
         self.waiting = layer.early_beats % layer.in_beats
 
     def arrive(self, pushes: list[int]) -> list[int]:
-        """Accept the beats of a position, and do its slot and all padding behind it; the cycles of acceptance.
+        """Accept the beats of a position, and do its slot and all padding behind it; the cycles in which they left the
+        FIFO before.
 
         Early beats take places in front of a position that waits for its slot; the beat behind them waits for it too.
+        The slice at the entry takes a beat as soon as the one before the last has come out of it.
         """
-        last, free = self.accepted, self.taken[0] + self.layer.place_cycles - 1
+        last, free, latency = (
+            self.accepted[-1],
+            self.taken[0] + self.layer.place_cycles - 1,
+            FIFO_LATENCY + SLICE_LATENCY,
+        )
         if self.waiting:
-            pops = accept(pushes[: self.waiting], last)
-            last = pops[-1]
-            pops += accept(pushes[self.waiting :], last if last > free else free)
+            accepted = accept(pushes[: self.waiting], last, latency)
+            last = accepted[-1]
+            accepted += accept(pushes[self.waiting :], last if last > free else free, latency)
         else:
-            pops = accept(pushes, last if last > free else free)
-        self.accepted = pops[-1]
-        self._run(self.accepted + GO_LATENCY)
-        return pops
+            accepted = accept(pushes, last if last > free else free, latency)
+        before = self.accepted + accepted
+        self.accepted = before[-SLICE_BEATS:]
+        self._run(accepted[-1] + GO_LATENCY)
+        return [max(push + FIFO_LATENCY, left + 1) for push, left in zip(pushes, before)]
 
     def _run(self, ready: int) -> None:
         """All slots up to the next position's; this one's may start when it is ready."""
@@ -252,7 +268,7 @@ class Stage:
     def state(self) -> tuple[int, ...]:
         """What the layer itself does next depends on this alone, by its own clock."""
         phase = self.phases[self.row % len(self.rows)]
-        return phase, self.col, *(at - self.clock for at in (self.accepted, *self.taken))
+        return phase, self.col, *(at - self.clock for at in (*self.accepted, *self.taken))
 
     def repeats(self, period: int, most: int) -> int:
         """How many times, up to `most`, the rows ahead are like the `period` rows before."""
@@ -271,5 +287,5 @@ class Stage:
         """The last `rows` rows come again, `times` times, each `cycles` later."""
         self.row += times * rows
         self.clock += times * cycles
-        self.accepted += times * cycles
+        self.accepted = [at + times * cycles for at in self.accepted]
         self.taken = tuple(at + times * cycles for at in self.taken)

@@ -17,9 +17,12 @@ end
 wire f_aw = s_axil_awvalid && s_axil_awready && !rst, f_w = s_axil_wvalid && s_axil_wready && !rst;
 wire f_b = s_axil_bvalid && s_axil_bready && !rst;
 wire f_ar = s_axil_arvalid && s_axil_arready && !rst, f_r = s_axil_rvalid && s_axil_rready && !rst;
-reg f_byte0;        // what is written takes effect a cycle after it was taken
+reg f_byte0;        // what is written takes effect two cycles after it was taken
 reg [9:0] f_place;
 reg [15:0] f_data;
+reg f_kept_byte0;   // what was taken a cycle ago
+reg [9:0] f_kept_place;
+reg [15:0] f_kept_data;
 wire f_soft = f_byte0 && f_data[0] && f_place == 2;
 wire [1:0] f_clear = f_byte0 && f_place == 3 ? f_data[1:0] : 0;
 reg [1:0] f_aws, f_ws, f_ars; // accepted and not answered
@@ -30,7 +33,7 @@ reg [2:0] f_told;             // it was written one, two, three cycles ago
 reg [31:0] f_packet, f_packed;
 reg [31:0] f_begun, f_finished, f_cycles, f_stalls, f_idles, f_wanted;
 wire f_counting = f_since > RESET_CYCLES;
-reg f_reading, f_finding, f_known, f_acting;
+reg f_decoding, f_reading, f_finding, f_known, f_kept, f_acting, f_acted, f_heard;
 reg [4:0] f_word;
 wire [255:0] f_model = MODEL;
 wire [31:0] f_model_word = f_model >> f_word[2:0] * 32;
@@ -38,7 +41,9 @@ always @(posedge clk) begin
     f_aws <= rst ? 0 : f_aws + f_aw - f_b;
     f_ws <= rst ? 0 : f_ws + f_w - f_b;
     f_ars <= rst ? 0 : f_ars + f_ar - f_r;
-    {f_byte0, f_place, f_data} <= {f_w && s_axil_wstrb[0], s_axil_awaddr[11:2], s_axil_wdata[15:0]};
+    f_kept_byte0 <= f_w && s_axil_wstrb[0];
+    if (f_w) {f_kept_place, f_kept_data} <= {s_axil_awaddr[11:2], s_axil_wdata[15:0]};
+    {f_byte0, f_place, f_data} <= {f_kept_byte0 && !rst, f_kept_place, f_kept_data};
     f_since <= rst || f_soft ? 1 : f_since + !(&f_since);
     f_errors <= rst ? 0 : (f_errors & ~f_clear) | {frame_long, frame_short};
     f_begun <= rst || !f_counting ? 0 : f_begun + frame_begin;
@@ -50,14 +55,17 @@ always @(posedge clk) begin
     f_told <= {f_told, f_byte0 && f_place == 9};
     f_packet <= rst || !f_counting ? 0 : packet_begin ? f_cycles : f_packet;
     f_packed <= rst || !f_counting ? 0 : frame_end ? f_cycles : f_packed;
-    f_reading <= rst ? 0 : f_ar;
+    f_decoding <= rst ? 0 : f_ar;
+    f_reading <= rst ? 0 : f_decoding;
     f_finding <= rst ? 0 : f_reading;
-    f_acting <= rst ? 0 : f_w;
+    f_kept <= rst ? 0 : f_w;
+    f_acting <= rst ? 0 : f_kept;
+    {f_heard, f_acted} <= rst ? 0 : {f_acted, f_acting};
     if (f_ar) begin
         f_known <= s_axil_araddr[11:7] == 0;
         f_word <= s_axil_araddr[6:2];
     end
-    if (f_reading) begin // what there is a cycle after the address was taken
+    if (f_reading) begin // what there is two cycles after the address was taken
         f_wanted <= 0;
         if (f_known) case (f_word)
             0: f_wanted <= 32'h4C4F474E;
@@ -79,16 +87,19 @@ end
 
 always @(posedge clk) if (f_started && !rst) begin
     address_with_data: assert (f_aws == f_ws && f_aws <= 1 && f_ars <= 1);
-    each_write_answered_once: assert ({s_axil_bvalid, f_acting} == (f_aws == 0 ? 0 : f_acting ? 1 : 2));
-    each_read_answered_once: assert ({s_axil_rvalid, f_finding, f_reading} == (f_ars == 0 ? 0 : f_reading ? 1 : f_finding ? 2 : 4));
+    each_write_answered_once: assert ({s_axil_bvalid, f_heard, f_acted, f_acting, f_kept} ==
+        (f_aws == 0 ? 0 : f_kept ? 1 : f_acting ? 2 : f_acted ? 4 : f_heard ? 8 : 16));
+    each_read_answered_once: assert ({s_axil_rvalid, f_finding, f_reading, f_decoding} ==
+        (f_ars == 0 ? 0 : f_decoding ? 1 : f_reading ? 2 : f_finding ? 4 : 8));
     if (s_axil_bvalid) write_okay: assert (s_axil_bresp == 0);
     if (s_axil_rvalid) read_okay: assert (s_axil_rresp == 0 && s_axil_rdata == f_wanted);
-    if (s_axil_awvalid && s_axil_wvalid && f_aws == 0) write_taken: assert (f_aw && f_w);
-    if (s_axil_arvalid && f_ars == 0) read_taken: assert (f_ar);
+    if ($past(!rst && s_axil_awvalid && s_axil_wvalid && f_aws == 0 && !f_aw)) write_taken: assert (f_aw && f_w);
+    if ($past(!rst && s_axil_arvalid && f_ars == 0 && !f_ar)) read_taken: assert (f_ar);
     if ($past(!rst && s_axil_bvalid && !s_axil_bready)) write_answer_stays: assert (s_axil_bvalid);
     if ($past(!rst && s_axil_rvalid && !s_axil_rready))
         read_answer_stays: assert (s_axil_rvalid && $stable(s_axil_rdata));
     packets_as_told: assert (more_frames == f_more);
+    if (s_axil_bvalid && !$past(s_axil_bvalid)) restart_before_the_answer: assert (!packet_restart && !f_told[0] && !f_told[1]);
     if (packet_restart) restart_behind_the_number: assert (several == (f_more != 0) || f_told[0] || $past(rst));
     reset_as_long_as_told: assert (core_rst == (f_since <= RESET_CYCLES + 1));
     soft_reset: cover (f_since == 1 && $past(f_soft) && f_begun == 0);
@@ -100,7 +111,8 @@ end
 always @(posedge clk) if (f_started && !rst) begin
     assert (f_since != 0);
     assert (writes_control == (f_byte0 && f_place == 2) && writes_status == (f_byte0 && f_place == 3));
-    assert (writes_packet == (f_byte0 && f_place == 9) && written == f_data);
+    assert (writes_packet == (f_byte0 && f_place == 9));
+    if (f_byte0) assert (f_acting && written == f_data);
     assert (count_cycles_held == (f_since <= RESET_CYCLES));
     assert (count_begun_held == (f_since <= RESET_CYCLES));
     assert (count_finished_held == (f_since <= RESET_CYCLES));
@@ -110,8 +122,16 @@ always @(posedge clk) if (f_started && !rst) begin
     assert (stamp_finished_held == (f_since <= RESET_CYCLES));
     assert (reset_left == (f_since > RESET_CYCLES ? 0 : RESET_CYCLES + 1 - f_since));
     assert ({was_long, was_short} == f_errors);
-    assert (s_axil_bvalid + write_steps[0] == (f_aws != 0) && write_steps[0] == f_acting && s_axil_rvalid + read_steps[0] + read_steps[1] == (f_ars != 0));
-    assert (read_steps == {f_finding, f_reading} && reset_lasts == (reset_left > 1));
+    assert (s_axil_bvalid + $countones(write_steps) == (f_aws != 0) && write_steps == {f_heard, f_acted, f_acting, f_kept});
+    assert (s_axil_rvalid + read_steps[0] + read_steps[1] + read_steps[2] == (f_ars != 0));
+    assert (read_steps == {f_finding, f_reading, f_decoding} && reset_lasts == (reset_left > 1));
+    assert (slave_write_active == (f_aws != 0 || s_axil_awready) && slave_read_active == (f_ars != 0 || s_axil_arready));
+    assert (s_axil_awready == s_axil_wready && !(s_axil_awready && f_aws != 0) && !(s_axil_arready && f_ars != 0));
+    if (s_axil_awready) assert (s_axil_awvalid && s_axil_wvalid);
+    if (s_axil_arready) assert (s_axil_arvalid);
+    assert (write_strobed == f_kept_byte0);
+    if (f_kept || f_acting) assert (write_address == f_kept_place && written == f_kept_data);
+    if (f_decoding) assert (f_known == (read_address[9:5] == 0) && f_word == read_address[4:0]);
     if (f_finding) assert (f_known && f_word[4:3] == 2 ? f_wanted == f_model_word : event_found == f_wanted);
     if (f_reading || f_finding) assert (read_event == (f_known && !f_word[4]) && read_model == (f_known && f_word[4:3] == 2) && read_index == f_word[3:0]);
     assert (frames_begun == f_begun && frames_finished == f_finished);

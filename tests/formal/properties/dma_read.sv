@@ -12,8 +12,9 @@ end
 always @* begin
     if (m_axi_rvalid) assume (f_pending != 0);
     if (pop) assume (f_level != 0);
-    if (start) assume (left == 0);
+    if (start) assume (left == 0 && !waits && !begins && !moves && !are_asked);
 end
+always @(posedge clk) if (f_started && !$past(rst) && $past(start)) assume (!start && $stable(address) && $stable(n_bytes));
 
 // Where the next burst has to begin, and what is left to ask for.
 reg [28:0] f_place;
@@ -36,23 +37,40 @@ always @(posedge clk) if (f_started && !rst) begin
     end
     if ($past(!rst && m_axi_arvalid && !m_axi_arready))
         stable: assert (m_axi_arvalid && $stable(m_axi_araddr) && $stable(m_axi_arlen));
-    room_for_all: assert (f_level + push + f_pending <= DEPTH);
-    if (quiet && !$past(rst)) nothing_on_its_way: assert (f_pending == 0);
+    room_for_all: assert (f_level + push + comes + f_pending <= DEPTH);
+    if (quiet && !$past(rst)) nothing_on_its_way: assert (f_pending == 0 && !m_axi_arvalid);
     always_taken: assert (m_axi_rready);
     two_on_their_way: cover (f_pending > 16);
     the_last: cover ($past(f_asks) && f_left == 0 && f_place[3:0] == 5);
 end
 
 // How the registers stand to each other, which makes the above inductive.
+wire [9:0] f_offered = waits ? m_axi_arlen + 1 : 0; // words of the burst that memory has not taken
+wire signed [10:0] f_free = $signed({1'b0, free}) + fewer_free, f_due = $signed({1'b0, pending}) + more_pending;
+wire [23:0] f_words = (n_bytes + 7) / 8;
 always @(posedge clk) if (f_started && !rst) begin
-    assert (are_asked == (asked != 0) && asked <= left && asked <= free);
-    assert (pending + asked == f_pending && left - asked == f_left);
-    if (f_left != 0) assert (f_place == (are_asked ? {row + 25'd1, 4'd0} : {row, place}));
-    assert (free - asked + left_one + f_pending + push + f_level <= DEPTH);
-    if (settled) assert (!are_asked && few == (left < 16) && to_end == 16 - place);
-    assert (!offered || chosen);
+    if (begins) assert (left == 0 && words == f_words && f_left == words && f_place == address[31:3]);
+    if (begins) assert (!waits && !moves && !are_asked && !chosen);
+    assert (are_asked == (asked != 0) && asked <= left && asked <= 16);
+    assert (free <= DEPTH && pending <= DEPTH && f_level <= DEPTH && f_pending <= DEPTH);
+    assert (f_free >= $signed({1'b0, asked}));
+    assert (f_due >= $signed({1'b0, comes}));
+    if (are_asked) assert (waits && f_offered == asked);
+    assert (f_due + asked - comes == f_pending + f_offered);
+    assert (fewer_free >= -16 && fewer_free <= 1 && more_pending >= -1 && more_pending <= 16);
+    if (!begins) assert (left - asked + f_offered == f_left);
+    if (!begins && f_left != f_offered)
+        assert (f_place + f_offered == (are_asked ? {row + 25'd1, 4'd0} : {row, place}));
+    if (waits) assert (f_place == m_axi_araddr[31:3] && m_axi_araddr[2:0] == 0 && m_axi_arlen < 16);
+    if (waits) assert (m_axi_araddr[6:3] + m_axi_arlen[4:0] < 16 && f_offered <= f_left);
+    assert (f_free - asked + left_one + f_pending + f_offered + comes + push + f_level <= DEPTH);
+    if (settled) assert (!are_asked && few == (left < 16) && to_end == 16 - place && fewer_free >= 0);
+    if (were_asked) assert (!settled && !chosen);
+    else assert (fewer_free >= 0 && more_pending <= 0);
     if (chosen) assert (settled && beats != 0 && beats <= 16 && beats <= left && place + beats <= 16);
+    if (chosen && has_room) assert (free >= 16);
     if (chosen && beats != left) assert (place + beats == 16);
-    if (offered) assert (free >= 16 && m_axi_araddr == {row, place, 3'b000} && m_axi_arlen == beats - 1);
-    if (are_asked && f_left != 0) assert (f_place[3:0] == 0);
+    if (moves) assert (chosen && !waits && free >= 16);
+    if (are_asked && f_left != f_offered) assert (f_place[3:0] + f_offered[4:0] == 16);
+    if (quiet) assert (!waits && f_due + asked == comes);
 end

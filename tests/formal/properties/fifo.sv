@@ -48,20 +48,20 @@ wire [PLACE:0] f_stored = f_level - f_shown;
 wire [PLACE-1:0] f_place = read + f_ahead[PLACE-1:0] - f_shown;
 wire [PLACE-1:0] f_end = read + f_stored[PLACE-1:0];
 wire [PLACE-1:0] f_next = read + 1'b1;
-wire [PLACE:0] f_sum = $signed(pointers_before) + pointers_change;
+wire [PLACE:0] f_sum = pointers_before + (pointers_moved && pointers_pushed) - (pointers_moved && !pointers_pushed);
 reg f_was_reset;
 always @(posedge clk) f_was_reset <= rst;
 always @(posedge clk) if (f_started && !rst) begin
     assert (f_level <= DEPTH && f_shown <= f_level);
     assert (f_readable <= f_level && f_readable + f_recent[0] + f_recent[1] == f_level);
     assert (!f_recent[1] || !(last && front) || f_stored != 0 || f_readable != 2);
-    assert (f_sum == f_stored && pointers_before <= DEPTH && pointers_change != -2);
+    assert (f_sum == f_stored && pointers_before <= DEPTH);
     assert (pointers_was_one == (pointers_before == 1) && pointers_was_two == (pointers_before == 2));
     assert (pointers_was_three == (pointers_before == 3));
     assert (filled == (f_stored != 0) && pointers_one == (f_stored == 1));
     assert (both == (front && last) && pointers_after == f_next && write == f_end);
     assert (f_was_reset || lane0_read == read);
-    assert ($signed(level_excess) + $signed(level_change) == $signed({1'b0, f_level}) - (DEPTH - RESERVE) - 1);
+    assert ($signed(level_excess) + $signed({1'b0, level_moved && level_pushed}) - $signed({1'b0, level_moved && !level_pushed}) == $signed({1'b0, f_level}) - (DEPTH - RESERVE) - 1);
     assert ($signed(level_excess) == $signed({1'b0, f_level_past}) - (DEPTH - RESERVE) - 1);
     if (f_tracked) assert (f_ahead < f_level && f_beat ==
         (f_ahead < last ? out_data : f_ahead < f_shown ? lane0_front : lane0_memory[f_place]));

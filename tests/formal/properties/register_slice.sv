@@ -35,6 +35,6 @@ end
 
 // How the registers stand to each other, which makes the above inductive.
 always @(posedge clk) if (f_started) begin
-    assert (f_level <= 2 && holds == !in_ready && shows_spare == !in_ready);
+    assert (f_level <= 2 && empty == in_ready && shows_new == in_ready);
     if (f_tracked) assert (f_ahead < f_level && (f_ahead == 0 || spare == f_beat));
 end

@@ -33,15 +33,14 @@ fifo queue (.clk(clk), .rst(rst), .in_valid(f_push), .in_data(1'b0), .out_valid(
 
 // Registers inside, made visible by flattening.
 (* hierconn *) wire [PLACE:0] \queue.pointers_before ;
-(* hierconn *) wire signed [1:0] \queue.pointers_change ;
+(* hierconn *) wire \queue.pointers_moved , \queue.pointers_pushed , \queue.level_moved , \queue.level_pushed ;
 (* hierconn *) wire \queue.front , \queue.last , \queue.both , \queue.filled , \queue.pointers_one ;
 (* hierconn *) wire \queue.pointers_was_one , \queue.pointers_was_two , \queue.pointers_was_three ;
 (* hierconn *) wire signed [EXCESS-1:0] \queue.level_excess ;
-(* hierconn *) wire signed [1:0] \queue.level_change ;
 (* hierconn *) wire signed [LEFT-1:0] \slots.sequence_timer_left ;
 (* hierconn *) wire \slots.sequence_computes ;
 wire [1:0] f_shown = \queue.front + \queue.last ;
-wire [PLACE:0] f_stored = $signed(\queue.pointers_before ) + \queue.pointers_change ;
+wire [PLACE:0] f_stored = \queue.pointers_before + (\queue.pointers_moved && \queue.pointers_pushed ) - (\queue.pointers_moved && !\queue.pointers_pushed );
 wire [PLACE:0] f_level = f_stored + f_shown; // that these are right is proved with the FIFO
 
 always @(posedge clk) if (f_started) begin
@@ -75,13 +74,13 @@ generate
     end
 endgenerate
 always @(posedge clk) if (f_started) begin
-    assert (f_level <= DEPTH && f_stored <= DEPTH && \queue.pointers_before <= DEPTH && \queue.pointers_change != -2);
+    assert (f_level <= DEPTH && f_stored <= DEPTH && \queue.pointers_before <= DEPTH);
     assert (\queue.pointers_was_one == (\queue.pointers_before == 1));
     assert (\queue.pointers_was_two == (\queue.pointers_before == 2));
     assert (\queue.pointers_was_three == (\queue.pointers_before == 3));
     assert (\queue.filled == (f_stored != 0) && \queue.pointers_one == (f_stored == 1));
     assert (\queue.both == (\queue.front && \queue.last ));
-    assert (\queue.level_excess + \queue.level_change + (DEPTH - RESERVE) + 1 == $signed({1'b0, f_level}));
+    assert (\queue.level_excess + $signed({1'b0, \queue.level_moved && \queue.level_pushed }) - $signed({1'b0, \queue.level_moved && !\queue.level_pushed }) + (DEPTH - RESERVE) + 1 == $signed({1'b0, f_level}));
     if (!POOL) assert (f_level + f_coming + (f_soon ? f_left : 0) <= DEPTH);
 end
 endmodule

@@ -14,6 +14,7 @@ from lognet_fpga.hw.control import in_stretches
 from lognet_fpga.hw.counting import table_counter, wrapping_counter
 from lognet_fpga.hw.memory import memory_of_words
 from lognet_fpga.hw.sequencer import sequencer
+from lognet_fpga.hw.slice import register_slice
 from lognet_fpga.hw.wiring import bits, counter, flag, vector
 
 
@@ -65,7 +66,10 @@ def word_window(clk, rst, in_data, in_valid, in_ready, room, x, address, first, 
     full_soon, take, load, pad_soon, start, compute, blank, shifting = (flag() for _ in range(8))
     staged = vector(s.word_bits)
     word = counter(folding.words)
-    stage = staging(clk, rst, in_data, in_valid, in_ready, take, word, staged, full_soon, shape=s.staging)
+    beat, beat_valid, beat_ready = vector(len(in_data)), flag(), flag()
+    arrive = register_slice(clk, rst, in_data, in_valid, in_ready, beat, beat_valid, beat_ready)
+    arrive.name = "arrive"
+    stage = staging(clk, rst, beat, beat_valid, beat_ready, take, word, staged, full_soon, shape=s.staging)
     stage.name = "stage"
     sequence = sequencer(
         clk,
@@ -145,7 +149,7 @@ def word_window(clk, rst, in_data, in_valid, in_ready, room, x, address, first, 
         ending.next = ends[last]
         ending_blank.next = blanks[last]
 
-    return stage, sequence, walk_places, follow, padding, memory, walk, late, travel, strobes
+    return arrive, stage, sequence, walk_places, follow, padding, memory, walk, late, travel, strobes
 
 
 @block

@@ -14,6 +14,7 @@ from lognet_fpga.hw.counting import wrapping_counter
 from lognet_fpga.hw.delay import delay_line, delay_loads
 from lognet_fpga.hw.memory import memory_of_words
 from lognet_fpga.hw.sequencer import sequencer
+from lognet_fpga.hw.slice import register_slice
 from lognet_fpga.hw.wiring import Wire, bits, counter, flag, vector
 
 
@@ -73,6 +74,9 @@ def window(clk, rst, in_data, in_valid, in_ready, room, taps, start, compute, bl
     Back-pressure: a slot starts only with its input at hand and, if it computes, with room; then it runs through.
     """
     s = shape
+    beat, beat_valid, beat_ready = vector(len(in_data)), flag(), flag()
+    arrive = register_slice(clk, rst, in_data, in_valid, in_ready, beat, beat_valid, beat_ready)
+    arrive.name = "arrive"
     word, full_soon, take = vector(s.beats * s.channels_per_beat * s.in_bits), flag(), flag()
     load, pad, pad_late, shifting, low = (flag() for _ in range(5))
 
@@ -81,9 +85,9 @@ def window(clk, rst, in_data, in_valid, in_ready, room, taps, start, compute, bl
         low.next = rst and not rst
 
     if s.quick:
-        collect = quick_collector(clk, rst, in_data, in_valid, in_ready, take, word, full_soon)
+        collect = quick_collector(clk, rst, beat, beat_valid, beat_ready, take, word, full_soon)
     else:
-        collect = collector(clk, rst, in_data, in_valid, in_ready, take, word, full_soon, beats=s.beats)
+        collect = collector(clk, rst, beat, beat_valid, beat_ready, take, word, full_soon, beats=s.beats)
     collect.name = "collect"
     sequence = sequencer(
         clk,
@@ -162,7 +166,7 @@ def window(clk, rst, in_data, in_valid, in_ready, room, taps, start, compute, bl
     ]
     registers = in_stretches(clk, [enable_early], [wires], taps, register=tap_register)
     registers.name = "taps"
-    return collect, sequence, constant, serialize, align, memory, delays, registers
+    return arrive, collect, sequence, constant, serialize, align, memory, delays, registers
 
 
 @block

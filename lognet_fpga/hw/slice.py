@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from myhdl import Signal, always, always_comb, block
 
-from lognet_fpga.hw.control import control_leaf, stream_gate
+from lognet_fpga.hw.control import control_leaf, late_logic, stream_gate
 from lognet_fpga.hw.wiring import flag, vector
 
 
@@ -14,26 +14,31 @@ def register_slice(clk, rst, in_data, in_valid, in_ready, out_data, out_valid, o
 
     Latency: 1.  Throughput: one beat a cycle.
     """
-    spare, fills, offered = vector(len(in_data)), flag(), flag()
+    spare, opens, offered = vector(len(in_data)), flag(), flag()
     ready = Signal(bool(1))  # from power on, or what is in spare would be offered before the reset
-    holds, shows_spare, moves, moves_data = flag(), flag(), flag(), flag()
-    leaves = [control_leaf(clk, fills, holds), control_leaf(clk, fills, shows_spare)]
-    for leaf, name in zip(leaves, ("holds", "shows_spare")):
+    empty, shows_new, moves, moves_data = flag(), flag(), flag(), flag()
+    # opens: there will be no spare beat.
+    opening = late_logic(
+        [ready, in_valid, offered, out_ready, rst],
+        opens,
+        rule=lambda ready, comes, offered, taken, rst: (ready and not comes) or not offered or taken or rst,
+    )
+    opening.name = "opening"
+    leaves = [control_leaf(clk, opens, empty), control_leaf(clk, opens, shows_new)]
+    for leaf, name in zip(leaves, ("empty", "shows_new")):
         leaf.name = name
     gate = stream_gate(offered, out_ready, moves_data)
     gate.name = "moves_data"
 
     @always_comb
     def handshake():
-        """fills: there will be a spare beat."""
         in_ready.next = ready
         out_valid.next = offered
         moves.next = out_ready or not offered
-        fills.next = (in_valid or not ready) and offered and not out_ready and not rst
 
     @always(clk.posedge)
     def control():
-        ready.next = not fills
+        ready.next = opens
         if rst:
             offered.next = False
         elif moves:
@@ -41,12 +46,12 @@ def register_slice(clk, rst, in_data, in_valid, in_ready, out_data, out_valid, o
 
     @always(clk.posedge)
     def keep():
-        if not holds:  # whether or not a beat comes
+        if empty:  # whether or not a beat comes
             spare.next = in_data
         if moves_data:
-            if shows_spare:
-                out_data.next = spare
-            else:
+            if shows_new:
                 out_data.next = in_data
+            else:
+                out_data.next = spare
 
-    return leaves, gate, handshake, control, keep
+    return opening, leaves, gate, handshake, control, keep
