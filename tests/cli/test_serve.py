@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -23,29 +24,41 @@ from tests.served import make_certificate
 TOKEN = {"LOGNET_TOKEN": "a-token-for-the-test"}
 
 
-def start_server(command, demo, require_tool, *arguments: str, notes: list[str] | None = None):
-    """lognet-serve and its address."""
+@pytest.fixture
+def start_server(command, demo, require_tool) -> Iterator[Callable[..., tuple[subprocess.Popen, str]]]:
+    """start_server(*options): lognet-serve and its address; notes: gets the lines before.  What still runs when the
+    test ends is killed."""
     require_tool("aiohttp")
-    server = subprocess.Popen(
-        [sys.executable, "-m", "lognet_fpga.cli.serve", demo[0], "--port", "0", "--json", *arguments],
-        cwd=ROOT,
-        env=command.environment(TOKEN),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    line = ""
-    while "listening at" not in line:
-        line = server.stderr.readline()
-        assert line
-        if notes is not None:
-            notes.append(line)
-    return server, line.split()[-1]
+    servers: list[subprocess.Popen] = []
+
+    def start(*arguments: str, notes: list[str] | None = None) -> tuple[subprocess.Popen, str]:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "lognet_fpga.cli.serve", demo[0], "--port", "0", "--json", *arguments],
+            cwd=ROOT,
+            env=command.environment(TOKEN),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        servers.append(server)
+        line = ""
+        while "listening at" not in line:
+            line = server.stderr.readline()
+            assert line
+            if notes is not None:
+                notes.append(line)
+        return server, line.split()[-1]
+
+    yield start
+    for server in servers:
+        if server.poll() is None:
+            server.kill()
+            server.communicate()
 
 
-def test_serve_stream_and_self_test_in_processes_of_their_own(command, demo, require_tool):
+def test_serve_stream_and_self_test_in_processes_of_their_own(start_server, command, demo, require_tool):
     """Ctrl-C is the server's usual end."""
-    server, url = start_server(command, demo, require_tool)
+    server, url = start_server()
     done = command("stream", demo[0], "--frames", demo[1], "--device", url, "--json", env=TOKEN)
     data = json.loads(done.stdout)
     assert data["top1"] == 1.0 and data["device"] == "simulated" and data["error"] is None
@@ -57,8 +70,8 @@ def test_serve_stream_and_self_test_in_processes_of_their_own(command, demo, req
     assert json.loads(out) == {"frames": 9 + 1 + 4, "requests": 6, "refused": 1}
 
 
-def test_without_a_token_on_one_machine(command, demo, require_tool):
-    server, url = start_server(command, demo, require_tool, "--no-token")
+def test_without_a_token_on_one_machine(start_server, command, demo, require_tool):
+    server, url = start_server("--no-token")
     done = command("selftest", demo[0], "--device", url, env={"LOGNET_TOKEN": ""})
     assert done.returncode == 0
     server.send_signal(signal.SIGTERM)
@@ -66,7 +79,7 @@ def test_without_a_token_on_one_machine(command, demo, require_tool):
     assert server.returncode == 0 and json.loads(out)["refused"] == 0 and "token" not in err
 
 
-def test_grpc_and_metrics_from_the_command_line(command, demo, tmp_path, require_tool):
+def test_grpc_and_metrics_from_the_command_line(start_server, command, demo, tmp_path, require_tool):
     """With TLS, and a sensor that is a file."""
     for name in ("grpc", "google.protobuf", "tritonclient", "prometheus_client", "openssl"):
         require_tool(name)
@@ -75,17 +88,9 @@ def test_grpc_and_metrics_from_the_command_line(command, demo, tmp_path, require
     certificate, key = make_certificate(tmp_path)
     (tmp_path / "watts.csv").write_text("watts\n")
     tls = ["--certificate", str(certificate), "--key", str(key)]
-    server, url = start_server(
-        command,
-        demo,
-        require_tool,
-        "--grpc-port",
-        "0",
-        "--power",
-        f"csv:{tmp_path / 'watts.csv'}",
-        *tls,
-        notes=(notes := []),
-    )
+    power = ["--power", f"csv:{tmp_path / 'watts.csv'}"]
+    notes: list[str] = []
+    server, url = start_server("--grpc-port", "0", *power, *tls, notes=notes)
     (port,) = re.findall(r"gRPC at 127\.0\.0\.1:(\d+)", "".join(notes))
     bearer = f"Bearer {TOKEN['LOGNET_TOKEN']}"
     with triton.InferenceServerClient(f"127.0.0.1:{port}", ssl=True, root_certificates=str(certificate)) as client:
@@ -109,8 +114,8 @@ def test_grpc_and_metrics_from_the_command_line(command, demo, tmp_path, require
     assert server.returncode == 0 and json.loads(out) == {"frames": 4, "requests": 3, "refused": 0}
 
 
-def test_a_stream_whose_server_dies_ends_with_its_figures(command, demo, require_tool):
-    server, url = start_server(command, demo, require_tool)
+def test_a_stream_whose_server_dies_ends_with_its_figures(start_server, command, demo, require_tool):
+    server, url = start_server()
     client = subprocess.Popen(
         [
             *(sys.executable, "-m", "lognet_fpga.cli.stream", demo[0], "--frames", "synthetic", "--pace", "100"),
@@ -134,9 +139,11 @@ def test_a_stream_whose_server_dies_ends_with_its_figures(command, demo, require
     assert "stream: failed" in err and data["error"]["message"].splitlines()[0] in err
 
 
-def test_a_stream_over_three_boards_of_which_two_die_and_a_fourth_is_not_there(command, demo, tmp_path, require_tool):
+def test_a_stream_over_three_boards_of_which_two_die_and_a_fourth_is_not_there(
+    start_server, command, demo, tmp_path, require_tool
+):
     """All frames, in order, by those that are left; then another bundle's are refused."""
-    servers = [start_server(command, demo, require_tool) for _ in range(3)]
+    servers = [start_server() for _ in range(3)]
     with socket.create_server(("127.0.0.1", 0)) as listener:
         nobody = f"http://127.0.0.1:{listener.getsockname()[1]}"
     (tmp_path / "boards").write_text(f"# three\n{servers[1][1]}\n{servers[2][1]}  # the last\n\n{nobody}\n")
