@@ -23,6 +23,7 @@ ul { padding-left: 1.25rem }
 .verdict { font-size: 1.2rem; max-width: 54rem; margin: 0 }
 .verdict { border-left: .35rem solid #0b5cad; padding: .5rem 0 .5rem 1rem }
 .caveats { border-left: .35rem solid #8a4b00; padding: .25rem 0 .25rem 2rem; margin: 1rem 0 }
+p.caveats { white-space: pre-line }
 nav ul { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: .25rem 1.25rem }
 a { color: #0b5cad }
 a:focus-visible, .wide:focus-visible { outline: 3px solid #0b5cad; outline-offset: 2px }
@@ -47,7 +48,8 @@ th, td { padding: .2rem .75rem .2rem 0; text-align: left; vertical-align: top; b
 th { font-weight: 600 }
 td.number, th.number { text-align: right }
 td.number { white-space: nowrap }
-td.name, th.name { overflow-wrap: anywhere; min-width: min(12rem, 38vw) }
+td.name, th.name { overflow-wrap: anywhere; min-width: min(12rem, 27vw) }
+td.prose { min-width: min(14rem, 36vw) }
 .matrix td, .matrix th { text-align: right; padding: .15rem .4rem; vertical-align: bottom }
 .matrix th.name { white-space: nowrap; min-width: 0 }
 .matrix .right { background: #cfe3f7 } .matrix .some { background: #fbe3cc } .matrix .many { background: #f5b982 }
@@ -61,10 +63,12 @@ footer { color: #4a525a; font-size: .875rem; margin: 3rem auto 2rem }
   body { font-size: 10pt } header, main, footer { max-width: none; padding: 0 } nav { display: none }
   h2, h3, figcaption, caption { break-after: avoid } figure, tr, .pictures li { break-inside: avoid }
   .wide { overflow: visible } table { font-size: 8pt } td, th { padding-right: .35rem } a { color: inherit }
-  td.name, th.name { min-width: 0 } .matrix { font-size: 6.5pt } .matrix td, .matrix th { padding: .1rem .15rem }
+  td.name, th.name, td.prose { min-width: 0 }
+  .matrix { font-size: 6.5pt } .matrix td, .matrix th { padding: .1rem .15rem }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact }
 }
 """
+_PROSE = 40  # characters of what is a sentence rather than a word
 # Nothing is fetched from anywhere, and no script runs, even if one should have slipped in.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
@@ -123,9 +127,10 @@ def table(content: Table, caption: str) -> Markup:
     numeric = content.numeric()
 
     def cell(tag: str, value: str, column: int, **attributes: object) -> Markup:
-        return element(
-            tag, value, class_="number" if numeric[column] else "name" if column == 0 else None, **attributes
-        )
+        kind = "prose" if len(value) > _PROSE else None
+        if column == 0 or numeric[column]:
+            kind = "number" if numeric[column] else "name"
+        return element(tag, value, class_=kind, **attributes)
 
     head = element("tr", [cell("th", name, column, scope="col") for column, name in enumerate(heads)])
     body = [

@@ -44,12 +44,13 @@ def sentence(data: Data) -> str:
     if not fit:
         return f"{can} by their operators, but by estimate no board looked at has room for any; nothing was built."
     board, candidate = max(fit, key=lambda pair: pair[1]["fps"] or 0)
-    rooms = f"{len(fit)} of {counted(len(best), 'board')} {'has' if len(fit) == 1 else 'have'} room"
-    there = f"the {board['chip']['title']} with {counted(candidate['layers'], 'layer')} on the FPGA"
     fps = candidate["fps"]
     fast = "at a rate that is not known" if fps is None else f"at about {rate(fps)} frames a second"
-    most = "it would run on" if len(fit) == 1 else "fastest is"
-    return f"{can}; {rooms}, {most} {there}, {fast}; all of this is estimated, and nothing was built."
+    there = f"the {board['chip']['title']}, with {counted(candidate['layers'], 'layer')} on the FPGA {fast}"
+    where = f"it would run on {there}"
+    if len(best) > 1:
+        where = f"{len(fit)} of {len(best)} boards have room, and it would be fastest on {there}"
+    return f"{can}; {where}; all of this is estimated, and nothing was built."
 
 
 def _best(board: Data) -> Data | None:

@@ -132,7 +132,8 @@ def test_models_without_labels_and_without_classes():
 def test_names_are_text_and_nothing_else():
     honest, hostile = parsed(), parsed(name=HOSTILE)
     assert [tag for tag, _ in hostile.tags] == [tag for tag, _ in honest.tags]
-    assert [sorted(attributes) for _, attributes in hostile.tags] == [sorted(each) for _, each in honest.tags]
+    attributes = [[sorted(each.keys() - {"class"}) for _, each in page.tags] for page in (hostile, honest)]
+    assert attributes[0] == attributes[1]  # class: long texts have one of their own
     assert hostile.unclosed == [] and "<script>alert(1)</script>" in hostile.text
     page = deployment_page(deployment(name=HOSTILE), pictures())
     assert not re.search("[\x00\u202e\ud800-\udfff]", page) and r"\u0000\u202e" in page and r"\udcff" in page

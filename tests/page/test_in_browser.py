@@ -5,6 +5,7 @@ Screenshots are left in pytest's folder (--basetemp) for whoever wants to look.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -12,12 +13,14 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import onnx
 import pytest
 
+from lognet_fpga.cli import inspect
 from lognet_fpga.page.deployment import deployment_page
 from lognet_fpga.page.inspection import inspection_page
 from tests.browser import Page, browser, find_browser
-from tests.models import save, small_cnn
+from tests.models import ModelBuilder, save, small_cnn
 from tests.page.reports import BITSTREAM, HOSTILE, deployment, pictures
 
 pytestmark = pytest.mark.slow
@@ -67,24 +70,33 @@ def axe(tmp_path_factory) -> str:
         return content.read().decode()
 
 
-def inspection(tmp_path: Path, in_process, capsys) -> str:
-    import json
+def branches() -> onnx.ModelProto:
+    """More edges side by side than there are lanes for, and more nodes than are drawn."""
+    chain = ModelBuilder((3, 16, 16)).conv(4).relu()
+    for _ in range(3):
+        chain.parallel(*[lambda branch: branch.add("Sigmoid").conv(2)] * 9)
+    return chain.flatten().gemm(18 * 256, 3).model()
 
-    from lognet_fpga.cli import inspect
 
-    assert in_process(inspect.main, save(small_cnn(), tmp_path), "--json") == 0
-    return inspection_page(json.loads(capsys.readouterr().out))
+def refused() -> onnx.ModelProto:
+    return ModelBuilder((3, 8, 8)).add("Sigmoid").conv(4).relu().flatten().gemm(256, 3).model()
 
 
-@pytest.fixture(params=["plain", "bitstream", "large", "hostile", "bare", "inspection"])
+@pytest.fixture(params=["plain", "bitstream", "large", "hostile", "bare", "inspection", "branches", "refused"])
 def path(request, tmp_path, in_process, capsys) -> Path:
+    def inspection(model: onnx.ModelProto) -> str:
+        in_process(inspect.main, save(model, tmp_path), "--json")
+        return inspection_page(json.loads(capsys.readouterr().out))
+
     pages = {
         "plain": lambda: deployment_page(deployment(), pictures()),
         "bitstream": lambda: deployment_page(deployment(bitstream={**BITSTREAM, "timing_met": False}), pictures()),
         "large": lambda: deployment_page(deployment(27, 32, 12, "a_layer_of_a_rather_long_name/"), pictures(12)),
         "hostile": lambda: deployment_page(deployment(name=HOSTILE), pictures()),
         "bare": lambda: deployment_page(deployment(accuracy=None, answers=None, verification=None), {}),
-        "inspection": lambda: inspection(tmp_path, in_process, capsys),
+        "inspection": lambda: inspection(small_cnn()),
+        "branches": lambda: inspection(branches()),
+        "refused": lambda: inspection(refused()),
     }
     place = tmp_path / f"{request.param}.html"
     place.write_text(pages[request.param](), encoding="utf-8")

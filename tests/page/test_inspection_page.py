@@ -38,8 +38,14 @@ def test_the_page_has_the_figures_of_the_json(in_process, capsys, tmp_path):
     fastest = max(candidate["fps"] for _, candidate in candidates)
     verdict = page.lines[2]
     assert verdict.startswith("3 of 3 convolution layers") and f"about {fastest:,.0f} frames a second" in verdict
-    assert "9 of 9 boards have room" in verdict and "nothing was built" in verdict
+    assert "9 of 9 boards have room, and it would be fastest on the" in verdict and "nothing was built" in verdict
     assert page.unclosed == [] and not page.named("script")
+
+
+def test_the_verdict_on_one_board(in_process, capsys, tmp_path):
+    page, data = page_of(in_process, capsys, save(small_cnn(), tmp_path), "--board", "pynq-z2")
+    fps = next(each["fps"] for each in data["boards"][0]["candidates"] if each["layers"] == 3)
+    assert f"; it would run on the PYNQ-Z2, with 3 layers on the FPGA at about {fps:,.0f} frames" in page.lines[2]
 
 
 def test_edges_are_those_of_the_model(in_process, capsys, tmp_path):
