@@ -241,7 +241,7 @@ def judge(sent: bytes, answer: bytes) -> str:
         return "nothing"
     head, _, body = answer.partition(b"\r\n\r\n")
     status = int(head.split()[1])
-    if sent.startswith(b"HEAD ") or (status == 401 and not body):
+    if sent.startswith(b"HEAD "):
         return str(status)
     if status >= 400:
         refusal = json.loads(body)

@@ -38,7 +38,11 @@ from tests.served import (
     still_works,
 )
 
-BARE_401 = b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+NO_TOKEN = b'{"error": "the token is wrong or missing: send Authorization: Bearer TOKEN"}'
+HEAD_401 = (
+    b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer\r\nContent-Type: application/json\r\n"
+    b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(NO_TOKEN)
+)
 EXPECT = "Expect: 100-continue\r\n"
 
 
@@ -111,8 +115,8 @@ def test_what_is_no_http_is_closed_without_an_answer(served, bundle, data):
         b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
     ],
 )
-def test_a_request_without_the_token_gets_the_barest_401(served, bundle, data):
-    assert served.send(data) == BARE_401
+def test_a_request_without_the_token_gets_a_401_and_no_more(served, bundle, data):
+    assert served.send(data) == HEAD_401 + (b"" if data.startswith(b"HEAD ") else NO_TOKEN)
     assert served.server.counts.refused == served.server.counts.requests == 1
     still_works(served, bundle)
 
@@ -217,8 +221,8 @@ def test_curl(curl, served):
     """In JSON, and with a body that it asks for leave to send."""
     token = ("-H", f"Authorization: Bearer {TOKEN}")
     upload = ("--data-binary", "@-", "-H", "Expect: 100-continue")
-    assert curl(path="/v2/health/live") == ("401", b"")
-    assert curl(*upload, data=bytes(1 << 20)) == ("401", b"")
+    assert curl(path="/v2/health/live") == ("401", NO_TOKEN)
+    assert curl(*upload, data=bytes(1 << 20)) == ("401", NO_TOKEN)
     assert curl(*token, path="/v2/health/live") == ("200", b'{"live": true}')
     frames = small_bundle.frames(3)
     entry = {"name": "frames", "datatype": "UINT8", "shape": list(frames.shape), "data": frames.tolist()}

@@ -20,7 +20,7 @@ Every request has the header "Authorization: Bearer TOKEN", unless the server wa
 status of 400 or more and JSON {"error": message}.  Bodies are sent as they are: a Content-Encoding is 415.
 
 Before a connection has shown the token it is answered nothing, but for a whole HTTP/1 request with a wrong token or
-none: 401 without a body.  What is no HTTP is closed in silence.  One connection too many with the token: 503.
+none: 401.  What is no HTTP is closed in silence.  One connection too many with the token: 503.
 
     token_gate.py     the gate in front of the HTTP server
     listener.py       who may connect, how many at a time, for how long

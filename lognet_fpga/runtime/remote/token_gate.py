@@ -1,7 +1,7 @@
 """In front of a server's own protocol: nothing that a client sends gets there before the client has shown the token.
 
 Until then a connection is answered nothing at all: no banner, no 100-continue, no parser's complaint.  Only a whole
-request of HTTP/1 with a wrong token or none is told so, by the barest 401.
+request of HTTP/1 with a wrong token or none is told so, by a 401 in the protocol's form.
 """
 
 from __future__ import annotations
@@ -13,9 +13,15 @@ from collections.abc import Callable
 from enum import Enum, auto
 
 MAX_HEAD_BYTES = 16 << 10
-UNAUTHORIZED = b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer\r\n"  # the challenge belongs to a 401 (RFC 9110)
-CROWDED = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
-_CLOSING = b"Content-Length: 0\r\nConnection: close\r\n\r\n"
+# Head and body; the challenge belongs to a 401 (RFC 9110).
+UNAUTHORIZED = (
+    b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer\r\n",
+    b'{"error": "the token is wrong or missing: send Authorization: Bearer TOKEN"}',
+)
+CROWDED = (
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n",
+    b'{"error": "too many connections: ask again in a second"}',
+)
 _END = b"\r\n\r\n"
 _METHOD = re.compile(rb"[A-Z]")
 _REQUEST_LINE = re.compile(rb"[A-Z]{1,16} [!-~]+ HTTP/1\.[01]")
@@ -121,12 +127,15 @@ class GatedConnection(asyncio.Protocol):
             received, self._received = bytes(self._received), bytearray()
             self._inner.data_received(received)
 
-    def _refuse(self, answer: bytes, transport: asyncio.Transport) -> None:
+    def _refuse(self, answer: tuple[bytes, bytes], transport: asyncio.Transport) -> None:
         """Answer and close, but not before the client had time to send its body and read: closing on unread data
         would take the answer back."""
+        head, body = answer
+        about = b"Content-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body)
+        asked_for_head = self._received.startswith(b"HEAD ")
         self._answered, self._received = True, bytearray()
-        self._on_refused(int(answer.split()[1]))
-        transport.write(answer + _CLOSING)
+        self._on_refused(int(head.split()[1]))
+        transport.write(head + about + (b"" if asked_for_head else body))
         if transport.can_write_eof():
             transport.write_eof()
         asyncio.get_running_loop().call_later(self._farewell_s, transport.close)
