@@ -20,6 +20,7 @@ _PACKAGE = __name__.partition(".")[0]
 _WITHOUT = {
     f"{_PACKAGE}.{name}"
     for name in (
+        "api",
         "errors",
         "machine.cache",
         "machine.output_file",
