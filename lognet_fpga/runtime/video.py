@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -54,13 +55,14 @@ def camera(
     """
     _require_opencv("cameras are read")
     check_channels("cameras", shape)
+    shown = re.sub(r"(?<=://)[^/@]*@", "", which)  # without the name and the password of its address
 
     def pieces() -> Iterator[np.ndarray]:
-        yield from itertools.islice(_pictures(which, f"camera {which}", shape, preprocessing), limit)
+        yield from itertools.islice(_pictures(which, f"camera {shown}", shape, preprocessing), limit)
         if limit is None:
-            raise InputError(f"camera {which} gives no more pictures", hint="check its cable, or give --limit N")
+            raise InputError(f"camera {shown} gives no more pictures", hint="check its cable, or give --limit N")
 
-    return FrameSource(pieces, None, f"camera {which}", live=True)
+    return FrameSource(pieces, None, f"camera {shown}", live=True)
 
 
 def _pictures(

@@ -110,6 +110,13 @@ def test_a_camera(cv2, monkeypatch):
     next(open_source("camera:/dev/video7", SHAPE, CUT).pieces())
     assert [place for place in opened if place != "released"] == [1, 0, "/dev/video7"]
     assert opened.count("released") == 3
+    address = "rtsp://user:secret@door:554/live"
+    with pytest.raises(
+        InputError, match="camera rtsp://door:554/live gives no more"
+    ):  # who has the report has no password
+        list(open_source(f"camera:{address}", SHAPE, CUT).pieces())
+    assert address in opened
+    assert open_source(f"camera:{address}", SHAPE, CUT).description == "camera rtsp://door:554/live"
 
 
 def test_a_camera_that_is_not_there(cv2, tmp_path):
