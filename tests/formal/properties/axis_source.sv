@@ -28,6 +28,15 @@ always @(posedge clk) begin
     else if (f_kept) f_index <= f_tlast || f_index == LAST ? 0 : f_index + 1;
 end
 
+// How many of what is owed are zeros, which come out last, for nothing is let in before them.
+reg [3:0] f_zeros_owed = 0, f_were_owed = 0;
+always @(posedge clk) begin
+    f_were_owed <= rst ? 0 : f_zeros_owed;
+    if (rst) f_zeros_owed <= 0;
+    else if (f_short) f_zeros_owed <= f_zeros;
+    else if (f_pop && f_owed <= f_zeros_owed) f_zeros_owed <= f_owed - 1;
+end
+
 // Any one of them: a beat, or one of the zeros behind it.
 (* anyseq *) wire f_pick;
 (* anyseq *) wire [3:0] f_behind;
@@ -51,7 +60,9 @@ always @(posedge clk) if (f_started) begin
         none_lost_none_doubled: assert (f_owed <= BEATS + 1 && (out_valid == (f_owed != 0) || (f_pause && !out_valid)));
         if (f_tracked && f_ahead == 0 && out_valid) in_order_unchanged: assert (out_data == f_beat);
         if ($past(!rst && out_valid && !out_ready)) stable: assert (out_valid && $stable(out_data));
-        if ($past(!rst && out_ready) && f_owed <= 1 && !f_pause && !closed && !$past(closed)) full_rate: assert (s_axis_tready);
+        if ($past(!rst && out_ready) && f_owed <= 1 && !f_was_short && !f_pause && f_zeros_owed == 0) full_rate: assert (s_axis_tready);
+        if (closed) closed_for_zeros: assert (f_zeros_owed != 0 || f_were_owed != 0);
+        if (filling) nothing_before_the_zeros: assert (!s_axis_tready);
         if ($past(!rst && s_axis_tready && !s_axis_tvalid)) stays_open: assert (s_axis_tready);
         if (!$past(rst)) errors_told:
             assert ({frame_begin, frame_short, frame_long} == $past({f_kept && f_index == 0, f_short, f_long}));
