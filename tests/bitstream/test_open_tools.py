@@ -34,7 +34,7 @@ from tests.bitstream.open_programs import BIT_BYTES, PART, open_tools
 REQUEST = BitstreamRequest("open")
 SITES = LutSites(5, 2)
 NET = "overlay.layer1.fifo.fetch"
-# As the flow was run once with the real tools, but for file names.
+# As the flow was run once with the real tools, but for file names, placer and seeds.
 ROUTE = {
     "nextpnr-himbaechel": "--device xc7z020clg400-1 -o xdc=constraints.xdc -o fasm=work/seed{0}.fasm --placer heap "
     "--placer-heap-cell-placement-timeout 0 --router router2",
