@@ -5,7 +5,6 @@ from __future__ import annotations
 from myhdl import always, always_comb, block
 
 from lognet_fpga.hw.axi import DECERR, AxiControl, AxiLite
-from lognet_fpga.hw.control import late_logic
 from lognet_fpga.hw.dma.handshake import handshake
 from lognet_fpga.hw.wiring import flag, vector
 
@@ -35,34 +34,9 @@ def register_bridge(
     return write, read
 
 
-@block
-def answer_of(clk, rst, opens, to_first, first_comes, to_second, second_comes, waits, moved):
-    """As handshake, with the answer of the one that was asked."""
-    waits_soon, moves = flag(), flag()
-    asked = [to_first, first_comes, to_second, second_comes]
-    logic = [
-        late_logic(
-            [opens, waits, *asked],
-            waits_soon,
-            rule=lambda opens, waits, to_a, a, to_b, b: opens or (waits and not ((to_a and a) or (to_b and b))),
-        ),
-        late_logic(
-            [waits, *asked], moves, rule=lambda waits, to_a, a, to_b, b: waits and ((to_a and a) or (to_b and b))
-        ),
-    ]
-    for part, name in zip(logic, ("waiting", "moving")):
-        part.name = name
-
-    @always(clk.posedge)
-    def follow():
-        if rst:
-            waits.next = False
-            moved.next = False
-        else:
-            waits.next = waits_soon
-            moved.next = moves
-
-    return logic, follow
+def asked_one_answers(to_first, first_comes, to_second, second_comes):
+    """The answer of the one that was asked, for handshake."""
+    return (to_first and first_comes) or (to_second and second_comes)
 
 
 @block
@@ -92,11 +66,12 @@ def bridge_writes(clk, rst, s_axi: AxiControl, first: AxiLite, second: AxiLite, 
         clk, page, to_first, to_second, wrong, first_page=first_page, second_page=second_page, page_bits=page_bits
     )
     pages.name = "page"
+    write_answers = [to_first, first.bvalid, to_second, second.bvalid]
     parts = [
         handshake(clk, rst, begins, awready, [s_axi.awvalid], came),
         handshake(clk, rst, wants, wready, [s_axi.wvalid], word_came),
         handshake(clk, rst, tells, bvalid, [s_axi.bready], told),
-        answer_of(clk, rst, asks, to_first, first.bvalid, to_second, second.bvalid, awaits, answered),
+        handshake(clk, rst, asks, awaits, write_answers, answered, come=asked_one_answers),
     ]
     for part, name in zip(parts, ("address", "data", "answer", "slave")):
         part.name = name
@@ -187,12 +162,13 @@ def bridge_reads(clk, rst, s_axi: AxiControl, first: AxiLite, second: AxiLite, *
     )
     pages.name = "page"
     done = [flag(), flag()]  # nobody looks: the answer tells
+    read_answers = [from_first, first.rvalid, from_second, second.rvalid]
     parts = [
         handshake(clk, rst, begins, arready, [s_axi.arvalid], came),
         handshake(clk, rst, tells, rvalid, [s_axi.rready], told),
         handshake(clk, rst, asks_first, first_ar, [first.arready], done[0]),
         handshake(clk, rst, asks_second, second_ar, [second.arready], done[1]),
-        answer_of(clk, rst, asks_any, from_first, first.rvalid, from_second, second.rvalid, awaits, answered),
+        handshake(clk, rst, asks_any, awaits, read_answers, answered, come=asked_one_answers),
     ]
     for part, name in zip(parts, ("address", "data", "first", "second", "slave")):
         part.name = name

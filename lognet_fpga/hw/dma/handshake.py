@@ -9,14 +9,19 @@ from lognet_fpga.hw.wiring import flag
 
 
 @block
-def handshake(clk, rst, opens, waits, answers, moved):
-    """waits: from the cycle behind opens until all of answers come beside it; moved: they came in the cycle before."""
+def handshake(clk, rst, opens, waits, answers, moved, *, come=all_of):
+    """waits: from the cycle behind opens until answers come beside it; moved: they came in the cycle before.
+
+    come: whether they do, of their values; all of them, where nothing else is said.
+    """
     waits_soon, moves = flag(), flag()
     logic = [
         late_logic(
-            [opens, waits, *answers], waits_soon, rule=lambda opens, waits, *come: opens or (waits and not all(come))
+            [opens, waits, *answers],
+            waits_soon,
+            rule=lambda opens, waits, *values: opens or (waits and not come(*values)),
         ),
-        late_logic([waits, *answers], moves, rule=all_of),
+        late_logic([waits, *answers], moves, rule=lambda waits, *values: waits and come(*values)),
     ]
     for part, name in zip(logic, ("waiting", "moving")):
         part.name = name
