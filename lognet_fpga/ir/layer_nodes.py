@@ -1,8 +1,8 @@
-"""The ONNX model of a QuantGraph's layers in a chain, whatever nodes a layer is made of."""
+"""The ONNX model of a QuantGraph's layers, whatever nodes a layer is made of."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,13 @@ import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
+from lognet_fpga.ir.sources import FRAMES, Source
 
 INPUT = "frames"
 OPSET = 17
 IR_VERSION = 8
 FLOAT, UINT8 = TensorProto.FLOAT, TensorProto.UINT8
+INT64_MAX = np.iinfo(np.int64).max
 
 
 class LayerNodes:
@@ -41,19 +43,19 @@ class LayerNodes:
 
 
 def model_of_layers(quant: QuantGraph, name: str, add_layer: Callable[[LayerNodes, QuantLayer, str], None]) -> bytes:
-    """The serialized model.  add_layer: adds the nodes from the tensor named last to that of the layer's name.
+    """The serialized model.  add_layer: adds the nodes from the tensor named last, the layer's whole input, to that of
+    the layer's name.
 
     Input "frames": uint8 (batch, channels, h, w).  Outputs, named by the layers, first to last: each layer's
     activations, uint8 (batch, *out_shape).
     """
     parts: list[LayerNodes] = []
-    outputs, source = [], INPUT
-    for layer in quant.layers:
+    outputs = []
+    for layer, sources in zip(quant.layers, quant.sources):
         part = LayerNodes(layer.name)
-        add_layer(part, layer, source)
+        add_layer(part, layer, _input(part, quant, sources))
         parts.append(part)
         outputs.append(helper.make_tensor_value_info(layer.name, UINT8, ["batch", *layer.out_shape]))
-        source = layer.name
     frames = helper.make_tensor_value_info(INPUT, UINT8, ["batch", *quant.input_shape])
     nodes = [node for part in parts for node in part.nodes]
     tensors = [tensor for part in parts for tensor in part.tensors]
@@ -61,3 +63,18 @@ def model_of_layers(quant: QuantGraph, name: str, add_layer: Callable[[LayerNode
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
     onnx.checker.check_model(model)
     return model.SerializeToString()
+
+
+def _input(nodes: LayerNodes, quant: QuantGraph, sources: Sequence[Source]) -> str:
+    """The tensor of a layer's input."""
+    tensors = []
+    for number, source in enumerate(sources):
+        tensor = INPUT if source.layer == FRAMES else quant.layers[source.layer].name
+        if source.stride != (1, 1):
+            places = {"starts": [0, 0], "ends": [INT64_MAX, INT64_MAX], "axes": [2, 3], "steps": list(source.stride)}
+            names = [
+                nodes.constant(f"source{number}/{part}", np.array(value, np.int64)) for part, value in places.items()
+            ]
+            tensor = nodes.add("Slice", [tensor, *names], f"source{number}")
+        tensors.append(tensor)
+    return tensors[0] if len(tensors) == 1 else nodes.add("Concat", tensors, "sources", axis=1)

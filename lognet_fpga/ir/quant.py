@@ -21,6 +21,7 @@ import numpy as np
 
 from lognet_fpga.ir import reference
 from lognet_fpga.ir.graph import AveragePool, Pool
+from lognet_fpga.ir.sources import FRAMES, Source, Sources, chain, check_sources, cuts, gather
 
 
 @dataclass(frozen=True)
@@ -135,11 +136,41 @@ Sums = Callable[[QuantLayer, np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class QuantGraph:
-    """The whole FPGA part.  input_shape: (channels, height, width) of the uint8 frames."""
+    """The whole FPGA part.  input_shape: (channels, height, width) of the uint8 frames.  sources: of each layer's
+    input, which may have more bits than some of them; () for a chain, whose sources it then gets."""
 
     name: str
     input_shape: tuple[int, int, int]
     layers: tuple[QuantLayer, ...]
+    sources: Sources = ()
+
+    def __post_init__(self) -> None:
+        if not self.sources:
+            object.__setattr__(self, "sources", chain(len(self.layers)))
+        check_sources(
+            self.sources, self.input_shape, [(layer.name, layer.in_shape, layer.out_shape) for layer in self.layers]
+        )
+        for layer, its in zip(self.layers, self.sources):
+            if (bits := max(map(self.source_bits, its))) > layer.in_bits:
+                raise ValueError(f"{layer.name}: takes {layer.in_bits} bits and is given {bits}")
+
+    def source_bits(self, source: Source) -> int:
+        """Bits of the activations that come from there; frames have those that the first layer takes."""
+        return self.layers[0].in_bits if source.layer == FRAMES else self.layers[source.layer].out_bits
+
+    @property
+    def is_chain(self) -> bool:
+        return self.sources == chain(len(self.layers))
+
+    @property
+    def cuts(self) -> tuple[int, ...]:
+        """The numbers of first layers behind which the graph can be cut in two, ascending, all of them last: nothing
+        but what the last of them puts out goes further."""
+        return cuts(self.sources)
+
+    def first(self, count: int) -> QuantGraph:
+        """The first count layers; count: one of `cuts`."""
+        return QuantGraph(self.name, self.input_shape, self.layers[:count], self.sources[:count])
 
     @property
     def out_shape(self) -> tuple[int, int, int]:
@@ -150,10 +181,9 @@ class QuantGraph:
 
         sums: one a layer, how it adds; None: exactly.
         """
-        out = []
-        for layer, its_sums in zip(self.layers, sums or [None] * len(self.layers)):
-            frames = layer.run(frames, its_sums)
-            out.append(frames)
+        out: list[np.ndarray] = []
+        for layer, its, its_sums in zip(self.layers, self.sources, sums or [None] * len(self.layers)):
+            out.append(layer.run(gather(its, frames, out), its_sums))
         return out
 
     def run(self, frames: np.ndarray) -> np.ndarray:

@@ -49,7 +49,7 @@ def ways_out(plan: HardwarePlan, engines: Sequence[Sequence[Engine]], *, solved:
     target, quant = plan.target, QuantGraph("ways out", plan.layers[0].layer.in_shape, plan.quant_layers)
 
     def enough(layers: int, where: Target) -> bool:
-        part = replace(quant, layers=quant.layers[:layers])
+        part = quant.first(layers)
         if not solved:
             return _drafted(sketch_layers(part.layers, where.stores), replace(where, share=SKETCH_SPARE))
         chosen = _solved(engines[:layers], settle_stores(part, where))
@@ -67,7 +67,7 @@ def ways_out(plan: HardwarePlan, engines: Sequence[Sequence[Engine]], *, solved:
         ways.append(f"--weights {AUTO}")
     if (share := _prune(plan, engines)) is not None:
         ways.append(f"--prune {share:.2f} (check the accuracy)")
-    if fewer := next((layers for layers in range(count - 1, 0, -1) if enough(layers, target)), None):
+    if fewer := next((layers for layers in quant.cuts[-2::-1] if enough(layers, target)), None):
         ways.append(f"--fpga-layers {fewer}")
     if len(ways) < MOST_WAYS:
         board = target.board
