@@ -12,7 +12,8 @@ from lognet_fpga.errors import UsageError
 from lognet_fpga.ir.preprocessing import MAX_INPUT_SIZE, MeanImage, Preprocessing
 
 ACT_BITS = (4, 8)
-AUTO_LAYERS = "auto"  # for fpga_layers: the number with the best predicted rate
+# For fpga_layers: the number with the best predicted rate; all that can go, fully connected layers among them.
+AUTO_LAYERS, ALL_LAYERS = "auto", "all"
 MAX_CLK_MHZ = 1000.0
 EVAL_FRAMES = 1000
 _HOST = re.compile(r"(?:[A-Za-z0-9_.][A-Za-z0-9_.-]*@)?[A-Za-z0-9][A-Za-z0-9.-]*")
@@ -49,8 +50,9 @@ class DeployConfig:
     when None.  fps: least frames per second asked for; None plans the fastest that fits.  frames: calibration
     frames, as lognet_fpga.runtime.frames reads them; None draws random ones.  eval_frames: frames to judge the
     accuracy on; None: those of frames that calibration leaves.  eval_limit: the most frames to judge; None: all.
-    fpga_layers: number of convolution layers on the FPGA, 1 or more; None: as many of the first three as can go;
-    AUTO_LAYERS: the number with the best predicted rate.  act_bits: bits of the activations between layers, 4 or
+    fpga_layers: number of layers on the FPGA, 1 or more, convolutions first and then fully connected ones; None: as
+    many of the first three convolutions as can go; AUTO_LAYERS: the number of convolutions with the best predicted
+    rate; ALL_LAYERS: all that can go.  act_bits: bits of the activations between layers, 4 or
     8; None: 8, or what a retrained model has.
     weights: the store that they go to (`engines.stores`); "auto", layer by layer what is cheaper.
     prune: share of the weights set to zero before quantizing, 0 <= prune < 1.  clk_mhz: the most that the overlay's
@@ -68,7 +70,7 @@ class DeployConfig:
     frames: Path | None = None
     eval_frames: Path | None = None
     eval_limit: int | None = EVAL_FRAMES
-    fpga_layers: int | Literal["auto"] | None = None
+    fpga_layers: int | Literal["auto", "all"] | None = None
     act_bits: int | None = None
     weights: str = "auto"
     prune: float = 0.0

@@ -14,7 +14,7 @@ from tests.models import run_onnx
 
 def float_tail(split: Partition) -> onnx.ModelProto:
     """The tail with its Cast from uint8 taken out, so that it takes float activations of scale 1."""
-    quant = SimpleNamespace(layers=[SimpleNamespace(out_scale=np.ones(split.cut_shape[0]))])
+    quant = SimpleNamespace(layers=[SimpleNamespace(out_scale=np.ones(split.cut_shape[0]), out_bits=8, out_zero=0)])
     tail = onnx.load_from_string(make_tail(split, quant))
     cast = tail.graph.node[0]
     assert cast.op_type == "Cast" and tail.graph.input[0].name == "activations"

@@ -67,6 +67,7 @@ SCORES = "scores.npy"
 SUFFIX = ".lognet"
 ZIP_SUFFIX = ".lognet.zip"
 # Beyond any bundle that lognet-deploy writes.
+MAX_OUTPUT_BITS = 31  # of a last layer's sums, which arrays of int32 hold
 MAX_SIZE = 1 << 16  # channels, height or width
 MAX_FRAME = 1 << 28  # elements of a frame
 MAX_TEXT = 300  # characters
@@ -273,7 +274,7 @@ class Bundle:
         bits, lanes, tdata_bits = (self._field(int, part, key) for key in ("bits", "channels_per_beat", "tdata_bits"))
         shape = self._shape(part)
         if not (
-            1 <= bits <= 8
+            1 <= bits <= (8 if part == "source" else MAX_OUTPUT_BITS)
             and 1 <= lanes <= shape[0]
             and tdata_bits % 8 == 0
             and bits * lanes <= tdata_bits <= 8 * MAX_SIZE

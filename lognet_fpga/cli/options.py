@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from lognet_fpga.config import ALL_LAYERS, AUTO_LAYERS
 from lognet_fpga.engines.stores import AUTO, STORES, choices
 
 
@@ -45,13 +46,13 @@ def positive_or_all(text: str) -> int | None:
 
 
 def layers(text: str) -> int | str:
-    """A whole number from 1 up, or "auto"."""
-    if text == "auto":
+    """A whole number from 1 up, "auto" or "all"."""
+    if text in (AUTO_LAYERS, ALL_LAYERS):
         return text
     try:
         return positive(text)
     except argparse.ArgumentTypeError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither a whole number from 1 up nor auto") from error
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a whole number from 1 up nor auto or all") from error
 
 
 def add_layers(parser: argparse.ArgumentParser) -> None:
@@ -59,8 +60,9 @@ def add_layers(parser: argparse.ArgumentParser) -> None:
         "--fpga-layers",
         type=layers,
         metavar="N",
-        help="number of convolution layers on the FPGA, or auto for the best predicted rate "
-        "(default: as many of the first 3 as can go)",
+        help="number of layers on the FPGA, convolutions first and then fully connected ones; all for every layer that "
+        "can go, up to the class scores; auto for as many convolutions as give the best predicted rate (default: as "
+        "many of the first 3 convolutions as can go)",
     )
 
 

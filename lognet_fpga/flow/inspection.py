@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from lognet_fpga.config import AUTO_LAYERS, DeployConfig
+from lognet_fpga.config import ALL_LAYERS, AUTO_LAYERS, DeployConfig
 from lognet_fpga.errors import DoesNotFitError, LogNetError, UnsupportedModelError
 from lognet_fpga.fabric.board import Board
 from lognet_fpga.fabric.boards import board_names, load_board
-from lognet_fpga.flow.layer_choice import host_work, settle_act_bits, sketch_reach, target_of
+from lognet_fpga.flow.layer_choice import asked_graph, host_work, settle_act_bits, sketch_reach, target_of
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.graph import Graph
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
@@ -85,7 +85,7 @@ def inspect_by_steps(
     with progress.stage(f"read {config.model.name}"):
         graph = _as_cut(load(config.model, input_shape=config.input_shape))
         act_bits = settle_act_bits(config, graph)
-        graph = with_pixels(graph, config.preprocessing.for_model(graph.input_shape))
+        graph = asked_graph(config, with_pixels(graph, config.preprocessing.for_model(graph.input_shape)))
         far, work = reach(graph), node_work(graph)
     seen = Inspection(graph, far, work, None, (), None, None, complete=False)
     settled = config.fpga_layers != AUTO_LAYERS or not far.possible
@@ -136,6 +136,8 @@ def _as_cut(graph: Graph) -> Graph:
 
 def _count(config: DeployConfig, far: Reach, fits: tuple[BoardFit, ...]) -> int | None:
     """For partition; "auto": the best on config.board, the least where nothing fits."""
+    if config.fpga_layers == ALL_LAYERS:
+        return far.possible or far.available or None
     if config.fpga_layers != AUTO_LAYERS:
         return config.layers_asked
     chosen = next((fit.best for fit in fits if fit.board.name == config.board), None)

@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lognet_fpga.config import AUTO_LAYERS, DeployConfig
+from lognet_fpga.config import ALL_LAYERS, AUTO_LAYERS, DeployConfig
 from lognet_fpga.engines.folding import Engine
 from lognet_fpga.engines.stores import sketch_layers, stores_of
 from lognet_fpga.fabric.board import Board
 from lognet_fpga.fabric.target import Target
+from lognet_fpga.frontend.dense import dense_as_convolutions
 from lognet_fpga.ir.graph import Graph
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
 from lognet_fpga.partition import Partition, partition
@@ -50,13 +51,19 @@ def target_of(config: DeployConfig, board: Board) -> Target:
 def choose_layers(
     config: DeployConfig, graph: Graph, target: Target, act_bits: int, progress: Progress = NoProgress()
 ) -> LayerChoice:
-    """The cut that config.fpga_layers asks for.  act_bits: as settled.
+    """The cut that config.fpga_layers asks for, of graph or of graph with its fully connected layers as convolutions.
+    act_bits: as settled.
 
     Warns where fewer layers than usual can go.  Raises what partition raises, and DoesNotFitError for layers far too
     large for the board.
     """
     candidates: tuple[Candidate, ...] = ()
-    count = config.layers_asked
+    graph, count = asked_graph(config, graph), config.layers_asked
+    if config.fpga_layers == ALL_LAYERS:
+        far = reach(graph)
+        count = far.possible or far.available or None
+        if far.possible and (stop := far.stop(far.possible)):
+            warnings.warn(str(stop), stacklevel=2)
     if config.fpga_layers == AUTO_LAYERS:
         far = reach(graph)
         if far.possible:
@@ -77,6 +84,13 @@ def choose_layers(
     sketch = sketch_graph(graph.name, parts.layers, act_bits=act_bits, prune=config.prune)
     require_possible(sketch, target)
     return LayerChoice(parts, candidates)
+
+
+def asked_graph(config: DeployConfig, graph: Graph) -> Graph:
+    """graph, with its fully connected layers as convolutions where config wants more layers than it has of these."""
+    convolutions = sum(node.op_type == "Conv" for node in graph.nodes)
+    wants_all = config.fpga_layers == ALL_LAYERS
+    return dense_as_convolutions(graph) if wants_all or (config.layers_asked or 0) > convolutions else graph
 
 
 def quantize_choice(
@@ -109,10 +123,11 @@ def sketch_reach(
     largest = target_of(replace(config, fps=None), max(boards, key=lambda board: board.lut))
     layers: list[QuantLayer] = []
     engines: list[Sequence[Engine]] = []
-    for layer in far.spans[far.possible - 1].layers:
+    every = far.spans[far.possible - 1].layers
+    for layer, following in zip(every, (*every[1:], None)):
         if stage is not None:
             stage.update(len(layers), far.possible)
-        layers.append(sketch_layer(layer, act_bits if layers else IN_BITS, act_bits, config.prune))
+        layers.append(sketch_layer(layer, act_bits if layers else IN_BITS, act_bits, config.prune, following))
         engines += sketch_layers(layers[-1:], largest.stores)
         if len(layers) >= far.counts[0] and far_too_large(engines, largest):
             break

@@ -25,6 +25,7 @@ from lognet_fpga.ir.layer_nodes import LayerNodes, model_of_layers
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
 
 _EXACT_BITS = 21
+_BYTE_BITS = 8
 _BELOW_ONE = 1 - 2.0**-22
 _LARGEST_CODE = 64
 _LARGEST_PIXEL = 255
@@ -49,6 +50,7 @@ def fuses(layer: QuantLayer) -> bool:
     sums = 2 * _LARGEST_PIXEL * codes.sum(axis=(1, 2, 3)) + np.abs(layer.bias >> layer.channel_shift)
     return bool(
         down.min() >= 0
+        and layer.act_bits <= _BYTE_BITS
         and layer.act_bits + down.max() <= _EXACT_BITS
         and codes.max() <= _LARGEST_CODE
         and sums.max() + 2**_EXACT_BITS <= _LARGEST_INT32

@@ -6,7 +6,7 @@ import numpy as np
 
 from lognet_fpga.errors import ModelError
 from lognet_fpga.ir.graph import AveragePool, MaxPool, Pool
-from lognet_fpga.ir.layer_nodes import FLOAT, UINT8, LayerNodes, model_of_layers
+from lognet_fpga.ir.layer_nodes import FLOAT, LayerNodes, model_of_layers, onnx_type
 from lognet_fpga.ir.quant import Average, QuantGraph, QuantLayer
 
 _INT32 = np.iinfo(np.int32)
@@ -17,7 +17,8 @@ def golden_onnx(quant: QuantGraph) -> bytes:
     """The integer semantics of quant as a serialized ONNX model.
 
     Input "frames": uint8 (batch, channels, h, w).  Outputs, named by the layers, first to last: each layer's
-    activations, uint8 (batch, *out_shape).  Raises ModelError where a layer's sums exceed 32 bits.
+    activations, (batch, *out_shape) of their `ir.codes.code_type`.  Raises ModelError where a layer's sums exceed 32
+    bits.
     """
     for layer in quant.layers:
         check_range(layer)
@@ -68,7 +69,7 @@ def add_layer(nodes: LayerNodes, layer: QuantLayer, source: str) -> None:
     value = nodes.add("Max", [value, nodes.constant("zero", np.array(0, np.int32))], "relu")
     value = nodes.add("Div", [value, nodes.constant("lsb", np.array(2**layer.shift, np.int32))], "shifted")
     value = nodes.add("Min", [value, nodes.constant("top", np.array(2**layer.act_bits - 1, np.int32))], "clipped")
-    value = nodes.add("Cast", [value], "" if layer.pool is None else "activations", to=UINT8)
+    value = nodes.add("Cast", [value], "" if layer.pool is None else "activations", to=onnx_type(layer.act_bits))
     if isinstance(layer.pool, MaxPool):
         add_max_pool(nodes, layer.pool, value)
     elif layer.pool is not None and layer.average is not None:
@@ -92,7 +93,7 @@ def add_padding(nodes: LayerNodes, layer: QuantLayer, source: str) -> tuple[str,
 
 
 def add_max_pool(nodes: LayerNodes, pool: MaxPool, value: str, part: str = "") -> str:
-    """From uint8 to uint8, of which 0, the least value, is the padding."""
+    """Of activations, of which 0, the least value, is the padding."""
     return nodes.add("MaxPool", [value], part, **window(pool))
 
 
@@ -109,7 +110,7 @@ def add_average_pool(nodes: LayerNodes, pool: AveragePool, average: Average, out
     value = nodes.add("Floor", [value], "total_rounded")
     top = nodes.constant("total_top", np.array(2**out_bits - 1, np.float32))
     value = nodes.add("Min", [value, top], "total_clipped")
-    nodes.add("Cast", [value], "", to=UINT8)
+    nodes.add("Cast", [value], "", to=onnx_type(out_bits))
 
 
 def window(pool: Pool) -> dict[str, list[int]]:

@@ -164,6 +164,11 @@ class Node:
         return self.parts or (self,)
 
     @property
+    def is_convolution(self) -> bool:
+        """Whether it is one, be it for the FPGA or not, or a fully connected layer that became one."""
+        return self.op_type == "Conv" or isinstance(self.op, Conv)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Its name in the file, or those of its parts."""
         return tuple(node.name for node in self.members)

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
+from lognet_fpga.ir.codes import code_type
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
 from lognet_fpga.ir.sources import FRAMES, Source
 
@@ -16,6 +17,13 @@ INPUT = "frames"
 OPSET = 17
 IR_VERSION = 8
 FLOAT, UINT8 = TensorProto.FLOAT, TensorProto.UINT8
+
+
+def onnx_type(bits: int) -> int:
+    """The ONNX element type of activations of so many bits."""
+    return helper.np_dtype_to_tensor_dtype(np.dtype(code_type(bits)))
+
+
 INT64_MAX = np.iinfo(np.int64).max
 
 
@@ -47,7 +55,7 @@ def model_of_layers(quant: QuantGraph, name: str, add_layer: Callable[[LayerNode
     the layer's name.
 
     Input "frames": uint8 (batch, channels, h, w).  Outputs, named by the layers, first to last: each layer's
-    activations, uint8 (batch, *out_shape).
+    activations, (batch, *out_shape) of their `ir.codes.code_type`.
     """
     parts: list[LayerNodes] = []
     outputs = []
@@ -55,7 +63,9 @@ def model_of_layers(quant: QuantGraph, name: str, add_layer: Callable[[LayerNode
         part = LayerNodes(layer.name)
         add_layer(part, layer, _input(part, quant, sources))
         parts.append(part)
-        outputs.append(helper.make_tensor_value_info(layer.name, UINT8, ["batch", *layer.out_shape]))
+        outputs.append(
+            helper.make_tensor_value_info(layer.name, onnx_type(layer.out_bits), ["batch", *layer.out_shape])
+        )
     frames = helper.make_tensor_value_info(INPUT, UINT8, ["batch", *quant.input_shape])
     nodes = [node for part in parts for node in part.nodes]
     tensors = [tensor for part in parts for tensor in part.tensors]

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lognet_fpga.ir import reference
+from lognet_fpga.ir.codes import code_type
 from lognet_fpga.ir.graph import AveragePool, Pool
 from lognet_fpga.ir.sources import FRAMES, Source, Sources, chain, check_sources, cuts, gather
 
@@ -40,7 +41,9 @@ class QuantLayer:
     each output channel.  bias: (out,) int64.  shift: bits dropped by requantize.  pad_value: (in,) int64, the
     activation that means zero.  alpha: (out,) float64, the real weight of one code LSB.  out_scale: (out,) float64, the
     real value of one output LSB, behind the pool.  nmse: the weights' normalized mean squared error.
-    out_bits: of what leaves the layer.  average: of an average pool, None where there is none.
+    out_bits: of what leaves the layer.  average: of an average pool, None where there is none.  out_zero: the
+    activation that stands for zero: 0 behind a ReLU; without one half of all codes, so that they are numbers in two's
+    complement with their sign turned.
     """
 
     name: str
@@ -59,10 +62,18 @@ class QuantLayer:
     out_scale: np.ndarray
     nmse: float
     average: Average | None = None
+    out_zero: int = 0
 
     def __post_init__(self) -> None:
         if isinstance(self.pool, AveragePool) != (self.average is not None):
             raise ValueError(f"{self.name}: an average pool and how it rounds belong together")
+        if self.average and self.out_zero:
+            raise ValueError(f"{self.name}: averages are of activations from 0 on")
+
+    @property
+    def out_offset(self) -> np.ndarray:
+        """(out,) float64: what activation 0 stands for; one of x stands for x * out_scale + out_offset."""
+        return -self.out_zero * self.out_scale + 0.0
 
     @property
     def groups(self) -> int:
@@ -115,19 +126,20 @@ class QuantLayer:
         return np.rint(sums).astype(np.int64) + self.bias.reshape(1, -1, 1, 1)
 
     def run(self, x: np.ndarray, sums: Sums | None = None) -> np.ndarray:
-        """Output activations, (batch, *out_shape) uint8.  sums: taken in the place of `accumulate`."""
+        """Output activations, (batch, *out_shape) of `code_type`.  sums: taken in the place of `accumulate`."""
         return self.pooled(self.activations(x, sums))
 
     def activations(self, x: np.ndarray, sums: Sums | None = None) -> np.ndarray:
-        """As run, in front of the pool: (batch, *conv_shape) uint8."""
+        """As run, in front of the pool: (batch, *conv_shape)."""
         acc = self.accumulate(x) if sums is None else sums(self, x)
-        return np.clip(acc >> self.shift, 0, 2**self.act_bits - 1).astype(np.uint8)
+        return np.clip(acc >> self.shift, 0, 2**self.act_bits - 1).astype(code_type(self.act_bits))
 
     def pooled(self, y: np.ndarray) -> np.ndarray:
-        """What leaves the layer, (batch, *out_shape) uint8, for its activations y."""
+        """What leaves the layer, (batch, *out_shape), for its activations y."""
         if self.average is None or not isinstance(self.pool, AveragePool):  # they belong together
             return reference.run_pool(y, self.pool)
-        return reference.average(reference.sum_pool(y, self.pool), self.average.shift, self.out_bits).astype(np.uint8)
+        averages = reference.average(reference.sum_pool(y, self.pool), self.average.shift, self.out_bits)
+        return averages.astype(code_type(self.out_bits))
 
 
 Sums = Callable[[QuantLayer, np.ndarray], np.ndarray]
@@ -177,7 +189,7 @@ class QuantGraph:
         return self.layers[-1].out_shape
 
     def run_layers(self, frames: np.ndarray, sums: Sequence[Sums | None] | None = None) -> list[np.ndarray]:
-        """Activations of every layer for frames, (batch, channels, h, w) uint8; each (batch, *out_shape) uint8.
+        """Activations of every layer for frames, (batch, channels, h, w) uint8; each as of `QuantLayer.run`.
 
         sums: one a layer, how it adds; None: exactly.
         """
@@ -187,5 +199,5 @@ class QuantGraph:
         return out
 
     def run(self, frames: np.ndarray) -> np.ndarray:
-        """Activations of the last layer, (batch, *out_shape) uint8."""
+        """Activations of the last layer, (batch, *out_shape)."""
         return self.run_layers(frames)[-1]

@@ -12,18 +12,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lognet_fpga.ir.codes import code_type
+
 _FEW_CHANNELS = 4  # are moved plane by plane: as NumPy's innermost loop they would take seven times as long
 
 
 @dataclass(frozen=True)
 class StreamFormat:
-    """shape: (channels, height, width) of a frame; bits: of one activation, 1..8; tdata_bits: a multiple of 8.
+    """shape: (channels, height, width) of a frame; bits: of one activation, 1..31; tdata_bits: a multiple of 8.
     Where channels_per_beat does not divide the channels, the last beat of a position is part empty."""
 
     shape: tuple[int, int, int]
     bits: int
     channels_per_beat: int
     tdata_bits: int
+
+    @property
+    def dtype(self) -> type[np.uint8] | type[np.int32]:
+        """Of activations in arrays."""
+        return code_type(self.bits)
 
     @property
     def beats_per_position(self) -> int:
@@ -39,7 +46,7 @@ class StreamFormat:
         return self.beats_per_frame * self.tdata_bits // 8
 
     def pack(self, activations: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-        """(batch, channels, h, w) uint8 to beats, (batch, beats_per_frame, tdata_bits // 8) uint8, little-endian.
+        """(batch, channels, h, w) of `dtype` to beats, (batch, beats_per_frame, tdata_bits // 8) uint8, little-endian.
 
         out: an array of that shape to write to, in which the bits that no channel uses are zero already.
         """
@@ -63,9 +70,10 @@ class StreamFormat:
             if rest:
                 lanes[:, :, :, whole, :rest] = positions[..., split:]
             return out
-        padded = np.zeros((batch, height, width, self.beats_per_position * self.channels_per_beat), np.uint8)
-        padded[..., :channels] = positions
-        bits = np.unpackbits(padded[..., None], axis=-1, bitorder="little")[..., : self.bits]
+        little_endian = np.dtype(self.dtype).newbyteorder("<")
+        padded = np.zeros((batch, height, width, self.beats_per_position * self.channels_per_beat, 1), little_endian)
+        padded[..., :channels, 0] = positions
+        bits = np.unpackbits(padded.view(np.uint8), axis=-1, bitorder="little")[..., : self.bits]
         beats = np.packbits(
             bits.reshape(batch, self.beats_per_frame, self.channels_per_beat * self.bits), axis=-1, bitorder="little"
         )
@@ -73,11 +81,11 @@ class StreamFormat:
         return out
 
     def unpack(self, beats: np.ndarray) -> np.ndarray:
-        """Inverse of pack: (batch, beats_per_frame, tdata_bits // 8) uint8 to (batch, channels, h, w) uint8."""
+        """Inverse of pack: (batch, beats_per_frame, tdata_bits // 8) uint8 to (batch, channels, h, w) of `dtype`."""
         return np.ascontiguousarray(self.unpack_positions(beats).transpose(0, 3, 1, 2))
 
     def unpack_positions(self, beats: np.ndarray) -> np.ndarray:
-        """As unpack, in the order of the stream: (batch, h, w, channels) uint8, a copy."""
+        """As unpack, in the order of the stream: (batch, h, w, channels), a copy."""
         batch, (channels, height, width) = len(beats), self.shape
         if self.bits == 8 and channels <= _FEW_CHANNELS:
             lanes, positions = self._lanes(beats), np.empty((batch, height, width, channels), np.uint8)
@@ -115,18 +123,19 @@ def _split_within_bytes(beats: np.ndarray, bits: int) -> np.ndarray:
 
 
 def _split_across_bytes(beats: np.ndarray, bits: int) -> np.ndarray:
-    """The same for any number of bits less than 8, as many lanes as are whole.
+    """The same for any number of bits, of `code_type`, as many lanes as are whole.
 
-    Lanes repeat their places in bytes: with 3 bits every eight in three bytes.  Each place is one operation.
+    Lanes repeat their places in bytes: with 3 bits every eight in three bytes.  Each place is one operation a byte.
     """
     group = math.lcm(bits, 8)
     lanes, size = group // bits, group // 8
-    values = np.empty((*beats.shape[:2], beats.shape[2] * 8 // bits), np.uint8)
+    values = np.empty((*beats.shape[:2], beats.shape[2] * 8 // bits), code_type(bits))
     for lane in range(min(lanes, values.shape[2])):
         byte, shift = divmod(lane * bits, 8)
         out = values[..., lane::lanes]
-        np.right_shift(beats[..., byte::size][..., : out.shape[2]], shift, out=out)
-        if shift + bits > 8:  # the rest is in the next byte
-            out |= beats[..., byte + 1 :: size][..., : out.shape[2]] << (8 - shift)
+        np.right_shift(beats[..., byte::size][..., : out.shape[2]], shift, out=out, casting="unsafe")
+        for further in range(1, -(-(shift + bits) // 8)):  # the rest is in the next bytes
+            rest = beats[..., byte + further :: size][..., : out.shape[2]].astype(values.dtype, copy=False)
+            out |= rest << (8 * further - shift)
     values &= (1 << bits) - 1
     return values

@@ -55,7 +55,8 @@ class Problem:
 
 @dataclass(eq=False)
 class Draft:
-    """A layer under construction, of the convolution op that node is; bound: the most that its ReLU lets through."""
+    """A layer under construction, of the convolution op that node is; bound: the most that its ReLU lets through.
+    excused: whether it has a ReLU is not known, for an unsupported node follows it, which is reported."""
 
     node: Node
     op: Conv
@@ -67,7 +68,7 @@ class Draft:
     in_shape: tuple[int, int, int]
     relu: bool = False
     bound: float = math.inf
-    excused: bool = False  # an unsupported node stands where the ReLU should: reported already
+    excused: bool = False
     pool: Pool | None = None
 
     def finish(self, name: str) -> FloatLayer:
@@ -83,6 +84,7 @@ class Draft:
             tuple(self.nodes),
             self.in_shape,
             self.op.exact,
+            linear=not self.relu,
         )
 
 
@@ -113,14 +115,11 @@ class Chain:
     def report(self, node: Node, why: str, kind: ProblemKind = ProblemKind.OTHER) -> None:
         self.problems.append(Problem.of(node, why, kind))
 
-    def report_missing_relu(self, why: str) -> None:
-        if self.last is not None and not (self.last.relu or self.last.excused):
+    def report_half_bound(self) -> None:
+        """Report a last layer that has an upper bound and no ReLU."""
+        if self.last is not None and self.last.bound < math.inf and not (self.last.relu or self.last.excused):
+            why = f"its results end at {self.last.bound:g} above, and no Relu ends them below"
             self.report(self.last.node, why, ProblemKind.NO_RELU)
-
-    def excuse(self) -> None:
-        """The last layer lacks its ReLU for a reason that is reported already."""
-        if self.last is not None:
-            self.last.excused = True
 
     def obstacle(self, node: Node, op: Pool | Relu | Minimum, padding: Pads = NO_PADS) -> Problem | None:
         """Why the last layer cannot take node, a pool or an activation op; None where it can.
@@ -139,7 +138,8 @@ class Chain:
         if isinstance(op, HostOp):
             self.report(node, op.problem, op.kind)
             self.affine, self.padding = None, NO_PADS
-            self.excuse()
+            if self.last is not None:
+                self.last.excused = True
             self.unread |= node.op_type == "Conv"
         elif isinstance(op, Conv):
             channels, height, width = in_shape
@@ -180,7 +180,7 @@ class Chain:
             self.last.bound = min(self.last.bound, op.bound)
 
     def _open_layer(self, node: Node, op: Conv, in_shape: tuple[int, int, int]) -> None:
-        self.report_missing_relu(f"no Relu stands between it and {node.name}, the next convolution")
+        self.report_half_bound()
         channels = op.in_channels
         affine = self.affine or Affine(np.ones(channels), np.zeros(channels))
         pads, (top, left, bottom, right) = add_pads(op.pads, self.padding), self.padding
@@ -227,6 +227,8 @@ class Chain:
                 f"channel {channel + 1}, where frames hold 0 to 255",
                 ProblemKind.PIXEL_PADDING,
             )
+        if not self.drafts[-1].relu:
+            return None  # signed activations, which have both signs
         if np.any(pad_value < 0):
             return Problem.of(
                 node,

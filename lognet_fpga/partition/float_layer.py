@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lognet_fpga.ir import reference
-from lognet_fpga.ir.graph import Pool
+from lognet_fpga.ir.graph import NO_PADS, Pool
 from lognet_fpga.ir.groups import dense_kernel, dense_places
 
 _CHUNK_BYTES = 128 << 20  # of unfolded windows held at once
@@ -15,7 +15,8 @@ _CHUNK_BYTES = 128 << 20  # of unfolded windows held at once
 
 @dataclass(frozen=True, eq=False)
 class FloatLayer:
-    """Padding, convolution, bias, ReLU and an optional pool, with every per-channel scaling folded in.
+    """Padding, convolution, bias, ReLU unless it is linear, and an optional pool, with every per-channel scaling folded
+    in.
 
     weight: (out, in / groups, kernel_h, kernel_w) float64; bias: (out,) float64; stride: (y, x); pads: (top, left,
     bottom, right); pad_value: (in,) float64, the input value that means zero to the model; bound: (out,) float64 > 0,
@@ -35,6 +36,7 @@ class FloatLayer:
     nodes: tuple[str, ...]
     in_shape: tuple[int, int, int]
     exact: np.ndarray | None = None
+    linear: bool = False
 
     @property
     def groups(self) -> int:
@@ -71,7 +73,14 @@ class FloatLayer:
         for start in range(0, len(x), step):
             padded = reference.pad(x[start : start + step].astype(np.float32), self.pads, self.pad_value)
             sums = reference.conv(padded, weight, self.stride)
-            y = np.maximum(sums + self.bias.astype(np.float32).reshape(1, -1, 1, 1), np.float32(0))
-            y = np.minimum(y, self.bound.astype(np.float32).reshape(1, -1, 1, 1))
-            out[start : start + step] = reference.run_pool(y, self.pool)
+            y = sums + self.bias.astype(np.float32).reshape(1, -1, 1, 1)
+            if not self.linear:
+                y = np.clip(y, np.float32(0), self.bound.astype(np.float32).reshape(1, -1, 1, 1))
+            out[start : start + step] = self._pooled(y)
         return out
+
+    def _pooled(self, y: np.ndarray) -> np.ndarray:
+        if self.linear and self.pool is not None and any(self.pool.pads):  # below all that is not padding
+            y = reference.pad(y, self.pool.pads, np.full(y.shape[1], -np.inf))
+            return reference.run_pool(y, replace(self.pool, pads=NO_PADS))
+        return reference.run_pool(y, self.pool)

@@ -10,6 +10,7 @@ from lognet_fpga.ir.graph import Graph, Node
 from lognet_fpga.partition.draft import Problem
 from lognet_fpga.partition.further_outputs import further_outputs
 from lognet_fpga.partition.merge import merge_branches
+from lognet_fpga.partition.split import Stop
 from lognet_fpga.partition.walk import Span, convolutions, walk
 
 
@@ -41,6 +42,13 @@ class Reach:
     def possible(self) -> int:
         """The largest number of layers without a problem, 0 for none."""
         return max(self.counts, default=0)
+
+    def stop(self, count: int) -> Stop | None:
+        """Why the FPGA takes count layers, a possible number, and not all; None where it can take all."""
+        if count == self.available:
+            return None
+        beyond = next((more for more in self.counts if more > count), None)
+        return Stop(count, self.available, self.spans[count].problems, beyond)
 
     def nodes(self, count: int) -> tuple[Node, ...]:
         """The model's nodes up to the cut behind the first count layers."""

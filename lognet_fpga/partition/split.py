@@ -110,13 +110,13 @@ def run_float_layers(
 
 def _cut(graph: Graph, fpga_layers: int | None) -> Partition:
     """As partition, of all outputs."""
-    if not any(node.op_type == "Conv" for node in graph.nodes):
+    if not any(node.is_convolution for node in graph.nodes):
         hosts = [(node, node.op) for node in graph.nodes if isinstance(node.op, HostOp)]
         if quantized := [Problem.of(node, op.problem, op.kind) for node, op in hosts if is_quantized(node.op_type)]:
             raise _quantized(graph, quantized)
         raise UnsupportedModelError(
             f"{graph.name} has no convolution: there is nothing to put on the FPGA",
-            hint="use a model that starts with Conv layers, or run this one on the host alone",
+            hint="use a model that starts with Conv layers; or pass --fpga-layers all for fully connected ones",
         )
     merged = merge_branches(graph)
     available = len(convolutions(merged))
@@ -144,7 +144,9 @@ def _refusal(graph: Graph, span: Span, asked: int, available: int) -> Unsupporte
     if not possible and any(is_quantized(problem.op_type) for problem in span.problems):
         return _quantized(graph, list(span.problems))
     if available < asked:
-        layers = "one convolution layer" if available == 1 else f"{available} convolution layers"
+        dense = any(node.op_type != "Conv" for node in convolutions(graph))  # fully connected layers among them
+        layer = "layer" if dense else "convolution layer"
+        layers = f"one {layer}" if available == 1 else f"{available} {layer}s"
         message = f"the model has {layers} in sequence, fewer than the {asked} asked for"
     else:
         message = (

@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from lognet_fpga.frontend.file import STANDARD_DOMAINS, check_model
 from lognet_fpga.frontend.normalize import IR_VERSION
+from lognet_fpga.ir.layer_nodes import onnx_type
 from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.partition.alignment import aligned_onnx
 from lognet_fpga.partition.split import Partition
@@ -20,24 +21,33 @@ INPUT = "activations"
 def make_tail(partition: Partition, quant: QuantGraph) -> bytes:
     """The model behind the cut, serialized ONNX.
 
-    Input "activations": uint8 (batch, height, width, channels), the stream's layout, in units of
-    quant.layers[-1].out_scale; outputs: the model's own, under their own names unless that is "activations".
+    Input "activations": (batch, height, width, channels) of their `ir.codes.code_type`, the stream's layout, in units
+    of quant.layers[-1].out_scale from its out_zero on; outputs: the model's own, under their own names unless that is
+    "activations".
     Opset 17 wherever the model could be converted, else the model's own.  The batch is symbolic unless the model
     itself insists on one.  Weights are aligned in the file, for readers that do not copy them.
     """
     channels, height, width = partition.cut_shape
-    values = np.asarray(quant.layers[-1].out_scale, np.float32).reshape(1, -1, 1, 1)
+    last = quant.layers[-1]
+    values = np.asarray(last.out_scale, np.float32).reshape(1, -1, 1, 1)
+    kind = onnx_type(last.out_bits)
 
     def head(cut: str, unused: Callable[[str], str]) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
         as_float, as_frame, scale = (unused(f"{INPUT}_{part}") for part in ("float", "nchw", "scale"))
         nodes = [
             helper.make_node("Cast", [INPUT], [as_float], name="fpga_to_float", to=TensorProto.FLOAT),
             helper.make_node("Transpose", [as_float], [as_frame], name="fpga_to_nchw", perm=[0, 3, 1, 2]),
-            helper.make_node("Mul", [as_frame, scale], [cut], name="fpga_scale"),
         ]
-        return nodes, [numpy_helper.from_array(values, scale)]
+        tensors = [numpy_helper.from_array(values, scale)]
+        if last.out_zero:
+            zero, signed = unused(f"{INPUT}_zero"), unused(f"{INPUT}_signed")
+            nodes.append(helper.make_node("Sub", [as_frame, zero], [signed], name="fpga_zero"))
+            tensors.append(numpy_helper.from_array(np.array(last.out_zero, np.float32), zero))
+            as_frame = signed
+        nodes.append(helper.make_node("Mul", [as_frame, scale], [cut], name="fpga_scale"))
+        return nodes, tensors
 
-    return _behind_the_cut(partition, TensorProto.UINT8, (height, width, channels), head)
+    return _behind_the_cut(partition, kind, (height, width, channels), head)
 
 
 def make_float_tail(partition: Partition) -> bytes:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from lognet_fpga.ir.graph import (
     NO_PADS,
+    Affine,
     AveragePool,
     Graph,
     HostOp,
@@ -54,7 +55,7 @@ def main_path(graph: Graph) -> tuple[Node, ...]:
 
 def convolutions(graph: Graph) -> tuple[Node, ...]:
     """Those in sequence from the input, graph's residual blocks counted as chains."""
-    return tuple(node for node in main_path(widen_residuals(graph)) if node.op_type == "Conv")
+    return tuple(node for node in main_path(widen_residuals(graph)) if node.is_convolution)
 
 
 def walk(graph: Graph, count: int) -> Span:
@@ -71,35 +72,31 @@ def walk(graph: Graph, count: int) -> Span:
         tensor = path[index - 1].outputs[0] if index else graph.input
         if convs == count and (chain.last is None or chain.unread):
             break
-        if convs == count and chain.last is not None and chain.last.relu:
-            following, padding = _next_for_layer(graph, tensor, path[index:])
+        if convs == count and chain.last is not None:
+            following, padding = _next_for_layer(graph, tensor, path[index:], scaled=not chain.last.relu)
             if following is not None:
                 declined = chain.obstacle(*following, padding)
             if following is None or declined is not None:
+                if isinstance(node.op, HostOp) and node.op.kind is ProblemKind.QUANTIZED and not chain.last.relu:
+                    chain.report(node, node.op.problem, node.op.kind)  # the layer ends with it
                 break
         _report_branch(graph, chain, path[index - 1] if index else None, blocks.get(tensor))
         length = index + 1
-        if node.op_type == "Conv":
+        if node.is_convolution:
             convs += 1
-        if convs == count and isinstance(node.op, HostOp) and node.op_type != "Conv":
-            conv = [before.name for before in path[:index] if before.op_type == "Conv"][-1]
-            chain.report(node, f"{node.op.problem}; it stands where the Relu of {conv} should", node.op.kind)
-            chain.excuse()
-            break
         chain.take(node, shapes[tensor])
-    else:
-        chain.report_missing_relu("no Relu follows it")
+    chain.report_half_bound()
     layers = tuple(draft.finish(f"conv{number}") for number, draft in enumerate(chain.drafts, 1))
     cut = path[length - 1].outputs[0] if length else graph.input
     return Span(graph, path[:length], layers, tuple(chain.problems), cut, declined)
 
 
 def _next_for_layer(
-    graph: Graph, tensor: str, rest: tuple[Node, ...]
+    graph: Graph, tensor: str, rest: tuple[Node, ...], *, scaled: bool
 ) -> tuple[tuple[Node, Pool | Relu | Minimum] | None, Pads]:
     """The pool or activation at the beginning of rest, behind tensor, that the last layer might take, with its
     operator, and zeros that are put around the frame before it; None where a branch, the model's output or anything
-    else comes first."""
+    else comes first.  scaled: it can also take scaling that comes before it."""
     padding = NO_PADS
     for node in rest:
         if len(graph.users(tensor)) > 1 or tensor == graph.output:
@@ -112,7 +109,7 @@ def _next_for_layer(
             return (node, op), padding
         elif isinstance(op, (Relu, Minimum)):
             return (None if any(padding) else (node, op)), padding
-        elif not isinstance(op, Identity):
+        elif not isinstance(op, Identity) and not (scaled and isinstance(op, Affine)):
             break
     return None, NO_PADS
 

@@ -27,6 +27,7 @@ from lognet_fpga.quantize.correlation import correlations
 from lognet_fpga.quantize.grid import GivenCodes, bias_shift, given_codes
 from lognet_fpga.quantize.methods import Methods
 from lognet_fpga.quantize.padding import WORTH, falls_short, pad_codes
+from lognet_fpga.quantize.signed import goes_out_whole, with_sign, with_whole_sums
 from lognet_fpga.quantize.trained import TrainedLayer
 
 IN_BITS = 8
@@ -79,7 +80,7 @@ def quantize(
                 quantized = averages.fitted(quantized, codes, x_float, following)
             layers.append(quantized)
             x = quantized.pooled(codes)
-            in_scale, in_offset, in_bits = quantized.out_scale, np.zeros(len(quantized.codes)), quantized.out_bits
+            in_scale, in_offset, in_bits = quantized.out_scale, quantized.out_offset, quantized.out_bits
             stage.update(index + 1, len(partition.layers))
     return QuantGraph(partition.graph.name, first.in_shape, tuple(layers))
 
@@ -154,7 +155,13 @@ def _quantize_layer(
     )
     top = 2**act_bits - 1
     stated = _checked(data, given, top, stated)
-    rounded, drop, shift = _round_layer(data, top) if given is None else _as_given(data, given, top, stated)
+    whole = goes_out_whole(layer, following)
+    if given is not None:
+        rounded, drop, shift = _as_given(data, given, top, stated)
+    elif whole:
+        rounded, drop, shift = _round_whole(data)
+    else:
+        rounded, drop, shift = _round_layer(data, scales.Span.of(act_bits, signed=layer.linear))
     lsb = rounded.alpha * 2.0**drop
     unit = lsb / 2.0**shift  # real value of one LSB of the accumulator
     half = 2 ** (shift - 1) if shift else 0
@@ -181,6 +188,10 @@ def _quantize_layer(
         nmse=weights.nmse(rows, rounded.codes * rounded.alpha[:, None]),
         average=average,
     )
+    if whole:
+        quantized = with_whole_sums(quantized)
+    elif layer.linear:
+        quantized = with_sign(quantized)
     return quantized, given is not None
 
 
@@ -250,13 +261,20 @@ class _Rounded:
         )
 
 
-def _round_layer(data: _Data, top: int) -> tuple[_Rounded, np.ndarray, int]:
-    """(codes, drop, shift) of a layer with activations 0..top."""
-    bound = data.layer.bound
-    target = np.clip(data.sampled(data.target), 0, bound[:, None])
+def _round_whole(data: _Data) -> tuple[_Rounded, np.ndarray, int]:
+    """(codes, drop, shift) of a layer whose sums go out whole."""
+    return _round(data, data.search_alpha(), fit=data.methods.fit), np.zeros(len(data.rows), np.int64), 0
+
+
+def _round_layer(data: _Data, span: scales.Span) -> tuple[_Rounded, np.ndarray, int]:
+    """(codes, drop, shift) of a layer with these activations."""
+    bound, top = data.layer.bound, span.top
+    target = data.sampled(data.target)
+    if not data.layer.linear:
+        target = np.clip(target, 0, bound[:, None])
     rounded = _round(data, data.search_alpha(), fit=data.methods.fit)
     limit = scales.greatest_drop(rounded.alpha, bound, top)
-    drop, error = scales.search_drop(rounded.sums, target, rounded.alpha, limit, top)
+    drop, error = scales.search_drop(rounded.sums, target, rounded.alpha, limit, span)
     same = np.log2(np.maximum(1, np.abs(rounded.codes).max(axis=1))).astype(np.int64)  # the LSB of the input
     drop = np.where(data.passing, same, drop)
     bounded, short = np.isfinite(bound), falls_short(data.padding, rounded.alpha * 2.0**drop, top) & ~data.passing
@@ -266,7 +284,7 @@ def _round_layer(data: _Data, top: int) -> tuple[_Rounded, np.ndarray, int]:
         ends = np.where(bounded, bound, np.where(short, data.padding, rounded.alpha * top))
         alpha, tied_drop = scales.tied_alpha(data.search_alpha(ends / top), ends, top)
         tied = _round(data, alpha, fit=False)
-        tied_error = scales.squared_error(tied.sums, target, ends / top, top)
+        tied_error = scales.squared_error(tied.sums, target, ends / top, span)
         must = (limit < -scales.MAX_CHANNEL_SHIFT) | short
         better = bounded & ((tied_error < error) | must) & (tied.alpha == alpha)
         better |= short & ~bounded & (tied_error - error <= WORTH * target.var(axis=1)) & (tied.alpha == alpha)

@@ -21,7 +21,7 @@ def with_quantized_weights(partition: Partition, quant: QuantGraph, preprocessin
     layers = []
     for layer, quantized in zip(partition.layers, quant.layers):
         layers.append(_dequantized(layer, quantized, scale, offset))
-        scale, offset = quantized.out_scale, np.zeros_like(quantized.out_scale)
+        scale, offset = quantized.out_scale, quantized.out_offset
     return dataclasses.replace(partition, layers=tuple(layers))
 
 
@@ -43,5 +43,7 @@ def _dequantized(layer: FloatLayer, quantized: QuantLayer, in_scale: np.ndarray,
     weight = quantized.codes * quantized.alpha.reshape(-1, 1, 1, 1) / scale
     half = 1 << quantized.shift >> 1
     unit = quantized.alpha / 2.0**quantized.channel_shift  # real value of one LSB of the accumulator
-    bias = (quantized.bias - half) * unit - (weight * offset).sum(axis=(1, 2, 3))
+    bias = (quantized.bias - half - (quantized.out_zero << quantized.shift)) * unit - (weight * offset).sum(
+        axis=(1, 2, 3)
+    )
     return dataclasses.replace(layer, weight=weight, bias=bias)

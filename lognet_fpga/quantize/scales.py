@@ -1,11 +1,28 @@
 """The scales of a layer's activations: by which power of two each channel's sums are divided.
 
 An output LSB of channel o stands for alpha[o] * 2**drop[o].  Sums and targets here are samples, (out, samples).
+Codes are those of a `Span`, 0..top behind a ReLU.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+
+
+@dataclass(frozen=True)
+class Span:
+    """The activations low..top, in units of their LSB: low 0 behind a ReLU, below it for signed ones."""
+
+    low: int
+    top: int
+
+    @classmethod
+    def of(cls, bits: int, *, signed: bool) -> Span:
+        half = 2 ** (bits - 1)
+        return cls(-half, half - 1) if signed else cls(0, 2**bits - 1)
+
 
 MAX_CHANNEL_SHIFT = 5  # each step is one more bit in every accumulator of the layer
 
@@ -25,28 +42,30 @@ def tied_alpha(alpha: np.ndarray, bound: np.ndarray, top: int) -> tuple[np.ndarr
     return lsb / 2.0**drop, drop
 
 
-def squared_error(sums: np.ndarray, target: np.ndarray, lsb: np.ndarray, top: int) -> np.ndarray:
+def squared_error(sums: np.ndarray, target: np.ndarray, lsb: np.ndarray, span: Span) -> np.ndarray:
     """(out,) mean squared error of the activations that requantizing sums gives; target: the float activations."""
     scale = lsb[:, None]
-    return ((np.clip(np.floor(sums / scale + 0.5), 0, top) * scale - target) ** 2).mean(axis=1)
+    return ((np.clip(np.floor(sums / scale + 0.5), span.low, span.top) * scale - target) ** 2).mean(axis=1)
 
 
 def search_drop(
-    sums: np.ndarray, target: np.ndarray, alpha: np.ndarray, limit: np.ndarray, top: int
+    sums: np.ndarray, target: np.ndarray, alpha: np.ndarray, limit: np.ndarray, span: Span
 ) -> tuple[np.ndarray, np.ndarray]:
     """(drop, error): for each channel the drop up to limit with the least squared error, (out,) int64.
 
     The error decides, not the largest sum, so that rare large values may clip.
     """
-    largest = sums.max(axis=1)
+    largest, least = sums.max(axis=1), -sums.min(axis=1)
+    if span.low:
+        largest = np.maximum(largest, least)
     # A channel that is never above 0 shows nothing at any scale: one at which its bias is no huge number.
-    largest = np.where(largest > 0, largest, -sums.min(axis=1))
-    start = np.ceil(np.log2(np.maximum(largest / (top * alpha), 2.0**-20)))
+    largest = np.where(largest > 0, largest, least)
+    start = np.ceil(np.log2(np.maximum(largest / (span.top * alpha), 2.0**-20)))
     start = np.minimum(start, limit).astype(np.int64)
     best: np.ndarray = start
     best_error: np.ndarray = np.full(len(alpha), np.inf)
     for step in range(0, -5, -1):
-        error = squared_error(sums, target, alpha * 2.0 ** (start + step), top)
+        error = squared_error(sums, target, alpha * 2.0 ** (start + step), span)
         better = error < best_error
         best, best_error = np.where(better, start + step, best), np.where(better, error, best_error)
     return best, best_error

@@ -16,6 +16,7 @@ from lognet_fpga.partition.float_layer import FloatLayer
 from lognet_fpga.quantize import averages
 from lognet_fpga.quantize.calibrate import IN_BITS
 from lognet_fpga.quantize.scales import MAX_CHANNEL_SHIFT
+from lognet_fpga.quantize.signed import goes_out_whole, with_sign, with_whole_sums
 from lognet_fpga.quantize.weights import magnitude_prune, nmse, search_alpha
 
 SAMPLED_WEIGHTS = 50_000  # of a layer, at most, are looked at for its alphas
@@ -27,24 +28,27 @@ _DROP_SPREAD = 1  # channels that are that many bits quieter than typical are al
 
 def sketch_graph(name: str, layers: Sequence[FloatLayer], *, act_bits: int = 8, prune: float = 0.0) -> QuantGraph:
     """layers, in order, with codes and widths close to those that `quantize` will find; the options are the same."""
-    bits = [IN_BITS, *[act_bits] * len(layers)]
-    return QuantGraph(
-        name,
-        layers[0].in_shape,
-        tuple(sketch_layer(layer, bits[index], act_bits, prune) for index, layer in enumerate(layers)),
+    bits, following = [IN_BITS, *[act_bits] * len(layers)], [*layers[1:], None]
+    sketched = (
+        sketch_layer(layer, bits[index], act_bits, prune, following[index]) for index, layer in enumerate(layers)
     )
+    return QuantGraph(name, layers[0].in_shape, tuple(sketched))
 
 
-def sketch_layer(layer: FloatLayer, in_bits: int, out_bits: int, prune: float = 0.0) -> QuantLayer:
+def sketch_layer(
+    layer: FloatLayer, in_bits: int, out_bits: int, prune: float = 0.0, following: FloatLayer | None = None
+) -> QuantLayer:
+    """following: the next layer, None for none."""
+    whole = goes_out_whole(layer, following)
     rows = magnitude_prune(layer.weight, prune).reshape(len(layer.weight), -1)
     alpha = _alphas(rows)
     codes = log2_codes(rows / alpha[:, None])
     norm = np.sqrt((codes.astype(np.float32) ** 2).sum(axis=1))
     drop = np.rint(np.log2(np.maximum(norm, 1)) + in_bits - out_bits + _TYPICAL_DROP).astype(np.int64)
-    shift = max(0, int(drop.max()) + _DROP_SPREAD)
-    channel_shift = np.clip(shift - drop, 0, MAX_CHANNEL_SHIFT)
+    shift = 0 if whole else max(0, int(drop.max()) + _DROP_SPREAD)
+    channel_shift = np.zeros_like(drop) if whole else np.clip(shift - drop, 0, MAX_CHANNEL_SHIFT)
     channels = len(codes)
-    return QuantLayer(
+    sketched = QuantLayer(
         name=layer.name,
         in_shape=layer.in_shape,
         in_bits=in_bits,
@@ -62,6 +66,7 @@ def sketch_layer(layer: FloatLayer, in_bits: int, out_bits: int, prune: float = 
         nmse=nmse(rows, codes * alpha[:, None]),
         average=averages.plain(layer.pool, out_bits),
     )
+    return with_whole_sums(sketched) if whole else with_sign(sketched) if layer.linear else sketched
 
 
 def _alphas(rows: np.ndarray) -> np.ndarray:

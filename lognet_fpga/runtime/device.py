@@ -13,8 +13,9 @@ from lognet_fpga.runtime.values import Value
 
 @dataclass(frozen=True, eq=False)
 class DeviceRun:
-    """What a device made of a batch.  activations: (n, height, width, channels) uint8, the order in which they leave
-    the FPGA.  pl_cycles: clock cycles from the first beat in to the last beat out.  clk_mhz: of the programmable logic.
+    """What a device made of a batch.  activations: (n, height, width, channels) of `ir.codes.code_type`, the order in
+    which they leave the FPGA.  pl_cycles: clock cycles from the first beat in to the last beat out.  clk_mhz: of the
+    programmable logic.
     """
 
     activations: np.ndarray

@@ -61,7 +61,7 @@ class Session:
         return self.device.runs(None if batch is None else self._checked(batch) for batch in batches)
 
     def outputs(self, activations: np.ndarray) -> list[np.ndarray]:
-        """Run the host's part on activations, (n, height, width, channels) uint8; every output of the model as of
+        """Run the host's part on activations, (n, height, width, channels); every output of the model as of
         ModelOutput.collect, scores as (n, classes)."""
         try:
             output = self._output or self._guessed(activations)

@@ -66,4 +66,4 @@ class SimulatedDevice:
                 f"{self._file} of the bundle gives shape {activations.shape}, not "
                 f"{(count, *self._bundle.output_shape)} as its manifest says"
             )
-        return np.ascontiguousarray(activations.transpose(0, 2, 3, 1), np.uint8)
+        return np.ascontiguousarray(activations.transpose(0, 2, 3, 1), self._bundle.sink.dtype)

@@ -66,6 +66,20 @@ class Retrained:
         return points_lost(self.classes[0] == self.labels, self.classes[which] == self.labels)
 
 
+def _with_relu(graph: Graph, asked: int | None) -> Partition:
+    """The cut asked for; for None up to the first layer without a ReLU, whose signed activations training has not."""
+    parts = partition(graph, asked)
+    first = next((number for number, layer in enumerate(parts.layers) if layer.linear), None)
+    if first is None:
+        return parts
+    if asked is None and first:
+        return partition(graph, first)
+    raise UnsupportedModelError(
+        f"{parts.layers[first].nodes[0]} has no Relu behind it, and training takes layers with one",
+        hint=f"pass --fpga-layers {first}" if first else "put a Relu behind the first convolution",
+    )
+
+
 def retrain(config: RetrainConfig, progress: Progress = NoProgress()) -> Retrained:
     """Train, write config.out, and read it again as lognet-deploy would: what is judged is what deploys.
 
@@ -79,7 +93,7 @@ def retrain(config: RetrainConfig, progress: Progress = NoProgress()) -> Retrain
         graph = load(config.model, input_shape=config.input_shape)
         config = replace(config, preprocessing=config.preprocessing.for_model(graph.input_shape))
         graph = with_pixels(graph, config.preprocessing)
-        parts = partition(graph, config.fpga_layers)
+        parts = _with_relu(graph, config.fpga_layers)
         graph = parts.graph
         output = _trainable(graph, config)
         frames, judged = _frames(config, graph, output)

@@ -61,7 +61,7 @@ def verify(
         n = min(len(got), len(expected))
         different = expected[:n] ^ got[:n]
         missing = expected[n:].size * bits
-        n_different = int(np.unpackbits(different).sum()) + missing
+        n_different = int(np.unpackbits(np.ascontiguousarray(different).view(np.uint8)).sum()) + missing
         counts.append(LayerCount(level, layer, len(expected), expected.size * bits, n_different))
         if different.any() and not first:
             frame, channel, y, x = (int(index) for index in np.argwhere(different)[0])
@@ -147,7 +147,7 @@ def measure_cycles(run: RtlRun, plan: HardwarePlan) -> Cycles:
 def _run_onnx(
     model: bytes, name: str, quant: QuantGraph, frames: np.ndarray, progress: Progress
 ) -> Mapping[str, np.ndarray]:
-    """Activations of every layer by golden.onnx or execution.onnx, layer name -> (n, *out_shape) uint8."""
+    """Activations of every layer by golden.onnx or execution.onnx, layer name -> (n, *out_shape)."""
     try:
         import onnxruntime
     except ImportError as error:

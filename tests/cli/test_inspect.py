@@ -110,7 +110,7 @@ def test_every_board_has_the_next_clock_at_or_below_that_it_makes(tmp_path):
 
 
 def test_what_stands_in_the_way_is_told_and_the_rest_too(tmp_path):
-    model = save(chain().conv(4).relu().conv(4).relu().conv(4).add("Sigmoid").flatten().gemm(1024).model(), tmp_path)
+    model = save(chain().conv(4).relu().conv(4).add("Sigmoid").conv(4).relu().flatten().gemm(1024).model(), tmp_path)
     data = as_json(model)
     assert data["cut"]["layers"] == 2 and [o["op_type"] for o in data["obstacles"]] == ["Sigmoid"]
     assert data["obstacles"][0]["layers"] == [3] and "Relu" in data["obstacles"][0]["remedy"]
@@ -123,7 +123,7 @@ def test_what_stands_in_the_way_is_told_and_the_rest_too(tmp_path):
 
 
 def test_a_model_of_which_nothing_can_go(tmp_path):
-    data = as_json(save(chain().conv(4).add("Sigmoid").flatten().gemm(1024).model(), tmp_path), code=4)
+    data = as_json(save(chain().add("Sigmoid").conv(4).flatten().gemm(1024).model(), tmp_path), code=4)
     assert data["boards"] == data["layers"] == [] and data["possible_layers"] == 0
     assert {row["where"] for row in data["operators"]} == {"host"}
 

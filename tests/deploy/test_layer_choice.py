@@ -8,8 +8,8 @@ from tests.models import ModelBuilder
 
 
 def test_without_a_number_as_many_layers_go_as_can(place, tmp_path):
-    """The third convolution has no Relu: by default two go, with a warning; asked for three, it is refused."""
-    chain = ModelBuilder(SHAPE, seed=4).conv(3).relu().pool().conv(4).relu().conv(4).add("Sigmoid")
+    """A Sigmoid stands in front of the third: by default two go, with a warning; asked for three, it is refused."""
+    chain = ModelBuilder(SHAPE, seed=4).conv(3).relu().pool().conv(4).add("Sigmoid").conv(4)
     model = save(chain.flatten().gemm(64, CLASSES).model(), tmp_path, "short.onnx")
     done = place("deploy", model, "--out", tmp_path / "out", "--no-verify", "--json")
     assert done.returncode == 0, done.stderr

@@ -37,11 +37,17 @@ def test_bits_that_cross_bytes():
         (1, 10, 3, 8),
         (5, 3, 2, 16),
         (8, 17, 17, 256),
+        (9, 5, 3, 32),
+        (12, 10, 5, 64),
+        (19, 10, 3, 64),
+        (31, 7, 2, 64),
+        (24, 3, 3, 128),
     ],
 )
 def test_round_trip(bits, channels, lanes, tdata):
     form = StreamFormat((channels, 3, 4), bits, lanes, tdata)
-    frames = np.random.default_rng(channels).integers(0, 2**bits, (5, channels, 3, 4)).astype(np.uint8)
+    frames = np.random.default_rng(channels).integers(0, 2**bits, (5, channels, 3, 4)).astype(form.dtype)
+    assert frames.max() >> (bits - 1) == 1 and form.unpack(form.pack(frames)).dtype == form.dtype
     beats = form.pack(frames)
     assert beats.shape == (5, form.beats_per_frame, tdata // 8) and beats.dtype == np.uint8
     np.testing.assert_array_equal(form.unpack(beats), frames)

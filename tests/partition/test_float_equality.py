@@ -129,7 +129,7 @@ def test_tail_scales_the_integers_per_channel(tmp_path: Path) -> None:
     model = cnn_after(chain()).model()
     split = partition(load(save(model, tmp_path)))
     scale = np.linspace(0.1, 0.7, 12)
-    tail = make_tail(split, SimpleNamespace(layers=[SimpleNamespace(out_scale=scale)]))
+    tail = make_tail(split, SimpleNamespace(layers=[SimpleNamespace(out_scale=scale, out_bits=8, out_zero=0)]))
     stream = np.random.default_rng(3).integers(0, 256, (4, 2, 2, 12), dtype=np.uint8)
     found = run_onnx(tail, stream)[0]
     np.testing.assert_allclose(found, (stream * scale).transpose(0, 3, 1, 2), rtol=1e-6)
@@ -139,7 +139,9 @@ def test_tail_scales_the_integers_per_channel(tmp_path: Path) -> None:
 def test_the_tail_s_weights_are_aligned_in_the_file(tmp_path: Path) -> None:
     """Where the tensors' raw data are is found by their content."""
     split = partition(load(save(cnn_after(chain()).flatten().gemm(48).model(), tmp_path)))
-    tail = make_tail(split, SimpleNamespace(layers=[SimpleNamespace(out_scale=np.linspace(0.1, 0.7, 12))]))
+    tail = make_tail(
+        split, SimpleNamespace(layers=[SimpleNamespace(out_scale=np.linspace(0.1, 0.7, 12), out_bits=8, out_zero=0)])
+    )
     tensors = onnx.load_from_string(tail).graph.initializer
     large = [tensor.raw_data for tensor in tensors if len(tensor.raw_data) > 100]
     assert large and all(tail.index(data) % 64 == 0 for data in large)

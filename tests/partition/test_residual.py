@@ -139,7 +139,7 @@ def test_a_sum_of_more_is_refused_with_its_reason(tmp_path):
     net.nodes[-1].input.append(start)
     graph = load(save(net.relu().conv(4).relu().flatten().model(), tmp_path))
     with pytest.raises(UnsupportedModelError) as caught:
-        partition(graph, 3)
+        partition(graph, 4)
     assert any("(Sum): it joins 3 computed tensors" in line for line in caught.value.context)
     check_equal(net.model(), tmp_path, 1)
 

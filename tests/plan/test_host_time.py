@@ -72,7 +72,7 @@ def test_both_ways_to_the_example_s_tail_give_the_same():
     """From the model's nodes behind the cut, and from tail.onnx."""
     graph = load(EXAMPLE)
     far, parts = reach(graph), partition(graph, 3)
-    quant = SimpleNamespace(layers=[SimpleNamespace(out_scale=np.ones(parts.cut_shape[0]))])
+    quant = SimpleNamespace(layers=[SimpleNamespace(out_scale=np.ones(parts.cut_shape[0]), out_bits=8, out_zero=0)])
     behind, tail = host_work(far, node_work(graph))[3], tail_work(make_tail(parts, quant))
     assert behind == tail and tail.macs == 1024 * 256 + 256 * 10
 

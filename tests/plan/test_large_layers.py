@@ -45,9 +45,9 @@ def test_what_cannot_fit_is_refused_with_ways_that_work():
     require_possible(quant, target(board, weights="auto"))
     require_possible(with_zeros(quant, float(caught.value.hint.split("--prune ")[1].split()[0])), target(board))
     layers = int(caught.value.hint.split("--fpga-layers ")[1].split(";")[0])
-    require_possible(dataclasses.replace(quant, layers=quant.layers[:layers]), target(board))
+    require_possible(quant.first(layers), target(board))
     with pytest.raises(DoesNotFitError):
-        require_possible(dataclasses.replace(quant, layers=quant.layers[: layers + 1]), target(board))
+        require_possible(quant.first(layers + 1), target(board))
 
 
 def test_larger_boards_are_named_where_one_is_large_enough():

@@ -61,7 +61,7 @@ def _scaling_inside(parts: Partition) -> list[tuple[str, Affine]]:
     nodes = {node.name: node for node in parts.graph.nodes}
     found = []
     for name in parts.layers[0].nodes:
-        if nodes[name].op_type == "Conv":
+        if nodes[name].is_convolution:
             break
         op = nodes[name].op
         if isinstance(op, Affine):

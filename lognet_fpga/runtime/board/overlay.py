@@ -49,7 +49,8 @@ class LogNetCore(pynq.DefaultIP):
 
 @dataclass(frozen=True, eq=False)
 class Transfer:
-    """activations: (n, height, width, channels) uint8.  pl_cycles: from the first beat in to the last beat out."""
+    """activations: (n, height, width, channels) of the sink's dtype.  pl_cycles: from the first beat in to the last
+    out."""
 
     activations: np.ndarray
     pl_cycles: int

@@ -12,9 +12,9 @@ extension for binary tensors, as Triton, KServe, OpenVINO and Seldon speak it:
 NAME is the bundle's, DIGEST its SHA-256.  Inputs, of which a request has one: `frames`, UINT8 [n, C, H, W], as the FPGA
 takes them; `pictures`, BYTES [n], image files that are resized and cropped as the bundle says (in JSON: base64).
 Outputs: those of the model by their names, given where none is asked for; `predictions`, INT64 [n], the classes, where
-the model has any; `activations`, UINT8 [n, H, W, C], what leaves the FPGA.  An output of the model that has one of
-these two names is called model_activations or model_predictions.  Parameters of an answer: pl_cycles and clk_mhz of the
-programmable logic; wait_s and device_s, seconds that the request waited for the device and had it.
+the model has any; `activations`, UINT8 or INT32 [n, H, W, C], what leaves the FPGA.  An output of the model that has
+one of these two names is called model_activations or model_predictions.  Parameters of an answer: pl_cycles and clk_mhz
+of the programmable logic; wait_s and device_s, seconds that the request waited for the device and had it.
 
 Every request has the header "Authorization: Bearer TOKEN", unless the server was told to ask for none.  Refusals have a
 status of 400 or more and JSON {"error": message}.  Bodies are sent as they are: a Content-Encoding is 415.

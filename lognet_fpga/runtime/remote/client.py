@@ -206,17 +206,19 @@ class RemoteDevice:
     def _answer(self, frames: np.ndarray) -> tuple[DeviceRun, float, float]:
         """The run, and the seconds for which the request had the device and waited for it."""
         channels, height, width = self._bundle.output_shape
-        shape = (len(frames), height, width, channels)
+        shape, dtype = (len(frames), height, width, channels), np.dtype(self._bundle.sink.dtype).newbyteorder("<")
         question = _question(frames.shape)
         sent = question, np.ascontiguousarray(frames).data.cast("B")
-        headers, body = self._request("POST", self._infer_path, sent, math.prod(shape) + MAX_ANSWER_BYTES)
+        headers, body = self._request(
+            "POST", self._infer_path, sent, math.prod(shape) * dtype.itemsize + MAX_ANSWER_BYTES
+        )
         try:
             json_bytes = int(headers[HEADER_LENGTH])
             answer = json.loads(body[:json_bytes])
             (output,), figures = answer["outputs"], answer["parameters"]
             if output["name"] != ACTIVATIONS or output["parameters"][BINARY_SIZE] != len(body) - json_bytes:
                 raise ValueError("not the activations")
-            activations = np.frombuffer(body, np.uint8, offset=json_bytes).reshape(shape)
+            activations = np.frombuffer(body, dtype, offset=json_bytes).reshape(shape)
             run = DeviceRun(activations, int(figures[PL_CYCLES]), float(figures[CLK_MHZ]))
             return run, float(figures[DEVICE_S]), float(figures[WAIT_S])
         except (ValueError, TypeError, KeyError, RecursionError) as error:

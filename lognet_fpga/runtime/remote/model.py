@@ -84,7 +84,8 @@ class ServedModel:
         ]
         if self._output.has_classes:
             outputs.append({"name": PREDICTIONS, "datatype": "INT64", "shape": [-1]})
-        outputs.append({"name": ACTIVATIONS, "datatype": "UINT8", "shape": [-1, height, width, channels]})
+        kind = tensors.datatype_of(np.dtype(self._bundle.sink.dtype).name)
+        outputs.append({"name": ACTIVATIONS, "datatype": kind, "shape": [-1, height, width, channels]})
         return {
             "name": self.name,
             "versions": [self.version],
@@ -159,7 +160,7 @@ class ServedModel:
         """Of a bundle that does not say it."""
         channels, height, width = self._bundle.output_shape
         self._session = Session(self._bundle, self._device)
-        self._session.outputs(np.zeros((1, height, width, channels), np.uint8))
+        self._session.outputs(np.zeros((1, height, width, channels), self._bundle.sink.dtype))
         return self._session.output
 
 

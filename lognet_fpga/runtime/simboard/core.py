@@ -13,7 +13,7 @@ from lognet_fpga.ir.registers import WORD_BYTES, Register
 from lognet_fpga.runtime.onnx_function import OnnxFunction
 
 Engine = Callable[[np.ndarray], np.ndarray]
-"""Frames, (n, channels, height, width) uint8, to the overlay's activations, (n, channels, height, width) uint8."""
+"""Frames, (n, channels, height, width) uint8, to the overlay's activations, (n, channels, height, width)."""
 
 _COUNTERS = (
     core.FRAMES_BEGUN,
@@ -81,7 +81,7 @@ class SimulatedCore:
         count = len(beats)
         self.counts[core.PACKET_BEGUN] = self.counts[core.CYCLES]
         self._count(core.FRAMES_BEGUN, count)
-        results = self.sink.pack(np.asarray(self._engine(self.source.unpack(beats)), np.uint8))
+        results = self.sink.pack(np.asarray(self._engine(self.source.unpack(beats)), self.sink.dtype))
         self._pass(self._bundle.latency_cycles + (count - 1) * self._bundle.cycles_per_frame)
         self.counts[core.PACKET_FINISHED] = self.counts[core.CYCLES]
         self._count(core.FRAMES_FINISHED, count)

@@ -1,0 +1,28 @@
+"""What leaves a layer without a ReLU: signed activations, or the sums of the last layer as they are."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from lognet_fpga.ir.quant import QuantLayer
+from lognet_fpga.partition import FloatLayer
+
+
+def goes_out_whole(layer: FloatLayer, following: FloatLayer | None) -> bool:
+    """Whether the layer's sums leave the FPGA without a bit dropped: the scores of a frame, which nobody rounds but who
+    ranks them.  following: the next layer, None for none."""
+    return layer.linear and following is None and layer.pool is None and math.prod(layer.conv_shape[1:]) == 1
+
+
+def with_sign(layer: QuantLayer) -> QuantLayer:
+    """layer with the upper half of its codes for what is above zero."""
+    zero = 2 ** (layer.act_bits - 1)
+    return replace(layer, bias=layer.bias + (zero << layer.shift), out_zero=zero)
+
+
+def with_whole_sums(layer: QuantLayer) -> QuantLayer:
+    """layer, of shift 0, with sign and as many bits as its sums have."""
+    low, high = layer.accumulator_range()
+    bits = 1 + max(high.bit_length() if high > 0 else 0, (-low - 1).bit_length() if low < 0 else 0)
+    return with_sign(replace(layer, out_bits=bits))

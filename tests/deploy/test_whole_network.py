@@ -1,0 +1,88 @@
+"""A whole network on the FPGA, up to the class scores, judged by onnxruntime on the user's file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lognet_fpga.bundle import read_bundle
+from lognet_fpga.cli import deploy, selftest, stream
+from tests.models import ModelBuilder, run_onnx, save
+
+SHAPE = (2, 8, 8)
+SCALE = np.float32(1 / 255)
+
+
+def whole_model(seed: int = 3) -> ModelBuilder:
+    """A linear convolution in the middle, two fully connected layers of which one has a ReLU, and probabilities."""
+    net = ModelBuilder(SHAPE, seed=seed).conv(6).relu().pool().conv(5).conv(6, 1).relu()
+    return net.flatten().gemm(6 * 16, 7).relu().gemm(7, 4).add("Softmax", axis=1)
+
+
+@pytest.mark.parametrize(
+    "weights", [pytest.param("clb", marks=pytest.mark.slow), pytest.param("bram", marks=pytest.mark.slow), "auto"]
+)
+def test_everything_goes_and_the_scores_are_the_model_s(weights: str, tmp_path: Path, in_process, capsys) -> None:
+    model = whole_model().model()
+    place = save(model, tmp_path, "net.onnx")
+    frames = np.random.default_rng(1).integers(0, 256, (200, *SHAPE), np.uint8)
+    np.savez(tmp_path / "frames.npz", frames=frames)
+    wanted = run_onnx(model, frames * SCALE)[0]
+
+    options = (
+        "--fpga-layers",
+        "all",
+        "--weights",
+        weights,
+        "--frames",
+        tmp_path / "frames.npz",
+        "--input-scale",
+        "1/255",
+    )
+    assert in_process(deploy.main, place, *options, "--out", tmp_path, "--json") == 0
+    done = json.loads(capsys.readouterr().out)
+    on_host = {entry["op_type"] for entry in done["partition"] if entry["where"] == "host"}
+    assert on_host == {"Flatten", "Softmax"} and len(done["layers"]) == 5
+    assert {entry["op_type"] for entry in done["partition"] if entry["where"] == "FPGA"} >= {"Conv", "Gemm"}
+    assert done["verification"]["passed"]
+
+    bundle = read_bundle(tmp_path / "net.lognet")
+    assert bundle.output_shape == (4, 1, 1) and bundle.sink.bits > 8 and bundle.sink.dtype is np.int32
+    assert in_process(selftest.main, tmp_path / "net.lognet", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["passed"]
+    saved = tmp_path / "out.npz"
+    assert (
+        in_process(
+            stream.main, tmp_path / "net.lognet", "--frames", tmp_path / "frames.npz", "--save-outputs", saved, "--json"
+        )
+        == 0
+    )
+    with np.load(saved) as arrays:
+        found = arrays["outputs"]
+    assert found.shape == wanted.shape
+    assert np.mean(found.argmax(1) == wanted.argmax(1)) > 0.9
+    assert np.abs(found - wanted).mean() < 0.05
+
+
+def test_what_stops_a_network_is_told(tmp_path: Path, in_process, capsys) -> None:
+    net = ModelBuilder(SHAPE, seed=4).conv(4).relu().pool().add("LeakyRelu").conv(4).relu().flatten().gemm(64, 3)
+    place = save(net.model(), tmp_path, "net.onnx")
+    options = ("--fpga-layers", "all", "--no-verify", "--out", tmp_path, "--json")
+    assert in_process(deploy.main, place, *options) == 0
+    out = capsys.readouterr()
+    assert "1 of the first 3" in out.err and "LeakyRelu_3" in out.err
+    where = {entry["node"]: entry["where"] for entry in json.loads(out.out)["partition"]}
+    assert where["Conv_0"] == "FPGA" and where["LeakyRelu_3"] == where["Gemm_7"] == "host"
+
+
+def test_as_many_layers_as_there_are_count_fully_connected_ones(tmp_path: Path, in_process, capsys) -> None:
+    place = save(whole_model().model(), tmp_path, "net.onnx")
+    for count, code in ((4, 0), (5, 0), (6, 4)):
+        options = ("--fpga-layers", count, "--no-verify", "--out", tmp_path, "--json")
+        assert in_process(deploy.main, place, *options) == code
+        out = capsys.readouterr()
+        assert code or len(json.loads(out.out)["layers"]) == count
+    assert "--fpga-layers 5" in out.err
