@@ -87,7 +87,11 @@ def built(make: Callable[[Workplace], onnx.ModelProto]) -> Callable[[Workplace, 
         (without_its_data, 3, "weights.bin"),
         (built(lambda place: of_opset(onnx.load(place.model), 999)), 3, "opset 999;.*such as 17"),
         (built(lambda place: not_a_number(onnx.load(place.model))), 3, "NaN.*const_0"),
-        (built(lambda place: ModelBuilder(SHAPE).flatten().gemm(64).model()), 4, "one layer in sequence, fewer than the 2 asked for"),
+        (
+            built(lambda place: ModelBuilder(SHAPE).flatten().gemm(64).model()),
+            4,
+            "one layer in sequence, fewer than the 2 asked for",
+        ),
         (
             built(lambda place: ModelBuilder(SHAPE).conv(2).relu().flatten().model()),
             4,
