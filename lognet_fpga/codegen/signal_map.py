@@ -11,12 +11,13 @@ import json
 
 from lognet_fpga.engines.folding import channels_in_turn
 from lognet_fpga.hw.structure import Composite
-from lognet_fpga.plan.hardware_plan import HardwarePlan, PlannedLayer
+from lognet_fpga.overlay.fork import stream_names
+from lognet_fpga.overlay.overlay import layer_modules
+from lognet_fpga.plan.hardware_plan import HardwarePlan, Part, PlannedLayer
 
 
 def signal_map(top: Composite, plan: HardwarePlan) -> str:
     """The text of map.json, the same for the same design."""
-    layers = [(instance.name, instance.module) for instance in top.instances if isinstance(instance.module, Composite)]
     found = {
         name: {
             "layer": planned.name,
@@ -26,7 +27,7 @@ def signal_map(top: Composite, plan: HardwarePlan) -> str:
             "nets": _nets(planned) | planned.folding.nets(),
             "adders": _adders(module),
         }
-        for (name, module), planned in zip(layers, plan.layers, strict=True)
+        for (name, module), planned in zip(layer_modules(top).items(), plan.layers, strict=True)
     }
     return json.dumps({"top": top.name, "layers": found}, separators=(",", ":")) + "\n"
 
@@ -39,19 +40,23 @@ def _adders(layer: Composite) -> dict[str, object] | None:
 
 def _nets(planned: PlannedLayer) -> dict[str, list[list]]:
     layer, streams = planned.layer, planned.streams
-    in_channels, out_channels = layer.in_shape[0], layer.codes.shape[0]
+    in_lanes, out_channels = streams.in_channels_per_beat, layer.codes.shape[0]
     results = _beat(streams.channels_per_beat, out_channels, layer.out_bits, "output")
-    nets = {
-        "in_data": _beat(streams.in_channels_per_beat, in_channels, layer.in_bits, "input"),
-        "mon_data": results,
-        "out_data": results,
-    }
+    nets, first = {}, 0
+    parts = planned.parts or (Part(streams.in_beats, layer.in_bits),)
+    for side, part in zip(stream_names("in", len(parts)), parts):
+        behind = min(first + part.beats * in_lanes, layer.in_shape[0])
+        nets[f"{side}_data"] = _beat(in_lanes, behind, part.bits, "input", first)
+        first = behind
+    nets |= {f"{side}_data": results for side in ("mon", *stream_names("out", len(planned.fifos)))}
     if layer.pool is not None:
         nets["conv_data"] = _beat(streams.channels_per_beat, out_channels, layer.act_bits, "output, before the pool,")
     return nets
 
 
-def _beat(lanes: int, channels: int, bits: int, side: str) -> list[list]:
+def _beat(lanes: int, channels: int, bits: int, side: str, first: int = 0) -> list[list]:
+    """Beats of the channels from first up to those."""
     return [
-        [lane * bits, bits, f"activation of {side} {channels_in_turn(lane, lanes, channels)}"] for lane in range(lanes)
+        [lane * bits, bits, f"activation of {side} {channels_in_turn(first + lane, lanes, channels)}"]
+        for lane in range(lanes)
     ]

@@ -20,7 +20,7 @@ from lognet_fpga.ir.design import Monitor, VerilogDesign, is_verilog
 from lognet_fpga.machine.cache import cached, digest
 from lognet_fpga.machine.provenance import made_by
 from lognet_fpga.overlay.formats import layer_format, sink_format, source_format
-from lognet_fpga.overlay.overlay import overlay
+from lognet_fpga.overlay.overlay import layer_modules, overlay
 from lognet_fpga.plan.hardware_plan import HardwarePlan
 
 _PARTS, _SIGNALS = "parts.json", "map.json"  # beside the files in an entry of the cache
@@ -38,14 +38,10 @@ def generate(plan: HardwarePlan, model_sha256: str, model: str = "") -> VerilogD
         for name, text in verilog_files(top, origin_of(model, plan, model_sha256)):
             (folder / name).write_text(text, encoding="utf-8")
         (folder / _SIGNALS).write_text(signal_map(top, plan), encoding="utf-8")
-        layers = [instance for instance in top.instances if isinstance(instance.module, Composite)]
-        named = [(planned.name, instance) for planned, instance in zip(plan.layers, layers, strict=True)]
-        shell = [("shell", instance.module.name) for instance in top.instances if isinstance(instance.module, Leaf)]
-        found = {
-            "top": top.name,
-            "monitors": [f"mon_{instance.name}" for _, instance in named],
-            "parts": [(layer, instance.module.name) for layer, instance in named] + shell,
-        }
+        layers = layer_modules(top)
+        parts = [(planned.name, module.name) for planned, module in zip(plan.layers, layers.values(), strict=True)]
+        parts += [("shell", instance.module.name) for instance in top.instances if instance.name not in layers]
+        found = {"top": top.name, "monitors": [f"mon_{name}" for name in layers], "parts": parts}
         (folder / _PARTS).write_text(json.dumps(found), encoding="utf-8")
 
     kept = dict(cached("verilog", _key(plan, model_sha256, model), make))

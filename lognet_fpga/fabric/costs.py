@@ -10,6 +10,7 @@ takes follows from its widths; what steers it (counters, strobes, their leaves) 
 from __future__ import annotations
 
 from lognet_fpga.fabric.board import Resources
+from lognet_fpga.fabric.latencies import ROOMS_TOGETHER
 from lognet_fpga.fabric.memory import BLOCK_RAM_DEPTH, block_rams, row_choice_luts
 from lognet_fpga.fabric.sites import carry_sites
 from lognet_fpga.ir.graph import AveragePool
@@ -20,6 +21,8 @@ SHELL = Resources(590, 650, 0)  # AXI4-Lite registers, entry and exit
 POOL_CONTROL = Resources(55, 22, 0)
 POOL_MEMORY_CONTROL = Resources(5, 0, 0)
 FIFO_CONTROL = Resources(14, 14, 0)
+JOIN_CONTROL = Resources(16, 16, 0)
+PICK_CONTROL = Resources(20, 20, 0)
 BLOCK_RAM_BITS = 72  # of a FIFO in block RAM that share a read address
 SRL_CYCLES = 3  # registers in a row without reset or tap, from which on synthesis makes a shift register of them
 LEAF_LOADS = 100  # that a leaf of a control net steers (hw.control)
@@ -40,10 +43,30 @@ def slice_resources(width: int) -> Resources:
     return Resources(width / 2 + 2, 2 * width + 4, 0)
 
 
-def stream_blocks(layer: QuantLayer, channels_per_beat: int, fifo_depth: int) -> dict[str, Resources]:
-    """The blocks behind a layer's engine, by name: pool, if it has one, and FIFO."""
-    queue = {"fifo": fifo_resources(channels_per_beat * layer.out_bits, fifo_depth)}
-    return queue if layer.pool is None else {"pool": pool_resources(layer, channels_per_beat), **queue}
+def join_resources(width: int) -> Resources:
+    """A register slice of two entries."""
+    return JOIN_CONTROL + Resources(1.5 * width, 2 * width, 0)
+
+
+def pick_resources(width: int) -> Resources:
+    """A register, and counters of beats, columns and rows."""
+    return PICK_CONTROL + Resources(0, width, 0)
+
+
+def admit_resources(width: int) -> Resources:
+    """A register."""
+    return Resources(2, width + 2, 0)
+
+
+def rooms_resources(fifos: int) -> Resources:
+    """Whether all FIFOs behind a layer have room."""
+    together = -(-fifos // ROOMS_TOGETHER)
+    return Resources(together, together, 0) + (rooms_resources(together) if together > 1 else Resources(0, 0, 0))
+
+
+def pool_blocks(layer: QuantLayer, channels_per_beat: int) -> dict[str, Resources]:
+    """The pool behind a layer's engine, by name, if it has one."""
+    return {} if layer.pool is None else {"pool": pool_resources(layer, channels_per_beat)}
 
 
 def fifo_resources(width: int, depth: int) -> Resources:

@@ -8,6 +8,9 @@ SOURCE_LATENCY = 2  # from a beat's acceptance at the entry to its offer to the 
 SINK_LATENCY = 1  # from the last FIFO to the exit
 GO_LATENCY = 1  # from the last beat of a position until its slot may be let go
 ROOM_LATENCY = 3  # from a beat into or out of a FIFO until a slot may be let go because of it, or may not
+ADMIT_LATENCY = 1  # of what lets frames into several FIFOs: from taking a beat to pushing it
+PICK_LATENCY = 1  # of what leaves out positions in front of a FIFO
+ROOMS_TOGETHER = 6  # FIFOs of which it is known in a cycle whether all have room: what one LUT looks at
 TAP_LATENCY = 3  # from a slot's start strobe to digit 0 on the taps
 LINE_MEMORY_CYCLES = 3  # from reading a line buffer's place until what is written back can be read
 CAPTURE_LATENCY = 3  # from the last digit of an accumulator to the first beat of the result
@@ -15,6 +18,11 @@ WORD_LATENCY = 2  # from the addresses of a word and its weights until both reac
 WALK_LATENCY = 4  # from letting a computing slot go to the address of its first word
 OUTPUT_LATENCY = 4  # from a captured sum to the beat that carries its activation
 FIFO_LATENCY = 3  # from a push into an empty FIFO until it can be popped
+
+
+def rooms_latency(fifos: int) -> int:
+    """From what so many FIFOs behind a layer tell until the layer knows whether all of them have room."""
+    return 0 if fifos <= 1 else 1 + rooms_latency(-(-fifos // ROOMS_TOGETHER))
 
 
 def accumulator_latency(out_start: int, legs: int, leg_cycles: int) -> int:

@@ -44,6 +44,16 @@ def cuts(sources: Sources) -> tuple[int, ...]:
     return tuple(count for count in range(1, len(sources) + 1) if min(reach[count:], default=count) >= count - 1)
 
 
+def takers(sources: Sources) -> dict[int, tuple[tuple[int, int], ...]]:
+    """By number of layer, FRAMES included: (layer, place among its sources) of all that take what it puts out, in
+    order."""
+    found: dict[int, list[tuple[int, int]]] = {number: [] for number in range(FRAMES, len(sources))}
+    for layer, its in enumerate(sources):
+        for place, source in enumerate(its):
+            found[source.layer].append((layer, place))
+    return {number: tuple(its) for number, its in found.items()}
+
+
 def gather(sources: Sequence[Source], frames: np.ndarray, outputs: Sequence[np.ndarray]) -> np.ndarray:
     """A layer's input, (batch, channels, h, w); so are the frames and what each of the layers before it put out."""
     parts = []
@@ -69,9 +79,11 @@ def check_sources(
     layers: Sequence[tuple[str, tuple[int, int, int], tuple[int, int, int]]],
 ) -> None:
     """Raise ValueError unless each of the layers, (name, in_shape, out_shape), has the sources for its input, all of
-    them before it, and each but the last is a source of one behind it."""
+    them before it, the first one the frames as they are, and each but the last is a source of one behind it."""
     if len(sources) != len(layers):
         raise ValueError(f"{len(layers)} layers with sources for {len(sources)}")
+    if sources[:1] != chain(1):
+        raise ValueError("the first layer must take the frames as they are")
     outputs: list[tuple[int, int, int]] = []
     for (name, in_shape, out_shape), its in zip(layers, sources):
         if not its or any(not FRAMES <= source.layer < len(outputs) for source in its):

@@ -1,31 +1,28 @@
-"""A layer as one module: its engine, its pool, its FIFO."""
+"""A layer as one module: what joins its input, its engine, its pool, and a FIFO for each taker of its results."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 from lognet_fpga.fabric.slots import pooled_shape
-from lognet_fpga.hw.fifo import fifo
+from lognet_fpga.hw.join import join_slice
 from lognet_fpga.hw.pool import Mean, PoolShape, pool
-from lognet_fpga.hw.ports import inputs, outputs
-from lognet_fpga.hw.structure import Composite, Instance, Leaf, same, with_reset_leaves
+from lognet_fpga.hw.ports import Port, inputs, outputs
+from lognet_fpga.hw.structure import Composite, Constant, Instance, Joined, Leaf, Slice, Source, same, with_reset_leaves
+from lognet_fpga.overlay.fork import CLOCK, Made, fork, stream_names
 from lognet_fpga.plan.hardware_plan import PlannedLayer
 
 
 def layer_module(planned: PlannedLayer, name: str) -> Composite:
+    """The ports of a stream are called by `stream_names`; those that go out are in the order of planned.fifos."""
     layer, folding, streams = planned.layer, planned.folding, planned.streams
     instances, nets = folding.modules(streams, name)
     beat_bits, conv_bits = streams.channels_per_beat * layer.out_bits, streams.channels_per_beat * layer.act_bits
-    clock, conv = inputs(clk=None, rst=None), {"conv_valid": "mon_valid", "conv_data": "mon_data"}
+    conv = {"conv_valid": "mon_valid", "conv_data": "mon_data"}
     if layer.pool is None:
-        instances = tuple(
-            Instance(
-                i.name,
-                i.module,
-                {port: conv.get(net, net) if isinstance(net, str) else net for port, net in i.wires.items()},
-            )
-            for i in instances
-        )
+        instances = _rewired(instances, conv)
     else:
         rows, cols = pooled_shape(layer)
         pool_shape = PoolShape(
@@ -33,48 +30,89 @@ def layer_module(planned: PlannedLayer, name: str) -> Composite:
             cols,
             layer.act_bits,
             streams.channels_per_beat,
-            -(-layer.codes.shape[0] // streams.channels_per_beat),
+            planned.beats,
             layer.pool.kernel,
             layer.pool.stride,
             None if layer.average is None else Mean(layer.average.shift, layer.out_bits),
         )
         pooling = Leaf(
             f"{name}_pool",
-            clock + inputs(in_valid=None, in_data=conv_bits) + outputs(out_valid=None, out_data=beat_bits),
+            CLOCK + inputs(in_valid=None, in_data=conv_bits) + outputs(out_valid=None, out_data=beat_bits),
             partial(pool, shape=pool_shape),
         )
         pooled = {"in_valid": "conv_valid", "in_data": "conv_data", "out_valid": "mon_valid", "out_data": "mon_data"}
         instances += (Instance("pool", pooling, same("clk", "rst") | pooled),)
         nets += inputs(conv_valid=None, conv_data=conv_bits)
-    queue = Leaf(
-        f"{name}_fifo",
-        clock
-        + inputs(in_valid=None, in_data=beat_bits)
-        + outputs(out_valid=None, out_data=beat_bits)
-        + inputs(out_ready=None)
-        + outputs(room=None),
-        partial(fifo, depth=planned.fifo.depth, reserve=planned.fifo.reserve),
-    )
-    instances += (
-        Instance(
-            "fifo",
-            queue,
-            same("clk", "rst", "out_valid", "out_data", "out_ready", "room")
-            | {"in_valid": "mon_valid", "in_data": "mon_data"},
-        ),
-    )
-    ports = (
-        clock
-        + inputs(in_data=streams.in_channels_per_beat * layer.in_bits, in_valid=None)
-        + outputs(in_ready=None)
-        + outputs(out_valid=None, out_data=beat_bits)
-        + inputs(out_ready=None)
-        + outputs(mon_valid=None, mon_data=beat_bits)
-    )
+    if planned.parts:
+        joins, joined = _joins(planned, name)
+        last = f"join{len(planned.parts) - 1}"
+        into = {f"in_{end}": f"{last}_{end}" for end in ("data", "valid", "ready")}
+        instances, nets = joins + _rewired(instances, into), joined + nets
+    queues, queued = fork(name, planned.fifos, beat_bits, layer.out_shape[1:], planned.beats, "mon")
+    instances, nets = instances + queues, nets + queued
+    ports = CLOCK
+    in_bits = [part.bits for part in planned.parts] or [layer.in_bits]
+    for side, bits in zip(stream_names("in", len(in_bits)), in_bits):
+        ports += inputs(**{f"{side}_data": streams.in_channels_per_beat * bits, f"{side}_valid": None})
+        ports += outputs(**{f"{side}_ready": None})
+    for side in stream_names("out", len(planned.fifos)):
+        ports += outputs(**{f"{side}_valid": None, f"{side}_data": beat_bits})
+        ports += inputs(**{f"{side}_ready": None})
+    ports += outputs(mon_valid=None, mon_data=beat_bits)
     text = (
         f"Layer {layer.name}: {layer.in_shape} to {layer.out_shape}, {folding.text}, "
         f"{folding.ii_cycles} cycles a position."
     )
     # Named after the net; nets that differ in their number only are as wide as each other.
     sizes = {net.name: f"{net.name.rstrip('0123456789').upper()}_BITS" for net in nets if net.width is not None}
-    return with_reset_leaves(Composite(name, ports, nets + inputs(room=None), instances, text, sizes), "rst")
+    return with_reset_leaves(Composite(name, ports, nets, instances, text, sizes), "rst")
+
+
+def _rewired(instances: tuple[Instance, ...], nets: Mapping[str, str]) -> tuple[Instance, ...]:
+    """With other nets in the place of some."""
+    return tuple(
+        replace(
+            instance,
+            wires={port: nets.get(net, net) if isinstance(net, str) else net for port, net in instance.wires.items()},
+        )
+        for instance in instances
+    )
+
+
+def _joins(planned: PlannedLayer, name: str) -> Made:
+    """The parts of the input one behind the other: join1 of the first two, join2 of that and the third, and so on."""
+    streams, bits = planned.streams, planned.layer.in_bits
+    width = streams.in_channels_per_beat * bits
+    instances: tuple[Instance, ...] = ()
+    nets: tuple[Port, ...] = ()
+    before, beats = "in0", planned.parts[0].beats
+    for number, part in enumerate(planned.parts[1:], 1):
+        module = Leaf(
+            f"{name}_join{number}",
+            CLOCK
+            + inputs(first_data=width, first_valid=None)
+            + outputs(first_ready=None)
+            + inputs(second_data=width, second_valid=None)
+            + outputs(second_ready=None)
+            + outputs(out_data=width, out_valid=None)
+            + inputs(out_ready=None),
+            partial(join_slice, first_beats=beats, second_beats=part.beats),
+        )
+        wires: dict[str, Source] = {**same("clk", "rst")}
+        for side, net in (("first", before), ("second", f"in{number}"), ("out", f"join{number}")):
+            wires |= {f"{side}_{end}": f"{net}_{end}" for end in ("data", "valid", "ready")}
+        for side, source in (("first", number - 1), ("second", number)):
+            if wires[f"{side}_data"] == f"in{source}_data":
+                wires[f"{side}_data"] = _widened(f"in{source}_data", planned.parts[source].bits, bits, width // bits)
+        instances += (Instance(f"join{number}", module, wires),)
+        nets += inputs(**{f"join{number}_data": width, f"join{number}_valid": None, f"join{number}_ready": None})
+        before, beats = f"join{number}", beats + part.beats
+    return instances, nets
+
+
+def _widened(net: str, narrow: int, wide: int, lanes: int) -> Source:
+    """The lanes of a net with zeros on top of each."""
+    if narrow == wide:
+        return net
+    zeros = Constant(0, wide - narrow)
+    return Joined(tuple(piece for lane in range(lanes) for piece in (Slice(net, lane * narrow, narrow), zeros)))

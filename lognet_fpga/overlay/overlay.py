@@ -1,4 +1,4 @@
-"""The whole overlay: layers in a chain, AXI4-Stream at both ends, AXI4-Lite registers beside."""
+"""The whole overlay: layers, AXI4-Stream at both ends, AXI4-Lite registers beside."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from lognet_fpga.hw.ports import Port, inputs, outputs
 from lognet_fpga.hw.structure import Composite, Instance, Leaf, same, with_reset_leaves
 from lognet_fpga.ir.clocks import mhz_text
 from lognet_fpga.ir.core_registers import PACKET_BITS
+from lognet_fpga.ir.sources import takers
 from lognet_fpga.overlay.edges import stream_entry, stream_exit
+from lognet_fpga.overlay.fork import entry_module, stream_names
 from lognet_fpga.overlay.formats import sink_format, source_format
 from lognet_fpga.overlay.layer import layer_module
 from lognet_fpga.overlay.registers import axil_registers
 from lognet_fpga.plan.hardware_plan import HardwarePlan
 
 RESET_CYCLES = 1023  # longer than any pipeline of the stream part
+ENTRY = "entry"  # instance and module where several layers take the frames
+_ENDS = ("data", "valid", "ready")
 
 
 def overlay(plan: HardwarePlan, model_sha256: str) -> Composite:
@@ -50,35 +54,31 @@ def overlay(plan: HardwarePlan, model_sha256: str) -> Composite:
             },
         )
     )
+    beat_sizes = {"more_frames": "PACKET_BITS", "stream0_data": "SOURCE_BEAT_BITS"}
     nets += inputs(stream0_data=first_bits, stream0_valid=None, stream0_ready=None)
     monitors: tuple[Port, ...] = ()
+    leaving = streams(plan)
+    if plan.entry_fifos:
+        wires = {"clk": "clk", "rst": "core_rst"} | {f"in_{end}": f"stream0_{end}" for end in _ENDS}
+        for port, stream in zip(stream_names("out", len(plan.entry_fifos)), leaving[0].values()):
+            wires |= {f"{port}_{end}": f"{stream}_{end}" for end in _ENDS}
+            nets += inputs(**{f"{stream}_data": first_bits, f"{stream}_valid": None, f"{stream}_ready": None})
+            beat_sizes[f"{stream}_data"] = "SOURCE_BEAT_BITS"
+        instances.append(Instance(ENTRY, entry_module(source, plan.entry_fifos, ENTRY), wires))
+    entering = {taker: stream for its in leaving for taker, stream in its.items()}
     for i, (planned, name) in enumerate(zip(plan.layers, names)):
         beat_bits = planned.streams.channels_per_beat * planned.layer.out_bits
-        instances.append(
-            Instance(
-                name,
-                layer_module(planned, name),
-                {
-                    "clk": "clk",
-                    "rst": "core_rst",
-                    "in_data": f"stream{i}_data",
-                    "in_valid": f"stream{i}_valid",
-                    "in_ready": f"stream{i}_ready",
-                    "out_data": f"stream{i + 1}_data",
-                    "out_valid": f"stream{i + 1}_valid",
-                    "out_ready": f"stream{i + 1}_ready",
-                    "mon_valid": f"mon_{name}_valid",
-                    "mon_data": f"mon_{name}_data",
-                },
-            )
-        )
-        nets += [
-            Port(f"stream{i + 1}_data", "input", beat_bits),
-            Port(f"stream{i + 1}_valid", "input"),
-            Port(f"stream{i + 1}_ready", "input"),
-        ]
+        into, out = [entering[i, place] for place in range(len(plan.sources[i]))], list(leaving[i + 1].values())
+        wires = {"clk": "clk", "rst": "core_rst", "mon_valid": f"mon_{name}_valid", "mon_data": f"mon_{name}_data"}
+        for side, its in (("in", into), ("out", out)):
+            for port, stream in zip(stream_names(side, len(its)), its):
+                wires |= {f"{port}_{end}": f"{stream}_{end}" for end in _ENDS}
+        instances.append(Instance(name, layer_module(planned, name), wires))
+        for stream in out:
+            nets += inputs(**{f"{stream}_data": beat_bits, f"{stream}_valid": None, f"{stream}_ready": None})
+            beat_sizes[f"{stream}_data"] = f"{name.upper()}_BEAT_BITS"
         monitors += (Port(f"mon_{name}_valid", "output"), Port(f"mon_{name}_data", "output", beat_bits))
-    last = len(names)
+    last = leaving[-1][None]
     instances.append(
         Instance(
             "sink",
@@ -96,9 +96,9 @@ def overlay(plan: HardwarePlan, model_sha256: str) -> Composite:
             | {
                 "restart": "packet_restart",
                 "rst": "core_rst",
-                "in_data": f"stream{last}_data",
-                "in_valid": f"stream{last}_valid",
-                "in_ready": f"stream{last}_ready",
+                "in_data": f"{last}_data",
+                "in_valid": f"{last}_valid",
+                "in_ready": f"{last}_ready",
             },
         )
     )
@@ -143,10 +143,24 @@ def overlay(plan: HardwarePlan, model_sha256: str) -> Composite:
         tuple(nets),
         tuple(instances),
         f"Overlay of {len(names)} layers: {mhz_text(plan.target.clk_mhz)} MHz, {plan.cycles_per_frame} cycles a frame.",
-        {
-            "more_frames": "PACKET_BITS",
-            "stream0_data": "SOURCE_BEAT_BITS",
-            **{f"stream{number}_data": f"{name.upper()}_BEAT_BITS" for number, name in enumerate(names, 1)},
-        },
+        beat_sizes,
     )
     return with_reset_leaves(with_reset_leaves(top, "core_rst"), "rst")
+
+
+def layer_modules(top: Composite) -> dict[str, Composite]:
+    """Those of an overlay's layers, in order, by the names of their instances."""
+    modules = ((instance.name, instance.module) for instance in top.instances if instance.name != ENTRY)
+    return {name: module for name, module in modules if isinstance(module, Composite)}
+
+
+def streams(plan: HardwarePlan) -> list[dict[tuple[int, int] | None, str]]:
+    """Of the frames, and of each layer: the names of the streams that leave it, by who takes them, (number of the
+    layer, place among its sources), None for the exit."""
+    return [
+        {
+            taker: f"stream{number}" if len(its) <= 1 else f"stream{number}_{place}"
+            for place, taker in enumerate(its or (None,))
+        }
+        for number, its in enumerate(takers(plan.sources).values())
+    ]

@@ -9,6 +9,7 @@ from lognet_fpga.engines.stores import sketch_layers
 from lognet_fpga.errors import DoesNotFitError
 from lognet_fpga.fabric.target import Target
 from lognet_fpga.ir.quant import QuantGraph
+from lognet_fpga.ir.sources import Sources
 from lognet_fpga.plan.budget import load
 from lognet_fpga.plan.hardware_plan import HardwarePlan
 from lognet_fpga.plan.search import fastest_draft, slowest_draft
@@ -20,7 +21,7 @@ MARGIN = 1.3  # a sketch that much too large leaves no hope: sketches of LUTs an
 def require_possible(quant: QuantGraph, target: Target) -> None:
     """Raise DoesNotFitError for a sketched graph whose smallest engines are far larger than the board."""
     engines, board = sketch_layers(quant.layers, target.stores), target.board
-    plan = far_too_large(engines, target)
+    plan = far_too_large(engines, target, quant.sources)
     if plan is None:
         return
     table = [
@@ -35,14 +36,14 @@ def require_possible(quant: QuantGraph, target: Target) -> None:
     raise DoesNotFitError(f"the overlay is far too large for {board.title}", context=table, hint=hint(ways))
 
 
-def far_too_large(engines: Sequence[Sequence[Engine]], target: Target) -> HardwarePlan | None:
+def far_too_large(engines: Sequence[Sequence[Engine]], target: Target, sources: Sources = ()) -> HardwarePlan | None:
     """The draft of the smallest engines where it is beyond what sketches can be wrong by, else None.
 
-    engines: sketches of each layer.
+    engines: sketches of each layer.  sources: of its input, () for a chain.
     """
-    smallest = slowest_draft(engines, target)
+    smallest = slowest_draft(engines, target, sources)
     if load(smallest) <= MARGIN:
         return None
     # More cycles may take more of one resource: a faster draft may be smaller where it counts.
-    plan = fastest_draft(engines, target)
+    plan = fastest_draft(engines, target, sources)
     return plan if load(plan) > MARGIN else None

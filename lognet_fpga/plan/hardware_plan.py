@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 
@@ -9,33 +10,66 @@ import numpy as np
 
 from lognet_fpga.engines.folding import Folding, Streams, parts_of
 from lognet_fpga.fabric.board import Resources
-from lognet_fpga.fabric.costs import stream_blocks
+from lognet_fpga.fabric.costs import (
+    admit_resources,
+    fifo_resources,
+    join_resources,
+    pick_resources,
+    pool_blocks,
+    rooms_resources,
+)
 from lognet_fpga.fabric.target import Target
-from lognet_fpga.ir.quant import QuantLayer
+from lognet_fpga.ir.quant import QuantGraph, QuantLayer
+from lognet_fpga.ir.sources import FRAMES, Source, Sources, chain
 
 
 @dataclass(frozen=True)
 class Fifo:
-    """The FIFO behind a layer, in beats.  reserve: how many places must be free when a slot starts; peak: the most it
-    holds."""
+    """A FIFO behind a layer, in beats.  reserve: how many places must be free when a slot starts; peak: the most it
+    holds; stride: of what the layer puts out it gets the positions at each multiple of that, (y, x)."""
 
     depth: int
     reserve: int = 0
     peak: int = 0
+    stride: tuple[int, int] = (1, 1)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What comes from one source of a layer's input.  beats: of a position; bits: of an activation."""
+
+    beats: int
+    bits: int
 
 
 @dataclass(frozen=True)
 class PlannedLayer:
-    """A layer, the folding that was chosen for it, and what lies around its engine."""
+    """A layer, the folding that was chosen for it, and what lies around its engine.
+
+    fifo: on the way to the first layer that takes what this one puts out, or to the exit; branches: on the ways to the
+    others, in order.  parts: of the input, () where it has but one.
+    """
 
     layer: QuantLayer
     folding: Folding
     streams: Streams
     fifo: Fifo
+    branches: tuple[Fifo, ...] = ()
+    parts: tuple[Part, ...] = ()
 
     @property
     def name(self) -> str:
         return self.layer.name
+
+    @property
+    def fifos(self) -> tuple[Fifo, ...]:
+        """All behind the layer."""
+        return self.fifo, *self.branches
+
+    @property
+    def beats(self) -> int:
+        """Of a position of the results."""
+        return -(-self.layer.codes.shape[0] // self.streams.channels_per_beat)
 
     @property
     def nonzero_weights(self) -> int:
@@ -45,13 +79,12 @@ class PlannedLayer:
     @property
     def blocks(self) -> dict[str, Resources]:
         """What each block of the layer takes, by its name."""
-        lanes, depth = self.streams.channels_per_beat, self.fifo.depth
-        return self.folding.blocks(self.streams) | stream_blocks(self.layer, lanes, depth)
+        return self.folding.blocks(self.streams) | _around(self.layer, self.streams, self.fifos, self.parts)
 
     @cached_property
     def estimate(self) -> Resources:
         """What all blocks take together."""
-        return _estimate(self.layer, self.folding, self.streams, self.fifo.depth)
+        return _estimate(self.layer, self.folding, self.streams, self.fifos, self.parts)
 
     def to_json(self) -> dict[str, object]:
         """See docs/commands.md."""
@@ -66,30 +99,65 @@ class PlannedLayer:
             **asdict(self.streams),
             "nonzero_weights": self.nonzero_weights,
             **{f"fifo_{name}": value for name, value in asdict(self.fifo).items()},
+            "branches": [asdict(fifo) for fifo in self.branches],
             "estimate": asdict(self.estimate),
             **folding.to_json(),
         }
 
 
 @lru_cache(maxsize=1 << 16)
-def _estimate(layer: QuantLayer, folding: Folding, streams: Streams, fifo_depth: int) -> Resources:
-    return sum(stream_blocks(layer, streams.channels_per_beat, fifo_depth).values(), parts_of(folding, streams))
+def _estimate(
+    layer: QuantLayer, folding: Folding, streams: Streams, fifos: tuple[Fifo, ...], parts: tuple[Part, ...]
+) -> Resources:
+    return sum(_around(layer, streams, fifos, parts).values(), parts_of(folding, streams))
+
+
+def _around(layer: QuantLayer, streams: Streams, fifos: Sequence[Fifo], parts: Sequence[Part]) -> dict[str, Resources]:
+    """The blocks around a layer's engine, by the names of their instances."""
+    in_bits, out_bits = streams.in_channels_per_beat * layer.in_bits, streams.channels_per_beat * layer.out_bits
+    blocks = pool_blocks(layer, streams.channels_per_beat) | fifo_blocks(out_bits, fifos)
+    for number in range(1, len(parts)):
+        blocks[f"join{number}"] = join_resources(in_bits)
+    return blocks
+
+
+def fifo_blocks(width: int, fifos: Sequence[Fifo]) -> dict[str, Resources]:
+    """Where beats of that many bits go into some FIFOs: these and what stands in front of them, by name."""
+    blocks = {}
+    for number, fifo in enumerate(fifos):
+        blocks[f"fifo{number or ''}"] = fifo_resources(width, fifo.depth)
+        if fifo.stride != (1, 1):
+            blocks[f"pick{number or ''}"] = pick_resources(width)
+    if len(fifos) > 1:
+        blocks["rooms"] = rooms_resources(len(fifos))
+    return blocks
 
 
 @dataclass(frozen=True)
 class HardwarePlan:
     """cycles_per_frame: steady state; latency_cycles: from a frame's first input beat to its last output beat,
-    in an idle overlay that is never stalled.  shell: estimate of what is not a layer (AXI, registers)."""
+    in an idle overlay that is never stalled.  shell: estimate of what is not a layer (AXI, registers).  sources: of
+    each layer's input; () for a chain, whose sources it then gets."""
 
     target: Target
     layers: tuple[PlannedLayer, ...]
     shell: Resources
     cycles_per_frame: int
     latency_cycles: int
+    sources: Sources = ()
+    entry_fifos: tuple[Fifo, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.sources:
+            object.__setattr__(self, "sources", chain(len(self.layers)))
 
     @property
     def quant_layers(self) -> tuple[QuantLayer, ...]:
         return tuple(planned.layer for planned in self.layers)
+
+    def quant_graph(self, name: str) -> QuantGraph:
+        """What is planned here."""
+        return QuantGraph(name, self.layers[0].layer.in_shape, self.quant_layers, self.sources)
 
     @property
     def fps(self) -> float:
@@ -98,7 +166,16 @@ class HardwarePlan:
 
     @cached_property
     def total(self) -> Resources:
-        return sum((planned.estimate for planned in self.layers), self.shell)
+        return sum((planned.estimate for planned in self.layers), self.shell + self.entry)
+
+    @cached_property
+    def entry(self) -> Resources:
+        """What lies between the entry and several layers that take the frames."""
+        if not self.entry_fifos:
+            return Resources(0, 0, 0)
+        first = self.layers[0]
+        bits = first.streams.in_channels_per_beat * first.layer.in_bits
+        return Resources.total(fifo_blocks(bits, self.entry_fifos)) + admit_resources(bits)
 
     def to_json(self) -> dict[str, object]:
         """See docs/commands.md."""
@@ -109,5 +186,14 @@ class HardwarePlan:
             "clk_mhz": self.target.clk_mhz,
             "estimate": asdict(self.total),
             "shell": asdict(self.shell),
-            "layers": [planned.to_json() for planned in self.layers],
+            "entry": {"fifos": [asdict(fifo) for fifo in self.entry_fifos], "estimate": asdict(self.entry)},
+            "layers": [
+                planned.to_json() | {"sources": [self._source_json(source) for source in its]}
+                for planned, its in zip(self.layers, self.sources, strict=True)
+            ],
         }
+
+    def _source_json(self, source: Source) -> dict[str, object]:
+        """layer: a name, None for the frames."""
+        name = None if source.layer == FRAMES else self.layers[source.layer].name
+        return {"layer": name, "stride": source.stride}

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import chain, islice
+from itertools import islice
 
 from lognet_fpga.engines.folding import BRAM_PRICES, AnyOf, Engine, Entry, Folding, Foldings, Sends, Streams
 from lognet_fpga.engines.stores import sketch_layers
 from lognet_fpga.fabric.costs import SHELL
 from lognet_fpga.fabric.target import Target
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
+from lognet_fpga.ir.sources import FRAMES, Sources, chain, takers
 from lognet_fpga.plan.budget import fits
-from lognet_fpga.plan.hardware_plan import Fifo, HardwarePlan, PlannedLayer
+from lognet_fpga.plan.hardware_plan import Fifo, HardwarePlan, Part, PlannedLayer
 from lognet_fpga.plan.time.fifos import size_fifos
+from lognet_fpga.plan.time.graph_fifos import size_graph_fifos
+from lognet_fpga.plan.webs import Web, bits_of, channels_of, webs
 
 SHALLOWEST_FIFO = 2  # beats
 SOURCE_BEAT_BITS = 64  # greatest width of the overlay's entry
@@ -26,39 +29,40 @@ _AS_FAST = 1.01  # cycles of a plan that counts as no slower: it may take a tent
 _NEAR_BY = 12  # faster budgets tried beside the one that the search finds
 
 
-def draft_hardware(engines: Sequence[Sequence[Engine]], target: Target) -> HardwarePlan | None:
+def draft_hardware(engines: Sequence[Sequence[Engine]], target: Target, sources: Sources = ()) -> HardwarePlan | None:
     """As fitting_plan, in a moment: FIFOs are left at their shallowest, latency_cycles is 0.
 
-    engines: for each layer one or more, sketched or solved, of different stores.  Where nothing fits it is the smallest
-    plan (for fps: the one for that rate), see `fits`.  None when no engines are as fast as fps.
+    engines: for each layer one or more, sketched or solved, of different stores.  sources: of each layer's input, ()
+    for a chain.  Where nothing fits it is the smallest plan (for fps: the one for that rate), see `fits`.  None when no
+    engines are as fast as fps.
     """
     cycles = target.frame_cycles
     if cycles is None:
-        return fastest_draft(engines, target)
-    planner = Planner(engines, target)
+        return fastest_draft(engines, target, sources)
+    planner = Planner(engines, target, sources)
     draft = planner.draft(cycles)
     if draft is None or fits(draft):
         return draft
     return next((planner.draft(budget) for budget in fitting_budgets(planner, cycles)), draft)
 
 
-def fastest_draft(engines: Sequence[Sequence[Engine]], target: Target) -> HardwarePlan:
+def fastest_draft(engines: Sequence[Sequence[Engine]], target: Target, sources: Sources = ()) -> HardwarePlan:
     """As draft_hardware without a frame rate: there is always one."""
-    planner = Planner(engines, replace(target, fps=None))
+    planner = Planner(engines, replace(target, fps=None), sources)
     budgets = planner.budgets()
     return planner.draft_at(budgets[fastest(planner, budgets)])
 
 
-def slowest_draft(engines: Sequence[Sequence[Engine]], target: Target) -> HardwarePlan:
+def slowest_draft(engines: Sequence[Sequence[Engine]], target: Target, sources: Sources = ()) -> HardwarePlan:
     """The draft whose layers all take the most cycles that make any of them cheaper.  engines: as of draft_hardware."""
-    planner = Planner(engines, target)
+    planner = Planner(engines, target, sources)
     return planner.draft_at(planner.budgets()[-1])
 
 
-def fitting_plan(engines: Sequence[Engine], target: Target) -> HardwarePlan | None:
+def fitting_plan(engines: Sequence[Engine], target: Target, sources: Sources = ()) -> HardwarePlan | None:
     """The plan for target.fps frames a second, or the fastest one for None, give or take 1%; None where that does not
     fit."""
-    planner, cycles = Planner([(engine,) for engine in engines], target), target.frame_cycles
+    planner, cycles = Planner([(engine,) for engine in engines], target, sources), target.frame_cycles
     if target.fps is None or cycles is None:
         return planner.fastest_that_fits(_AS_FAST)
     least = target.fps * (1 - 1e-9)
@@ -85,9 +89,9 @@ def settle_stores(quant: QuantGraph, target: Target) -> tuple[str, ...]:
     if len(target.stores) == 1:
         return target.stores * len(quant.layers)
     engines, room = sketch_layers(quant.layers, target.stores), replace(target, share=target.share * SKETCH_SPARE)
-    draft = draft_hardware(engines, room)
+    draft = draft_hardware(engines, room, quant.sources)
     if draft is None:  # no engines are that fast, which planning will say
-        draft = fastest_draft(engines, room)
+        draft = fastest_draft(engines, room, quant.sources)
     return tuple(planned.folding.store for planned in draft.layers)
 
 
@@ -139,10 +143,14 @@ def fitting_budgets(planner: Planner, cycles: float) -> Iterator[int]:
 
 
 class Planner:
-    """Plans of some engines for a target, by budget of cycles a frame.  engines: as of draft_hardware."""
+    """Plans of some engines for a target, by budget of cycles a frame.  engines, sources: as of draft_hardware."""
 
-    def __init__(self, engines: Sequence[Sequence[Engine]], target: Target) -> None:
+    def __init__(self, engines: Sequence[Sequence[Engine]], target: Target, sources: Sources = ()) -> None:
         self.target, self.layers = target, [some[0].layer for some in engines]
+        self.sources = sources or chain(len(engines))
+        self.takers, self.webs = takers(self.sources), webs(self.sources, self.layers)
+        first = self.layers[0]
+        self.entry = Entry(min(first.in_shape[0], SOURCE_BEAT_BITS // first.in_bits))
         each = [[engine.foldings(target) for engine in some] for some in engines]
         self.foldings: list[Foldings] = [some[0] if len(some) == 1 else AnyOf(tuple(some)) for some in each]
         self.plan = lru_cache(maxsize=None)(self._plan)
@@ -204,32 +212,100 @@ class Planner:
         draft = self.draft(budget)
         if draft is None:
             return None
-        layers, counts = size_fifos(draft.layers)
-        return self._hardware(layers, counts.cycles_per_frame, counts.latency_cycles)
+        if self.sources == chain(len(self.layers)):
+            layers, counts = size_fifos(draft.layers)
+            return self._hardware(layers, counts.cycles_per_frame, counts.latency_cycles)
+        layers, entry, counts = size_graph_fifos(draft.layers, draft.entry_fifos, self.sources)
+        sized = self._hardware(layers, counts.cycles_per_frame, counts.latency_cycles)
+        return replace(sized, entry_fifos=entry)
 
     def _hardware(self, layers: Sequence[PlannedLayer], cycles_per_frame: int, latency_cycles: int) -> HardwarePlan:
-        return HardwarePlan(self.target, tuple(layers), SHELL, cycles_per_frame, latency_cycles)
+        entry = self._fifos(FRAMES) if len(self.takers[FRAMES]) > 1 else ()
+        return HardwarePlan(self.target, tuple(layers), SHELL, cycles_per_frame, latency_cycles, self.sources, entry)
+
+    def _fifos(self, number: int) -> tuple[Fifo, ...]:
+        """The shallowest ones, behind a layer or for FRAMES behind the entry."""
+        strides = [self.sources[taker][place].stride for taker, place in self.takers[number]] or [(1, 1)]
+        return tuple(Fifo(SHALLOWEST_FIFO, stride=stride) for stride in strides)
 
     def _matched(self, budget: float, bram_price: float) -> list[PlannedLayer] | None:
-        """Every layer with its folding, streams and the shallowest FIFO; None when the fastest foldings do not do."""
-        layers = self.layers
+        """Every layer with its folding, streams and the shallowest FIFOs; None when the fastest foldings do not do."""
         chosen: list[Folding] = []
-        entry = Entry(min(layers[0].in_shape[0], SOURCE_BEAT_BITS // layers[0].in_bits))
-        for foldings in self.foldings:
-            folding = _fold(foldings, budget, chosen[-1] if chosen else entry, bram_price)
+        for number, foldings in enumerate(self.foldings):
+            folding = _fold(foldings, budget, self._before(number, chosen), bram_price)
             if folding is None:
                 return None
             chosen.append(folding)
-        # One position a beat where a beat of the entry holds it.
-        lanes = max(lanes for lanes in range(1, entry.most + 1) if chosen[0].takes(lanes))
+        lanes = {sender: self._lanes(web, chosen) for web in self.webs for sender in web.senders}
         matched = []
-        for index, (layer, folding) in enumerate(zip(layers, chosen)):
-            following = chosen[index + 1] if index + 1 < len(chosen) else None
-            out_lanes = channels_per_beat(layer, folding, following)
-            streams = Streams(lanes, -(-layer.in_shape[0] // lanes), out_lanes)
-            matched.append(PlannedLayer(layer, folding, streams, Fifo(SHALLOWEST_FIFO)))
-            lanes = out_lanes
+        for number, (layer, folding) in enumerate(zip(self.layers, chosen)):
+            in_lanes = lanes[self.sources[number][0].layer]
+            beats = [-(-channels // in_lanes) for channels in channels_of(self.sources, self.layers, number)]
+            parts = tuple(map(Part, beats, bits_of(self.sources, self.layers, number))) if len(beats) > 1 else ()
+            fifo, *branches = self._fifos(number)
+            streams = Streams(in_lanes, sum(beats), lanes[number])
+            matched.append(PlannedLayer(layer, folding, streams, fifo, tuple(branches), parts))
         return matched
+
+    def _before(self, number: int, chosen: Sequence[Folding]) -> Sends:
+        """What layer `number` takes, of the foldings chosen for those before it."""
+        web = next(web for web in self.webs if number in web.takers)
+        return self._sender(web.senders[0], chosen) if web.single else Widths(self._allowed(web, chosen))
+
+    def _sender(self, number: int, chosen: Sequence[Folding]) -> Sends:
+        return self.entry if number == FRAMES else chosen[number]
+
+    def _allowed(self, web: Web, chosen: Sequence[Folding]) -> frozenset[int]:
+        """Channels a beat that a web may have, by the foldings chosen so far."""
+        senders = [self._sender(number, chosen) for number in web.senders if number < len(chosen)]
+        takers = [chosen[number] for number in web.takers if number < len(chosen)]
+        most = max(self._channels(number) for number in web.senders)
+        return frozenset(
+            lanes
+            for lanes in range(1, most + 1)
+            if web.may_have(lanes)
+            and all(sender.sends(lanes) for sender in senders)
+            and all(taker.takes(lanes) for taker in takers)
+        )
+
+    def _channels(self, sender: int) -> int:
+        return self.layers[0].in_shape[0] if sender == FRAMES else self.layers[sender].out_shape[0]
+
+    def _lanes(self, web: Web, chosen: Sequence[Folding]) -> int:
+        """Channels a beat of a web's streams."""
+        if web.single:
+            (sender,), following = web.senders, chosen[web.takers[0]] if web.takers else None
+            if sender == FRAMES and following:  # one position a beat where a beat of the entry holds it
+                return max(lanes for lanes in range(1, self.entry.most + 1) if following.takes(lanes))
+            return channels_per_beat(self.layers[sender], chosen[sender], following)
+        allowed = self._allowed(web, chosen)
+        wanted = max(self._least_lanes(web, chosen, number) for number in web.senders)
+        wide = [lanes for lanes in allowed if lanes >= wanted]
+        return min(wide) if wide else max(allowed)
+
+    def _least_lanes(self, web: Web, chosen: Sequence[Folding], sender: int) -> int:
+        """As channels_per_beat, of one of several streams."""
+        channels = self._channels(sender)
+        if sender == FRAMES:
+            return self.entry.most
+        cycles = [chosen[sender].ii_cycles]
+        for taker in web.takers:
+            if any(source.layer == sender for source in self.sources[taker]):
+                cycles.append(chosen[taker].ii_cycles)
+        return max(min(channels, INNER_BEAT_BITS // self.layers[sender].out_bits), -(-channels // min(cycles)))
+
+
+@dataclass(frozen=True)
+class Widths(Sends):
+    """Streams of some layers of which it is known which channels a beat they may have."""
+
+    allowed: frozenset[int]
+
+    def __hash__(self) -> int:
+        return hash(self.allowed)
+
+    def sends(self, channels_per_beat: int) -> bool:
+        return channels_per_beat in self.allowed
 
 
 def _there(plan: HardwarePlan | None, budget: int) -> HardwarePlan:
@@ -251,5 +327,5 @@ def channels_per_beat(layer: QuantLayer, folding: Folding, following: Folding | 
     channels, beat_bits = layer.codes.shape[0], SINK_BEAT_BITS if following is None else INNER_BEAT_BITS
     cycles = min(folding.ii_cycles, following.ii_cycles if following else folding.ii_cycles)
     least = max(min(channels, beat_bits // layer.out_bits), -(-channels // cycles))
-    nearest = chain(range(least, channels + 1), range(min(least - 1, channels), 0, -1))
+    nearest = [*range(least, channels + 1), *range(min(least - 1, channels), 0, -1)]
     return next(lanes for lanes in nearest if folding.sends(lanes) and (not following or following.takes(lanes)))

@@ -11,6 +11,7 @@ from lognet_fpga.engines.stores import sketch_layers
 from lognet_fpga.fabric.board import Board
 from lognet_fpga.fabric.target import Target
 from lognet_fpga.ir.quant import QuantGraph
+from lognet_fpga.ir.sources import Sources
 from lognet_fpga.partition.host_work import HostWork
 from lognet_fpga.plan.budget import fits
 from lognet_fpga.plan.hardware_plan import HardwarePlan
@@ -75,21 +76,21 @@ def survey(quant: QuantGraph, host: Mapping[int, HostWork | None], target: Targe
     for count, behind in host.items():
         if count > len(quant.layers):
             break
-        plan = draft_hardware(engines[:count], target)
-        prune = None if plan is None or fits(plan) else least_prune(engines[:count], target)
+        plan = draft_hardware(engines[:count], target, quant.sources[:count])
+        prune = None if plan is None or fits(plan) else least_prune(engines[:count], target, quant.sources[:count])
         out.append(Candidate(count, target.board, plan, prune, behind))
     return tuple(out)
 
 
-def least_prune(engines: Sequence[Sequence[Engine]], target: Target) -> float | None:
+def least_prune(engines: Sequence[Sequence[Engine]], target: Target, sources: Sources = ()) -> float | None:
     """The least share of zeros in every layer with which a plan of these sketches fits, None for none."""
     low, high = 0, round(1 / _PRUNE_STEP)  # high: no weights at all
 
     def enough(steps: int) -> bool:
         pruned = [tuple(engine.pruned(steps * _PRUNE_STEP) for engine in some) for some in engines]
-        if target.fps is None and fits(slowest_draft(pruned, target)):
+        if target.fps is None and fits(slowest_draft(pruned, target, sources)):
             return True
-        plan = draft_hardware(pruned, target)
+        plan = draft_hardware(pruned, target, sources)
         return plan is not None and fits(plan)
 
     while low < high:

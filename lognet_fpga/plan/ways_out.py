@@ -12,7 +12,7 @@ from lognet_fpga.engines.stores import AUTO, STORES, sketch_layers, stores_of
 from lognet_fpga.errors import DoesNotFitError
 from lognet_fpga.fabric.boards import board_names, load_board
 from lognet_fpga.fabric.target import Target
-from lognet_fpga.ir.quant import QuantGraph
+from lognet_fpga.ir.sources import Sources
 from lognet_fpga.plan.budget import HEADROOM, fits, load
 from lognet_fpga.plan.hardware_plan import HardwarePlan
 from lognet_fpga.plan.search import SKETCH_SPARE, draft_hardware, fitting_plan, settle_stores
@@ -46,20 +46,20 @@ def ways_out(plan: HardwarePlan, engines: Sequence[Sequence[Engine]], *, solved:
 
     plan: the one that does not fit, of engines.  solved: engines are, one for each layer; else they are sketches.
     """
-    target, quant = plan.target, QuantGraph("ways out", plan.layers[0].layer.in_shape, plan.quant_layers)
+    target, quant = plan.target, plan.quant_graph("ways out")
 
     def enough(layers: int, where: Target) -> bool:
         part = quant.first(layers)
         if not solved:
-            return _drafted(sketch_layers(part.layers, where.stores), replace(where, share=SKETCH_SPARE))
+            return _drafted(sketch_layers(part.layers, where.stores), replace(where, share=SKETCH_SPARE), part.sources)
         chosen = _solved(engines[:layers], settle_stores(part, where))
-        if chosen is None or not _drafted([(engine,) for engine in chosen], where):
+        if chosen is None or not _drafted([(engine,) for engine in chosen], where, part.sources):
             return False
-        return fitting_plan(chosen, where) is not None
+        return fitting_plan(chosen, where, part.sources) is not None
 
     ways, count = [], len(quant.layers)
     if solved and target.fps:
-        slower = fitting_plan([some[0] for some in engines], replace(target, fps=None))
+        slower = fitting_plan([some[0] for some in engines], replace(target, fps=None), plan.sources)
         if slower is not None:
             ways.append(f"--fps {rate_below(slower.fps)} (or less)")
     every = stores_of(AUTO)
@@ -80,8 +80,8 @@ def ways_out(plan: HardwarePlan, engines: Sequence[Sequence[Engine]], *, solved:
     return ways
 
 
-def _drafted(engines: Sequence[Sequence[Engine]], target: Target) -> bool:
-    draft = draft_hardware(engines, target)
+def _drafted(engines: Sequence[Sequence[Engine]], target: Target, sources: Sources) -> bool:
+    draft = draft_hardware(engines, target, sources)
     return draft is not None and fits(draft)
 
 
@@ -117,8 +117,8 @@ def rate_below(fps: float) -> str:
 def _prune(plan: HardwarePlan, engines: Sequence[Sequence[Engine]]) -> float | None:
     """The least share of zeros with which a plan fits, by sketches that are off by as much as that of plan is."""
     sketches = [tuple(STORES[engine.store].sketch(engine.layer) for engine in some) for some in engines]
-    sketch = draft_hardware(sketches, replace(plan.target, fps=plan.fps * (1 - 1e-6)))
+    sketch = draft_hardware(sketches, replace(plan.target, fps=plan.fps * (1 - 1e-6)), plan.sources)
     off = 1.0 if sketch is None else max(1.0, load(plan) / load(sketch))
     pruned = sketch_layers(plan.quant_layers, plan.target.stores)  # with other weights others may be cheaper
-    share = least_prune(pruned, replace(plan.target, share=SKETCH_SPARE / off))
+    share = least_prune(pruned, replace(plan.target, share=SKETCH_SPARE / off), plan.sources)
     return share if share and share <= MOST_PRUNE else None

@@ -10,6 +10,7 @@ from lognet_fpga.hw.dma.dma import axi_dma
 from lognet_fpga.ir.system import ZYNQ_7000
 from lognet_fpga.overlay.overlay import overlay
 from tests.crossings import blocks, broken_rules, netlists
+from tests.graph_models import GRAPHS, graph, plan_graph
 from tests.hw.test_overlay import FOLDINGS, NETS, SHA256
 from tests.model_matrix import quantized, specs
 from tests.quant_models import folded_plan, frame_cycles, make_plan, random_graph, solved
@@ -38,6 +39,11 @@ SLOW = [pytest.param(net, marks=pytest.mark.slow) for net in ("slowest", "middle
 @pytest.mark.parametrize("net", ["both", "fastest", *SLOW])
 def test_overlays(net, tmp_path):
     assert rules_broken(overlay(plan_of(net), SHA256), tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["dense", *(pytest.param(n, marks=pytest.mark.slow) for n in GRAPHS if n != "dense")])
+def test_graphs(name, tmp_path):
+    assert rules_broken(overlay(plan_graph(graph(name), "middle"), SHA256), tmp_path) == []
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The FIFOs between the layers: as shallow as they may be, by the cycle model."""
+"""The FIFOs between the layers of a chain: as shallow as they may be, by the cycle model."""
 
 from __future__ import annotations
 
@@ -34,20 +34,22 @@ def layer_timing(planned: PlannedLayer) -> LayerTiming:
     )
 
 
-def fifo_reserve(layer: QuantLayer, timing: LayerTiming) -> int:
-    """Beats that may still come when a slot starts, its own included: from it and from the slots before."""
-    ii_cycles, beats = timing.ii_cycles, len(timing.beat_cycles)
-    flight = timing.beat_cycles[-1] + _ROOM_CYCLES
+def fifo_reserve(layer: QuantLayer, timing: LayerTiming, more_cycles: int = 0) -> int:
+    """Beats that may still come when a slot starts, its own included: from it and from the slots before.  more_cycles:
+    that a beat takes into the FIFO and room takes out of it where a layer's results part."""
+    ii_cycles, beats, room_cycles = timing.ii_cycles, len(timing.beat_cycles), _ROOM_CYCLES + more_cycles
+    flight = timing.beat_cycles[-1] + room_cycles
     results = flight // ii_cycles + 2
     if layer.pool is not None:
         results = min(results, results // layer.pool.stride[1] + 1)
     slots = range(flight // ii_cycles + 1)
-    coming = sum(cycles + _ROOM_CYCLES >= slot * ii_cycles for slot in slots for cycles in timing.beat_cycles)
+    coming = sum(cycles + room_cycles >= slot * ii_cycles for slot in slots for cycles in timing.beat_cycles)
     return min(results * beats, coming)
 
 
 def size_fifos(layers: Sequence[PlannedLayer]) -> tuple[list[PlannedLayer], CycleCounts]:
-    """The shallowest FIFOs (powers of two) with which the slowest layer never waits, and the cycles that result."""
+    """The shallowest FIFOs (powers of two) with which the slowest layer of a chain never waits, and the cycles that
+    result."""
     reserves = [fifo_reserve(planned.layer, layer_timing(planned)) for planned in layers]
 
     def with_depths(depths: list[int]) -> list[PlannedLayer]:
@@ -60,11 +62,11 @@ def size_fifos(layers: Sequence[PlannedLayer]) -> tuple[list[PlannedLayer], Cycl
 
     unlimited = run([0] * len(layers))
     best = unlimited.cycles_per_frame
-    beats = [-(-planned.layer.codes.shape[0] // planned.streams.channels_per_beat) for planned in layers]
-    least = [_power_of_two(reserve + count) for reserve, count in zip(reserves, beats)]
+    beats = [planned.beats for planned in layers]
+    least = [power_of_two(reserve + count) for reserve, count in zip(reserves, beats)]
     # Two rows of results; or the reserve and the most that was ever held without a limit, for that is never full.
     ample = [
-        max(low, _power_of_two(min(2 * planned.layer.out_shape[2] * count, peak + reserve)))
+        max(low, power_of_two(min(2 * planned.layer.out_shape[2] * count, peak + reserve)))
         for low, planned, count, peak, reserve in zip(least, layers, beats, unlimited.fifo_peaks, reserves)
     ]
     while (counts := run(ample)).cycles_per_frame > best:
@@ -89,5 +91,5 @@ def size_fifos(layers: Sequence[PlannedLayer]) -> tuple[list[PlannedLayer], Cycl
     return sized, counts
 
 
-def _power_of_two(least: int) -> int:
+def power_of_two(least: int) -> int:
     return 1 << (least - 1).bit_length()

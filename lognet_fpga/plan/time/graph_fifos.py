@@ -1,0 +1,108 @@
+"""The FIFOs of a graph, by the cycle model: deep enough where a join waits, else as shallow as they may be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from itertools import islice
+
+from lognet_fpga.fabric.latencies import PICK_LATENCY, ROOM_LATENCY, rooms_latency
+from lognet_fpga.ir.sources import FRAMES, Sources, takers
+from lognet_fpga.plan.hardware_plan import Fifo, PlannedLayer
+from lognet_fpga.plan.time.cycles import CycleCounts
+from lognet_fpga.plan.time.fifos import MODEL_FRAMES, fifo_reserve, layer_timing, power_of_two
+from lognet_fpga.plan.time.graph import Deadlock, Queue, count_graph_cycles
+
+
+def size_graph_fifos(
+    layers: Sequence[PlannedLayer], entry: Sequence[Fifo], sources: Sources
+) -> tuple[list[PlannedLayer], tuple[Fifo, ...], CycleCounts]:
+    """The layers and the FIFOs behind the entry with depths (powers of two), and the cycles that result.
+
+    A FIFO that ends at a join, but for that of the last layer in front of it, holds what comes while the join waits for
+    that one: it is as deep as it needs to be never to hold up anybody.  All others hold up who pushes into them, and
+    are the shallowest with which the slowest layer never waits.
+    """
+    timings = [layer_timing(planned) for planned in layers]
+    behind = [entry, *(planned.fifos for planned in layers)]
+    queues, least, ample = [], [], []
+    for number, its in enumerate(behind, FRAMES):
+        for fifo, holds_up in zip(its, _hold_up(number, sources)):
+            late = rooms_latency(len(its)) + (PICK_LATENCY if fifo.stride != (1, 1) else 0)
+            if number == FRAMES:
+                reserve, beats, row = ROOM_LATENCY + 1 + late, 1, timings[0].in_beats * timings[0].raster.cols
+            else:
+                reserve = fifo_reserve(layers[number].layer, timings[number], late)
+                beats, row = len(timings[number].beat_cycles), timings[number].row_beats
+            queues.append(Queue(fifo.stride, None, reserve))
+            least.append(power_of_two(reserve + beats))
+            ample.append(max(least[-1], power_of_two(2 * row)) if holds_up else 0)
+
+    def run(depths: Sequence[int]) -> CycleCounts | None:
+        """None: it stands still.  A depth of 0 is one without a limit."""
+        tried = iter([replace(queue, depth=depth or None) for queue, depth in zip(queues, depths)])
+        entered, *left = [tuple(islice(tried, len(its))) for its in behind]
+        with suppress(Deadlock):
+            return count_graph_cycles(timings, sources, entered, left, MODEL_FRAMES)
+        return None
+
+    unlimited = run([0] * len(queues))
+    assert unlimited is not None  # nobody is held up
+    best = unlimited.cycles_per_frame
+
+    def enough(depths: Sequence[int]) -> bool:
+        counts = run(depths)
+        return counts is not None and counts.cycles_per_frame <= best
+
+    while not enough(ample):
+        ample = [2 * depth for depth in ample]
+    limited = [number for number, depth in enumerate(ample) if depth]
+    depths = _shallowest(ample, limited, least, enough)
+    for number in limited:
+        depths = _shallowest(depths, [number], least, enough)
+    counts = run(depths)
+    assert counts is not None
+    depths = [
+        depth or max(low, power_of_two(peak + queue.reserve))
+        for depth, low, peak, queue in zip(depths, least, counts.fifo_peaks, queues)
+    ]
+    sized = (
+        Fifo(depth, queue.reserve, peak, queue.stride) for depth, queue, peak in zip(depths, queues, counts.fifo_peaks)
+    )
+    entry = tuple(islice(sized, len(entry)))
+    made = [
+        replace(planned, fifo=next(sized), branches=tuple(islice(sized, len(planned.branches)))) for planned in layers
+    ]
+    return made, entry, counts
+
+
+def _hold_up(number: int, sources: Sources) -> list[bool]:
+    """Which FIFOs behind a layer hold it up."""
+    its = [
+        place == max(range(len(sources[taker])), key=lambda place: sources[taker][place].layer)
+        for taker, place in takers(sources)[number]
+    ]
+    return its or [True]
+
+
+def _shallowest(
+    depths: Sequence[int], numbers: Sequence[int], least: Sequence[int], enough: Callable[[Sequence[int]], bool]
+) -> list[int]:
+    """Depths, of which those with numbers are halved as often as they may be, and all as often as each other."""
+    halved = 0
+
+    def at(halvings: int) -> list[int]:
+        return [
+            max(low, depth >> halvings) if number in numbers else depth
+            for number, (depth, low) in enumerate(zip(depths, least))
+        ]
+
+    too_many = 1 + max(((depths[number] // least[number]).bit_length() - 1 for number in numbers), default=0)
+    while too_many - halved > 1:
+        middle = (halved + too_many) // 2
+        if enough(at(middle)):
+            halved = middle
+        else:
+            too_many = middle
+    return at(halved)
