@@ -69,7 +69,7 @@ def shipped_model() -> None:
     parts = partition(graph)
     quant = quantize(parts, calibration(read_frames(config, graph)), config.preprocessing)
     engines = solve_layers(quant.layers, [CLB] * len(quant.layers))
-    sketches = sketch_layers(sketch_graph(graph.name, parts.layers).layers, (CLB,))
+    sketches = sketch_layers(sketch_graph(graph.name, parts.layers, parts.sources).layers, (CLB,))
     for name in BOARDS:
         board = load_board(name)
         target = Target(board, board.clk_mhz, (CLB,))

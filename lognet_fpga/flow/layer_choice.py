@@ -25,9 +25,8 @@ from lognet_fpga.plan.far_too_large import far_too_large, require_possible
 from lognet_fpga.plan.survey import Candidate, best, survey
 from lognet_fpga.progress import NoProgress, Progress, Stage
 from lognet_fpga.quantize import PaddingError, quantize
-from lognet_fpga.quantize.calibrate import IN_BITS
 from lognet_fpga.quantize.grid import act_bits_of
-from lognet_fpga.quantize.sketch import sketch_graph, sketch_layer
+from lognet_fpga.quantize.sketch import bits_in, sketch_graph, sketch_layer
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +80,7 @@ def choose_layers(
             "come from in front of the layers on the FPGA",
             stacklevel=2,
         )
-    sketch = sketch_graph(graph.name, parts.layers, act_bits=act_bits, prune=config.prune)
+    sketch = sketch_graph(graph.name, parts.layers, parts.sources, act_bits=act_bits, prune=config.prune)
     require_possible(sketch, target)
     return LayerChoice(parts, candidates)
 
@@ -123,15 +122,16 @@ def sketch_reach(
     largest = target_of(replace(config, fps=None), max(boards, key=lambda board: board.lut))
     layers: list[QuantLayer] = []
     engines: list[Sequence[Engine]] = []
-    every = far.spans[far.possible - 1].layers
-    for layer, following in zip(every, (*every[1:], None)):
+    span = far.spans[far.possible - 1]
+    for layer, sources in zip(span.layers, span.sources):
         if stage is not None:
             stage.update(len(layers), far.possible)
-        layers.append(sketch_layer(layer, act_bits if layers else IN_BITS, act_bits, config.prune, following))
+        last = len(layers) + 1 == far.possible
+        layers.append(sketch_layer(layer, bits_in(sources, act_bits), act_bits, config.prune, last=last))
         engines += sketch_layers(layers[-1:], largest.stores)
-        if len(layers) >= far.counts[0] and far_too_large(engines, largest):
+        if len(layers) in far.counts and far_too_large(engines, largest):
             break
-    return QuantGraph("sketch", layers[0].in_shape, tuple(layers))
+    return QuantGraph("sketch", layers[0].in_shape, tuple(layers), span.sources[: len(layers)])
 
 
 def host_work(far: Reach, work: dict[str, Work]) -> dict[int, HostWork | None]:

@@ -16,7 +16,7 @@ from lognet_fpga.frontend.file import STANDARD_DOMAINS
 from lognet_fpga.frontend.pools import average_pool, global_pool, max_pool
 from lognet_fpga.frontend.reading import Context, Unfit, resolve_pads
 from lognet_fpga.frontend.shapes import known_shapes
-from lognet_fpga.ir.graph import Affine, Concat, Conv, HostOp, Identity, Minimum, Node, Op, Relu, Sum, ZeroPad
+from lognet_fpga.ir.graph import Affine, Concat, Conv, Every, HostOp, Identity, Minimum, Node, Op, Relu, Sum, ZeroPad
 from lognet_fpga.ir.problem import ProblemKind
 
 # In words, for the user.
@@ -273,6 +273,29 @@ def _pad(context: Context) -> ZeroPad | Identity:
     return ZeroPad(around) if any(around) else Identity()
 
 
+def _slice(context: Context) -> Every:
+    """Every so many rows and columns of the frame, the first among them."""
+    context.frame()
+    names = ("starts", "ends", "axes", "steps")
+    values = [context.attributes.get(name, context.constant(index)) for index, name in enumerate(names, 1)]
+    given = [value for index, value in enumerate(values, 1) if index < len(context.node.input) or value is not None]
+    if len(given) < 2 or any(value is None for value in given):
+        raise Unfit("its places are computed, not constant")
+    starts, ends = ([int(place) for place in value] for value in given[:2])
+    axes = [int(axis) % 4 for axis in (range(len(starts)) if values[2] is None else values[2])]
+    steps = [int(step) for step in ([1] * len(starts) if values[3] is None else values[3])]
+    shape = context.shapes[context.node.input[0]]
+    if (
+        not {*axes} <= {2, 3}
+        or any(start for start in starts)
+        or any(end < shape[axis] for axis, end in zip(axes, ends))
+        or min(steps) < 1
+    ):
+        raise Unfit("it cuts the frame")
+    stride = dict(zip(axes, steps))
+    return Every((stride.get(2, 1), stride.get(3, 1)))
+
+
 _READERS: dict[str, Callable[[Context], Op]] = {
     "Conv": _conv,
     "BatchNormalization": _batch_normalization,
@@ -293,6 +316,7 @@ _READERS: dict[str, Callable[[Context], Op]] = {
     "ReduceMean": global_pool,
     "Pad": _pad,
     "Concat": _concat,
+    "Slice": _slice,
     "Dropout": lambda context: Identity(),
     "Identity": lambda context: Identity(),
 }

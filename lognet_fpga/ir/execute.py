@@ -18,6 +18,7 @@ from lognet_fpga.ir.graph import (
     Affine,
     AveragePool,
     Conv,
+    Every,
     FpgaOp,
     Graph,
     HostOp,
@@ -54,7 +55,7 @@ def execute(graph: Graph, frames: np.ndarray, host: Evaluator | None = None) -> 
             assert host is not None  # else refused above
             values.update(zip(node.outputs, host(node, inputs)))
         else:
-            values[node.outputs[0]] = run_op(node.op, inputs[0])
+            values[node.outputs[0]] = run_op(node.op, np.concatenate(inputs, axis=1) if inputs[1:] else inputs[0])
     return values[graph.output]
 
 
@@ -78,6 +79,8 @@ def _double(op: FpgaOp, x: np.ndarray) -> np.ndarray:
         return reference.run_pool(x, op)
     if isinstance(op, ZeroPad):
         return reference.pad(x, op.pads, np.zeros(x.shape[1]))
+    if isinstance(op, Every):
+        return x[:, :, :: op.stride[0], :: op.stride[1]]
     if isinstance(op, Identity):
         return x
     assert_never(op)

@@ -1,7 +1,7 @@
 """The float graph: what the frontend reads out of an ONNX model.
 
-A Graph is a list of nodes in execution order.  Conv, Affine, Relu, Minimum, MaxPool, AveragePool and ZeroPad are the
-operators that the FPGA can take; every other operator is a HostOp, known by its ONNX type only and executed by
+A Graph is a list of nodes in execution order.  Conv, Affine, Relu, Minimum, MaxPool, AveragePool, ZeroPad and Every are
+the operators that the FPGA can take; every other operator is a HostOp, known by its ONNX type only and executed by
 onnxruntime.
 All tensors are batch-first; the shapes here leave the batch out.
 """
@@ -117,6 +117,13 @@ class ZeroPad:
 
 
 @dataclass(frozen=True)
+class Every:
+    """The positions at each multiple of stride, (y, x)."""
+
+    stride: tuple[int, int]
+
+
+@dataclass(frozen=True)
 class Identity:
     """Dropout or Identity: passes its input on."""
 
@@ -133,22 +140,24 @@ class HostOp:
 
 @dataclass(frozen=True)
 class Concat(HostOp):
-    """A concatenation of channels: the host's, unless what it joins can be made one convolution."""
+    """A concatenation of channels: the host's, unless what it joins can be made one convolution, or convolutions can
+    take it apart."""
 
 
 @dataclass(frozen=True)
 class Sum(HostOp):
-    """A sum of two computed tensors: the host's, unless it ends a residual block that can be made a chain."""
+    """A sum of two computed tensors: the host's, unless a convolution can add what it joins."""
 
 
-FpgaOp = Conv | Affine | Relu | Minimum | MaxPool | AveragePool | ZeroPad | Identity
+FpgaOp = Conv | Affine | Relu | Minimum | MaxPool | AveragePool | ZeroPad | Every | Identity
 Op = FpgaOp | HostOp
 
 
 @dataclass(frozen=True)
 class Node:
-    """name and op_type as in the user's ONNX file; inputs: names of the non-constant inputs; out_shape: of the first
-    output, -1 for a dimension that is not static; parts: for a node that stands for several, these, as in the file."""
+    """name and op_type as in the user's ONNX file; inputs: names of the non-constant inputs, which a Conv takes side by
+    side as its channels; out_shape: of the first output, -1 for a dimension that is not static; parts: for a node that
+    stands for several, these, as in the file."""
 
     name: str
     op_type: str

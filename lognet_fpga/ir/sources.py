@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 
 FRAMES = -1
+Array = TypeVar("Array", bound=Any)
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,16 @@ def takers(sources: Sources) -> dict[int, tuple[tuple[int, int], ...]]:
     return {number: tuple(its) for number, its in found.items()}
 
 
+def taken(sources: Sequence[Source], frames: Array, outputs: Sequence[Array]) -> list[Array]:
+    """The parts of a layer's input, (batch, channels, h, w) each, of NumPy or PyTorch as the frames and what each of
+    the layers before it put out."""
+    every = (frames if source.layer == FRAMES else outputs[source.layer] for source in sources)
+    return [part[:, :, :: source.stride[0], :: source.stride[1]] for part, source in zip(every, sources)]
+
+
 def gather(sources: Sequence[Source], frames: np.ndarray, outputs: Sequence[np.ndarray]) -> np.ndarray:
     """A layer's input, (batch, channels, h, w); so are the frames and what each of the layers before it put out."""
-    parts = []
-    for source in sources:
-        every = frames if source.layer == FRAMES else outputs[source.layer]
-        parts.append(every[:, :, :: source.stride[0], :: source.stride[1]])
+    parts = taken(sources, frames, outputs)
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from lognet_fpga.ir.graph import (
     Affine,
     AveragePool,
     Conv,
+    Every,
     HostOp,
     Identity,
     MaxPool,
@@ -132,8 +134,9 @@ class Chain:
             return self._pool_obstacle(self.last, node, op, add_pads(self.padding, padding))
         return self._activation_obstacle(self.last, node, op)
 
-    def take(self, node: Node, in_shape: tuple[int, ...]) -> None:
-        """Take one node, whose input has in_shape, into the layers, or report why that cannot be."""
+    def take(self, node: Node, in_shapes: Sequence[tuple[int, ...]], main: int) -> None:
+        """Take one node, whose inputs have in_shapes, into the layers, or report why that cannot be.  main: which of
+        them is what the last layer gives."""
         op = node.op
         if isinstance(op, HostOp):
             self.report(node, op.problem, op.kind)
@@ -142,12 +145,11 @@ class Chain:
                 self.last.excused = True
             self.unread |= node.op_type == "Conv"
         elif isinstance(op, Conv):
-            channels, height, width = in_shape
-            self._open_layer(node, op, (channels, height, width))
+            self._open_layer(node, op, in_shapes, main)
         elif not self.unread:
             self._take_into_last(node, op)
 
-    def _take_into_last(self, node: Node, op: Affine | Relu | Minimum | Pool | ZeroPad | Identity) -> None:
+    def _take_into_last(self, node: Node, op: Affine | Relu | Minimum | Pool | ZeroPad | Every | Identity) -> None:
         """Take what belongs to the last layer, or to the next convolution."""
         if isinstance(op, ZeroPad):
             self.padding = add_pads(self.padding, op.pads)
@@ -159,6 +161,8 @@ class Chain:
             self._take_pool(node, op)
         elif isinstance(op, (Relu, Minimum)):
             self._take_activation(node, op)
+        elif isinstance(op, Every):
+            self.report(node, "it skips positions; the FPGA does so on the way to a join only")
         elif not isinstance(op, Identity):
             assert_never(op)
         ours = self.affine is None or isinstance(op, (MaxPool, AveragePool))
@@ -179,16 +183,22 @@ class Chain:
             self.last.relu |= isinstance(op, Relu)
             self.last.bound = min(self.last.bound, op.bound)
 
-    def _open_layer(self, node: Node, op: Conv, in_shape: tuple[int, int, int]) -> None:
+    def _open_layer(self, node: Node, op: Conv, in_shapes: Sequence[tuple[int, ...]], main: int) -> None:
         self.report_half_bound()
-        channels = op.in_channels
-        affine = self.affine or Affine(np.ones(channels), np.zeros(channels))
+        channels, (_, height, width) = op.in_channels, in_shapes[main]
+        affine = Affine(np.ones(channels), np.zeros(channels))
+        if self.affine is not None:
+            first = sum(shape[0] for shape in in_shapes[:main])
+            ours = slice(first, first + in_shapes[main][0])
+            affine.scale[ours], affine.offset[ours] = self.affine.scale, self.affine.offset
         pads, (top, left, bottom, right) = add_pads(op.pads, self.padding), self.padding
         if pads[0] >= op.weight.shape[2] or pads[1] >= op.weight.shape[3]:
             self.report(
                 node, "its padding is not smaller than its kernel, with the zeros put around the frame before it"
             )
-        in_shape = (in_shape[0], in_shape[1] - top - bottom, in_shape[2] - left - right)
+        if any(self.padding) and len(in_shapes) > 1:
+            self.report(node, "zeros are put around one of the frames that it joins")
+        in_shape = (channels, height - top - bottom, width - left - right)
         # conv(a*x + b) has weights w*a and a bias larger by the sum of w*b; outside the frame, where the model
         # puts 0, x must be -b/a.
         weight, bias = op.weight, op.bias

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lognet_fpga.ir.graph import Concat, Conv, Graph, HostOp, Minimum, Node, Relu
+from lognet_fpga.ir.graph import Concat, Conv, Graph, Minimum, Node, Relu
 
 
 class _Apart(Exception):
@@ -28,7 +28,7 @@ class _Branch:
 def merge_branches(graph: Graph) -> Graph:
     """graph with one Conv, and one of each activation, in place of every set of branches for which that is exact.
 
-    The new nodes have the old ones as parts.  A Concat that stays is a HostOp that says why.
+    The new nodes have the old ones as parts.  A Concat that stays says why.
     """
     nodes: dict[int, tuple[Node, ...]] = {id(node): (node,) for node in graph.nodes}
     for node in graph.nodes:
@@ -38,7 +38,7 @@ def merge_branches(graph: Graph) -> Graph:
             branches = [_branch(graph, node, tensor) for tensor in node.inputs]
             merged = _merge(branches, node)
         except _Apart as apart:
-            nodes[id(node)] = (replace(node, op=HostOp(node.op_type, str(apart))),)
+            nodes[id(node)] = (replace(node, op=Concat(node.op_type, str(apart))),)
             continue
         for branch in branches:
             for part in (branch.conv, *branch.activations):

@@ -10,7 +10,8 @@ import numpy as np
 from lognet_fpga.errors import UnsupportedModelError, UsageError, brief
 from lognet_fpga.frontend import without_outputs
 from lognet_fpga.frontend.operators import FPGA_OPERATORS, is_quantized
-from lognet_fpga.ir.graph import Affine, Concat, Graph, HostOp, Identity, ZeroPad
+from lognet_fpga.ir.graph import Affine, Concat, Graph, HostOp, Identity, Sum, ZeroPad
+from lognet_fpga.ir.sources import Sources, gather
 from lognet_fpga.partition.draft import Problem
 from lognet_fpga.partition.float_layer import FloatLayer
 from lognet_fpga.partition.further_outputs import further_outputs, outputs_in_front
@@ -55,12 +56,13 @@ class Stop:
 
 @dataclass(frozen=True, eq=False)
 class Partition:
-    """layers: the FPGA part, in order.  placements: one for every node of graph.  cut: name of the tensor in
-    graph.onnx_model that the last layer computes; cut_shape: its (channels, height, width).  stopped: why there are
-    fewer layers than usual, None where there are not."""
+    """layers: the FPGA part, in order; sources: of their inputs.  placements: one for every node of graph.  cut: name
+    of the tensor in graph.onnx_model that the last layer computes; cut_shape: its (channels, height, width).  stopped:
+    why there are fewer layers than usual, None where there are not."""
 
     graph: Graph
     layers: tuple[FloatLayer, ...]
+    sources: Sources
     placements: tuple[Placement, ...]
     cut: str
     cut_shape: tuple[int, int, int]
@@ -103,8 +105,8 @@ def run_float_layers(
     of the first layers instead of computing them.
     """
     out = list(known)
-    for layer in partition.layers[len(known) :]:
-        out.append(layer.run(out[-1] if out else frames_float))
+    for layer, sources in list(zip(partition.layers, partition.sources))[len(known) :]:
+        out.append(layer.run(gather(sources, frames_float, out)))
     return out
 
 
@@ -130,7 +132,7 @@ def _cut(graph: Graph, fpga_layers: int | None) -> Partition:
     if span.problems or available < wanted:
         raise _refusal(merged, span, wanted, available)
     placements = _placements(graph, span)
-    return Partition(graph, span.layers, placements, span.cut, span.layers[-1].out_shape, stopped)
+    return Partition(graph, span.layers, span.sources, placements, span.cut, span.layers[-1].out_shape, stopped)
 
 
 def _nearest(graph: Graph, counts: Iterable[int]) -> int | None:
@@ -200,9 +202,10 @@ def _placements(graph: Graph, span: Span) -> tuple[Placement, ...]:
         layer = layer_of[node.name]
         place = f"conv layer {order[layer]} of {len(span.layers)}"
         if isinstance(node.op, Concat):
-            reason = f"{place}: its branches are one convolution"
-        elif len(node.inputs) > 1:
-            reason = f"{place}: the shortcut passes through the layers as channels of its own"
+            one = isinstance(standing.op, Concat) or len(standing.inputs) == 1
+            reason = f"{place}: its branches are one convolution" if one else f"{place}: takes what it joins"
+        elif isinstance(node.op, Sum):
+            reason = f"{place}: takes the shortcut as channels of its own, and adds it"
         elif isinstance(node.op, Identity):
             reason = "passes its input on: costs nothing"
         elif isinstance(node.op, (Affine, ZeroPad)):

@@ -13,7 +13,6 @@ import numpy as np
 from lognet_fpga.ir import reference
 from lognet_fpga.ir.graph import AveragePool, Pool
 from lognet_fpga.ir.quant import Average, QuantLayer
-from lognet_fpga.partition import FloatLayer
 
 MOST_BITS = 8  # of an activation anywhere
 _RESERVE = 1.25  # times the largest sum of the calibration frames can leave the last layer
@@ -43,12 +42,13 @@ def scale(pool: Pool | None) -> float:
     return 2.0**pool.sum_bits / pool.count if isinstance(pool, AveragePool) else 1.0
 
 
-def fitted(layer: QuantLayer, codes: np.ndarray, target: np.ndarray, following: FloatLayer | None) -> QuantLayer:
+def fitted(layer: QuantLayer, codes: np.ndarray, target: np.ndarray, following: np.ndarray | None) -> QuantLayer:
     """layer, which ends with an average pool, with the bits that leave it chosen.
 
     codes: its activations in front of the pool, (batch, *conv_shape); target: the float model's averages,
-    (batch, *out_shape).  following: the next FPGA layer, for which fewer bits are less work: as few as make an error
-    against the float model's averages that is about the least; to the host, None, go all that there may be.
+    (batch, *out_shape).  following: what the FPGA layers that take them pad with, (out,), to whom fewer bits are less
+    work: as few as make an error against the float model's averages that is about the least; to the host, None, go all
+    that there may be.
     """
     pool, act_bits = layer.pool, layer.act_bits
     if not isinstance(pool, AveragePool) or layer.average is None:
@@ -58,9 +58,7 @@ def fitted(layer: QuantLayer, codes: np.ndarray, target: np.ndarray, following: 
     wanted = target / lsb.reshape(1, -1, 1, 1)
     bits = widest(act_bits, pool.sum_bits)
     if following is not None:
-        # What a residual block passes on keeps its code, which must be no longer than an activation.
-        bits = act_bits if following.exact is not None else bits
-        padding = int(np.max(following.pad_value / lsb, initial=0)) if any(following.pads) else 0
+        padding = int(np.max(following / lsb, initial=0))
         choices = [
             _best(sums, wanted, few, act_bits + pool.sum_bits - few, padding) for few in range(act_bits, bits + 1)
         ]

@@ -9,6 +9,7 @@ weights absorb it per input channel before they are quantized, and the host grap
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ from lognet_fpga.ir.graph import AveragePool
 from lognet_fpga.ir.groups import dense_kernel, grouped_kernel
 from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.ir.quant import Average, QuantGraph, QuantLayer
+from lognet_fpga.ir.sources import FRAMES, Sources, gather
 from lognet_fpga.numerics.log2 import log2_codes
 from lognet_fpga.partition import FloatLayer, Partition
 from lognet_fpga.progress import NoProgress, Progress
@@ -62,27 +64,51 @@ def quantize(
         )
     rng = np.random.default_rng(_SEED)
     factor, offset = preprocessing.affine(first.in_shape[0])
-    x_float = preprocessing.apply(frames)
-    x, in_scale, in_offset, in_bits = frames, factor, offset, IN_BITS
+    frames_float = preprocessing.apply(frames)
     # Every weight is rounded with regard to all inputs of its layer; those between groups are zero and stay it.
     dense = [layer.dense for layer in partition.layers]
-    layers, stated = [], _stated(partition, act_bits, prune)
+    layers, stated = list[QuantLayer](), _stated(partition, act_bits, prune)
+    outputs, outputs_float = list[np.ndarray](), list[np.ndarray]()
     with progress.stage("quantize") as stage:
         for index, layer in enumerate(dense):
-            entering = _Input(x, in_scale, in_offset, in_bits, x_float)
-            following = next(iter(dense[index + 1 : index + 2]), None)
+            its = partition.sources[index]
+            entering = _Input(
+                gather(its, frames, outputs),
+                np.concatenate(
+                    [factor if source.layer == FRAMES else layers[source.layer].out_scale for source in its]
+                ),
+                np.concatenate(
+                    [offset if source.layer == FRAMES else layers[source.layer].out_offset for source in its]
+                ),
+                max(IN_BITS if source.layer == FRAMES else layers[source.layer].out_bits for source in its),
+                gather(its, frames_float, outputs_float),
+            )
+            following = _following(dense, partition.sources, index)
             groups = partition.layers[index].groups
             quantized, given = _quantize_layer(
                 layer, groups, entering, act_bits, prune, methods, rng, stated[index], index, following
             )
-            codes, x_float = quantized.activations(x), layer.run(x_float)
+            codes = quantized.activations(entering.x)
+            outputs_float.append(layer.run(entering.x_float))
             if quantized.average and not given:
-                quantized = averages.fitted(quantized, codes, x_float, following)
+                quantized = averages.fitted(quantized, codes, outputs_float[-1], following)
             layers.append(quantized)
-            x = quantized.pooled(codes)
-            in_scale, in_offset, in_bits = quantized.out_scale, quantized.out_offset, quantized.out_bits
+            outputs.append(quantized.pooled(codes))
             stage.update(index + 1, len(partition.layers))
-    return QuantGraph(partition.graph.name, first.in_shape, tuple(layers))
+    return QuantGraph(partition.graph.name, first.in_shape, tuple(layers), partition.sources)
+
+
+def _following(layers: Sequence[FloatLayer], sources: Sources, index: int) -> np.ndarray | None:
+    """What those who take the layer's results pad with at most, (out,), 0 for no padding; None for the last layer."""
+    takers = []
+    for layer, its in zip(layers, sources):
+        first = 0
+        for source in its:
+            count = layers[source.layer].out_shape[0] if source.layer != FRAMES else layers[0].in_shape[0]
+            if source.layer == index:
+                takers.append(layer.pad_value[first : first + count] * any(layer.pads))
+            first += count
+    return np.max(takers, axis=0) if takers else None
 
 
 def _stated(partition: Partition, act_bits: int, prune: float) -> list[TrainedLayer | None]:
@@ -124,10 +150,10 @@ def _quantize_layer(
     rng: np.random.Generator,
     stated: TrainedLayer | None,
     number: int,
-    following: FloatLayer | None,
+    following: np.ndarray | None,
 ) -> tuple[QuantLayer, bool]:
     """(the layer, whether its weights were codes already).  layer: made dense, of so many groups; number: of layers
-    before it; following: the next one."""
+    before it; following: as of `_following`."""
     x, x_float, in_bits = entering.x, entering.x_float, entering.bits
     in_scale, in_offset = entering.scale, entering.offset
     padded = reference.pad(x_float, layer.pads, layer.pad_value)
@@ -150,12 +176,12 @@ def _quantize_layer(
         wanted=wanted,
         target=target,
         methods=methods,
-        padding=np.zeros(len(rows)) if following is None or not any(following.pads) else following.pad_value,
+        padding=np.zeros(len(rows)) if following is None else following,
         sample=rng.choice(positions, _SAMPLES, replace=False) if positions > _SAMPLES else np.arange(positions),
     )
     top = 2**act_bits - 1
     stated = _checked(data, given, top, stated)
-    whole = goes_out_whole(layer, following)
+    whole = following is None and goes_out_whole(layer)
     if given is not None:
         rounded, drop, shift = _as_given(data, given, top, stated)
     elif whole:

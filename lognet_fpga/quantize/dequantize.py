@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
 from lognet_fpga.ir.groups import of_own_inputs
 from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
+from lognet_fpga.ir.sources import FRAMES, Source
 from lognet_fpga.partition import FloatLayer, Partition
 
 
@@ -17,24 +19,30 @@ def with_quantized_weights(partition: Partition, quant: QuantGraph, preprocessin
 
     Between this and the float model lies what the weights cost, between this and quant what the activations cost.
     """
-    scale, offset = preprocessing.affine(quant.input_shape[0])
+    factor, shift = preprocessing.affine(quant.input_shape[0])
     layers = []
-    for layer, quantized in zip(partition.layers, quant.layers):
+    for layer, quantized, sources in zip(partition.layers, quant.layers, quant.sources):
+        scale = _side_by_side(sources, factor, [other.out_scale for other in quant.layers])
+        offset = _side_by_side(sources, shift, [other.out_offset for other in quant.layers])
         layers.append(_dequantized(layer, quantized, scale, offset))
-        scale, offset = quantized.out_scale, quantized.out_offset
     return dataclasses.replace(partition, layers=tuple(layers))
 
 
 def real_rows(partition: Partition, quant: QuantGraph, preprocessing: Preprocessing) -> list[np.ndarray]:
     """What each layer's codes were rounded from: its float weights, (out, in / groups, kh, kw) float64, in units of
     codes."""
-    scale, _ = preprocessing.affine(quant.input_shape[0])
+    factor, _ = preprocessing.affine(quant.input_shape[0])
     rows = []
-    for layer, quantized in zip(partition.layers, quant.layers):
+    for layer, quantized, sources in zip(partition.layers, quant.layers, quant.sources):
+        scale = _side_by_side(sources, factor, [other.out_scale for other in quant.layers])
         scale = of_own_inputs(scale, layer.groups, len(layer.weight))
         rows.append(layer.weight * scale / quantized.alpha.reshape(-1, 1, 1, 1))
-        scale = quantized.out_scale
     return rows
+
+
+def _side_by_side(sources: Sequence[Source], frames: np.ndarray, outputs: Sequence[np.ndarray]) -> np.ndarray:
+    """(in,) of a layer's input, of what is (channels,) of the frames and of each layer's results."""
+    return np.concatenate([frames if source.layer == FRAMES else outputs[source.layer] for source in sources])
 
 
 def _dequantized(layer: FloatLayer, quantized: QuantLayer, in_scale: np.ndarray, in_offset: np.ndarray) -> FloatLayer:

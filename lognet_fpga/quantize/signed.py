@@ -9,10 +9,10 @@ from lognet_fpga.ir.quant import QuantLayer
 from lognet_fpga.partition import FloatLayer
 
 
-def goes_out_whole(layer: FloatLayer, following: FloatLayer | None) -> bool:
-    """Whether the layer's sums leave the FPGA without a bit dropped: the scores of a frame, which nobody rounds but who
-    ranks them.  following: the next layer, None for none."""
-    return layer.linear and following is None and layer.pool is None and math.prod(layer.conv_shape[1:]) == 1
+def goes_out_whole(layer: FloatLayer) -> bool:
+    """Whether a last layer's sums leave the FPGA without a bit dropped: the scores of a frame, which nobody rounds but
+    who ranks them."""
+    return layer.linear and layer.pool is None and math.prod(layer.conv_shape[1:]) == 1
 
 
 def with_sign(layer: QuantLayer) -> QuantLayer:

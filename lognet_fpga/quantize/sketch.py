@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
+from lognet_fpga.ir.sources import FRAMES, Source, Sources
 from lognet_fpga.numerics.log2 import log2_codes
 from lognet_fpga.partition.float_layer import FloatLayer
 from lognet_fpga.quantize import averages
@@ -26,20 +27,27 @@ _TYPICAL_DROP = -0.3
 _DROP_SPREAD = 1  # channels that are that many bits quieter than typical are always found
 
 
-def sketch_graph(name: str, layers: Sequence[FloatLayer], *, act_bits: int = 8, prune: float = 0.0) -> QuantGraph:
+def sketch_graph(
+    name: str, layers: Sequence[FloatLayer], sources: Sources, *, act_bits: int = 8, prune: float = 0.0
+) -> QuantGraph:
     """layers, in order, with codes and widths close to those that `quantize` will find; the options are the same."""
-    bits, following = [IN_BITS, *[act_bits] * len(layers)], [*layers[1:], None]
     sketched = (
-        sketch_layer(layer, bits[index], act_bits, prune, following[index]) for index, layer in enumerate(layers)
+        sketch_layer(layer, bits_in(its, act_bits), act_bits, prune, last=number == len(layers))
+        for number, (layer, its) in enumerate(zip(layers, sources), 1)
     )
-    return QuantGraph(name, layers[0].in_shape, tuple(sketched))
+    return QuantGraph(name, layers[0].in_shape, tuple(sketched), sources)
+
+
+def bits_in(sources: Sequence[Source], act_bits: int) -> int:
+    """Of a layer that takes these, where activations have act_bits."""
+    return max(IN_BITS if source.layer == FRAMES else act_bits for source in sources)
 
 
 def sketch_layer(
-    layer: FloatLayer, in_bits: int, out_bits: int, prune: float = 0.0, following: FloatLayer | None = None
+    layer: FloatLayer, in_bits: int, out_bits: int, prune: float = 0.0, *, last: bool = False
 ) -> QuantLayer:
-    """following: the next layer, None for none."""
-    whole = goes_out_whole(layer, following)
+    """last: no layer follows it."""
+    whole = last and goes_out_whole(layer)
     rows = magnitude_prune(layer.weight, prune).reshape(len(layer.weight), -1)
     alpha = _alphas(rows)
     codes = log2_codes(rows / alpha[:, None])

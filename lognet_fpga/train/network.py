@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from lognet_fpga.ir.graph import AveragePool, MaxPool
 from lognet_fpga.ir.groups import dense_kernel, of_own_inputs
 from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
+from lognet_fpga.ir.sources import FRAMES, gather, taken
 from lognet_fpga.partition import Partition, make_float_tail
 from lognet_fpga.partition.tail import INPUT as TAIL_INPUT
 from lognet_fpga.quantize import real_rows, trained
@@ -38,7 +40,9 @@ class LogNetwork(nn.Module):
         """frames: (n, channels, h, w) uint8, that quant was calibrated with."""
         super().__init__()
         self._tail_onnx = make_float_tail(parts)
-        inputs = [frames, *quant.run_layers(frames)]
+        outputs = quant.run_layers(frames)
+        inputs = [gather(its, frames, outputs) for its in quant.sources]
+        self._sources = quant.sources
         rows = real_rows(parts, quant, preprocessing)
         self.convs = tuple(
             LogConv(layer, real, x, method, source.exact)
@@ -54,9 +58,10 @@ class LogNetwork(nn.Module):
 
     def integers(self, frames: torch.Tensor) -> torch.Tensor:
         """What the FPGA puts out, (batch, channels, h, w)."""
-        for layer in self.convs:
-            frames = layer(frames)
-        return frames
+        outputs: list[torch.Tensor] = []
+        for layer, its in zip(self.convs, self._sources):
+            outputs.append(layer(torch.cat(taken(its, frames, outputs), dim=1)))
+        return outputs[-1]
 
     @property
     def weight_zeros(self) -> float:
@@ -129,16 +134,18 @@ def _front(
     nodes: list[onnx.NodeProto] = []
     tensors: list[onnx.TensorProto] = []
 
-    def constant(name: str, value: np.ndarray) -> str:
-        tensors.append(numpy_helper.from_array(np.asarray(value, np.float32), name))
+    def constant(name: str, value: np.ndarray, dtype: type = np.float32) -> str:
+        tensors.append(numpy_helper.from_array(np.asarray(value, dtype), name))
         return name
 
-    factor, offset = preprocessing.affine(parts.graph.input_shape[0])
-    value = parts.graph.input
+    # What stands for what the frames and each layer put out, and its unit: integers behind a layer are themselves.
+    values, units = {FRAMES: parts.graph.input}, {FRAMES: preprocessing.affine(parts.graph.input_shape[0])}
     low = constant("least", np.array(0.0))
-    for index, layer in enumerate(layers, 1):
+    for number, (layer, sources) in enumerate(zip(layers, parts.sources)):
         quant = layer.quant
-        name, weight, bias = f"conv{index}", layer.weight, layer.bias
+        name, weight, bias = f"conv{number + 1}", layer.weight, layer.bias
+        factor, offset = (np.concatenate([units[source.layer][part] for source in sources]) for part in (0, 1))
+        value = _joined(name, [(values[source.layer], source.stride) for source in sources], nodes, constant)
         # From the layer's input to its distance from what padding is, in the units that the input has in this model.
         pad_value = quant.pad_value if any(quant.pads) else np.zeros_like(quant.pad_value)
         outside = offset + factor * pad_value
@@ -148,7 +155,6 @@ def _front(
             shift = constant(f"{name}.outside", outside.reshape(1, -1, 1, 1))
             nodes.append(helper.make_node("Sub", [value, shift], [f"{name}.centred"], name=f"{name}.centre"))
             value = f"{name}.centred"
-        factor, offset = np.ones(len(weight)), np.zeros(len(weight))  # behind it integers stand for themselves
         inputs = [value, constant(f"{name}.weight", weight), constant(f"{name}.bias", bias)]
         window: dict[str, Any] = {"kernel_shape": quant.kernel, "strides": quant.stride, "pads": quant.pads}
         if quant.groups > 1:
@@ -170,6 +176,7 @@ def _front(
                 factors = constant(f"{name}.count", np.array(pool.count / 2**quant.average.shift))
                 nodes.append(helper.make_node("Mul", [value, factors], [f"{name}.share"], name=f"{name}.share"))
                 value = f"{name}.share"
+        values[number], units[number] = value, (np.ones(len(weight)), np.zeros(len(weight)))
     nodes.append(helper.make_node("Mul", [value, constant("scale", out_scale)], ["cut"], name="scale"))
     batch = tail.graph.input[0].type.tensor_type.shape.dim[0]
     first = batch.dim_value or "batch"
@@ -181,3 +188,26 @@ def _front(
         tensors,
     )
     return helper.make_model(graph, opset_imports=list(tail.opset_import), ir_version=tail.ir_version)
+
+
+def _joined(
+    name: str,
+    parts: list[tuple[str, tuple[int, int]]],
+    nodes: list[onnx.NodeProto],
+    constant: Callable[[str, np.ndarray, type], str],
+) -> str:
+    """The tensor with the channels of all parts, (tensor, stride of the positions that are taken), side by side."""
+    tensors = []
+    for number, (tensor, stride) in enumerate(parts):
+        if stride != (1, 1):
+            places = {"starts": [0, 0], "ends": [np.iinfo(np.int64).max] * 2, "axes": [2, 3], "steps": stride}
+            inputs = [constant(f"{name}.{part}{number}", np.array(value), np.int64) for part, value in places.items()]
+            nodes.append(
+                helper.make_node("Slice", [tensor, *inputs], [f"{name}.part{number}"], name=f"{name}.part{number}")
+            )
+            tensor = f"{name}.part{number}"
+        tensors.append(tensor)
+    if len(tensors) == 1:
+        return tensors[0]
+    nodes.append(helper.make_node("Concat", tensors, [f"{name}.input"], name=f"{name}.input", axis=1))
+    return f"{name}.input"

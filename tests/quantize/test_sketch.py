@@ -23,7 +23,7 @@ def test_widths_and_zeros_are_near_those_of_the_quantizer(act_bits: int) -> None
     frames = np.load(place / "test_frames.npz")["frames"][:16]
     frames = frames if frames.shape[1] == 3 else frames.transpose(0, 3, 1, 2)
     real = quantize(parts, np.ascontiguousarray(frames), Preprocessing(), act_bits=act_bits)
-    drawn = sketch.sketch_graph("model", parts.layers, act_bits=act_bits)
+    drawn = sketch.sketch_graph("model", parts.layers, parts.sources, act_bits=act_bits)
     for one, other in zip(real.layers, drawn.layers):
         assert abs(one.sparsity - other.sparsity) < 0.02
         assert abs(accumulator_bits(one) - accumulator_bits(other)) <= 2
@@ -34,7 +34,7 @@ def test_shapes_are_those_of_the_quantizer_and_zeros_near(tmp_path: Path, prune:
     parts = partition(load(save(small_cnn(2, channels=(16, 24, 24)), tmp_path)))
     frames = np.random.default_rng(1).integers(0, 256, (16, 3, 16, 16), dtype=np.uint8)
     real = quantize(parts, frames, Preprocessing(1 / 255), act_bits=4, prune=prune)
-    drawn = sketch.sketch_graph("model", parts.layers, act_bits=4, prune=prune)
+    drawn = sketch.sketch_graph("model", parts.layers, parts.sources, act_bits=4, prune=prune)
     same = ("name", "in_shape", "out_shape", "in_bits", "out_bits", "kernel", "stride", "pads", "pool")
     for one, other in zip(real.layers, drawn.layers):
         assert [getattr(one, field) for field in same] == [getattr(other, field) for field in same]
