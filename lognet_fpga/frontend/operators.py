@@ -278,19 +278,16 @@ def _slice(context: Context) -> Every:
     context.frame()
     names = ("starts", "ends", "axes", "steps")
     values = [context.attributes.get(name, context.constant(index)) for index, name in enumerate(names, 1)]
-    given = [value for index, value in enumerate(values, 1) if index < len(context.node.input) or value is not None]
-    if len(given) < 2 or any(value is None for value in given):
+    stated = [value for index, value in enumerate(values, 1) if index < len(context.node.input) or value is not None]
+    places = [[int(place) for place in value] for value in stated if value is not None]
+    if len(places) < max(2, len(stated)):
         raise Unfit("its places are computed, not constant")
-    starts, ends = ([int(place) for place in value] for value in given[:2])
-    axes = [int(axis) % 4 for axis in (range(len(starts)) if values[2] is None else values[2])]
-    steps = [int(step) for step in ([1] * len(starts) if values[3] is None else values[3])]
+    starts, ends = places[:2]
+    axes = [axis % 4 for axis in (places[2] if len(places) > 2 else range(len(starts)))]
+    steps = places[3] if len(places) > 3 else [1] * len(starts)
     shape = context.shapes[context.node.input[0]]
-    if (
-        not {*axes} <= {2, 3}
-        or any(start for start in starts)
-        or any(end < shape[axis] for axis, end in zip(axes, ends))
-        or min(steps) < 1
-    ):
+    cuts = any(starts) or any(end < shape[axis] for axis, end in zip(axes, ends)) or min(steps) < 1
+    if cuts or not {*axes} <= {2, 3}:
         raise Unfit("it cuts the frame")
     stride = dict(zip(axes, steps))
     return Every((stride.get(2, 1), stride.get(3, 1)))

@@ -13,7 +13,19 @@ from lognet_fpga.errors import UnsupportedModelError
 from lognet_fpga.frontend import load
 from lognet_fpga.frontend.evaluate import host_evaluator
 from lognet_fpga.ir.execute import execute, run_op
-from lognet_fpga.ir.graph import Affine, AveragePool, Conv, FpgaOp, Graph, Identity, MaxPool, Minimum, Relu, ZeroPad
+from lognet_fpga.ir.graph import (
+    Affine,
+    AveragePool,
+    Conv,
+    Every,
+    FpgaOp,
+    Graph,
+    Identity,
+    MaxPool,
+    Minimum,
+    Relu,
+    ZeroPad,
+)
 from tests.models import run_onnx, save, small_cnn
 
 
@@ -39,6 +51,7 @@ def test_every_operator_but_the_host_s_can_run() -> None:
         MaxPool((2, 2), (2, 2)): [[4], [0]],
         AveragePool((2, 2), (2, 2)): [[2], [0]],
         ZeroPad((0, 0, 1, 0)): [[-1, 2, 3, 4, 0, 0], [0] * 6],
+        Every((2, 1)): [[-1, 2], [0] * 2],
         Identity(): [[-1, 2, 3, 4], [0] * 4],
     }
     assert {type(op) for op in wanted} == set(get_args(FpgaOp))
