@@ -18,7 +18,7 @@ import numpy as np
 from lognet_fpga.cli import options, runner
 from lognet_fpga.cli.reporter import Reporter
 from lognet_fpga.codegen import generate
-from lognet_fpga.engines.bram.foldings import BRAM, MOST_LANES, bram_folding, lanes_for
+from lognet_fpga.engines.bram.foldings import BRAM, bram_folding, splits
 from lognet_fpga.engines.clb.foldings import CLB, accumulator_bits
 from lognet_fpga.engines.folding import BRAM_PRICES, Entry, Folding, Given
 from lognet_fpga.engines.stores import solve_layers
@@ -41,6 +41,7 @@ from lognet_fpga.synth.yosys import synthesize
 TOLERANCE = 0.10  # of the estimates of LUT6 sites and of flip-flops, of every layer
 LAYERS = 24
 SERIES, FITTED_SERIES = 6, 2  # first number of a layer's seed; series 1, 3, 4 and 5 have been looked at
+GROUPED_SERIES = 7  # all in memories, grouped or with words without a weight
 BRAM_EVERY = 3  # one layer of so many has its weights in memories
 MOST_WORK = 12_000  # weights other than zero times digit bits: larger engines take Yosys many minutes
 MOST_LANES_AT_ONCE = 160  # of processing elements, likewise
@@ -61,14 +62,15 @@ class Sample:
 
     @property
     def text(self) -> str:
-        filters, channels, kernel_h, kernel_w = self.layer.codes.shape
+        (filters, _, kernel_h, kernel_w), channels = self.layer.codes.shape, self.layer.in_shape[0]
         pool = self.layer.pool
         kind = (
             ""
             if pool is None
             else f", {'mean' if isinstance(pool, AveragePool) else 'max'} {pool.kernel[0]}x{pool.kernel[1]}"
         )
-        return f"{channels} -> {filters}, {kernel_h}x{kernel_w}, {self.zeros:.0%} zeros{kind}"
+        groups = f" in {self.layer.groups} groups" if self.layer.groups > 1 else ""
+        return f"{channels} -> {filters}{groups}, {kernel_h}x{kernel_w}, {self.zeros:.0%} zeros{kind}"
 
     @property
     def estimate(self) -> Resources:
@@ -81,18 +83,18 @@ class Sample:
 
 def sample(series: int, index: int) -> Sample:
     """Layer number index of a series; the same one on every machine."""
-    weights = BRAM if index % BRAM_EVERY == BRAM_EVERY - 1 else CLB
+    grouped = series == GROUPED_SERIES
+    weights = BRAM if grouped or index % BRAM_EVERY == BRAM_EVERY - 1 else CLB
     rng = np.random.default_rng((series, index))
     while True:
-        layer, zeros = random_layer(rng)
+        layer, zeros = random_layer(rng, grouped)
         digit_bits = int(rng.choice([1, 1, 2, 2, 3, 4, 6, 8]))
         if weights == BRAM or np.count_nonzero(layer.codes) * digit_bits <= MOST_WORK:
             break
     board = replace(load_board("zcu104"), lut=10**7, ff=10**7, bram36=10**5, m_lut=10**7)
     target = Target(board, board.clk_mhz, (weights,))
     if weights == BRAM:
-        filters, channels = layer.codes.shape[:2]
-        sizes = [(pe, simd) for pe in lanes_for(filters, filters) for simd in lanes_for(channels, MOST_LANES)]
+        sizes = sorted(splits(layer))
         pe, simd = sizes[int(rng.choice([i for i, (pe, simd) in enumerate(sizes) if pe * simd <= MOST_LANES_AT_ONCE]))]
         chosen, cycles = bram_folding(layer, pe, simd), 0.0
     else:
@@ -103,13 +105,26 @@ def sample(series: int, index: int) -> Sample:
     return Sample((series, index), layer, zeros, chosen, Planner([(Given(chosen),)], target).plan(cycles))
 
 
-def random_layer(rng: np.random.Generator) -> tuple[QuantLayer, float]:
-    """Weights after He et al., pruned by magnitude and rounded to log2 codes; the share that was pruned."""
+def random_layer(rng: np.random.Generator, grouped: bool) -> tuple[QuantLayer, float]:
+    """Weights after He et al., pruned by magnitude and rounded to log2 codes; the share that was pruned.
+
+    grouped: every second one depthwise, of one or two outputs an input; of the others half in groups of several
+    channels, and half with inputs that have weights in the middle of the kernel only.
+    """
     kernel = int(rng.choice([1, 3, 3, 5]))
     channels, filters = int(round(3 * (64 / 3) ** rng.random())), int(rng.choice([8, 12, 16, 24, 32, 48, 64]))
     zeros = round(float(rng.uniform(0, 0.9)), 2)
     side = int(rng.integers(12, 49))
-    weight = rng.standard_normal((filters, channels, kernel, kernel)) * (2 / (channels * kernel**2)) ** 0.5
+    own, middle = channels, 0
+    if grouped:
+        kind = int(rng.integers(4))
+        groups = channels if kind < 2 else int(rng.choice([2, 4, 8]))
+        own = 1 if kind < 2 else int(rng.integers(2, 9))
+        filters = groups * int(rng.integers(1, 3)) * (own if kind == 2 else 1)
+        channels = groups * own
+        if kind == 3:
+            own, filters, middle = channels, int(rng.choice([8, 16, 32])), channels // 2
+    weight = rng.standard_normal((filters, own, kernel, kernel)) * (2 / (own * kernel**2)) ** 0.5
     pool = POOLS[int(rng.integers(len(POOLS)))]
     in_bits, out_bits = int(rng.choice([4, 8])), int(rng.choice([4, 8]))
     pads = (kernel // 2,) * 4
@@ -118,6 +133,11 @@ def random_layer(rng: np.random.Generator) -> tuple[QuantLayer, float]:
         (channels, side, side),
     )  # fmt: skip
     layer = sketch_layer(exact, in_bits, out_bits, zeros)
+    if middle:
+        codes = layer.codes.copy()
+        codes[:, :middle] = 0
+        codes[:, :middle, kernel // 2, kernel // 2] = layer.codes[:, :middle, kernel // 2, kernel // 2]
+        layer = replace(layer, codes=codes)
     sums = np.abs(layer.codes.astype(np.int64)).sum(axis=(1, 2, 3)) << layer.channel_shift
     bias = rng.integers(-sums.max() * 2 ** (in_bits - 4), sums.max() * 2 ** (in_bits - 4) + 1, filters)
     return replace(layer, bias=bias), zeros
@@ -209,15 +229,18 @@ def parser() -> runner.Parser:
         "examples:\n  python benchmarks/estimate_error.py\n  python benchmarks/estimate_error.py --layers 6 --json\n",
     )
     this.add_argument("--layers", type=options.positive, default=LAYERS, help="how many (default: %(default)s)")
-    this.add_argument("--fitted", action="store_true", help="those that constants may have been fitted to")
+    which = this.add_mutually_exclusive_group()
+    which.add_argument("--fitted", action="store_true", help="those that constants may have been fitted to")
+    which.add_argument("--grouped", action="store_true", help="grouped ones and ones with words without a weight")
     this.add_argument("--blocks", action="store_true", help="each block of each layer by itself, too")
     return this
 
 
 def command(arguments: argparse.Namespace, reporter: Reporter) -> int:
     rows, blocks = [], []
+    series = FITTED_SERIES if arguments.fitted else GROUPED_SERIES if arguments.grouped else SERIES
     for index in range(arguments.layers):
-        drawn = sample(FITTED_SERIES if arguments.fitted else SERIES, index)
+        drawn = sample(series, index)
         with reporter.stage(f"layer {index}: {drawn.text}"):
             rows.append(row(index, drawn, synthesize(drawn.design()).total))
             if arguments.blocks:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lognet_fpga.engines.bram.foldings import BRAM, bram_folding
+from lognet_fpga.engines.bram.foldings import BRAM, bram_folding, splits
 from lognet_fpga.engines.clb.foldings import CLB, ClbFolding, accumulator_bits
 from lognet_fpga.engines.folding import Engine, Folding, Given
 from lognet_fpga.engines.stores import solve_layers, stores_of
@@ -31,7 +31,8 @@ SPEEDS = ("slowest", "middle", "fastest")
 class Spec:
     """One layer of a random graph.  zeros: share of zero codes; odd_pad: pad with values other than zero.  out_bits:
     of the activations, and of averages unless average_bits says otherwise; average_drop: bits dropped of a window's
-    sum, None for as many as it is wider than what leaves."""
+    sum, None for as many as it is wider than what leaves.  holes: share of the stretches of so many outputs and so many
+    inputs that have no weight under a tap."""
 
     outputs: int
     kernel: tuple[int, int] = (3, 3)
@@ -43,6 +44,8 @@ class Spec:
     odd_pad: bool = False
     average_bits: int | None = None
     average_drop: int | None = None
+    groups: int = 1
+    holes: tuple[float, int, int] = (0.0, 1, 1)
 
     @property
     def leaving_bits(self) -> int:
@@ -60,9 +63,13 @@ def random_layer(
     rng: np.random.Generator, name: str, in_shape: tuple[int, int, int], in_bits: int, spec: Spec
 ) -> QuantLayer:
     """A layer whose results are spread over their whole range, some of them clipped at either end."""
-    shape = (spec.outputs, in_shape[0], *spec.kernel)
+    shape = (spec.outputs, in_shape[0] // spec.groups, *spec.kernel)
     magnitude = 1 << rng.integers(0, 7, shape)
     codes = np.where(rng.random(shape) < spec.zeros, 0, magnitude * rng.choice([-1, 1], shape)).astype(np.int8)
+    share, *stretch = spec.holes
+    if share:
+        holes = rng.random((-(-shape[0] // stretch[0]), -(-shape[1] // stretch[1]), *spec.kernel)) < share
+        codes[holes.repeat(stretch[0], 0).repeat(stretch[1], 1)[: shape[0], : shape[1]]] = 0
     channel_shift = rng.integers(0, 3, spec.outputs)
     weights = codes.astype(np.int64) << channel_shift.reshape(-1, 1, 1, 1)
     # Scale and bias from the statistics of uniform inputs.
@@ -138,20 +145,30 @@ def make_plan(engines: Sequence[Engine], cycles: int) -> HardwarePlan:
     return plan_engines(engines, target(board, fps=board.clk_mhz * 1e6 / cycles))
 
 
-def random_spec(rng: np.random.Generator) -> Spec:
-    """Kernels of 1..5, strides of 1..4, pads, pools."""
+def random_spec(rng: np.random.Generator, groups: int = 1) -> Spec:
+    """Kernels of 1..5, strides of 1..4, pads, pools; of a grouped layer words without weights, too."""
     kernel, stride = tuple(map(int, rng.integers(1, 6, 2))), tuple(map(int, rng.integers(1, 5, 2)))
     pads = tuple(int(rng.integers(0, size)) for size in (*kernel, *kernel))
     pools = (None, None, POOL_2X2, MaxPool((2, 2), (1, 1)), AveragePool((2, 2), (2, 1)))
     pool = pools[int(rng.integers(len(pools)))] if stride < (3, 3) else None
-    return Spec(int(rng.integers(1, 13)), kernel, stride, pads, pool, int(rng.choice([4, 8])), 0.5, rng.random() < 0.5)
+    spec = Spec(int(rng.integers(1, 13)), kernel, stride, pads, pool, int(rng.choice([4, 8])), 0.5, rng.random() < 0.5)
+    if groups == 1:
+        return spec
+    share, outputs, inputs = rng.choice([0.0, 0.3, 0.7]), *rng.integers(1, 5, 2)
+    holes = float(share), int(outputs), int(inputs)
+    return dataclasses.replace(spec, outputs=groups * int(rng.integers(1, 4)), groups=groups, holes=holes)
 
 
-def random_net(rng: np.random.Generator, seed: int) -> tuple[QuantGraph, list[Spec]]:
-    """One to three layers, each with at least one result."""
+def random_net(rng: np.random.Generator, seed: int, grouped: bool = False) -> tuple[QuantGraph, list[Spec]]:
+    """One to three layers, each with at least one result.  grouped: where the channels allow it, half of them are."""
     while True:
         shape = tuple(map(int, (rng.integers(1, 11), rng.integers(6, 18), rng.integers(6, 18))))
-        specs = [random_spec(rng) for _ in range(int(rng.integers(1, 4)))]
+        specs, channels = [], shape[0]
+        for _ in range(int(rng.integers(1, 4))):
+            several = [groups for groups in range(1, channels + 1) if channels % groups == 0]
+            groups = int(rng.choice(several)) if grouped and rng.random() < 0.5 else 1
+            specs.append(random_spec(rng, groups))
+            channels = specs[-1].outputs
         quant = random_graph(seed, shape, *specs)
         if all(size > 0 for layer in quant.layers for size in (*layer.conv_shape, *layer.out_shape)):
             return quant, specs
@@ -164,6 +181,8 @@ def random_foldings(rng: np.random.Generator, quant: QuantGraph) -> list[tuple[i
         for layer in quant.layers:
             most = len(layer.codes), layer.in_shape[0]
             memory = tuple(int(rng.integers(1, some + 1)) for some in most)
+            if layer.groups > 1:
+                memory = splits(layer)[int(rng.integers(len(splits(layer))))]
             foldings.append(memory if rng.random() < 0.75 else int(rng.integers(2, 9)))
         memories = [
             isinstance(folding, tuple) and bram_folding(layer, *folding)

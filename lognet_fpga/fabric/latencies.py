@@ -15,7 +15,8 @@ TAP_LATENCY = 3  # from a slot's start strobe to digit 0 on the taps
 LINE_MEMORY_CYCLES = 3  # from reading a line buffer's place until what is written back can be read
 CAPTURE_LATENCY = 3  # from the last digit of an accumulator to the first beat of the result
 WORD_LATENCY = 2  # from the addresses of a word and its weights until both reach the processing elements
-WALK_LATENCY = 4  # from letting a computing slot go to the address of its first word
+RING_WALK_LATENCY = 4  # from letting a computing slot go to the address of its first word in the ring
+POSITION_WALK_LATENCY = 2  # the same where the words are read where they arrived
 OUTPUT_LATENCY = 4  # from a captured sum to the beat that carries its activation
 FIFO_LATENCY = 3  # from a push into an empty FIFO until it can be popped
 
@@ -40,12 +41,12 @@ def result_latency(out_start: int, legs: int, leg_cycles: int) -> int:
 
 def sum_latency(tree_levels: int) -> int:
     """From a word at the processing elements to the cycle in which the accumulators take its sum."""
-    return 1 + max(1, tree_levels)
+    return 1 + tree_levels
 
 
-def capture_latency(tree_levels: int) -> int:
-    """From letting a computing slot go to its first captured sums, but for the cycles of a group."""
-    return WALK_LATENCY + WORD_LATENCY + sum_latency(tree_levels) + 1
+def capture_latency(walk_latency: int, tree_levels: int) -> int:
+    """From letting a computing slot go to its first captured sums, but for the cycles of a pass."""
+    return walk_latency + WORD_LATENCY + sum_latency(tree_levels) + 1
 
 
 def pool_levels(elements: int) -> int:

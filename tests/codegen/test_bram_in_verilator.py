@@ -70,8 +70,42 @@ NETS = {  # input, layers, and for each (pe, simd), or the digit bits of one wit
         ),
         [(2, 3), (8, 2)],
     ),
+    "depthwise and pointwise": (
+        (3, 9, 8),
+        (
+            Spec(6, (3, 3), (2, 2), pool=None, odd_pad=True),
+            Spec(6, groups=6, pool=None, odd_pad=True),
+            Spec(10, (1, 1), pads=(0,) * 4, pool=None),
+            Spec(20, groups=10, out_bits=4),
+        ),
+        [(6, 3), (4, 1), (2, 2), (4, 1)],
+    ),
+    "groups in both stores": (
+        (6, 9, 8),
+        (Spec(12, groups=3, odd_pad=True), Spec(8, (3, 2), groups=4, pool=None), Spec(4, (2, 2), (1, 2), groups=2)),
+        [(8, 2), 3, (1, 4)],
+    ),
+    "holes": (
+        (6, 9, 8),
+        (
+            Spec(8, pool=None, odd_pad=True, holes=(0.6, 8, 2)),
+            Spec(8, pool=AveragePool((2, 2), (2, 2)), holes=(0.6, 2, 2)),
+            Spec(8, groups=2, pool=None, holes=(0.6, 2, 2)),
+        ),
+        [(4, 2), (2, 2), (2, 2)],
+    ),
+    "few words a window": (
+        (8, 9, 8),
+        (Spec(4, zeros=0.0, pool=None, holes=(0.85, 4, 2)), Spec(4, (1, 1), (2, 2), (0,) * 4, pool=None)),
+        [(4, 2), (4, 4)],
+    ),
+    "whole frames": (
+        (3, 8, 9),
+        (Spec(8), Spec(12, (4, 4), pads=(0,) * 4, pool=None), Spec(20, (1, 1), pads=(0,) * 4, pool=None)),
+        [(4, 3), (2, 4), (5, 6)],
+    ),
 }
-QUICK = ("idle lanes", "behind the fabric", "before the fabric", "stride 4")
+QUICK = ("idle lanes", "behind the fabric", "depthwise and pointwise", "holes", "whole frames")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -101,7 +135,7 @@ def test_no_bit_differs(name):
 @pytest.mark.parametrize("seed", range(24))
 def test_random_nets(seed):
     rng = np.random.default_rng(seed)
-    quant, specs = random_net(rng, seed)
+    quant, specs = random_net(rng, seed, grouped=True)
     foldings = random_foldings(rng, quant)
     print(f"seed {seed}: {quant.input_shape}, {specs}, folded {foldings}")
     verdict = verdict_of(quant, foldings)
@@ -117,6 +151,30 @@ def test_taps_without_weights_take_no_cycles():
     dilated = QuantGraph(quant.name, quant.input_shape, (dataclasses.replace(layer, codes=codes),))
     assert folded_plan([(2, 3)], solved(dilated, [True])).layers[0].folding.ii_cycles == 2 * 9
     assert verdict_of(dilated, [(2, 3)]).failures() == ()
+
+
+FULLY_CONNECTED = {  # input, outputs, (pe, simd)
+    "64x4x4 to 128": ((64, 4, 4), 128, (8, 16)),
+    "128 to 10": ((128, 1, 1), 10, (2, 4)),
+    "640 to 128": ((640, 1, 1), 128, (4, 16)),
+    "128 to 640": ((128, 1, 1), 640, (16, 4)),
+    "512 to 1000": ((512, 1, 1), 1000, (8, 32)),
+}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name == "128 to 10" else pytest.mark.slow) for name in FULLY_CONNECTED]
+)
+def test_one_position_that_takes_the_whole_frame(name):
+    shape, outputs, (pe, simd) = FULLY_CONNECTED[name]
+    quant = random_graph(3, shape, Spec(outputs, shape[1:], pads=(0,) * 4, pool=None))
+    (layer,) = folded_plan([(pe, simd)], solved(quant, [True])).layers
+    words = -(-outputs // pe) * quant.layers[0].codes[0].size // simd
+    shifting = shape[1] * shape[2] - 1
+    assert layer.folding.ii_cycles == words
+    assert layer.folding.cycles_per_frame == words + shifting * shape[0] // simd
+    verdict = verdict_of(quant, [(pe, simd)])
+    assert verdict.failures() == () and verdict.cycles.as_planned
 
 
 def test_sums_too_small_for_the_activations():

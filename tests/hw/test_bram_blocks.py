@@ -16,6 +16,7 @@ from lognet_fpga.fabric.slots import slot_raster
 from lognet_fpga.hw.wiring import counter, flag, vector
 from lognet_fpga.ir import reference
 from lognet_fpga.ir.stream_format import StreamFormat
+from tests.engines.bram.walked import walked
 from tests.hw.beats import merge, to_beats
 from tests.hw.bench import Pause, Source, every_pause, reset_then, run
 from tests.quant_models import Spec, random_layer
@@ -79,53 +80,48 @@ def test_sums_of_every_code(simd, in_bits):
 
 
 @every_pause
+@pytest.mark.parametrize("late", [0, 1])
 @pytest.mark.parametrize(
-    "channels,beat_channels,simd",
+    "channels,beat_channels,lanes",
     [
         *[(5, 2, 4), (6, 3, 3), (7, 4, 2), (8, 8, 1), (3, 1, 3), (1, 1, 1), (9, 2, 6)],
         *[(40, 16, 32), (30, 16, 4)],  # a beat of 128 bits, more than a leaf steers
     ],
 )
-def test_positions_from_beats_to_words(channels, beat_channels, simd, idle, stall):
-    beats, words = -(-channels // beat_channels), -(-channels // simd)
-    shape = StagingShape(8, beat_channels, beats, simd, words)
+def test_positions_from_beats_to_words(channels, beat_channels, lanes, late, idle, stall):
+    beats, words = -(-channels // beat_channels), -(-channels // lanes)
+    shape = StagingShape(8, beat_channels, beats, lanes, words)
     rng = np.random.default_rng(channels)
     frames = rng.integers(0, 256, (1, channels, 4, 5)).astype(np.uint8)
     form = StreamFormat((channels, 4, 5), 8, beat_channels, 128)
-    clk, rst, in_valid, in_ready, take, full_soon = (flag() for _ in range(6))
-    in_data, staged, word = vector(beat_channels * 8), vector(simd * 8), counter(words)
-    dut = shallow(staging, clk, rst, in_data, in_valid, in_ready, take, word, staged, full_soon, shape=shape)
+    clk, rst, in_valid, in_ready, take, turn, full_soon = (flag() for _ in range(7))
+    in_data, staged, word = vector(beat_channels * 8), vector(lanes * 8), counter(words)
+    dut = shallow(staging, clk, rst, in_data, in_valid, in_ready, take, turn, word, staged, full_soon, shape=shape)
     source, pause = Source(to_beats(form, frames), in_data, in_valid, in_ready, idle=idle), Pause(stall, 3)
-    state = {"busy": 0, "expect": {}, "position": 0}
+    shown, taken, full = {}, [-words], [False]  # cycle -> position and word; cycles of the takes
 
     def drive(cycle):
         if reset_then(rst, cycle):
             source.drive()
-        word.next = words - state["busy"] if state["busy"] else 0
-        take.next = False
+        take.next = cycle > 3 and full[0] and cycle >= taken[-1] + words and not pause()
+        if take.next:
+            shown.update({cycle + late + 1 + number: (len(taken) - 1, number) for number in range(words)})
+            taken.append(cycle)
+        turn.next = cycle - late in taken
+        word.next = shown.get(cycle, (0, 0))[1]
 
     def observe(cycle):
         if cycle < 3:
             return False
         source.observe(cycle)
-        state["full"] = bool(full_soon)
-        if cycle in state["expect"]:
-            position, number = state["expect"].pop(cycle)
-            real = frames[0].reshape(channels, -1)[number * simd : (number + 1) * simd, position]
+        full[0] = bool(full_soon)
+        if cycle - 1 in shown:
+            position, number = shown[cycle - 1]
+            real = frames[0].reshape(channels, -1)[number * lanes : (number + 1) * lanes, position]
             assert int(staged) & (1 << 8 * len(real)) - 1 == merge([int(v) for v in real], 8)
-        return state["position"] == 20 and not state["expect"]
+        return len(taken) == 21 and cycle > max(shown) + 1
 
-    def drive_all(cycle):
-        drive(cycle)
-        if state["busy"]:
-            state["expect"][cycle + 1] = (state["position"] - 1, words - state["busy"])
-            state["busy"] -= 1
-        if cycle > 3 and state.get("full") and state["busy"] == 0 and not pause():
-            take.next = True
-            state["position"] += 1
-            state["busy"] = words
-
-    run(dut, clk, drive_all, observe, cap=4000)
+    run(dut, clk, drive, observe, cap=4000)
 
 
 WINDOWS = {  # (channels, height, width), bits, lanes a beat, pe, simd, layer
@@ -133,6 +129,14 @@ WINDOWS = {  # (channels, height, width), bits, lanes a beat, pe, simd, layer
     "one word": ((3, 3, 4), 8, 3, 1, 3, Spec(2, zeros=0.0)),
     "stride": ((2, 6, 5), 4, 1, 2, 2, Spec(2, stride=(2, 3), pads=(0, 1, 1, 0))),
     "1x1": ((4, 2, 3), 8, 4, 1, 2, Spec(1, (1, 1), pads=(0, 0, 0, 0))),
+    "1x1, padding": ((5, 2, 3), 8, 2, 2, 2, Spec(3, (1, 1), pads=(0, 0, 1, 2), odd_pad=True)),
+    "1x1, stride": ((4, 5, 4), 8, 2, 4, 4, Spec(8, (1, 1), (2, 2), pads=(0, 0, 0, 0))),
+    "1x1, a slot a cycle": ((3, 4, 4), 8, 3, 2, 3, Spec(2, (1, 1), pads=(0, 0, 0, 0))),
+    "depthwise": ((6, 4, 5), 8, 2, 4, 1, Spec(6, groups=6, odd_pad=True)),
+    "depthwise 1x1": ((6, 4, 5), 8, 2, 2, 1, Spec(6, (1, 1), pads=(0, 0, 0, 0), groups=6)),
+    "within a group": ((8, 4, 5), 8, 2, 3, 2, Spec(6, groups=2)),
+    "holes": ((8, 5, 6), 8, 2, 2, 2, Spec(4, zeros=0.0, holes=(0.7, 2, 2), odd_pad=True)),
+    "holes of all outputs": ((8, 5, 6), 8, 4, 2, 4, Spec(4, zeros=0.0, holes=(0.5, 4, 4))),
     "5x2": ((3, 6, 4), 4, 1, 1, 2, Spec(1, (5, 2), pads=(2, 0, 1, 1), odd_pad=True, zeros=0.8)),
 }
 
@@ -148,13 +152,12 @@ def test_words_of_every_window(name, idle, stall):
     shape = WordWindowShape(folding, lanes, form.beats_per_position, raster, tuple(int(v) for v in layer.pad_value))
     frames = rng.integers(0, 2**in_bits, (2, *in_shape)).astype(np.uint8)
     clk, rst, in_valid, in_ready, room, first, ending, blank = (flag() for _ in range(8))
-    in_data, x, address = vector(lanes * in_bits), vector(shape.word_bits), counter(folding.ii_cycles)
+    in_data, x, address = vector(lanes * in_bits), vector(shape.word_bits), counter(folding.weight_words)
     dut = shallow(
         word_window, clk, rst, in_data, in_valid, in_ready, room, x, address, first, ending, blank, shape=shape
     )
     source, stalls = Source(to_beats(form, frames), in_data, in_valid, in_ready, idle=idle), Pause(stall, 4)
     shown, firsts, captures = [], [], []
-    groups = raster.computing * 2 * folding.groups
     settle = WORD_LATENCY + sum_latency(folding.tree_levels)
 
     def drive(cycle):
@@ -170,20 +173,22 @@ def test_words_of_every_window(name, idle, stall):
             firsts.append(cycle + 1)
         if ending:
             captures.append(cycle + 1)
-        return len(captures) == groups
+        return len(captures) == raster.computing * len(frames) * folding.passes
 
     run(dut, clk, drive, observe, cap=20_000)
     padded = reference.pad(frames.astype(np.int64), layer.pads, layer.pad_value)
     windows = reference.windows(padded, layer.kernel, layer.stride).transpose(0, 2, 3, 1, 4, 5)
     windows = windows.reshape(-1, in_shape[0], *layer.kernel)
+    reads, wide = walked(folding), folding.lanes
+    by_pass = [[place for place, read in enumerate(reads) if read.number == number] for number in range(folding.passes)]
     for number, at in enumerate(captures):
-        window, group = windows[number // folding.groups], number % folding.groups
-        begin = at - 1 - settle - (folding.group_cycles - 1)  # of the group's first address
+        places = by_pass[number % folding.passes]
+        begin = at - settle - len(places)  # of the pass' first address
         assert begin + settle in firsts
-        for offset in range(folding.group_cycles):
-            tap, word = divmod(offset, folding.words)
-            assert shown[begin + offset][0] == group * folding.group_cycles + offset
-            real = window[word * simd : (word + 1) * simd, folding.taps[tap][0], folding.taps[tap][1]]
+        for offset, place in enumerate(places):
+            assert shown[begin + offset][0] == place
+            _, ky, kx, word = reads[place]
+            real = windows[number // folding.passes][word * wide : (word + 1) * wide, ky, kx]
             found = shown[begin + offset + WORD_LATENCY][1] & (1 << in_bits * len(real)) - 1
             assert found == merge([int(v) for v in real], in_bits)
 
@@ -194,30 +199,30 @@ def test_words_of_every_window(name, idle, stall):
 )
 def test_activations_against_the_definition(channels, pe, lanes, lift, drops, out_bits):
     rng = np.random.default_rng(channels)
-    groups, beats, per_group, bits = -(-channels // pe), -(-channels // lanes), pe // lanes, 14
+    passes, beats, per_pass, bits = -(-channels // pe), -(-channels // lanes), pe // lanes, 14
     drop = rng.choice(drops, channels)
     drop[: len(drops)] = drops[:channels]
     offset = rng.integers(-2000, 2000, channels)
     constants = OutputConstants(lift, offset, drop, bits, bits + lift + 1)
     shape = OutputShape(
-        groups, beats, per_group, lanes, lift, bits, bits + lift + 1, out_bits, tuple(sorted(set(map(int, drop))))
+        passes, beats, per_pass, lanes, lift, bits, bits + lift + 1, out_bits, tuple(sorted(set(map(int, drop))))
     )
     table = constant_words(constants, shape)
-    sums = rng.integers(-(2 ** (bits - 1)), 2 ** (bits - 1), (6, groups * pe))
-    sums[1] = rng.integers(-40, 40, groups * pe)
+    sums = rng.integers(-(2 ** (bits - 1)), 2 ** (bits - 1), (6, passes * pe))
+    sums[1] = rng.integers(-40, 40, passes * pe)
     blanks = [False, False, True, False, True, False]
-    period, start = per_group + 1, 8
+    period, start = per_pass + 1, 8
     timed, strobes = {}, {}
     for position in range(6):
-        for group in range(groups):
-            at = start + (position * groups + group) * period
+        for number in range(passes):
+            at = start + (position * passes + number) * period
             strobes[at - 2] = blanks[position]
-            for beat in range(per_group):
-                some = sums[position, group * pe + beat * lanes :][:lanes]
+            for beat in range(per_pass):
+                some = sums[position, number * pe + beat * lanes :][:lanes]
                 timed[at + beat] = merge([int(v) % 2**bits for v in some], bits)
 
     clk, rst, ending, blank, out_valid = (flag() for _ in range(5))
-    joined, index = vector(lanes * bits), counter(groups * per_group)
+    joined, index = vector(lanes * bits), counter(passes * per_pass)
     words, out_data = vector(lanes * shape.constant_bits), vector(lanes * out_bits)
     dut = shallow(activations, clk, rst, joined, ending, blank, index, words, out_valid, out_data, shape=shape)
     indices, found = [0, 0], []

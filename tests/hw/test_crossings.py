@@ -33,7 +33,7 @@ def plan_of(net):
     return folded_plan(foldings, engines) if foldings else make_plan(engines, frame_cycles(quant, net))
 
 
-SLOW = [pytest.param(net, marks=pytest.mark.slow) for net in ("slowest", "middle", "memories")]
+SLOW = [pytest.param(net, marks=pytest.mark.slow) for net in ("slowest", "middle", "memories", "grouped")]
 
 
 @pytest.mark.parametrize("net", ["both", "fastest", *SLOW])

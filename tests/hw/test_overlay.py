@@ -93,6 +93,13 @@ NETS = {
 
 FOLDINGS = {"memories": [(2, 2), (3, 1)], "both": [(2, 1), 3]}  # of these nets' layers
 NETS["memories"] = ((2, 4, 5), Spec(4, odd_pad=True), Spec(3, (2, 2), pads=(0, 1, 1, 0), pool=None))
+FOLDINGS["grouped"] = [(2, 1), (3, 2), (4, 3)]
+NETS["grouped"] = (
+    (4, 4, 5),
+    Spec(4, pool=None, groups=4, odd_pad=True),
+    Spec(6, (1, 1), pads=(0, 0, 0, 0), pool=None),
+    Spec(4, (4, 5), pads=(0, 0, 0, 0), pool=None, groups=2, holes=(0.3, 2, 3)),
+)
 NETS["both"] = ((1, 4, 5), Spec(2, odd_pad=True), Spec(3, (1, 1), pads=(0, 0, 0, 0), pool=None))
 
 

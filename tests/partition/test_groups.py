@@ -90,7 +90,7 @@ def test_weights_that_are_none_are_not_counted(tmp_path: Path) -> None:
         assert 0.5 <= layer.sparsity < 0.75 and layer.codes.any()
 
 
-def test_engines_take_it_as_a_dense_layer(tmp_path: Path) -> None:
+def test_engines_have_the_weights_of_its_groups(tmp_path: Path) -> None:
     """By what golden.onnx holds: the adder graph's sums, and every word of the memory."""
     parts = partition(load(save(separable().model(), tmp_path)), 3)
     quant, _ = quantized(parts)
@@ -107,10 +107,10 @@ def test_engines_take_it_as_a_dense_layer(tmp_path: Path) -> None:
     weights = dense.reshape(8, -1) << layer.channel_shift[:, None]
     np.testing.assert_array_equal(engine.arithmetic.graph.evaluate(x), weights @ x)
 
-    words = weight_words(layer, bram_shape(layer, 8, 8))  # a tap each; lowest the code of output 0 and input 0
-    nibbles = np.array([[word >> 4 * place & 15 for place in range(64)] for word in words]).reshape(9, 8, 8)
+    words = weight_words(layer, bram_shape(layer, 8, 1))  # a tap each; lowest the code of output 0
+    nibbles = np.array([[word >> 4 * place & 15 for place in range(8)] for word in words])
     found = np.where(nibbles & 7, 1 << np.maximum((nibbles & 7) - 1, 0), 0) * np.where(nibbles & 8, -1, 1)
-    np.testing.assert_array_equal(found, dense.transpose(2, 3, 0, 1).reshape(9, 8, 8))
+    np.testing.assert_array_equal(found, codes[:, 0].reshape(8, 9).T)
 
     sketched = SketchedAdders.of(layer)
     assert sketched.nonzero == np.count_nonzero(codes) and sketched.pruned(0.5).nonzero == 36

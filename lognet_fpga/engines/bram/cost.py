@@ -18,7 +18,8 @@ from lognet_fpga.ir.quant import QuantLayer
 from lognet_fpga.numerics.log2 import WEIGHT_BITS
 
 # What steers a block, whatever its width.
-WINDOW_CONTROL = Resources(65, 60, 0, 2)
+WINDOW_CONTROL = Resources(8, 48, 0, 2)
+FEW_RUNS = 32  # of a walk, whose table has a LUT a bit at most
 ELEMENT_CONTROL = Resources(0, 2, 0)
 ACTIVATIONS_CONTROL = Resources(14, 15, 0, 1)
 FIELD_BITS = WEIGHT_BITS - 1
@@ -35,16 +36,16 @@ def bram_blocks(
     lanes = streams.channels_per_beat
     element = element_resources(shape.simd, layer.in_bits, constants.sum_bits)
     kept, spared = None, 0.0
-    if shape.ii_cycles < BLOCK_ROM_DEPTH:  # synthesis looks into memories in LUTs
+    if shape.weight_words < BLOCK_ROM_DEPTH:  # synthesis looks into memories in LUTs
         codes = weight_codes(layer, shape)
         kept = kept_bits(codes, WEIGHT_BITS)
         spared = spared_luts(layer.in_bits, field_wires(codes))
-    words = shape.groups * shape.pe // lanes
+    words = shape.passes * shape.pe // lanes
     # Results leave as a shift register; the last ones have nothing behind them to take in.
     leaving = Resources((shape.pe - lanes) * constants.sum_bits, 0, 0)
     return {
         "window": window_resources(layer, shape, streams),
-        "weights": rom_resources(shape.pe * shape.simd * WEIGHT_BITS, shape.ii_cycles, kept),
+        "weights": rom_resources(shape.pe * shape.simd * WEIGHT_BITS, shape.weight_words, kept),
         "pe": element * shape.pe + leaving + Resources(-spared, 0, 0),
         "constants": constants_resources(constants, lanes, words),
         "activations": ACTIVATIONS_CONTROL + output_resources(layer, constants, lanes, words),
@@ -52,26 +53,37 @@ def bram_blocks(
 
 
 def window_resources(layer: QuantLayer, shape: BramShape, streams: Streams) -> Resources:
-    """Staging in LUT memory, choice of a beat's part, padding, the window memory with its register, addresses."""
-    word = shape.simd * layer.in_bits
-    banks = max(1, shape.simd // streams.in_channels_per_beat)
-    parts = max(1, streams.in_channels_per_beat // shape.simd)
-    positions = staged_positions(streams.in_channels_per_beat, streams.in_beats, shape.simd)
+    """Staging in LUT memory, choice of a beat's part, padding, the ring with its register, addresses."""
+    word = shape.lanes * layer.in_bits
+    banks = max(1, shape.lanes // streams.in_channels_per_beat)
+    parts = max(1, streams.in_channels_per_beat // shape.lanes)
+    positions = staged_positions(streams.in_channels_per_beat, streams.in_beats, shape.lanes)
     places = positions << (-(-streams.in_beats // banks) - 1).bit_length()
     beat = streams.in_channels_per_beat * layer.in_bits
     staging = memory_resources(beat, places) * banks
     # Written a beat late, under leaves, to the bank whose bit is set.
     staging += Resources(banks, beat + -(-beat // LEAF_LOADS) + banks, 0)
     choice = Resources(word * math.ceil((parts - 1) / 3) + 0.16 * word, word, 0)
-    place, turn = (shape.memory_words - 1).bit_length(), (shape.ii_cycles - 1).bit_length()
-    # Counters, and sums modulo the memory's words: places, three addresses of it, the step between two, the next one.
-    # Those of a kernel of one tap are few bits, added in LUTs.
-    sums = 32.5 * max(0, place - 5) if len(shape.taps) > 1 else 21 * place
-    addresses = Resources(sums, 7 * place + turn, 0)
-    in_block_ram = shape.memory_words >= BLOCK_RAM_DEPTH
-    leaves = word if in_block_ram else -(-word // LEAF_LOADS) * (1 + 2 * place)  # or the words' second register
-    memory = memory_resources(word, shape.memory_words) + Resources(0, leaves, 0)
-    return WINDOW_CONTROL + slice_resources(beat) + addresses + staging + choice + memory
+    window = WINDOW_CONTROL + slice_resources(beat) + staging + choice + walk_resources(shape)
+    return window + ring_resources(word, shape.memory_words) if shape.ring else window
+
+
+def ring_resources(word: int, places: int) -> Resources:
+    """The memory, its leaves or the words' second register, places of writing and reading."""
+    place = (places - 1).bit_length()
+    in_block_ram = places >= BLOCK_RAM_DEPTH
+    leaves = word if in_block_ram else -(-word // LEAF_LOADS) * (1 + 2 * place)
+    return memory_resources(word, places) + Resources(0, 3 * place + leaves, 0)
+
+
+def walk_resources(shape: BramShape) -> Resources:
+    """What counts slots, words and runs, and adds up addresses: by the bits of these, a fit.  Tables of a few runs are
+    within it."""
+    runs = len(shape.walk.runs)
+    place = ((shape.memory_words if shape.ring else shape.words) - 1).bit_length()
+    turn = (shape.weight_words - 1).bit_length()
+    table = Resources(0.9 * runs, 0.2 * runs, 0) if runs > FEW_RUNS else Resources(0, 0, 0)
+    return Resources(5.5 * place + 12 * turn, 2 * place + 3.5 * turn + (runs - 1).bit_length(), 0) + table
 
 
 def field_wires(codes: np.ndarray) -> np.ndarray:
@@ -122,7 +134,7 @@ def element_resources(simd: int, in_bits: int, sum_bits: int) -> Resources:
     width = min(sum_bits, in_bits + LARGEST_SHIFT + 1)
     count, last, alone = simd, width, 1  # last: bits of the last operand, through so many registers since it was a sum
     lut, ff, srl = simd * lane_luts(in_bits), simd * width, 0
-    for _ in range(max(1, (simd - 1).bit_length())):
+    for _ in range((simd - 1).bit_length()):
         width = min(sum_bits, width + 1)
         pairs, waits = divmod(count, 2)
         lut, ff = lut + pairs * carry_sites(width), ff + pairs * width

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from lognet_fpga.engines.bram.cost import bram_blocks
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 BRAM = "bram"
 WASTE = 0.1  # share of idle lanes that a folding may have
-MOST_LANES = 64  # input channels side by side: wider words only deepen the tree
+MOST_LANES = 64  # input channels side by side of an element: more only deepen the tree
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,7 @@ class BramFolding:
 
     @property
     def shift_cycles(self) -> int:
-        """Words of a position."""
-        return self.shape.words
+        return self.shape.shift_cycles
 
     @property
     def acc_bits(self) -> int:
@@ -66,19 +66,19 @@ class BramFolding:
 
     @cached_property
     def cycles_per_frame(self) -> int:
-        return self.raster.cycles(self.ii_cycles, self.shape.words)
+        return self.raster.cycles(self.ii_cycles, self.shift_cycles)
 
     def takes(self, channels_per_beat: int) -> bool:
-        simd = self.shape.simd
-        return simd % channels_per_beat == 0 or channels_per_beat % simd == 0
+        lanes = self.shape.lanes
+        return lanes % channels_per_beat == 0 or channels_per_beat % lanes == 0
 
     def sends(self, channels_per_beat: int) -> bool:
-        """Beats of a group leave while the next group is summed."""
+        """Beats of a pass leave while the next one is summed."""
         pe = self.shape.pe
-        return pe % channels_per_beat == 0 and pe // channels_per_beat <= self.shape.group_cycles
+        return pe % channels_per_beat == 0 and pe // channels_per_beat <= min(self.shape.pass_cycles)
 
     def early_beats(self, streams: Streams) -> int:
-        positions = staged_positions(streams.in_channels_per_beat, streams.in_beats, self.shape.simd)
+        positions = staged_positions(streams.in_channels_per_beat, streams.in_beats, self.shape.lanes)
         return (positions - 2) * streams.in_beats
 
     def place_cycles(self, streams: Streams) -> int:
@@ -86,10 +86,10 @@ class BramFolding:
 
     def beat_cycles(self, channels_per_beat: int) -> tuple[int, ...]:
         shape = self.shape
-        first = capture_latency(shape.tree_levels) + OUTPUT_LATENCY
+        first = capture_latency(shape.walk_latency, shape.tree_levels) + OUTPUT_LATENCY
         every = (
-            first + (group + 1) * shape.group_cycles + beat
-            for group in range(shape.groups)
+            first + cycles + beat
+            for cycles in accumulate(shape.pass_cycles)
             for beat in range(shape.pe // channels_per_beat)
         )
         return tuple(every)[: -(-shape.out_channels // channels_per_beat)]
@@ -104,15 +104,19 @@ class BramFolding:
 
     def to_json(self) -> dict[str, int]:
         shape = self.shape
-        return {"pe": shape.pe, "simd": shape.simd, "in_words": shape.words, "weight_words": shape.ii_cycles}
+        return {"pe": shape.pe, "simd": shape.simd, "in_words": shape.words, "weight_words": shape.weight_words}
 
     def nets(self) -> dict[str, list[list]]:
         """Inputs, weights and sums of the processing elements."""
         shape, in_bits = self.shape, self.layer.in_bits
         in_channels, out_channels = shape.in_channels, shape.out_channels
-        lanes = [f"input {channels_in_turn(lane, shape.simd, in_channels)}" for lane in range(shape.simd)]
+        lanes = [f"input {channels_in_turn(lane, shape.lanes, in_channels)}" for lane in range(shape.lanes)]
         elements = [f"output {channels_in_turn(element, shape.pe, out_channels)}" for element in range(shape.pe)]
-        pairs = [(out, x) for out in elements for x in lanes]
+        pairs = [
+            (out, lanes[shape.first_lane(element) + lane])
+            for element, out in enumerate(elements)
+            for lane in range(shape.simd)
+        ]
         codes = [
             [place * WEIGHT_BITS, WEIGHT_BITS, f"weight code, sign above the field, of {out} and {x}"]
             for place, (out, x) in enumerate(pairs)
@@ -135,13 +139,8 @@ class BramFoldings:
     """Foldings of a layer with its weights in memories."""
 
     def __init__(self, layer: QuantLayer) -> None:
-        out_channels, in_channels = len(layer.codes), layer.in_shape[0]
-        any_folding = bram_folding(layer, 1, 1)
-        every = [
-            replace(any_folding, shape=replace(any_folding.shape, pe=pe, simd=simd))
-            for pe in lanes_for(out_channels, out_channels)
-            for simd in lanes_for(in_channels, MOST_LANES)
-        ]
+        constants, raster = output_constants(layer), slot_raster(layer)
+        every = [BramFolding(layer, bram_shape(layer, *split), constants, raster) for split in splits(layer)]
         self._cheapest_first = {
             bram_price: sorted(every, key=lambda folding: (price(folding, bram_price), folding.cycles_per_frame))
             for bram_price in BRAM_PRICES
@@ -181,6 +180,16 @@ def bram_foldings(layer: QuantLayer) -> BramFoldings:
     return BramFoldings(layer)
 
 
+def splits(layer: QuantLayer) -> list[tuple[int, int]]:
+    """(pe, simd) of all foldings, each simd together: what is known of it is used for every pe."""
+    groups, inputs, outputs = layer.groups, layer.codes.shape[1], len(layer.codes) // layer.groups
+    if groups == 1:
+        return [(pe, simd) for simd in lanes_for(inputs, MOST_LANES) for pe in lanes_for(outputs, outputs)]
+    within = [(pe, simd) for simd in _divisors(inputs, MOST_LANES) for pe in _divisors(outputs, outputs)]
+    several = [(number * outputs, inputs) for number in lanes_for(groups, groups)[1:] if inputs <= MOST_LANES]
+    return within + several
+
+
 def lanes_for(channels: int, most: int) -> list[int]:
     """Numbers of lanes up to `most` that divide the channels, or are a multiple of four and leave few of them idle."""
     return [
@@ -188,3 +197,7 @@ def lanes_for(channels: int, most: int) -> list[int]:
         for lanes in range(1, min(channels, most) + 1)
         if channels % lanes == 0 or (lanes % 4 == 0 and -(-channels // lanes) * lanes <= (1 + WASTE) * channels)
     ]
+
+
+def _divisors(channels: int, most: int) -> list[int]:
+    return [lanes for lanes in range(1, min(channels, most) + 1) if channels % lanes == 0]

@@ -1,21 +1,26 @@
 """The layout of a `bram` layer: which weights are worked on in which cycle, and what comes out when.
 
-`pe` output channels and `simd` input channels are worked on side by side.  A position's activations are `words` words
-of simd channels; a computing slot reads, for each of `groups` groups of pe output channels, every word under every
-tap of the kernel, one a cycle, and beside it one word of the weights: pe * simd codes of four bits, a sign above the
-field (docs/numerics.md).  Products are formed in one's complement, a negative one being one less than it should be;
-the number of negative weights of a channel is therefore part of its constant.
+`pe` output channels are worked on side by side, with `simd` input channels each.  A position's activations are `words`
+words.  A computing slot makes its outputs in passes of pe channels each, and reads words of the window for each pass,
+one a cycle (`walk`), and beside it one word of the weights: pe * simd codes of four bits, a sign above the field
+(docs/numerics.md).  Products are formed in one's complement, a negative one being one less than it should be; the
+number of negative weights of a channel is therefore part of its constant.
+
+In a grouped convolution a pass either has outputs of one group, which read words of simd of its inputs; or outputs of
+several groups, and words of all their inputs, of which each element reads the simd of its own group.  In a depthwise
+one, so, simd is 1 and lane i of a word meets output i.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 
+from lognet_fpga.engines.bram.walk import Passes, Walk, shortest_walk
+from lognet_fpga.fabric.latencies import POSITION_WALK_LATENCY, RING_WALK_LATENCY
 from lognet_fpga.fabric.slots import slot_raster
-from lognet_fpga.ir.groups import dense_kernel
 from lognet_fpga.ir.quant import QuantLayer
 from lognet_fpga.numerics.log2 import WEIGHT_BITS
 
@@ -24,36 +29,97 @@ LARGEST_SHIFT = 2 ** (WEIGHT_BITS - 1) - 2  # of an activation, by its weight
 
 
 @dataclass(frozen=True)
-class BramShape:
-    """in_channels, in_bits, out_channels, kernel: of the layer; pe, simd: folding; row_slots: slots of a row;
-    taps: (ky, kx) of all kernel places with a weight other than 0, in raster order, at least one."""
+class Split:
+    """How a layer's channels are split.  groups: of the convolution; pe: outputs of a pass; simd: inputs that each
+    meets in a cycle.  Raises ValueError where groups do not begin with a pass, or with a word."""
 
     in_channels: int
-    in_bits: int
     out_channels: int
-    kernel: tuple[int, int]
+    groups: int
     pe: int
     simd: int
-    row_slots: int
-    taps: tuple[tuple[int, int], ...]
+
+    def __post_init__(self) -> None:
+        inputs, outputs = self.group_inputs, self.group_outputs
+        several = self.pe % outputs == 0 and self.simd == inputs
+        if self.groups > 1 and not several and (outputs % self.pe or inputs % self.simd):
+            raise ValueError(f"groups of {inputs} -> {outputs} channels do not split into {self.simd} -> {self.pe}")
+
+    @property
+    def group_inputs(self) -> int:
+        return self.in_channels // self.groups
+
+    @property
+    def group_outputs(self) -> int:
+        return self.out_channels // self.groups
+
+    @property
+    def lanes(self) -> int:
+        """Input channels of a word: those of all groups that a pass has outputs of."""
+        return self.simd * max(1, self.pe // self.group_outputs)
 
     @property
     def words(self) -> int:
         """Words of a position."""
-        return -(-self.in_channels // self.simd)
+        return -(-self.in_channels // self.lanes)
 
     @property
-    def groups(self) -> int:
+    def pass_words(self) -> int:
+        """Words of a position that are for the outputs of a pass."""
+        return -(-self.group_inputs // self.simd)
+
+    @property
+    def passes(self) -> int:
         return -(-self.out_channels // self.pe)
 
     @property
-    def group_cycles(self) -> int:
-        return len(self.taps) * self.words
+    def first_words(self) -> tuple[int, ...]:
+        """Of each pass, the first word of a position that is for it."""
+        alike, words = max(1, self.group_outputs // self.pe), self.pass_words
+        return (0,) * self.passes if self.groups == 1 else tuple(n // alike * words for n in range(self.passes))
+
+    def first_lane(self, element: int) -> int:
+        """Of a word, the first of the simd lanes that processing element `element` reads."""
+        return element // self.group_outputs * self.simd
+
+
+@dataclass(frozen=True)
+class BramShape(Split):
+    """in_bits, kernel: of the layer; row_slots: slots of a row; walk: over the words of a window."""
+
+    in_bits: int
+    kernel: tuple[int, int]
+    row_slots: int
+    walk: Walk
+
+    @property
+    def ring(self) -> bool:
+        """Whether the window is a ring of words.  A kernel of one place reads a position's words where they arrived."""
+        return has_ring(self.kernel)
+
+    @property
+    def pass_cycles(self) -> tuple[int, ...]:
+        return self.walk.pass_cycles
+
+    @property
+    def weight_words(self) -> int:
+        """Words of the weights, one for each word of the window that is read."""
+        return self.walk.cycles
 
     @property
     def ii_cycles(self) -> int:
-        """Cycles of a computing slot, and words of the weights."""
-        return self.groups * self.group_cycles
+        """Cycles of a computing slot."""
+        return max(self.walk.cycles, self.shift_cycles)
+
+    @property
+    def shift_cycles(self) -> int:
+        """Cycles of a slot that only shifts: those in which its words are written into the ring."""
+        return self.words if self.ring else 1
+
+    @property
+    def walk_latency(self) -> int:
+        """From letting a computing slot go to the address of its first word."""
+        return RING_WALK_LATENCY if self.ring else POSITION_WALK_LATENCY
 
     @property
     def tree_levels(self) -> int:
@@ -61,60 +127,83 @@ class BramShape:
         return (self.simd - 1).bit_length()
 
     @property
-    def product_bits(self) -> int:
-        """Of an activation times a weight, with sign."""
-        return self.in_bits + LARGEST_SHIFT + 1
-
-    @cached_property
-    def back_words(self) -> tuple[int, ...]:
-        """How far before word 0 of the newest position word 0 under each tap lies in the window memory."""
-        kernel_h, kernel_w = self.kernel
-        return tuple(((kernel_h - 1 - ky) * self.row_slots + kernel_w - 1 - kx) * self.words for ky, kx in self.taps)
-
-    @property
     def memory_words(self) -> int:
-        """Depth of the window memory: the window's words and one being written, as a power of two."""
-        return 1 << (self.back_words[0] + self.words).bit_length()
-
-    @property
-    def steps(self) -> tuple[int, ...]:
-        """What to add to the address behind the last word of each tap, modulo memory_words."""
-        following = self.back_words[1:] + self.back_words[:1]
-        return tuple(
-            (back - after - (self.words - 1)) % self.memory_words for back, after in zip(self.back_words, following)
-        )
+        """Depth of the ring, a power of two."""
+        return 1 << (self.words - self.walk.oldest + self.walk.spare - 1).bit_length()
 
 
-def staged_positions(beat_channels: int, beats: int, simd: int) -> int:
+def has_ring(kernel: tuple[int, int]) -> bool:
+    return kernel != (1, 1)
+
+
+def staged_positions(beat_channels: int, beats: int, lanes: int) -> int:
     """Positions in the memory where beats become words, the one being read among them: four where that is free."""
-    places = -(-beats // max(1, simd // beat_channels))
+    places = -(-beats // max(1, lanes // beat_channels))
     return 4 if places <= _FREE_PLACES else 2
 
 
 def bram_shape(layer: QuantLayer, pe: int, simd: int) -> BramShape:
-    out_channels, in_channels = len(layer.codes), layer.in_shape[0]
-    used = [(int(ky), int(kx)) for ky, kx in np.argwhere(layer.codes.any(axis=(0, 1)))]
-    taps = tuple(used) or ((layer.kernel[0] - 1, layer.kernel[1] - 1),)
-    row_slots = len(slot_raster(layer).col_flags)
-    return BramShape(in_channels, layer.in_bits, out_channels, layer.kernel, pe, simd, row_slots, taps)
+    """Raises ValueError as Split."""
+    split = Split(layer.in_shape[0], len(layer.codes), layer.groups, pe, simd)
+    row_slots = _row_slots(layer)
+    _, walk = _reads(layer, split, row_slots)
+    return BramShape(**vars(split), in_bits=layer.in_bits, kernel=layer.kernel, row_slots=row_slots, walk=walk)
+
+
+@lru_cache(maxsize=64)
+def _row_slots(layer: QuantLayer) -> int:
+    return len(slot_raster(layer).col_flags)
+
+
+def _reads(layer: QuantLayer, split: Split, row_slots: int) -> tuple[np.ndarray, Walk]:
+    """As shortest_walk."""
+    kernel_h, kernel_w = layer.kernel
+    back = tuple(
+        ((kernel_h - 1 - ky) * row_slots + kernel_w - 1 - kx) * split.words
+        for ky in range(kernel_h)
+        for kx in range(kernel_w)
+    )
+    words = _words_with_weights(layer, split.simd, split.pass_words)
+    weights: np.ndarray = np.any(_by_pass(words, split.passes, split.pe), axis=1)
+    return shortest_walk(weights, Passes(split.first_words, back, has_ring(layer.kernel)))
+
+
+@lru_cache(maxsize=4)
+def _words_with_weights(layer: QuantLayer, simd: int, words: int) -> np.ndarray:
+    """(out, taps, words) bool: where an output has a weight."""
+    used = (layer.codes != 0).reshape(*layer.codes.shape[:2], -1).transpose(0, 2, 1)
+    lanes = np.zeros((*used.shape[:2], words * simd), bool)
+    lanes[..., : used.shape[2]] = used
+    found: np.ndarray = np.any(lanes.reshape(*used.shape[:2], words, simd), axis=-1)
+    return found
+
+
+def _by_pass(of_outputs: np.ndarray, passes: int, pe: int) -> np.ndarray:
+    """(passes, pe, ...): what is there for every output, and nothing behind the last one."""
+    whole = np.zeros((passes * pe, *of_outputs.shape[1:]), of_outputs.dtype)
+    whole[: len(of_outputs)] = of_outputs
+    return whole.reshape(passes, pe, *of_outputs.shape[1:])
 
 
 def weight_codes(layer: QuantLayer, shape: BramShape) -> np.ndarray:
-    """Content of the weight memory, (ii_cycles, pe * simd) uint8: codes of WEIGHT_BITS, the sign above the field.
+    """Content of the weight memory, (weight_words, pe * simd) uint8: codes of WEIGHT_BITS, the sign above the field.
 
-    Words in the order of reading: group, tap, word; PE p's lane s is code p * simd + s.
+    Words in the order of reading: pass, tap, word; PE p's lane s is code p * simd + s.
     """
-    nibbles = np.zeros((shape.groups * shape.pe, shape.words * shape.simd, len(shape.taps)), np.uint8)
-    nibbles[: shape.out_channels, : shape.in_channels] = _nibbles(layer, shape.taps)
-    folded = nibbles.reshape(shape.groups, shape.pe, shape.words, shape.simd, len(shape.taps))
-    return folded.transpose(0, 4, 2, 1, 3).reshape(shape.ii_cycles, shape.pe * shape.simd)
+    reads, _ = _reads(layer, shape, shape.row_slots)
+    codes = _nibbles(layer)
+    lanes = np.zeros((*codes.shape[:2], shape.pass_words * shape.simd), np.uint8)
+    lanes[..., : codes.shape[2]] = codes
+    split = lanes.reshape(*codes.shape[:2], shape.pass_words, shape.simd)
+    folded = _by_pass(split, shape.passes, shape.pe).transpose(0, 2, 3, 1, 4)
+    every = np.broadcast_to(reads, folded.shape[:3])
+    return folded[every].reshape(shape.weight_words, shape.pe * shape.simd)
 
 
 @lru_cache(maxsize=256)
-def _nibbles(layer: QuantLayer, taps: tuple[tuple[int, int], ...]) -> np.ndarray:
-    """The layer's codes as they lie in memory, (out, in, taps) uint8: the same for every folding."""
-    rows, cols = zip(*taps)
-    codes = dense_kernel(layer.codes, layer.groups)[:, :, rows, cols].astype(np.int64)
+def _nibbles(layer: QuantLayer) -> np.ndarray:
+    """The layer's codes as they lie in memory, (out, taps, in / groups) uint8: the same for every folding."""
+    codes = layer.codes.reshape(*layer.codes.shape[:2], -1).transpose(0, 2, 1).astype(np.int64)
     field = np.where(codes == 0, 0, np.log2(np.maximum(np.abs(codes), 1)).astype(np.int64) + 1)
     return (field | (codes < 0) << (WEIGHT_BITS - 1)).astype(np.uint8)
 
@@ -123,7 +212,7 @@ def weight_words(layer: QuantLayer, shape: BramShape) -> tuple[int, ...]:
     """The words of the weight memory, the first code lowest."""
     codes = weight_codes(layer, shape)
     bits = np.unpackbits(codes[..., None], axis=-1, bitorder="little")[..., :WEIGHT_BITS]
-    packed = np.packbits(bits.reshape(shape.ii_cycles, -1), axis=-1, bitorder="little")
+    packed = np.packbits(bits.reshape(shape.weight_words, -1), axis=-1, bitorder="little")
     return tuple(int.from_bytes(word.tobytes(), "little") for word in packed)
 
 
@@ -165,4 +254,5 @@ def output_constants(layer: QuantLayer) -> OutputConstants:
 
 
 def _signed_bits(low: int, high: int) -> int:
-    return max(max(high, 0).bit_length(), (-low - 1).bit_length() if low < 0 else 0) + 1
+    """At least two, for a single bit is no vector in Verilog."""
+    return max(max(high, 1).bit_length(), (-low - 1).bit_length() if low < 0 else 0) + 1

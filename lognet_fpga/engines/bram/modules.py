@@ -26,7 +26,7 @@ def bram_engine(folding: BramFolding, streams: Streams, name: str) -> tuple[tupl
     layer, shape, constants = folding.layer, folding.shape, folding.constants
     lanes = streams.channels_per_beat
     output_shape = OutputShape(
-        shape.groups,
+        shape.passes,
         -(-shape.out_channels // lanes),
         shape.pe // lanes,
         lanes,
@@ -46,7 +46,7 @@ def bram_engine(folding: BramFolding, streams: Streams, name: str) -> tuple[tupl
         + outputs(in_ready=None)
         + inputs(room=None)
         + outputs(
-            x=shape.simd * layer.in_bits, address=weight_rom.address_bits, first=None, ending=None, ending_blank=None
+            x=shape.lanes * layer.in_bits, address=weight_rom.address_bits, first=None, ending=None, ending_blank=None
         ),
         partial(
             word_window,
@@ -86,7 +86,7 @@ def bram_engine(folding: BramFolding, streams: Streams, name: str) -> tuple[tupl
         ),
     )
     nets = inputs(
-        x=shape.simd * layer.in_bits,
+        x=shape.lanes * layer.in_bits,
         address=weight_rom.address_bits,
         first=None,
         ending=None,
@@ -114,8 +114,9 @@ def _elements(
         Instance(
             f"pe{index}",
             element,
-            same("clk", "x", "first")
+            same("clk", "first")
             | {
+                "x": Slice("x", shape.first_lane(index) * in_bits, shape.simd * in_bits),
                 "capture": "ending",
                 "codes": Slice("codes", index * word, word),
                 # The last ones have nobody behind them, and keep what they have.
@@ -128,14 +129,14 @@ def _elements(
 
 
 def constant_words(constants: OutputConstants, shape: OutputShape) -> tuple[int, ...]:
-    """Content of the table of constants, a word for each beat of every group."""
+    """Content of the table of constants, a word for each beat of every pass."""
     lanes, modulus = shape.channels_per_beat, 2**shape.total_bits
     drops = {drop: index for index, drop in enumerate(shape.drops)}
     values = [
         int(offset) % modulus + (drops[int(drop)] << shape.total_bits)
         for offset, drop in zip(constants.offset, constants.drop)
     ]
-    values += [0] * (shape.groups * shape.beats_per_group * lanes - len(values))
+    values += [0] * (shape.passes * shape.beats_per_pass * lanes - len(values))
     return tuple(
         sum(value << lane * shape.constant_bits for lane, value in enumerate(values[first : first + lanes]))
         for first in range(0, len(values), lanes)

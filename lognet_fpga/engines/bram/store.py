@@ -20,7 +20,7 @@ class BramEngine:
         return bram_foldings(self.layer)
 
     def pruned(self, share: float) -> BramEngine:
-        """A zero takes its place in a memory like any weight."""
+        """A zero among other weights takes its place in a memory like these."""
         return self
 
 

@@ -14,9 +14,11 @@ from lognet_fpga.engines.stores import sketch_layers, stores_of
 from lognet_fpga.errors import DoesNotFitError
 from lognet_fpga.fabric.boards import load_board
 from lognet_fpga.fabric.slots import slot_raster
+from lognet_fpga.ir.groups import dense_kernel
 from lognet_fpga.plan.budget import fits
 from lognet_fpga.plan.planner import plan_engines
 from lognet_fpga.plan.search import draft_hardware, settle_stores
+from tests.engines.bram.walked import walked
 from tests.quant_models import Spec, random_graph, random_layer, solved, target
 
 VALUES = [0, 1, 2, 4, 8, 16, 32, 64, 0, -1, -2, -4, -8, -16, -32, -64]
@@ -32,24 +34,77 @@ def board(**changes):
     return dataclasses.replace(load_board("pynq-z2"), **changes)
 
 
-@pytest.mark.parametrize("pe,simd", [(1, 1), (3, 2), (4, 5), (7, 3)])
-def test_every_weight_lies_where_it_is_read(pe, simd):
-    layer = random_layer(np.random.default_rng(3), "conv1", (5, 6, 7), 8, Spec(7, (3, 2), zeros=0.3))
+SPLITS = {  # input channels, layer, (pe, simd)
+    **{f"{pe} x {simd}": (5, Spec(7, (3, 2), zeros=0.3), pe, simd) for pe, simd in [(1, 1), (3, 2), (4, 5), (7, 3)]},
+    "depthwise": (6, Spec(6, groups=6, zeros=0.1), 4, 1),
+    "depthwise, one at a time": (6, Spec(6, (1, 3), groups=6), 1, 1),
+    "two outputs an input": (5, Spec(10, groups=5), 4, 1),
+    "within a group": (8, Spec(12, groups=2), 3, 2),
+    "several groups": (12, Spec(8, (2, 2), groups=4), 4, 3),
+    "grouped, 1x1": (12, Spec(8, (1, 1), pads=(0,) * 4, groups=4), 1, 1),
+    "holes of all outputs": (12, Spec(8, holes=(0.6, 8, 2)), 4, 2),
+    "holes of a pass": (12, Spec(8, holes=(0.6, 2, 3)), 2, 3),
+    "holes in groups": (12, Spec(8, groups=2, holes=(0.5, 2, 3)), 2, 3),
+    "no weight at all": (4, Spec(5, zeros=1.0), 2, 3),
+}
+
+
+@pytest.mark.parametrize("name", SPLITS)
+def test_every_weight_lies_where_it_is_read(name):
+    channels, spec, pe, simd = SPLITS[name]
+    layer = random_layer(np.random.default_rng(3), "conv1", (channels, 6, 7), 8, spec)
     shape = bram_shape(layer, pe, simd)
-    words = weight_words(layer, shape)
-    assert len(words) == shape.ii_cycles == -(-7 // pe) * 6 * -(-5 // simd)
-    seen = np.zeros_like(layer.codes)
-    for address, word in enumerate(words):
-        group, rest = divmod(address, 6 * shape.words)
-        tap, part = divmod(rest, shape.words)
-        for lane in range(pe * simd):
-            value = VALUES[word >> 4 * lane & 15]
-            out, channel = group * pe + lane // simd, part * simd + lane % simd
-            if out < 7 and channel < 5:
-                seen[out, channel, tap // 2, tap % 2] = value
-            else:
-                assert value == 0
-    np.testing.assert_array_equal(seen, layer.codes)
+    words, reads = weight_words(layer, shape), walked(shape)
+    assert len(set(reads)) == len(words) == shape.weight_words <= shape.ii_cycles
+    assert [read.number for read in reads] == sorted(read.number for read in reads)
+    assert np.bincount([read.number for read in reads]).tolist() == list(shape.pass_cycles)
+    wanted = dense_kernel(layer.codes, spec.groups)
+    seen = np.zeros_like(wanted)
+    for word, read in zip(words, reads):
+        for element in range(pe):
+            for lane in range(simd):
+                value = VALUES[word >> 4 * (element * simd + lane) & 15]
+                out = read.number * pe + element
+                channel = read.word * shape.lanes + shape.first_lane(element) + lane
+                if out < len(wanted) and channel < channels:
+                    seen[out, channel, read.ky, read.kx] = value
+                else:
+                    assert value == 0
+    np.testing.assert_array_equal(seen, wanted)
+
+
+def test_a_walk_reads_the_words_that_hold_a_weight_and_no_others():
+    """A 3x3 convolution of 64 channels that takes 32 more in the middle; of each output, one of these."""
+    layer = random_layer(np.random.default_rng(4), "conv1", (96, 8, 8), 8, Spec(64, zeros=0.1))
+    codes = layer.codes.copy()
+    codes[:, 64:] = 0
+    codes[:, 64:, 1, 1] = layer.codes[:, 64:, 1, 1]
+    beside = dataclasses.replace(layer, codes=codes)
+    assert bram_folding(beside, 8, 8).ii_cycles == 8 * (9 * 64 + 32) // 8
+    assert bram_folding(beside, 16, 32).ii_cycles == 4 * (9 * 64 + 32) // 32
+    own = np.arange(64)[:, None] // 8 == np.arange(32) // 1
+    codes = codes.copy()
+    codes[:, 64:, 1, 1] = np.where(own, 1, 0)
+    identity = dataclasses.replace(layer, codes=codes)
+    folding = bram_folding(identity, 8, 8)
+    assert folding.ii_cycles == 8 * 9 * 8 + 8 and len(folding.shape.walk.runs) <= 8 * 5
+
+
+@pytest.mark.parametrize(
+    "groups,outputs,pe,simd,cycles", [(64, 64, 8, 1, 72), (64, 128, 16, 1, 72), (4, 64, 8, 4, 288)]
+)
+def test_grouped_layers_cost_their_own_weights(groups, outputs, pe, simd, cycles):
+    layer = random_layer(np.random.default_rng(4), "conv1", (64, 8, 8), 8, Spec(outputs, zeros=0.0, groups=groups))
+    folding = bram_folding(layer, pe, simd)
+    assert folding.ii_cycles == cycles == layer.codes.size // (pe * simd)
+    assert sum(len(bin(word)) > 2 for word in weight_words(layer, folding.shape)) == cycles
+
+
+@pytest.mark.parametrize("pe,simd", [(3, 1), (2, 3), (8, 2), (6, 4)])
+def test_passes_that_would_split_a_group(pe, simd):
+    layer = random_layer(np.random.default_rng(4), "conv1", (12, 8, 8), 8, Spec(12, groups=3))
+    with pytest.raises(ValueError, match="groups of 4 -> 4 channels"):
+        bram_shape(layer, pe, simd)
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -19,20 +19,15 @@ class PeShape:
     in_bits: int
     sum_bits: int
 
-    @property
-    def first_cycles(self) -> int:
-        """From a word to its sum, by way of a tree of adders."""
-        return max(1, (self.simd - 1).bit_length())
-
 
 @block
 def shift_accumulate(clk, x, codes, first, capture, shift_in, result, *, shape):
-    """The sum of activations times log2 weights over as many cycles as a group has words.
+    """The sum of activations times log2 weights over as many cycles as a pass has words.
 
     Ports: x, codes: a word of activations and of weights, lane 0 in the lowest bits; first, capture: a cycle before the
-    sum of a group's first word is added, and before the cycle behind its last; result: the sum captured, until the
+    sum of a pass' first word is added, and before the cycle behind its last; result: the sum captured, until the
     next one, in other cycles shift_in: the results of several elements leave as a shift register.
-    Latency: from x to first: `first_cycles`; capture to result: 2.  Throughput: one word a cycle.
+    Latency: from x to the cycle behind first: `sum_latency`; capture to result: 2.  Throughput: one word a cycle.
     Back-pressure: none.
     """
     s = shape
@@ -51,7 +46,7 @@ def shift_accumulate(clk, x, codes, first, capture, shift_in, result, *, shape):
         level.append(product)
 
     depth = 0
-    while len(level) > 1 or depth == 0:
+    while len(level) > 1:
         sums = []
         for index in range(0, len(level), 2):
             total = signed(len(level[0]) + 1)

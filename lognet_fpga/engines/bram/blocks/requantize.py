@@ -1,4 +1,4 @@
-"""From the sums of a group to a stream of activations: offset, drop low bits, clip, ReLU."""
+"""From the sums of a pass to a stream of activations: offset, drop low bits, clip, ReLU."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from lognet_fpga.hw.wiring import bits, counter, flag, join, vector
 
 @dataclass(frozen=True)
 class OutputShape:
-    """beats of a position carry channels_per_beat channels each, beats_per_group of them from one group of sums.
+    """beats of a position carry channels_per_beat channels each, beats_per_pass of them from one pass' sums.
 
     sum_bits, total_bits: of a sum and of (sum << lift) + offset.  drops: the different numbers of bits dropped,
     ascending; a channel has the index of its own among them.
     """
 
-    groups: int
+    passes: int
     beats: int
-    beats_per_group: int
+    beats_per_pass: int
     channels_per_beat: int
     lift: int
     sum_bits: int
@@ -44,19 +44,19 @@ class OutputShape:
 def activations(clk, rst, sums, ending, blank, index, constants, out_valid, out_data, *, shape):
     """clip(((sum << `lift`) + offset) >> drop, 0, 2**`out_bits` - 1) of every channel, `channels_per_beat` at a time.
 
-    Ports: ending, blank: two cycles before the first sums of a group, and whether its results are zero; sums: of
+    Ports: ending, blank: two cycles before the first sums of a pass, and whether its results are zero; sums: of
     `channels_per_beat` channels, lowest first, beat after beat; index: of a beat's constants, which come two cycles
     later with its sums; out_valid, out_data: beats of the result.
     Latency: `OUTPUT_LATENCY` from the sums.  Throughput: one beat a cycle.  Back-pressure: none.
     """
     s = shape
     coming, busy, blank_now, blank_held, needed, is_real = (flag() for _ in range(6))
-    last_real, all_real = s.beats - 1, s.beats == s.groups * s.beats_per_group
-    later_beats, restart = s.beats_per_group - 1, flag()
+    last_real, all_real = s.beats - 1, s.beats == s.passes * s.beats_per_pass
+    later_beats, restart = s.beats_per_pass - 1, flag()
     place, places_end, indexes_end = counter(max(1, later_beats)), flag(), flag()
     counters = [
         wrapping_counter(clk, restart, busy, place, places_end, count=max(1, later_beats)),
-        wrapping_counter(clk, rst, coming, index, indexes_end, count=s.groups * s.beats_per_group),
+        wrapping_counter(clk, rst, coming, index, indexes_end, count=s.passes * s.beats_per_pass),
     ]
     for part, name in zip(counters, ("later", "index")):
         part.name = name
@@ -64,7 +64,7 @@ def activations(clk, rst, sums, ending, blank, index, constants, out_valid, out_
 
     @always_comb
     def which():
-        """The last group may have beats that no channel needs."""
+        """The last pass may have beats that no channel needs."""
         coming.next = ending or busy
         restart.next = rst or ending
         needed.next = (ending or busy) and is_real

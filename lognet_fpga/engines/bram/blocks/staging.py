@@ -14,30 +14,30 @@ from lognet_fpga.hw.wiring import bits, counter, flag, join, vector
 
 @dataclass(frozen=True)
 class StagingShape:
-    """beat_channels, beats: of the input stream; simd, words: of a position's words.
+    """beat_channels, beats: of the input stream; lanes, words: of a position's words.
 
-    One of beat_channels and simd divides the other.  The lanes behind a position's last channel hold anything.
+    One of beat_channels and lanes divides the other.  The lanes behind a position's last channel hold anything.
     """
 
     in_bits: int
     beat_channels: int
     beats: int
-    simd: int
+    lanes: int
     words: int
 
     @property
     def banks(self) -> int:
         """Beats of a word; each has a memory of its own."""
-        return max(1, self.simd // self.beat_channels)
+        return max(1, self.lanes // self.beat_channels)
 
     @property
     def parts(self) -> int:
         """Words of a beat."""
-        return max(1, self.beat_channels // self.simd)
+        return max(1, self.beat_channels // self.lanes)
 
     @property
     def positions(self) -> int:
-        return staged_positions(self.beat_channels, self.beats, self.simd)
+        return staged_positions(self.beat_channels, self.beats, self.lanes)
 
     @property
     def position_bits(self) -> int:
@@ -50,13 +50,13 @@ class StagingShape:
 
 
 @block
-def staging(clk, rst, in_data, in_valid, in_ready, take, word, staged, full_soon, *, shape):
+def staging(clk, rst, in_data, in_valid, in_ready, take, turn, word, staged, full_soon, *, shape):
     """Ports: in_data, in_valid, in_ready: a stream of beats; full_soon: in the next cycle there is a position to take,
-    even if one is taken in this one; take: the oldest one; word: number of a word of the position taken last, which
-    staged shows a cycle later.
+    even if one is taken in this one; take: the oldest one; turn: with take or a cycle later, from the next cycle on its
+    words are shown; word: number of one, which staged shows a cycle later (behind the last one, anything).
 
-    All positions but one wait; beats of one more are accepted from the cycle behind a take on.  in_ready comes out of a
-    register.
+    All positions but one wait; beats of one more are accepted from the cycle behind a take on, and overwrite the one
+    taken before two cycles after that.  in_ready comes out of a register.
     """
     s = shape
     count, ends, accept, ready = counter(s.beats), flag(), flag(), flag()
@@ -132,12 +132,12 @@ def staging(clk, rst, in_data, in_valid, in_ready, take, word, staged, full_soon
         else:
             if ended:
                 position.next = (position + 1) % positions
-            if take:
+            if turn:
                 reading.next = (reading + 1) % positions
 
     read_place, part, part_late = counter(s.places), counter(s.parts), counter(s.parts)
-    places = tuple(index // s.parts for index in range(s.words))
-    parts = tuple(index % s.parts for index in range(s.words))
+    every = [min(index, s.words - 1) for index in range(1 << len(word))]
+    places, parts = tuple(index // s.parts for index in every), tuple(index % s.parts for index in every)
 
     @always_comb
     def where():
@@ -168,7 +168,7 @@ def staging(clk, rst, in_data, in_valid, in_ready, take, word, staged, full_soon
             beat_wires[index] += bits(beat)
     shown = [wire for wires in beat_wires for wire in wires]
 
-    width = s.simd * s.in_bits
+    width = s.lanes * s.in_bits
     chosen, picks = join(shown[:width]), []
     for index in range(1, s.parts):
         following = vector(width)
