@@ -17,10 +17,8 @@ import numpy as np
 
 from lognet_fpga.codegen.verilog import verilog_files
 from lognet_fpga.engines.clb.adder_graph import solve
-from lognet_fpga.engines.clb.arithmetic import SolvedAdders
+from lognet_fpga.engines.clb.arithmetic import SolvedAdders, timed_adders
 from lognet_fpga.engines.clb.blocks.adders import AdderShape, serial_adders
-from lognet_fpga.engines.clb.schedule import schedule
-from lognet_fpga.engines.clb.ternary import ternary
 from lognet_fpga.numerics.log2 import log2_codes
 from lognet_fpga.quantize.weights import magnitude_prune, search_alpha
 from lognet_fpga.synth.cells import count_netlist
@@ -61,8 +59,7 @@ def main() -> None:
         for cycles in options.cycles:
             leg_cycles = min(cycles, -(-acc_bits // digit_bits))
             estimate = SolvedAdders(graph, IN_BITS).cost(digit_bits, leg_cycles, acc_bits).resources
-            folded = ternary(graph, IN_BITS, digit_bits, leg_cycles)
-            timed = schedule(folded, IN_BITS, acc_bits, digit_bits, leg_cycles)
+            folded, timed = timed_adders(graph, IN_BITS, acc_bits, digit_bits, leg_cycles)
             first_leg = max(0, acc_bits - KEPT_BITS) // (digit_bits * leg_cycles)
             shape = AdderShape(folded, timed, bias, first_leg)
             in_legs = -(-IN_BITS // (digit_bits * leg_cycles))

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from lognet_fpga.engines.clb.adder_graph import ZERO, Term, solve
+from lognet_fpga.engines.clb.arithmetic import timed_adders
 from lognet_fpga.engines.clb.blocks.adders import AdderShape, serial_adders
-from lognet_fpga.engines.clb.schedule import schedule
-from lognet_fpga.engines.clb.ternary import ternary
 from lognet_fpga.fabric.latencies import TAP_LATENCY
 from lognet_fpga.hw.structure import elaborate
 from tests.hw.beats import digits, merge
@@ -30,8 +29,7 @@ def test_every_bit_shows_its_node(digit_bits, leg_cycles):
     leg_cycles = leg_cycles or acc_bits
     in_digits = min(leg_cycles, -(-IN_BITS // digit_bits))
     in_legs = -(-IN_BITS // (digit_bits * in_digits))
-    graph = ternary(solve(MATRIX, IN_BITS), IN_BITS, digit_bits, leg_cycles)
-    timed = schedule(graph, IN_BITS, acc_bits, digit_bits, leg_cycles)
+    graph, timed = timed_adders(solve(MATRIX, IN_BITS), IN_BITS, acc_bits, digit_bits, leg_cycles)
     engine = serial_adders(AdderShape(graph, timed, bias), MATRIX.shape[1] * in_legs * digit_bits, "adders")
     nets = {net: runs for net, runs in engine.shows["nets"].items() if net not in ("acc", "taps")}
     probed = tuple(replace(net, direction="output") for net in engine.nets if net.name in nets)

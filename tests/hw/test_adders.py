@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from lognet_fpga.engines.clb.adder_graph import solve
+from lognet_fpga.engines.clb.arithmetic import timed_adders
 from lognet_fpga.engines.clb.blocks.adders import AdderShape, serial_adders
-from lognet_fpga.engines.clb.schedule import schedule
-from lognet_fpga.engines.clb.ternary import ternary
 from lognet_fpga.fabric.latencies import TAP_LATENCY
 from lognet_fpga.hw.structure import elaborate
 from tests.hw.beats import digits, merge
@@ -42,8 +41,7 @@ def test_matrix_times_window_plus_bias(name, digit_bits, leg_cycles):
     leg_cycles = min(leg_cycles or acc_bits, -(-acc_bits // digit_bits))
     in_digits = min(leg_cycles, -(-IN_BITS // digit_bits))
     in_legs = -(-IN_BITS // (digit_bits * in_digits))
-    graph = ternary(solve(matrix, IN_BITS), IN_BITS, digit_bits, leg_cycles)
-    timed = schedule(graph, IN_BITS, acc_bits, digit_bits, leg_cycles)
+    graph, timed = timed_adders(solve(matrix, IN_BITS), IN_BITS, acc_bits, digit_bits, leg_cycles)
     shape = AdderShape(graph, timed, tuple(int(b) for b in bias))
 
     slots, at = [], 5

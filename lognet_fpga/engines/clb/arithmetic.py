@@ -13,6 +13,7 @@ from typing import Protocol
 from lognet_fpga.engines.clb.adder_graph import AdderGraph
 from lognet_fpga.engines.clb.cost import adder_resources
 from lognet_fpga.engines.clb.counts import adder_copies, count_schedule
+from lognet_fpga.engines.clb.pairs import paired
 from lognet_fpga.engines.clb.schedule import SerialSchedule, node_bits, node_legs, schedule
 from lognet_fpga.engines.clb.ternary import ternary
 from lognet_fpga.fabric.board import Resources
@@ -74,6 +75,16 @@ class SolvedAdders:
         return ArithmeticCost(adder_resources(count_schedule(graph, timed)), timed.out_start)
 
     def _timed(self, digit_bits: int, leg_cycles: int, acc_bits: int) -> tuple[AdderGraph, SerialSchedule]:
-        """The graph with adders of three operands, as it is built at that folding, and its schedule."""
-        graph = ternary(self.graph, self._in_bits, digit_bits, leg_cycles)
-        return graph, schedule(graph, self._in_bits, acc_bits, digit_bits, leg_cycles)
+        return timed_adders(self.graph, self._in_bits, acc_bits, digit_bits, leg_cycles)
+
+
+def timed_adders(
+    graph: AdderGraph, in_bits: int, acc_bits: int, digit_bits: int, leg_cycles: int
+) -> tuple[AdderGraph, SerialSchedule]:
+    """A solved graph with its sums in another order, as it is built at that folding, and its schedule.
+
+    in_bits: of the unsigned inputs; acc_bits: of the outputs, modulo 2**acc_bits at least.
+    """
+    graph = ternary(graph, in_bits, digit_bits, leg_cycles)
+    graph = paired(graph, in_bits, acc_bits, digit_bits, leg_cycles)
+    return graph, schedule(graph, in_bits, acc_bits, digit_bits, leg_cycles)

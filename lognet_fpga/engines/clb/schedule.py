@@ -198,10 +198,21 @@ def node_legs(
 
 def node_bits(graph: AdderGraph, in_bits: int) -> tuple[tuple[int, ...], tuple[bool, ...]]:
     """(bits, signed) of every node's values, in_bits those of the unsigned inputs."""
-    ranges = graph.node_ranges(0, 2**in_bits - 1)
-    signed = tuple(low < 0 for low, _ in ranges)
-    magnitudes = (max(high.bit_length(), (-low - 1).bit_length() if low < 0 else 0) for low, high in ranges)
-    return tuple(magnitude + sign for magnitude, sign in zip(magnitudes, signed)), signed
+    bits, signed = zip(*(value_bits(low, high) for low, high in graph.node_ranges(0, 2**in_bits - 1)))
+    return bits, signed
+
+
+def value_bits(low: int, high: int) -> tuple[int, bool]:
+    """Bits of values from low to high, the sign included, and whether there is one."""
+    signed = low < 0
+    return max(high.bit_length(), (-low - 1).bit_length() if signed else 0) + signed, signed
+
+
+def head_start(shift: int, digit_bits: int, leg_cycles: int) -> int:
+    """Cycles from the one in which a number is ready until an adder may start that reads it shifted; before that, if
+    negative, for the first digits are zero.  A spliced operand needs a delay of one."""
+    digits = shift // digit_bits
+    return (digits % leg_cycles > 0) - digits
 
 
 def schedule(graph: AdderGraph, in_bits: int, acc_bits: int, digit_bits: int, leg_cycles: int) -> SerialSchedule:
@@ -212,8 +223,7 @@ def schedule(graph: AdderGraph, in_bits: int, acc_bits: int, digit_bits: int, le
     ready = [0] * graph.inputs
     shifts = 1 + max((term.shift for adder in graph.adders for term in adder.terms), default=0)
     shifts = max(shifts, 1 + max((out.shift for out in graph.outputs), default=0))
-    # Of an operand by its shift, after it is ready; a spliced one needs a delay of one.
-    earliest = [(digits % leg_cycles > 0) - digits for digits in (shift // digit_bits for shift in range(shifts))]
+    earliest = [head_start(shift, digit_bits, leg_cycles) for shift in range(shifts)]
     start = []
     for adder in graph.adders:
         begin = 0

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from lognet_fpga.engines.clb.adder_graph import ZERO, AdderGraph, solve
+from lognet_fpga.engines.clb.arithmetic import timed_adders
 from lognet_fpga.engines.clb.schedule import Kept, SerialSchedule, Spliced, Tap, Wire, engine_wires, schedule
-from lognet_fpga.engines.clb.ternary import ternary
 from tests.engines.clb.test_adder_graph import MATRICES, log2_matrix
 
 IN_BITS = 5
@@ -127,8 +127,7 @@ def test_every_folding(name):
     for digit_bits in (1, 2, 3, 5, bits):
         digits = -(-bits // digit_bits)
         for leg_cycles in sorted({1, 2, 3, 5, digits} & set(range(1, digits + 1))):
-            folded = ternary(graph, IN_BITS, digit_bits, leg_cycles)
-            plan = schedule(folded, IN_BITS, bits, digit_bits, leg_cycles)
+            folded, plan = timed_adders(graph, IN_BITS, bits, digit_bits, leg_cycles)
             slots = [(slot * leg_cycles, rng.integers(0, 2**IN_BITS, matrix.shape[1])) for slot in range(BACK_TO_BACK)]
             modulus = 2 ** (digit_bits * leg_cycles * plan.acc_legs)
             found = simulate(folded, plan, slots, seed=digit_bits)
@@ -140,9 +139,8 @@ def test_short_slots_and_pauses_between(digit_bits, leg_cycles):
     """A slot whose sums nobody needs lasts only as long as its inputs, and computing slots may lie apart."""
     matrix = log2_matrix(21, 4, 9, 0.4)
     graph, bits = solve(matrix, IN_BITS), accumulator_bits(matrix, IN_BITS)
-    graph = ternary(graph, IN_BITS, digit_bits, leg_cycles)
     in_digits = min(leg_cycles, -(-IN_BITS // digit_bits))
-    plan = schedule(graph, IN_BITS, bits, digit_bits, leg_cycles)
+    graph, plan = timed_adders(graph, IN_BITS, bits, digit_bits, leg_cycles)
     rng = np.random.default_rng(digit_bits)
     slots, computing, time = [], [], 0
     for _ in range(14):
