@@ -56,4 +56,4 @@ def pool_levels(elements: int) -> int:
 
 def pool_latency(kernel: tuple[int, int], average: bool) -> int:
     """From the last beat into a pooling window to the beat out of it."""
-    return 2 + sum(map(pool_levels, kernel)) + int(average)
+    return 1 + sum(map(pool_levels, kernel)) + int(average)

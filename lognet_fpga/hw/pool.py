@@ -159,11 +159,9 @@ def pool(clk, rst, in_valid, in_data, out_valid, out_data, *, shape):
         if rst:
             rows_late.next = 0
             windows_late.next = 0
-            out_valid.next = False
         else:
             rows_late.next = concat(rows_late[rows_end:], result_soon)
             windows_late.next = concat(windows_late[windows_end:], ends_window)
-            out_valid.next = windows_late[windows_end]
 
     # Across rows: with the results of the rows above out of the memory.
     down = [row_result]
@@ -205,8 +203,9 @@ def pool(clk, rst, in_valid, in_data, out_valid, out_data, *, shape):
 
         blocks += [rounding, rounded]
 
-    @always(clk.posedge)
+    @always_comb
     def offer():
+        out_valid.next = windows_late[windows_end]
         out_data.next = window_result
 
     return position, steps, arrive, along, travel, blocks, offer
