@@ -11,9 +11,10 @@ from lognet_fpga.hw.wiring import bits, flag, join, vector
 
 
 @block
-def memory_of_words(clk, write_soon, write_soon_at, written, read_at, read, *, depth):
+def memory_of_words(clk, write_soon, write_soon_at, written, read_at, read, *, depth, registered=True):
     """Ports: write_soon, write_soon_at: the next cycle's word goes to this place; written: that word, a wire a bit;
-    read: what was at read_at two cycles ago.
+    read: what was at read_at two cycles ago; unless `registered`, a memory in LUTs shows it without a register in
+    between, for one that stands behind and is in reach.
 
     Between asking for a place and writing it, or the other way round, lie two cycles or more.
     """
@@ -24,9 +25,8 @@ def memory_of_words(clk, write_soon, write_soon_at, written, read_at, read, *, d
     parts, stretches = [], []
     for number, run in enumerate(leaf_groups(len(read))):
         stretch = vector(len(run))
-        part = lut_memory(
-            clk, write_soon, write_soon_at, join([written[bit] for bit in run]), read_at, stretch, depth=depth
-        )
+        word, make = join([written[bit] for bit in run]), lut_memory if registered else open_lut_memory
+        part = make(clk, write_soon, write_soon_at, word, read_at, stretch, depth=depth)
         part.name = f"part{number}"
         parts.append(part)
         stretches += bits(stretch)
@@ -58,20 +58,11 @@ def block_memory(clk, write_soon, write_soon_at, written, read_at, read, *, dept
 
 @block
 def lut_memory(clk, write_soon, write_soon_at, written, read_at, read, *, depth):
-    memory = [vector(len(read)) for _ in range(depth)]
-    write = flag()
-    write_leaf = control_leaf(clk, write_soon, write)
-    write_leaf.name = "write"
-    leaves, places = [write_leaf], []
-    for name, soon in (("write_at", write_soon_at), ("read_at", read_at)):
-        wires = []
-        for bit in range(len(soon)):
-            wires.append(flag())
-            leaf = control_leaf(clk, soon(bit), wires[-1])
-            leaf.name = f"{name}{bit}"
-            leaves.append(leaf)
-        places.append(join(wires))
-    write_at, read_late = places
+    """read is a register behind the memory."""
+    memory, write = [vector(len(read)) for _ in range(depth)], flag()
+    write_at, read_late = vector(len(write_soon_at)), vector(len(read_at))
+    steering = memory_leaves(clk, write_soon, write_soon_at, read_at, write, write_at, read_late)
+    steering.name = "steering"
 
     @always(clk.posedge)
     def access():
@@ -79,4 +70,50 @@ def lut_memory(clk, write_soon, write_soon_at, written, read_at, read, *, depth)
             memory[int(write_at)].next = written
         read.next = memory[int(read_late)]
 
-    return leaves, access
+    return steering, access
+
+
+@block
+def open_lut_memory(clk, write_soon, write_soon_at, written, read_at, read, *, depth):
+    """read is the memory itself; its address comes a cycle later."""
+    memory, write = [vector(len(read)) for _ in range(depth)], flag()
+    write_at, read_soon, read_late = vector(len(write_soon_at)), vector(len(read_at)), vector(len(read_at))
+    steering = memory_leaves(clk, write_soon, write_soon_at, read_soon, write, write_at, read_late)
+    steering.name = "steering"
+
+    @always(clk.posedge)
+    def access():
+        if write:
+            memory[int(write_at)].next = written
+        read_soon.next = read_at
+
+    @always_comb
+    def show():
+        read.next = memory[int(read_late)]
+
+    return steering, access, show
+
+
+@block
+def memory_leaves(clk, write_soon, write_soon_at, read_soon_at, write, write_at, read_at):
+    """Leaves of what steers a memory in LUTs, each a cycle late."""
+    leaf, leaves = control_leaf(clk, write_soon, write), []
+    leaf.name = "write"
+    leaves.append(leaf)
+    gathered = []
+    for name, soon in (("write_at", write_soon_at), ("read_at", read_soon_at)):
+        wires = []
+        for bit in range(len(soon)):
+            wires.append(flag())
+            leaf = control_leaf(clk, soon(bit), wires[-1])
+            leaf.name = f"{name}{bit}"
+            leaves.append(leaf)
+        gathered.append(join(wires))
+    write_late, read_late = gathered
+
+    @always_comb
+    def gather():
+        write_at.next = write_late
+        read_at.next = read_late
+
+    return leaves, gather

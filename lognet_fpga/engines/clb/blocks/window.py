@@ -147,11 +147,11 @@ def window(clk, rst, in_data, in_valid, in_ready, room, taps, start, compute, bl
         columns.append([row])
         for c in range(1, s.kernel[1]):
             earlier = vector(s.lanes)
-            # The same digit of the position before: as many enabled cycles late as a position has digits.
-            shift = partial(delay_line, cycles=s.in_digits)
-            delay = in_stretches(
-                clk, [enable_early], [columns[r][c - 1]], earlier, register=shift, loads_each=delay_loads(s.in_digits)
-            )
+            # The same digit of the position before: as many enabled cycles late as a position has digits.  Where these
+            # are two, shift registers from the row on take the place of two flip-flops each.
+            cycles, source = (2 * c, row) if s.in_digits == 2 else (s.in_digits, columns[r][c - 1])
+            shift = partial(delay_line, cycles=cycles)
+            delay = in_stretches(clk, [enable_early], [source], earlier, register=shift, loads_each=delay_loads(cycles))
             delay.name = f"row{r}_back{c}"
             delays.append(delay)
             columns[r].append(bits(earlier))
@@ -224,7 +224,7 @@ def line_memory(clk, rst, shifting, write_soon, written, older, *, length):
     place, place_late, ends = counter(length), counter(length), flag()
     walk = wrapping_counter(clk, rst, shifting, place, ends, count=length)
     walk.name = "place"
-    memory = memory_of_words(clk, write_soon, place_late, written, place, older, depth=length)
+    memory = memory_of_words(clk, write_soon, place_late, written, place, older, depth=length, registered=False)
     memory.name = "lines"
 
     @always(clk.posedge)
