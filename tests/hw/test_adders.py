@@ -30,7 +30,8 @@ FOLDINGS = [(1, None), (1, 1), (1, 2), (1, 3), (1, 4), (1, 7), (2, None), (2, 1)
 @pytest.mark.parametrize("digit_bits,leg_cycles", FOLDINGS)
 @pytest.mark.parametrize("name", MATRICES)
 def test_matrix_times_window_plus_bias(name, digit_bits, leg_cycles):
-    """Computing slots and shorter ones between them, as close together as they may be, some with a pause."""
+    """Computing slots and shorter ones between them, whose inputs are zero, as close together as they may be, some with
+    a pause."""
     matrix = MATRICES[name]
     rng = np.random.default_rng(digit_bits)
     bias = rng.integers(-200, 200, len(matrix))
@@ -47,7 +48,7 @@ def test_matrix_times_window_plus_bias(name, digit_bits, leg_cycles):
     slots, at = [], 5
     for number in range(24):
         computes = bool(rng.integers(0, 3)) or number == 23
-        slots.append((at, computes, rng.integers(0, top + 1, matrix.shape[1])))
+        slots.append((at, computes, rng.integers(0, top + 1, matrix.shape[1]) * computes))
         at += leg_cycles if computes else in_digits
         at += int(rng.integers(1, 5)) if rng.integers(0, 4) == 0 else 0
     starts = {begin: computes for begin, computes, _ in slots}

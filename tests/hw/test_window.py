@@ -97,8 +97,8 @@ def test_every_window(name, idle, stall):
         ]
         assert found == expected.tolist(), f"slot that started in cycle {at}"
         assert rooms[at - 2]
-    # Between slots the taps are zero, which extends the unsigned inputs to the accumulators' width.
-    busy = {at + TAP_LATENCY + place for at, _ in slots for place in range(in_digits)}
+    # Else the taps are zero, which extends the unsigned inputs to the accumulators' width.
+    busy = {at + TAP_LATENCY + place for at in computing for place in range(in_digits)}
     assert not any(value for cycle, value in enumerate(shown) if cycle not in busy)
     lengths = [later - at for (at, _), (later, _) in zip(slots, slots[1:])]
     least = [ii_cycles if computes else in_digits for _, computes in slots]

@@ -23,12 +23,11 @@ from lognet_fpga.engines.clb.schedule import (
     Number,
     Spliced,
     Tap,
-    Wire,
     head_start,
     node_legs,
+    registers_of,
     sources,
     value_bits,
-    wires_of,
 )
 from lognet_fpga.fabric.costs import SRL_CYCLES
 
@@ -46,8 +45,8 @@ class Folded(NamedTuple):
     leg_cycles: int
     acc_legs: int
 
-    def head_start(self, shift: int) -> int:
-        return head_start(shift, self.digit_bits, self.leg_cycles)
+    def head_start(self, number: Number, shift: int, legs: int) -> int:
+        return head_start(self.digit_bits, self.leg_cycles, number, shift, legs)
 
 
 def paired(graph: AdderGraph, in_bits: int, acc_bits: int, digit_bits: int, leg_cycles: int) -> AdderGraph:
@@ -171,7 +170,9 @@ class _Pairing:
             low, high = self.ranges[node]
             least, greatest = _plus(least, greatest, low << shift, high << shift, negate)
         self.ranges.append((least, greatest))
-        self.ready.append(1 + max(0, *(self.ready[term.node] + self.folded.head_start(term.shift) for term in added)))
+        legs, kinds = _legs(self.folded, least, greatest), map(self._kind, added)
+        starts = (kind.ready + self.folded.head_start(kind.number, kind.shift, legs) for kind in kinds)
+        self.ready.append(1 + max(0, *starts))
         return made
 
     def _kind(self, term: Term) -> _Kind:
@@ -190,7 +191,8 @@ class _Pairing:
                 least, greatest, other.low << other_shift, other.high << other_shift, other.negate and not one.negate
             )
             legs = _legs(folded, least, greatest)
-            start = max(0, one.ready + folded.head_start(one_shift), other.ready + folded.head_start(other_shift))
+            start = max(0, one.ready + folded.head_start(one.number, one_shift, legs))
+            start = max(start, other.ready + folded.head_start(other.number, other_shift, legs))
             price = legs * folded.digit_bits + _CYCLE * (start - common / folded.digit_bits)
             price += _operand_price(folded, one.number, one_shift, legs, start - one.ready)
             price += _operand_price(folded, other.number, other_shift, legs, start - other.ready)
@@ -235,13 +237,7 @@ class _Reading(NamedTuple):
 @lru_cache(maxsize=1 << 14)
 def _reading(digit_bits: int, leg_cycles: int, number: Number, shift: int, legs: int) -> _Reading:
     """What it takes to read so many legs of number << shift."""
-    wires: dict[Wire, None] = {}
-    ahead = [wire for leg in range(legs) for wire in wires_of(digit_bits, leg_cycles, number, shift, leg)]
-    while ahead:
-        wire = ahead.pop()
-        if wire is not None and wire not in wires:
-            wires[wire] = None
-            ahead += [] if isinstance(wire, Tap) else sources(wire)
+    wires = registers_of(digit_bits, leg_cycles, number, shift, legs)
     choices = sum(isinstance(wire, Spliced) and None not in sources(wire) for wire in wires)
     registers = sum(isinstance(wire, (Spliced, Kept)) for wire in wires) - choices
     return _Reading(registers, choices, tuple(wire.delay for wire in wires if isinstance(wire, Tap)))

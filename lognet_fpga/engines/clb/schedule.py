@@ -12,17 +12,19 @@ its range of values needs; behind them its sign is kept in a register, or it is 
 
 An adder that starts at S reads digit x of its operands at S + x and shows digit x of its sum at S + x + 1.  An operand
 shifted by other than whole legs takes the first digits of a leg from the leg before: its wires are the registers of
-`Spliced` and `Kept`, so that it has a delay of at least one.
+`Spliced` and `Kept`, so that it has a delay of at least one.  In front of leg 0 lie the last digits of the slot before:
+they are masked, but for those of an unsigned number that ends before them.  So the inputs of a slot that does not
+compute are to be zero: it may be shorter than a leg.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import NamedTuple, TypeVar, Union
 
-from lognet_fpga.engines.clb.adder_graph import ZERO, AdderGraph
+from lognet_fpga.engines.clb.adder_graph import ZERO, AdderGraph, Term
 
 
 class Tap(NamedTuple):
@@ -90,6 +92,8 @@ class _Operands:
             return None
         delay, begin, legs = late, leg * self.leg_cycles, number.legs
         if part:
+            if source_leg == 0 and self._ends_before(number, source_bit, part):
+                return self._tap(number, 0, source_bit, delay)
             if source_leg > legs:
                 return Kept(self._sign(number, shift, leg - 1, bit), 1, begin)
             first = self._tap(number, source_leg - 1, source_bit, delay - 1) if source_leg else None
@@ -104,6 +108,10 @@ class _Operands:
         if source_leg == legs:
             return Kept(self._tap(number, legs - 1, self.digit_bits - 1, delay), 1, begin)
         return Kept(self._sign(number, shift, leg - 1, bit), 1, begin)
+
+    def _ends_before(self, number: Number, bit: int, digits: int) -> bool:
+        """Whether that bit of the last so many digits of leg 0 is zero, whatever the number."""
+        return number.ends is not None and (self.leg_cycles - digits) * self.digit_bits + bit >= number.ends
 
     def _sign(self, number: Number, shift: int, leg: int, bit: int) -> Tap | Kept:
         """The wire, of a leg behind the number's last one or that itself, which ends with the sign."""
@@ -120,6 +128,27 @@ def wires_of(digit_bits: int, leg_cycles: int, number: Number, shift: int, leg: 
     """The digit_bits wires of leg `leg` of a number << shift, lowest bit first, as of _Operands."""
     operands = _Operands(digit_bits, leg_cycles)
     return tuple(operands.wire(number, shift, leg, bit) for bit in range(digit_bits))
+
+
+@lru_cache(maxsize=1 << 14)
+def registers_of(digit_bits: int, leg_cycles: int, number: Number, shift: int, legs: int) -> tuple[Wire, ...]:
+    """The wires of the first legs of a number << shift, each once, and all that their registers take; without zero."""
+    found: dict[Wire, None] = {}
+    ahead = [wire for leg in range(legs) for wire in wires_of(digit_bits, leg_cycles, number, shift, leg)]
+    while ahead:
+        wire = ahead.pop()
+        if wire is not None and wire not in found:
+            found[wire] = None
+            ahead += [] if isinstance(wire, Tap) else sources(wire)
+    return tuple(found)
+
+
+@lru_cache(maxsize=1 << 14)
+def head_start(digit_bits: int, leg_cycles: int, number: Number, shift: int, legs: int) -> int:
+    """Cycles from the one in which a number is ready until an adder of so many legs may start that reads it shifted;
+    before that, if negative, for the first digits are zero."""
+    wires = registers_of(digit_bits, leg_cycles, number, shift, legs)
+    return -min((wire.delay for wire in wires if isinstance(wire, Tap)), default=shift // digit_bits)
 
 
 SomeWire = TypeVar("SomeWire", bound=Union[Tap, Spliced, Kept])
@@ -208,32 +237,32 @@ def value_bits(low: int, high: int) -> tuple[int, bool]:
     return max(high.bit_length(), (-low - 1).bit_length() if signed else 0) + signed, signed
 
 
-def head_start(shift: int, digit_bits: int, leg_cycles: int) -> int:
-    """Cycles from the one in which a number is ready until an adder may start that reads it shifted; before that, if
-    negative, for the first digits are zero.  A spliced operand needs a delay of one."""
-    digits = shift // digit_bits
-    return (digits % leg_cycles > 0) - digits
-
-
 def schedule(graph: AdderGraph, in_bits: int, acc_bits: int, digit_bits: int, leg_cycles: int) -> SerialSchedule:
     """As-soon-as-possible start times for a whole graph.
 
     in_bits: of the unsigned inputs; acc_bits: of the outputs, modulo 2**acc_bits at least.
     """
-    ready = [0] * graph.inputs
-    shifts = 1 + max((term.shift for adder in graph.adders for term in adder.terms), default=0)
-    shifts = max(shifts, 1 + max((out.shift for out in graph.outputs), default=0))
-    earliest = [head_start(shift, digit_bits, leg_cycles) for shift in range(shifts)]
-    start = []
-    for adder in graph.adders:
-        begin = 0
-        for node, shift, _ in adder.terms:
-            begin = max(begin, ready[node] + earliest[shift])
-        start.append(begin)
-        ready.append(begin + 1)
-    out_start = max([0, *(ready[out.node] + earliest[out.shift] for out in graph.outputs if out.node != ZERO)])
     bits, signed = node_bits(graph, in_bits)
     acc_legs = -(-acc_bits // (digit_bits * leg_cycles))
+    legs = node_legs(bits, signed, digit_bits, leg_cycles, acc_legs)
+    numbers = [
+        Number(own, None if sign else width, node < graph.inputs)
+        for node, (own, width, sign) in enumerate(zip(legs, bits, signed))
+    ]
+    ready, start = [0] * graph.inputs, []
+
+    def begin(terms: Iterable[Term], legs: int) -> int:
+        read = (
+            ready[node] + head_start(digit_bits, leg_cycles, numbers[node], shift, legs)
+            for node, shift, _ in terms
+            if node != ZERO
+        )
+        return max(0, 0, *read)
+
+    for adder, own in zip(graph.adders, legs[graph.inputs :]):
+        start.append(begin(adder.terms, own))
+        ready.append(start[-1] + 1)
+    out_start = begin(graph.outputs, acc_legs)
     return SerialSchedule(digit_bits, leg_cycles, acc_legs, graph.inputs, bits, signed, tuple(start), out_start)
 
 

@@ -1,34 +1,61 @@
-"""Gathering the beats of one position of the input into a word, and a beat of the next position in front of it."""
+"""Gathering the beats of one position of the input into a word, and beats of the next positions in front of it.
+
+Only handshakes are registers here.  The beats lie in memories in LUTs, each for one beat of every position, whose
+outputs side by side are the word: as registers, one behind the other, they would each ask for a position of their own.
+"""
 
 from __future__ import annotations
 
 from myhdl import always, always_comb, block
 
-from lognet_fpga.hw.control import control_leaf, in_stretches
+from lognet_fpga.hw.control import control_leaf, late_logic, leaf_groups
 from lognet_fpga.hw.counting import wrapping_counter
-from lognet_fpga.hw.wiring import bits, counter, flag, vector
+from lognet_fpga.hw.slice import slice_handshake
+from lognet_fpga.hw.wiring import bits, counter, flag, join, vector
+
+# Bits of a place in the memories, which runs through a Johnson counter's 2 * _PLACE_BITS values: the next one of each
+# bit is one LUT.  There are at most four positions, one that is being read, and one that is being written.
+_PLACE_BITS = 3
 
 
 @block
-def collector(clk, rst, in_data, in_valid, in_ready, take, word, full_soon, *, beats):
-    """For words of which two are never taken in cycles that follow each other.
+def collector(clk, rst, in_data, in_valid, in_ready, take, word, full_soon, *, beats, quick):
+    """Behind a register slice's handshake (`hw.slice`) that of a word, and of a beat in front of it.
 
-    Ports: full_soon: in the next cycle there is a word to take, which is read two cycles behind that.
-    in_ready: out of a register; a waiting beat makes place in the cycle behind take.
+    Ports: in_data, in_valid, in_ready: a stream of beats; full_soon: in the next cycle there is a word to take, which
+    is read two cycles behind that.  beats: of a word; quick: words of one beat may be taken one a cycle; else no two in
+    cycles that follow each other.
     """
-    place, ends, beat = counter(beats), flag(), vector(len(in_data))
+    offered, ready, opens = flag(), flag(), flag()
+    arriving = slice_handshake(clk, rst, in_valid, in_ready, offered, ready, opens)
+    arriving.name = "arrive"
+    if quick:
+        gather = quick_gathering(clk, rst, offered, ready, take, full_soon)
+    else:
+        gather = gathering(clk, rst, offered, ready, take, full_soon, beats=beats)
+    gather.name = "gather"
+    store = beat_memories(clk, rst, in_data, in_valid, in_ready, take, word, beats=beats)
+    store.name = "store"
+    return arriving, gather, store
+
+
+@block
+def gathering(clk, rst, offered, ready_for_it, take, full_soon, *, beats):
+    """Of a beat that is offered, whether it finds a place.  Out of a register; a waiting beat makes place in the cycle
+    behind take."""
+    place, ends = counter(beats), flag()
     full, ready, ready_soon, accept, commit, waiting = (flag() for _ in range(6))
     count = wrapping_counter(clk, rst, commit, place, ends, count=beats)
     count.name = "count"
 
     @always_comb
     def decide():
-        accept.next = in_valid and ready
-        commit.next = (in_valid and ready and ((not full) or take)) or (waiting and take)
+        accept.next = offered and ready
+        commit.next = (offered and ready and ((not full) or take)) or (waiting and take)
         # Not ready: the beat that comes now will wait, or one does already and goes on doing so.
-        ready_soon.next = take or not (full and (waiting or in_valid))
-        in_ready.next = ready
-        full_soon.next = (full or (in_valid and ready and ends)) and not take
+        ready_soon.next = take or not (full and (waiting or offered))
+        ready_for_it.next = ready
+        full_soon.next = (full or (offered and ready and ends)) and not take
 
     @always(clk.posedge)
     def control():
@@ -47,32 +74,19 @@ def collector(clk, rst, in_data, in_valid, in_ready, take, word, full_soon, *, b
 
     leaf = control_leaf(clk, ready_soon, ready)
     leaf.name = "ready"
-    arrive = in_stretches(clk, [ready_soon], [bits(in_data)], beat, register=word_register)
-    arrive.name = "arrive"
-    shifted = (bits(word) + bits(beat))[len(beat) :]
-    fill = in_stretches(clk, [commit], [shifted], word, register=word_register)
-    fill.name = "fill"
-    return count, decide, control, leaf, arrive, fill
+    return count, decide, control, leaf
 
 
 @block
-def quick_collector(clk, rst, in_data, in_valid, in_ready, take, word, full_soon):
-    """For words of one beat that may be taken one a cycle.
-
-    Ports: as collector's.
-    in_ready is one level of logic behind registers: a beat comes in the cycle in which another makes place.
-    """
-    arrived, held = vector(len(in_data)), vector(len(in_data))
-    full, opens, commit, from_held, hold, waiting = (flag() for _ in range(6))
+def quick_gathering(clk, rst, offered, ready_for_it, take, full_soon):
+    """As gathering, for words of one beat that may be taken one a cycle: a beat finds a place in the cycle in which
+    another one leaves it."""
+    full, waiting = flag(), flag()
 
     @always_comb
     def decide():
-        opens.next = take or not full
-        in_ready.next = take or not (full and waiting)
-        commit.next = (take or not full) and (waiting or in_valid)
-        from_held.next = (take or not full) and waiting
-        hold.next = (in_valid and take and waiting) or (in_valid and full and not take and not waiting)
-        full_soon.next = in_valid or (waiting and take) or (full and not take)
+        ready_for_it.next = take or not (full and waiting)
+        full_soon.next = offered or (waiting and take) or (full and not take)
 
     @always(clk.posedge)
     def control():
@@ -80,39 +94,134 @@ def quick_collector(clk, rst, in_data, in_valid, in_ready, take, word, full_soon
             full.next = False
             waiting.next = False
         else:
-            full.next = commit or not opens
-            waiting.next = hold or (waiting and not opens)
+            full.next = waiting or offered or (full and not take)
+            waiting.next = (offered and take and waiting) or (full and not take and (offered or waiting))
 
-    # What is decided now is done a cycle later, by way of leaves.
-    @always(clk.posedge)
-    def arrive():
-        arrived.next = in_data
-
-    keep = in_stretches(clk, [hold], [bits(arrived)], held, register=word_register)
-    keep.name = "keep"
-    fill = in_stretches(clk, [commit, from_held], [bits(arrived), bits(held)], word, register=chosen_register)
-    fill.name = "fill"
-    return decide, control, arrive, keep, fill
+    return decide, control
 
 
 @block
-def word_register(clk, accept, shifted, word):
-    @always(clk.posedge)
-    def shift():
-        if accept:
-            word.next = shifted
+def beat_memories(clk, rst, in_data, in_valid, in_ready, take, word, *, beats):
+    """The beats of positions by their order, each written as it comes; word: the first position, in the cycle behind
+    take and before."""
+    read_soon, read_at = vector(_PLACE_BITS), vector(_PLACE_BITS)
+    reading = ring(clk, rst, [take], read_soon, read_at)
+    reading.name = "read"
+    moves, mine_soon = [in_valid, in_ready], [flag() for _ in range(beats)]
+    selecting = []
+    if beats > 1:  # mine: the beat that comes is this one of its position
+        mine = [flag() for _ in range(beats)]
+        for number, soon in enumerate(mine_soon):
+            one, before = mine[number], mine[number - 1]
+            choice = late_logic(
+                [rst, *moves, one, before],
+                soon,
+                rule=lambda rst, valid, ready, one, before, first=number == 0: (
+                    first if rst else before if valid and ready else one
+                ),
+            )
+            choice.name = f"select{number}"
+            selecting += [choice, follow(clk, soon, one)]
+        moves.append(mine[-1])
+    write_soon, write_at = vector(_PLACE_BITS), vector(_PLACE_BITS)
+    writing = ring(clk, rst, moves, write_soon, write_at)
+    writing.name = "write"
 
-    return shift
-
-
-@block
-def chosen_register(clk, accept, second, one, other, word):
-    @always(clk.posedge)
-    def choose():
-        if accept:
-            if second:
-                word.next = other
+    memories, parts = [], []
+    for number, soon in enumerate(mine_soon):
+        for run in leaf_groups(len(in_data)):
+            steered = []
+            for name, wires in (("write_at", write_soon), ("read_at", read_at), ("write", soon)):
+                leaves = []
+                for bit in bits(wires) if name != "write" else [soon] if beats > 1 else []:
+                    leaves.append(flag())
+                    source = bit if name == "write" else wires(bit.place)
+                    leaf = control_leaf(clk, source, leaves[-1])
+                    leaf.name = f"{name}{len(leaves) - 1}_of_{number}_{run.start}"
+                    memories.append(leaf)
+                steered.append(leaves)
+            write_late, read_late, write = steered
+            part, came = vector(len(run)), in_data(run.stop, run.start)
+            if write:
+                memory = beat_memory(clk, write[0], join(write_late), came, join(read_late), part)
             else:
-                word.next = one
+                memory = open_memory(clk, join(write_late), came, join(read_late), part)
+            memory.name = f"beat{number}_{run.start}"
+            memories.append(memory)
+            parts += bits(part)
+    gathered = join(parts)
 
-    return choose
+    @always_comb
+    def gather():
+        word.next = gathered
+
+    return reading, selecting, writing, memories, gather
+
+
+@block
+def ring(clk, rst, moves, soon, place):
+    """place goes on by one where all of at most three signals are on; soon: that of the next cycle."""
+    next_bits, logic = [flag() for _ in range(len(place))], []
+    for number, bit in enumerate(next_bits):
+        turns = number == 0
+        part = late_logic(
+            [rst, place(number), place(number - 1 if number else len(place) - 1), *moves],
+            bit,
+            rule=lambda rst, own, before, *moves, turns=turns: (
+                not rst and bool((not before if turns else before) if all(moves) else own)
+            ),
+        )
+        part.name = f"bit{number}"
+        logic.append(part)
+    following = join(next_bits)
+
+    @always_comb
+    def look_ahead():
+        soon.next = following
+
+    @always(clk.posedge)
+    def move():
+        place.next = following
+
+    return logic, look_ahead, move
+
+
+@block
+def follow(clk, soon, now):
+    @always(clk.posedge)
+    def register():
+        now.next = soon
+
+    return register
+
+
+@block
+def beat_memory(clk, write, write_at, came, read_at, shown):
+    memory = [vector(len(came)) for _ in range(1 << _PLACE_BITS)]
+
+    @always(clk.posedge)
+    def access():
+        if write:
+            memory[int(write_at)].next = came
+
+    @always_comb
+    def show():
+        shown.next = memory[int(read_at)]
+
+    return access, show
+
+
+@block
+def open_memory(clk, write_at, came, read_at, shown):
+    """As beat_memory, written in every cycle: what is no beat is written over by the next one."""
+    memory = [vector(len(came)) for _ in range(1 << _PLACE_BITS)]
+
+    @always(clk.posedge)
+    def access():
+        memory[int(write_at)].next = came
+
+    @always_comb
+    def show():
+        shown.next = memory[int(read_at)]
+
+    return access, show

@@ -7,14 +7,13 @@ from functools import partial
 
 from myhdl import always, always_comb, block
 
-from lognet_fpga.engines.clb.blocks.collector import collector, quick_collector
+from lognet_fpga.engines.clb.blocks.collector import collector
 from lognet_fpga.fabric.slots import SlotRaster
 from lognet_fpga.hw.control import in_stretches
 from lognet_fpga.hw.counting import wrapping_counter
 from lognet_fpga.hw.delay import delay_line, delay_loads
 from lognet_fpga.hw.memory import memory_of_words
 from lognet_fpga.hw.sequencer import sequencer
-from lognet_fpga.hw.slice import register_slice
 from lognet_fpga.hw.wiring import Wire, bits, counter, flag, vector
 
 
@@ -68,15 +67,12 @@ def window(clk, rst, in_data, in_valid, in_ready, room, taps, start, compute, bl
 
     Ports: in_data, in_valid, in_ready: a stream of beats; room: there is space for the results of one more
     computing slot; taps: one digit of each leg of the window's inputs, ordered (channel, row, column, leg), digits 0
-    `TAP_LATENCY` cycles after start; start: first cycle of a slot; compute: with start, the slot's window is needed;
-    blank: its result is zero, being padding of the pool.
+    `TAP_LATENCY` cycles after start, and zero but for the digits of computing slots; start: first cycle of a slot;
+    compute: with start, the slot's window is needed; blank: its result is zero, being padding of the pool.
     Throughput: one computing slot in `ii_cycles` cycles, one shift-only slot in `in_digits`.
     Back-pressure: a slot starts only with its input at hand and, if it computes, with room; then it runs through.
     """
     s = shape
-    beat, beat_valid, beat_ready = vector(len(in_data)), flag(), flag()
-    arrive = register_slice(clk, rst, in_data, in_valid, in_ready, beat, beat_valid, beat_ready)
-    arrive.name = "arrive"
     word, full_soon, take = vector(s.beats * s.channels_per_beat * s.in_bits), flag(), flag()
     load, pad, pad_late, shifting, low = (flag() for _ in range(5))
 
@@ -84,10 +80,7 @@ def window(clk, rst, in_data, in_valid, in_ready, room, taps, start, compute, bl
     def constant():
         low.next = rst and not rst
 
-    if s.quick:
-        collect = quick_collector(clk, rst, beat, beat_valid, beat_ready, take, word, full_soon)
-    else:
-        collect = collector(clk, rst, beat, beat_valid, beat_ready, take, word, full_soon, beats=s.beats)
+    collect = collector(clk, rst, in_data, in_valid, in_ready, take, word, full_soon, beats=s.beats, quick=s.quick)
     collect.name = "collect"
     sequence = sequencer(
         clk,
@@ -124,12 +117,23 @@ def window(clk, rst, in_data, in_valid, in_ready, room, taps, start, compute, bl
     # The newest row waits for the memory's two cycles; the leaves of its load are one of them.
     enable_early, newest = flag(), digits[0]
     row0 = vector(s.lanes)
+    computing, computes, show_early = flag(), flag(), flag()
+
+    @always_comb
+    def know():
+        """Whether the slot of these digits computes: with its start, and behind that."""
+        if start:
+            computing.next = compute
+        else:
+            computing.next = computes
 
     @always(clk.posedge)
     def align():
         pad_late.next = pad
         row0.next = newest
         enable_early.next = shifting
+        computes.next = computing
+        show_early.next = shifting and computing
 
     rows, memory = [bits(row0)], []
     if s.kernel[0] > 1:
@@ -164,14 +168,15 @@ def window(clk, rst, in_data, in_valid, in_ready, room, taps, start, compute, bl
         for kx in range(kernel_w)
         for wire in range(s.wires)
     ]
-    registers = in_stretches(clk, [enable_early], [wires], taps, register=tap_register)
+    registers = in_stretches(clk, [show_early], [wires], taps, register=tap_register)
     registers.name = "taps"
-    return arrive, collect, sequence, constant, serialize, align, memory, delays, registers
+    return collect, sequence, constant, serialize, know, align, memory, delays, registers
 
 
 @block
 def tap_register(clk, enable, wires, taps):
-    """Zero behind the last digit of an activation: the sign extension of an unsigned number."""
+    """Zero behind the last digit of an activation: the sign extension of an unsigned number; and in slots that do not
+    compute, so that there is nothing to be masked in front of the next one's."""
 
     @always(clk.posedge)
     def register():
