@@ -1,4 +1,4 @@
-"""What synthesis must leave as it is: register trees of control nets, gates of streams, tables.
+"""What synthesis must leave as it is: register trees of control nets, gates of streams and digits, tables.
 
 No register of a wide datapath is steered by a net of more than LEAF_LOADS loads.
 
@@ -20,6 +20,8 @@ GATE_MODULE = "lognet_gate"
 MOVE_MODULE = "lognet_move"
 LATE_MODULE = "lognet_late"
 LOOKUP_MODULE = "lognet_lookup"
+MASK_MODULE = "lognet_mask"
+HOLD_MODULE = "lognet_hold"
 
 # Name of a module -> its text.  Synthesis merges registers and gates of equal content, but not modules that must keep
 # their hierarchy.
@@ -79,6 +81,39 @@ module {LATE_MODULE} #(
 );
 
 assign value = TABLE[index];
+
+endmodule
+""",
+    MASK_MODULE: f"""\
+// Bits that are zero while `first` is on: LUTs in front of registers, modules of their own, or synthesis would make it
+// a reset of these.  A register that another one drives needs a bypass of its position, one behind a LUT does not.
+(* keep_hierarchy = "yes" *)
+module {MASK_MODULE} #(
+    parameter WIDTH = 1
+) (
+    input wire first,
+    input wire [WIDTH-1:0] wires,
+    output wire [WIDTH-1:0] passed
+);
+
+assign passed = wires & ~{{WIDTH{{first}}}};
+
+endmodule
+""",
+    HOLD_MODULE: f"""\
+// Bits that are new while `first` is on, and else what their registers hold: LUTs in front of these, modules of their
+// own, or synthesis would make it an enable, as of {MASK_MODULE}.
+(* keep_hierarchy = "yes" *)
+module {HOLD_MODULE} #(
+    parameter WIDTH = 1
+) (
+    input wire first,
+    input wire [WIDTH-1:0] wires,
+    input wire [WIDTH-1:0] held,
+    output wire [WIDTH-1:0] passed
+);
+
+assign passed = first ? wires : held;
 
 endmodule
 """,
@@ -207,6 +242,34 @@ def lookup(index, values, *, contents):
         values.next = sum((content >> int(index) & 1) << lane for lane, content in enumerate(contents))
 
     return read
+
+
+@block
+def mask(first, wires, passed):
+    """In Verilog MASK_MODULE."""
+
+    @always_comb
+    def gate():
+        if first:
+            passed.next = 0
+        else:
+            passed.next = wires
+
+    return gate
+
+
+@block
+def hold(first, wires, held, passed):
+    """In Verilog HOLD_MODULE."""
+
+    @always_comb
+    def choose():
+        if first:
+            passed.next = wires
+        else:
+            passed.next = held
+
+    return choose
 
 
 def leaf_groups(items: int, loads_each: int = 1) -> list[range]:

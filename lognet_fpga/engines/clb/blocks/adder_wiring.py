@@ -12,8 +12,8 @@ from lognet_fpga.engines.clb.blocks.digit_blocks import (
     DELAY_STAGE,
     FULL_ADDERS,
     FULL_SUBTRACTORS,
-    KEEP_STAGE,
-    MASKED_STAGE,
+    HOLD,
+    MASK,
     RECENT_BITS,
     RECENTLY,
     RELAYED_CARRY,
@@ -107,18 +107,23 @@ class Wiring:
             groups[wire.digits, wire.begin, _register_kind(wire)].append(wire)
         firsts = self._add_firsts(sorted({digits for digits, _, _ in groups}))
         made = []
-        for digits, begin, kind in sorted(groups, key=lambda group: (*group[:2], REGISTERS[group[2]].name)):
+        for digits, begin, kind in sorted(groups):
             alike = groups[digits, begin, kind]
             for number, run in enumerate(leaf_groups(len(alike))):
                 members, name = [alike[i] for i in run], f"{kind}{begin}_{digits}_{number}"
                 leaf = self.leaf(joined([Bit(firsts[digits], begin)]), f"{name}_first")
-                made.append((REGISTERS[kind], name, leaf, members))
+                made.append((kind, name, leaf, members))
                 for position, wire in enumerate(members):
                     self.place[wire] = Bit(name, position)
-        for lanes, name, leaf, members in made:  # a kept sign may come from another register
+        for kind, name, leaf, members in made:  # a kept sign may come from another register
             taken = [[self.place[wire] for wire in column if wire] for column in zip(*map(sources, members))]
-            operands = dict(zip(("wires", "others"), (joined(column) for column in taken if column)))
-            self.add_lanes(lanes, name, len(members), clk="clk", first=leaf, **operands)
+            operands: dict[str, Source] = dict(zip(("wires", "others"), (joined(column) for column in taken if column)))
+            if kind in REGISTERS:
+                self.add_lanes(REGISTERS[kind], name, len(members), clk="clk", first=leaf, **operands)
+                continue
+            operands |= {"held": name} if kind == "keep" else {}
+            passed = self.add_lanes(GATES[kind], f"{name}_passed", len(members), first=leaf, **operands)
+            self.add_lanes(DELAY_STAGE, name, len(members), clk="clk", wires=passed)
 
     def _add_firsts(self, counts: list[int]) -> dict[int, str]:
         """For each number of digits the `soon` of its first_digits; counts: ascending."""
@@ -253,7 +258,8 @@ class Wiring:
         return [wires[digits] for digits in shown]
 
 
-REGISTERS = {"keep": KEEP_STAGE, "masked": MASKED_STAGE, "splice": SPLICE_STAGE, "cut": CUT_STAGE}
+GATES = {"keep": HOLD, "masked": MASK}  # in front of registers
+REGISTERS = {"splice": SPLICE_STAGE, "cut": CUT_STAGE}
 
 
 def _register_kind(wire: Spliced | Kept) -> str:

@@ -6,7 +6,7 @@ from functools import partial
 
 from myhdl import always, always_comb, block, concat
 
-from lognet_fpga.hw.control import control_leaf
+from lognet_fpga.hw.control import HOLD_MODULE, MASK_MODULE, control_leaf, hold, mask
 from lognet_fpga.hw.ports import inputs, outputs
 from lognet_fpga.hw.structure import Lanes, Leaf
 from lognet_fpga.hw.wiring import counter, flag, join, vector
@@ -144,25 +144,6 @@ def delay_stage(clk, wires, late):
 
 
 @block
-def masked_stage(clk, first, wires, late):
-    """A delay that shows zero instead of the first digits of a leg."""
-    register = vector(len(late))
-
-    @always(clk.posedge)
-    def delay():
-        if first:
-            register.next = 0
-        else:
-            register.next = wires
-
-    @always_comb
-    def show():
-        late.next = register
-
-    return delay, show
-
-
-@block
 def cut_stage(clk, first, wires, late):
     """A delay that shows zero behind the first digits of a leg."""
     register = vector(len(late))
@@ -192,23 +173,6 @@ def splice_stage(clk, first, wires, others, late):
             register.next = wires
         else:
             register.next = others
-
-    @always_comb
-    def show():
-        late.next = register
-
-    return delay, show
-
-
-@block
-def keep_stage(clk, first, wires, late):
-    """A delay for the first digits of a leg; the last of them stays."""
-    register = vector(len(late))
-
-    @always(clk.posedge)
-    def delay():
-        if first:
-            register.next = wires
 
     @always_comb
     def show():
@@ -305,10 +269,10 @@ TERNARY_SUBTRACTORS = _lanes(ternary_subtractors, _SUM_OF_THREE)
 CARRY_REGISTER = _lanes(carry_register, inputs(clk=None, preset=None, carry=1), outputs(held=1))
 RELAYED_CARRY = _lanes(relayed_carry, inputs(first=None, earlier=1, own=1), outputs(carry_in=1))
 DELAY_STAGE = _lanes(delay_stage, inputs(clk=None, wires=1), _LATE)
-MASKED_STAGE = _lanes(masked_stage, _FIRST, _LATE)
 CUT_STAGE = _lanes(cut_stage, _FIRST, _LATE)
 SPLICE_STAGE = _lanes(splice_stage, _FIRST, inputs(others=1), _LATE)
-KEEP_STAGE = _lanes(keep_stage, _FIRST, _LATE)
+MASK = Lanes(MASK_MODULE, mask, inputs(first=None, wires=1) + outputs(passed=1))
+HOLD = Lanes(HOLD_MODULE, hold, inputs(first=None, wires=1, held=1) + outputs(passed=1))
 RECENTLY = _lanes(recently, inputs(clk=None, strobes=1), outputs(recent=None))
 
 
