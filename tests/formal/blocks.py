@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from lognet_fpga.engines.clb.blocks.collector import collector, quick_collector
+from lognet_fpga.engines.clb.blocks.collector import collector
 from lognet_fpga.fabric.latencies import FIFO_LATENCY
 from lognet_fpga.hw.axi import AxiLite, AxiStream
 from lognet_fpga.hw.dma.dma import axi_dma
@@ -61,10 +61,7 @@ def collector_proof(beats: int, quick: bool = False) -> Proof:
     width = 2
     ports = inputs(in_data=width, in_valid=None) + outputs(in_ready=None) + inputs(take=None)
     ports += outputs(word=beats * width, full_soon=None)
-    if quick:
-        leaf = Leaf("collector", CLOCK + ports, quick_collector)
-    else:
-        leaf = Leaf("collector", CLOCK + ports, partial(collector, beats=beats))
+    leaf = Leaf("collector", CLOCK + ports, partial(collector, beats=beats, quick=quick))
     constants = {"BEATS": beats, "WIDTH": width, "QUICK": int(quick)}
     name = f"{'quick ' * quick}collector of {beats} beats"
     return Proof(name, (leaf,), "collector.sv", constants, depth=20, engine=PDR)
