@@ -82,12 +82,27 @@ def netlist_key(files: Sequence[tuple[str, str]], top: str, options: str = "") -
     return digest(_script(files, top, options), find_yosys().version, *contents)
 
 
+def synthesis_commands(options: str) -> list[str]:
+    """Synthesis for 7-series.  options: more of synth_xilinx.
+
+    It makes shift registers of three flip-flops and more; here those with an enable are as soon as they are two, for
+    the second asks for a position of its own (`synth.positions`).
+    """
+    synth = f"synth_xilinx -family xc7 -flatten {options} -run"
+    return [
+        f"{synth} begin:map_ffs",
+        "xilinx_srl -fixed -minlen 2 t:$_DFFE_PP_",
+        "techmap -map +/xilinx/cells_map.v t:$__XILINX_SHREG_",
+        f"{synth} map_ffs:",
+    ]
+
+
 def _script(files: Sequence[tuple[str, str]], top: str, options: str) -> str:
     return (
         "\n".join(
             [
                 *(f"read_verilog {name}" for name, _ in files if is_verilog(name)),
-                f"synth_xilinx -family xc7 -flatten -noiopad -noclkbuf{options and ' '}{options} -top {top}",
+                *synthesis_commands(f"-noiopad -noclkbuf{options and ' '}{options} -top {top}"),
                 "setattr -unset src",
                 "write_json netlist.json",
             ]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lognet_fpga.bitstream.toolchain import RESULTS, WORK
 from lognet_fpga.ir.clocks import mhz_text
+from lognet_fpga.synth.yosys import synthesis_commands
 
 HIMBAECHEL, XILINX = "nextpnr-himbaechel", "nextpnr-xilinx"
 # Settings: variable, what it is.
@@ -43,7 +44,7 @@ def yosys_script(verilog: tuple[str, ...], top: str) -> str:
     """
     lines = [f"read_verilog {name}" for name in verilog]
     lines += [
-        f"synth_xilinx -family xc7 -flatten -top {top}",
+        *synthesis_commands(f"-top {top}"),
         "setattr -mod -unset keep_hierarchy *",
         "flatten",
         "clean",
