@@ -54,19 +54,47 @@ class Resources:
     """Counts of LUT6 sites, flip-flops and 36 Kb block RAMs (halves count 0.5).
 
     lut: sites as a placed design has them, the unit of a board's LUTs: a LUT6, or two functions of the same five
-    inputs, or a bit of a carry chain.  m_lut: those of them that are shift registers or memory.
+    inputs, or a bit of a carry chain.  m_lut: those of them that are shift registers or memory.  lone: flip-flops that
+    no LUT of their position drives, and that so need its bypass input; dual: sites of two functions with a register
+    behind each, which have no bypass to give (`synth.positions`).
     """
 
     lut: float
     ff: float
     bram36: float
     m_lut: float = 0
+    lone: float = 0
+    dual: float = 0
+
+    @property
+    def positions(self) -> float:
+        """Of slices, each of a LUT and two flip-flops: those of LUT sites, and of lone flip-flops beyond these."""
+        return max(self.lut, self.lone + self.dual)
 
     def __add__(self, other: Resources) -> Resources:
-        return Resources(self.lut + other.lut, self.ff + other.ff, self.bram36 + other.bram36, self.m_lut + other.m_lut)
+        return Resources(
+            self.lut + other.lut,
+            self.ff + other.ff,
+            self.bram36 + other.bram36,
+            self.m_lut + other.m_lut,
+            self.lone + other.lone,
+            self.dual + other.dual,
+        )
 
     def __mul__(self, count: float) -> Resources:
-        return Resources(self.lut * count, self.ff * count, self.bram36 * count, self.m_lut * count)
+        parts = self.lut, self.ff, self.bram36, self.m_lut, self.lone, self.dual
+        return Resources(*(part * count for part in parts))
+
+    def to_json(self) -> dict[str, float]:
+        """See docs/commands.md."""
+        return {
+            "lut": self.lut,
+            "ff": self.ff,
+            "bram36": self.bram36,
+            "m_lut": self.m_lut,
+            "lone_ffs": self.lone,
+            "positions": self.positions,
+        }
 
     @classmethod
     def total(cls, blocks: Mapping[str, Resources]) -> Resources:

@@ -16,15 +16,17 @@ from lognet_fpga.fabric.sites import carry_sites
 from lognet_fpga.ir.graph import AveragePool
 from lognet_fpga.ir.quant import QuantLayer
 
-SHELL = Resources(590, 650, 0)  # AXI4-Lite registers, entry and exit
+SHELL = Resources(590, 650, 0, 0, 300, 40)  # AXI4-Lite registers, entry and exit
 # What steers a block, whatever its width.
-POOL_CONTROL = Resources(55, 22, 0)
+POOL_CONTROL = Resources(55, 21, 0, 0, 5)
 POOL_MEMORY_CONTROL = Resources(5, 0, 0)
-FIFO_CONTROL = Resources(14, 14, 0)
+FIFO_CONTROL = Resources(14, 14, 0, 0, 5)
 JOIN_CONTROL = Resources(16, 16, 0)
 PICK_CONTROL = Resources(20, 20, 0)
 BLOCK_RAM_BITS = 72  # of a FIFO in block RAM that share a read address
-SRL_CYCLES = 3  # registers in a row without reset or tap, from which on synthesis makes a shift register of them
+# Registers in a row without reset or tap, from which on synthesis makes a shift register of them, and of those with an
+# enable (`synth.yosys`).
+SRL_CYCLES, ENABLED_SRL_CYCLES = 3, 2
 LEAF_LOADS = 100  # that a leaf of a control net steers (hw.control)
 
 
@@ -75,7 +77,7 @@ def fifo_resources(width: int, depth: int) -> Resources:
     in_block_ram = depth >= BLOCK_RAM_DEPTH  # which has a register of its own
     lanes = -(-width // (BLOCK_RAM_BITS if in_block_ram else LEAF_LOADS))
     steering = Resources(4 * carry_sites(place + 1) + 1.3 * place, (5 + lanes) * place, 0)
-    behind = Resources(0, width, 0)
+    behind = Resources(0, width, 0, 0, width)
     return FIFO_CONTROL + steering + memory_resources(width, depth) + behind
 
 
@@ -102,7 +104,8 @@ def pool_resources(layer: QuantLayer, lanes: int) -> Resources:
             step = layer.act_bits / 2 + carry_sites(layer.act_bits / 2) + 0.2 * layer.act_bits
         lane = (pool_h + pool_w - 2) * step
     levels = tree_registers(pool_w) * row_bits + tree_registers(pool_h) * window_bits
-    total = POOL_CONTROL + Resources(lanes * lane, beat + (2 if average else 1) * mean + lanes * levels, 0)
+    registers = beat + (mean if average else 0) + lanes * levels
+    total = POOL_CONTROL + Resources(lanes * lane, registers, 0, 0, beat, lanes * levels / 2)
     total += delay_resources((pool_w - 1) * beat, beats)
     if beats > 3:  # the last cycle of the delay is a register
         total += Resources(0, (pool_w - 1) * beat, 0)
@@ -112,7 +115,7 @@ def pool_resources(layer: QuantLayer, lanes: int) -> Resources:
         in_block_ram = length >= BLOCK_RAM_DEPTH
         leaves = 1 + place if in_block_ram else -(-width // LEAF_LOADS) * (1 + 2 * place)
         registered = width if in_block_ram else 0
-        total += POOL_MEMORY_CONTROL + Resources(0, 2 * place + leaves + registered, 0)
+        total += POOL_MEMORY_CONTROL + Resources(0, 2 * place + leaves + registered, 0, 0, place + leaves + registered)
         total += memory_resources(width, length)
     return total
 
@@ -126,9 +129,9 @@ def tree_registers(leaves: int) -> int:
     return count
 
 
-def delay_resources(wires: int, cycles: int) -> Resources:
-    """Delay lines with enable: flip-flops up to two cycles, SRLs above."""
-    if cycles <= 2:
-        return Resources(0, wires * cycles, 0)
+def delay_resources(wires: int, cycles: int, enabled: bool = True) -> Resources:
+    """Delay lines: flip-flops, or SRLs where they are long enough."""
+    if cycles < (ENABLED_SRL_CYCLES if enabled else SRL_CYCLES):
+        return Resources(0, wires * cycles, 0, 0, wires * cycles)
     srl = wires * -(-cycles // 32)
     return Resources(srl, 0, 0, srl)

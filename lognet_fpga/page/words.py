@@ -10,13 +10,20 @@ Data = Mapping[str, Any]
 
 RESOURCES = {
     "lut": "LUT (logic)",
+    "positions": "positions (a LUT and two FFs each)",
     "m_lut": "M LUT (memory, shift registers)",
     "ff": "FF (flip-flops)",
     "bram36": "BRAM36 (memories of 36 Kbit)",
 }
 
 
-_SHORT = {"lut": "logic (LUTs)", "m_lut": "LUTs that can hold memory", "ff": "flip-flops", "bram36": "block memories"}
+_SHORT = {
+    "lut": "logic (LUTs)",
+    "positions": "positions of slices",
+    "m_lut": "LUTs that can hold memory",
+    "ff": "flip-flops",
+    "bram36": "block memories",
+}
 
 
 def percent(share: float | None, digits: int = 1) -> str:

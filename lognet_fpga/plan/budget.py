@@ -11,6 +11,7 @@ from lognet_fpga.plan.hardware_plan import HardwarePlan
 # estimate (DMA, interconnect, resets: some thousand LUTs and flip-flops and a few block RAMs of a Zynq-7020), estimates
 # that are off (by up to a tenth a layer, less in sum: docs/architecture.md, "Estimates"), and room for placement and
 # routing, which LUT sites need most: a full chip routes slowly or not at all.  A judgement; nothing was placed so full.
+# Positions of slices are what LUT sites are counted in, and lone flip-flops may ask for more of them than there are.
 HEADROOM = Resources(lut=0.85, ff=0.90, bram36=0.95, m_lut=0.85)
 
 
@@ -22,9 +23,15 @@ def budget(board: Board) -> Resources:
 
 
 def load(plan: HardwarePlan) -> float:
-    """The largest share that plan takes of its target's budget, over all resources; more than 1 does not fit."""
+    """The largest share that plan takes of its target's budget, over all resources, LUT sites by the positions that they
+    and lone flip-flops take; more than 1 does not fit."""
     total, most = plan.total, budget(plan.target.board) * plan.target.share
-    pairs = ((total.lut, most.lut), (total.ff, most.ff), (total.bram36, most.bram36), (total.m_lut, most.m_lut))
+    pairs = (
+        (total.positions, most.positions),
+        (total.ff, most.ff),
+        (total.bram36, most.bram36),
+        (total.m_lut, most.m_lut),
+    )
     return max(used / available if available else math.inf for used, available in pairs if used)
 
 

@@ -100,7 +100,7 @@ class PlannedLayer:
             "nonzero_weights": self.nonzero_weights,
             **{f"fifo_{name}": value for name, value in asdict(self.fifo).items()},
             "branches": [asdict(fifo) for fifo in self.branches],
-            "estimate": asdict(self.estimate),
+            "estimate": self.estimate.to_json(),
             **folding.to_json(),
         }
 
@@ -184,9 +184,9 @@ class HardwarePlan:
             "cycles_per_frame": self.cycles_per_frame,
             "latency_cycles": self.latency_cycles,
             "clk_mhz": self.target.clk_mhz,
-            "estimate": asdict(self.total),
-            "shell": asdict(self.shell),
-            "entry": {"fifos": [asdict(fifo) for fifo in self.entry_fifos], "estimate": asdict(self.entry)},
+            "estimate": self.total.to_json(),
+            "shell": self.shell.to_json(),
+            "entry": {"fifos": [asdict(fifo) for fifo in self.entry_fifos], "estimate": self.entry.to_json()},
             "layers": [
                 planned.to_json() | {"sources": [self._source_json(source) for source in its]}
                 for planned, its in zip(self.layers, self.sources, strict=True)

@@ -32,7 +32,8 @@ def does_not_fit(plan: HardwarePlan, engines: Sequence[Engine]) -> DoesNotFitErr
         for layer in plan.layers
     ]
     table += [
-        f"total: {total.lut:,.0f} of {board.lut:,} LUT, {total.ff:,.0f} of {board.ff:,} FF, {total.bram36:g} of "
+        f"total: {total.lut:,.0f} of {board.lut:,} LUT, {total.positions:,.0f} of as many positions with lone "
+        f"flip-flops, {total.ff:,.0f} of {board.ff:,} FF, {total.bram36:g} of "
         f"{board.bram36:,} BRAM36, {total.m_lut:,.0f} of {board.m_lut:,} LUTs for memory and shift registers",
         f"(estimated LUT6 sites; plans stay below {HEADROOM.lut:.0%} of LUT, {HEADROOM.ff:.0%} of FF, "
         f"{HEADROOM.bram36:.0%} of BRAM36, {HEADROOM.m_lut:.0%} of LUTs for memory)",

@@ -82,7 +82,7 @@ class PartCounts:
     def positions(self) -> int:
         """Of slices: LUT sites, and as many more as lone flip-flops find no bypass at those.  What a slice loses to its
         control set is not in it."""
-        return self.lut_sites + max(0, self.lone_ffs - (self.lut_sites - self.dual_sites))
+        return round(self.resources.positions)
 
     @property
     def ff(self) -> int:
@@ -107,7 +107,7 @@ class PartCounts:
     @property
     def resources(self) -> Resources:
         """lut: the estimate after placement, which is what a board's LUT count means."""
-        return Resources(self.lut_sites, self.ff, self.bram36, self.m_lut)
+        return Resources(self.lut_sites, self.ff, self.bram36, self.m_lut, self.lone_ffs, self.dual_sites)
 
     def __add__(self, other: PartCounts) -> PartCounts:
         cells = Counter(dict(self.cells))

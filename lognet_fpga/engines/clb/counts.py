@@ -97,17 +97,20 @@ class SerialCounts:
     """What an engine is made of, for estimates.
 
     adder_sites: LUT6 sites of all copies of the adders, those of the biases included, a sum and a carry in one, and
-    the first carries of two adders of three operands in one; adder_ffs: registers of sums and carries; delay_ffs: of
-    all operand delays, less those sums that are in a shift register and have none; shift_registers: SRLs of long
-    delays; splice_luts: LUTs in front of operands that are spliced from two legs; bias_luts: LUTs of the bias tables;
-    control_ffs: strobes, masks, tables.
+    the first carries of two adders of three operands in one; dual_sites: those of them with two registers; adder_ffs:
+    registers of sums and carries; delay_ffs: of
+    all operand delays, less those sums that are in a shift register and have none; lone_ffs: those of them that take
+    their digits from another register; shift_registers: SRLs of long delays; gate_luts: LUTs in front of operands that
+    are spliced from two legs, masked or kept; bias_luts: LUTs of the bias tables; control_ffs: strobes, masks, tables.
     """
 
     adder_sites: int
+    dual_sites: int
     adder_ffs: int
     delay_ffs: int
+    lone_ffs: int
     shift_registers: int
-    splice_luts: int
+    gate_luts: int
     bias_luts: int
     control_ffs: int
 
@@ -124,8 +127,10 @@ def count_schedule(graph: AdderGraph, plan: SerialSchedule) -> SerialCounts:
     reached = np.where(node < graph.inputs, 0, -1)
     reached[again] = delay[:-1][again[1:]]
     is_long = delay - reached >= SRL_CYCLES
-    read_sums = int((~again & (node >= graph.inputs)).sum())
-    delay_ffs = reads.registers + int((delay - reached)[~is_long].sum()) - read_sums
+    sums = ~again & (node >= graph.inputs)
+    read_sums, short = int(sums.sum()), int((delay - reached)[~is_long].sum())
+    delay_ffs = reads.registers + short - read_sums
+    lone_ffs = reads.cuts + short - int((sums & ~is_long).sum())
     shift_registers = int(is_long.sum())
     counts = serial_counts(
         len(graph.adders),
@@ -136,8 +141,9 @@ def count_schedule(graph: AdderGraph, plan: SerialSchedule) -> SerialCounts:
         plan.leg_cycles,
         plan.out_start,
         delay_ffs,
+        lone_ffs,
         shift_registers,
-        reads.splices,
+        reads.registers - reads.cuts,
     )
     carries = sum(1 for node, leg, bit in passed if bit == plan.digit_bits - 1)
     # Wires of a last digit above the range of its number, which nobody reads.
@@ -146,6 +152,7 @@ def count_schedule(graph: AdderGraph, plan: SerialSchedule) -> SerialCounts:
     return replace(
         counts,
         adder_sites=counts.adder_sites - len(passed) - unread,
+        dual_sites=counts.dual_sites - carries,
         adder_ffs=counts.adder_ffs - len(passed) - carries - unread,
     )
 
@@ -184,8 +191,9 @@ def serial_counts(
     leg_cycles: int,
     out_start: int,
     delay_ffs: int,
+    lone_ffs: int,
     shift_registers: int,
-    splice_luts: int,
+    gate_luts: int,
 ) -> SerialCounts:
     """The parts of an engine; adders and copies: of its graph, without the bias adders."""
     whole = leg_cycles == 1
@@ -204,10 +212,12 @@ def serial_counts(
         adder_sites=round(
             (copies.sites + outputs * acc_legs - copies.ends_of_three) * digit_bits - paired_ends + handed - shared
         ),
+        dual_sites=round(legs - ends_of_two + paired_ends - copies.ends_of_three + copies.paired // 2 + shared),
         adder_ffs=legs * (digit_bits + 1) - ends_of_two - copies.ends_of_three + majorities,
         delay_ffs=delay_ffs,
+        lone_ffs=lone_ffs,
         shift_registers=shift_registers,
-        splice_luts=splice_luts,
+        gate_luts=gate_luts,
         bias_luts=bias_luts,
         control_ffs=bias_luts + 4 * (out_start + acc_legs * leg_cycles) + 20,
     )
@@ -276,9 +286,9 @@ class _Reads:
         there = is_tap | is_register
         _, self.wire[there] = _distinct(*(column[there] for column in (shape, node, digit, since)))
         registers, _ = _distinct(*(column[is_register] for column in (shape, node, since)))
-        both = [n for like, n in self._shapes.items() if isinstance(like, Spliced) and None not in like]
+        cut = [n for like, n in self._shapes.items() if isinstance(like, Spliced) and like.then is None]
         self.registers = len(registers)
-        self.splices = int(np.isin(shape[is_register][registers], both).sum())
+        self.cuts = int(np.isin(shape[is_register][registers], cut).sum())
 
     def _row(self, wire: Wire) -> _Row:
         if wire is None:

@@ -18,23 +18,13 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from lognet_fpga.engines.clb.adder_graph import ZERO, AdderGraph, Term, append_adder, shifted
-from lognet_fpga.engines.clb.schedule import (
-    Kept,
-    Number,
-    Spliced,
-    Tap,
-    head_start,
-    node_legs,
-    registers_of,
-    sources,
-    value_bits,
-)
+from lognet_fpga.engines.clb.schedule import Number, Spliced, Tap, head_start, node_legs, registers_of, value_bits
 from lognet_fpga.fabric.costs import SRL_CYCLES
 
-# What a bit of a leg of an adder, a site, is worth: registers behind registers, choices of a digit from one of two legs
-# (half a site and a register that is not lone), and cycles that a sum is later, for which all others may have to wait.
-# Tried on the three layers of the shipped model: fewer registers for more sites, or later sums, gain nothing.
-_LONE, _CHOICE, _CYCLE = 0.8, 1.0, 8.0
+# Beside a bit of a leg of an adder, which is a site: what registers behind registers are worth, masks and choices of a
+# digit from one of two legs (half a site and a register that is not lone), and cycles that a sum is later, for which
+# all others may have to wait.  Tried on the three layers of the shipped model: halves and doubles of them gain nothing.
+_LONE, _GATE, _CYCLE = 0.8, 1.0, 8.0
 
 
 class Folded(NamedTuple):
@@ -222,15 +212,15 @@ def _operand_price(folded: Folded, number: Number, shift: int, legs: int, late: 
     """Of reading so many legs of number << shift, `late` cycles after it is ready."""
     read = _reading(folded.digit_bits, folded.leg_cycles, number, shift, legs)
     delays = sum(min(delay + late, SRL_CYCLES) for delay in read.delays if delay + late > 0)
-    return _LONE * (read.registers + delays) + _CHOICE * read.choices
+    return _LONE * (read.cuts + delays) + _GATE * read.gates
 
 
 class _Reading(NamedTuple):
-    """registers: lone ones at the end of delays; choices: registers that take from two legs; delays: of all taps, for
-    an adder that starts in the cycle in which the number is ready."""
+    """cuts: lone registers at the end of delays; gates: registers behind a LUT; delays: of all taps, for an adder that
+    starts in the cycle in which the number is ready."""
 
-    registers: int
-    choices: int
+    cuts: int
+    gates: int
     delays: tuple[int, ...]
 
 
@@ -238,6 +228,6 @@ class _Reading(NamedTuple):
 def _reading(digit_bits: int, leg_cycles: int, number: Number, shift: int, legs: int) -> _Reading:
     """What it takes to read so many legs of number << shift."""
     wires = registers_of(digit_bits, leg_cycles, number, shift, legs)
-    choices = sum(isinstance(wire, Spliced) and None not in sources(wire) for wire in wires)
-    registers = sum(isinstance(wire, (Spliced, Kept)) for wire in wires) - choices
-    return _Reading(registers, choices, tuple(wire.delay for wire in wires if isinstance(wire, Tap)))
+    cuts = sum(isinstance(wire, Spliced) and wire.then is None for wire in wires)
+    gates = sum(not isinstance(wire, Tap) for wire in wires) - cuts
+    return _Reading(cuts, gates, tuple(wire.delay for wire in wires if isinstance(wire, Tap)))

@@ -67,7 +67,9 @@ class SketchedAdders:
             delay_ffs = 1.7 * spread * self._density ** (0.326 - 0.125 * math.log(digit_bits))
             delay_ffs *= legs / self.adders * (1.0 if leg_cycles > 1 else 0.8) * (1 + 1.25 * alike - 1.5 * alike**2)
             shift_registers = (0.04 if leg_cycles > 2 else 0.17) * (3 * self._density) ** -0.7 * digit_bits * legs
-        splices = 0.25 * digit_bits**0.5 * (legs - self.adders) if leg_cycles > 1 else 0.0
+        # Sums are put in another order, so that most of them wait for nothing (`pairs`).
+        delay_ffs *= 0.75 if leg_cycles > 1 else 0.85
+        lone_ffs = delay_ffs * (0.42 if leg_cycles > 1 else 1.0)  # the others are masks, choices and kept signs
         if leg_cycles > 2:  # the upper legs of the inputs wait for their turn
             shift_registers += self.inputs * (-(-self.in_bits // (digit_bits * leg_cycles)) - 1) * digit_bits
         return ArithmeticCost(
@@ -81,8 +83,9 @@ class SketchedAdders:
                     leg_cycles,
                     out_start,
                     round(delay_ffs),
+                    round(lone_ffs),
                     round(shift_registers),
-                    round(splices),
+                    round(delay_ffs - lone_ffs),
                 )
             ),
             out_start,

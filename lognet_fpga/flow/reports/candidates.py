@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from lognet_fpga.plan.host_time import HostTime, rounded
 from lognet_fpga.plan.survey import Candidate, best
@@ -36,7 +35,7 @@ def candidate_data(candidate: Candidate) -> dict[str, object]:
         "host_fps_range": _range(candidate.host_time),
         "fps": candidate.fps,
         "host_macs": candidate.host_macs,
-        "estimate": None if plan is None else asdict(plan.total),
+        "estimate": None if plan is None else plan.total.to_json(),
         "prune": candidate.prune,
     }
 
@@ -70,7 +69,7 @@ def _row(candidate: Candidate, chosen: bool) -> tuple[object, ...]:
         _rate(candidate.pl_fps),
         _rates(candidate.host_time),
         _rate(candidate.fps),
-        f"{total.lut / board.lut:.0%}",
+        f"{total.positions / board.lut:.0%}",
         f"{total.m_lut / board.m_lut:.0%}",
         f"{total.ff / board.ff:.0%}",
         f"{total.bram36 / board.bram36:.0%}",

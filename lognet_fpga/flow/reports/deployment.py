@@ -268,8 +268,8 @@ def plan_section(plan: HardwarePlan, asked_mhz: float | None) -> Section:
     )
     board, clk_mhz = plan.target.board, plan.target.clk_mhz
     whole = Resources(board.lut, board.ff, board.bram36, board.m_lut)
-    rows.append((f"{board.title} has", None, None, None, None, None, *_parts(whole)))
-    rows.append(("a plan may take", None, None, None, None, None, *_parts(budget(board))))
+    rows.append((f"{board.title} has", None, None, None, None, None, *_parts(whole, lone=False)))
+    rows.append(("a plan may take", None, None, None, None, None, *_parts(budget(board), lone=False)))
     total = plan.total
     lines = [
         f"predicted  {plan.fps:,.0f} frames a second: {plan.cycles_per_frame:,} clock "
@@ -279,7 +279,9 @@ def plan_section(plan: HardwarePlan, asked_mhz: float | None) -> Section:
         "to its last result",
         f"estimated  {total.lut / board.lut:.0%} of the board's LUTs (logic), {total.ff / board.ff:.0%} of its FFs "
         f"(flip-flops), {total.bram36 / board.bram36:.0%} of its BRAM36 (memories of 36 Kbit),",
-        f"           {total.m_lut / board.m_lut:.0%} of the LUTs that can hold memory and shift registers (M LUT)",
+        f"           {total.m_lut / board.m_lut:.0%} of the LUTs that can hold memory and shift registers (M LUT), "
+        f"{total.positions / board.lut:.0%} of the positions,",
+        "           each of which has a LUT and two FFs; lone: FFs without a LUT in front, of which it takes but one",
         "weights: other than zero; slot: one position of the output; in, where the weights are:",
         *(f"           {store.name}, {store.title}" for store in STORES.values()),
     ]
@@ -300,11 +302,13 @@ def plan_section(plan: HardwarePlan, asked_mhz: float | None) -> Section:
     )
 
 
-_PARTS = ("LUT", "M LUT", "FF", "BRAM36")
+_PARTS = ("LUT", "M LUT", "FF", "lone", "positions", "BRAM36")
 
 
-def _parts(parts: Resources) -> tuple[int, int, int, float]:
-    return round(parts.lut), round(parts.m_lut), round(parts.ff), float(parts.bram36)
+def _parts(parts: Resources, lone: bool = True) -> tuple[int, int, int, int | None, int, float]:
+    """lone False: of what a board has, not what is taken of it."""
+    own = round(parts.lone) if lone else None
+    return round(parts.lut), round(parts.m_lut), round(parts.ff), own, round(parts.positions), float(parts.bram36)
 
 
 def verification_section(verdict: Verdict | None) -> Section:
@@ -380,6 +384,10 @@ def synthesis_section(plan: HardwarePlan, synthesis: SynthesisReport | None) -> 
                 "FF",
                 "estimate",
                 "error",
+                "lone FF",
+                "estimate",
+                "positions",
+                "estimate",
                 "BRAM36",
                 "estimate",
                 "LUT cells",
@@ -403,6 +411,10 @@ def _compare(name: str, counts, estimate: Resources) -> tuple:
         counts.ff,
         round(estimate.ff),
         error(estimate.ff, counts.ff),
+        counts.lone_ffs,
+        round(estimate.lone),
+        counts.positions,
+        round(estimate.positions),
         float(counts.bram36),
         float(estimate.bram36),
         counts.lut,
