@@ -23,8 +23,8 @@ def budget(board: Board) -> Resources:
 
 
 def load(plan: HardwarePlan) -> float:
-    """The largest share that plan takes of its target's budget, over all resources, LUT sites by the positions that they
-    and lone flip-flops take; more than 1 does not fit."""
+    """The largest share that plan takes of its target's budget, over all resources, LUT sites by the positions that
+    they and lone flip-flops take; more than 1 does not fit."""
     total, most = plan.total, budget(plan.target.board) * plan.target.share
     pairs = (
         (total.positions, most.positions),

@@ -13,7 +13,7 @@ HOSTILE = "<script>alert(1)</script>\"'>&amp;\x00\u202e]]><img src=http://evil.e
 
 def deployment(layers: int = 3, classes: int = 10, changed: int = 3, name: str = "conv", **changes: object) -> dict:
     """As report.json of a bundle.  name: what all names begin with."""
-    resources = {"lut": 1000.0, "ff": 2000.0, "bram36": 1.5, "m_lut": 100.0}
+    resources = {"lut": 1000.0, "ff": 2000.0, "bram36": 1.5, "m_lut": 100.0, "lone_ffs": 90.0, "positions": 1010.0}
     names = [f"{name}{number}" for number in range(1, layers + 1)]
     total = {key: value * (layers + 1) for key, value in resources.items()}
     step = {"top1": 0.9, "top5": 0.99, "agreement": 0.95, "lost": 0.5, "lost_error": 0.25}
@@ -51,8 +51,8 @@ def deployment(layers: int = 3, classes: int = 10, changed: int = 3, name: str =
         "chip": {
             "title": "PYNQ-Z2",
             "part": "xc7z020clg400-1",
-            "has": {"lut": 53200, "ff": 106400, "bram36": 140, "m_lut": 17400},
-            "may_take": {"lut": 45220.0, "ff": 95760.0, "bram36": 133.0, "m_lut": 14790.0},
+            "has": {"lut": 53200, "positions": 53200, "ff": 106400, "bram36": 140, "m_lut": 17400},
+            "may_take": {"lut": 45220.0, "positions": 45220.0, "ff": 95760.0, "bram36": 133.0, "m_lut": 14790.0},
         },
         "plan": {
             "fps": 91575.1,
