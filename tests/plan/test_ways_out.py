@@ -135,3 +135,13 @@ def test_each_resource_has_its_budget(resource):
     assert fits(dataclasses.replace(plan, target=target(dataclasses.replace(board, **{resource: enough}))))
     tight = dataclasses.replace(plan, target=target(dataclasses.replace(board, **{resource: short})))
     assert not fits(tight) and load(tight) == pytest.approx(1 / 0.999)
+
+
+def test_lone_flip_flops_take_positions():
+    """Each needs a bypass, and a site of two registered functions has none: beyond the LUT sites they take more."""
+    quant = random_graph(1, (3, 12, 12), Spec(8))
+    plan = draft_hardware(sketch_layers(quant.layers, ("clb",)), target(load_board("pynq-z2")))
+    left = HEADROOM.lut * plan.target.board.lut - plan.total.lone - plan.total.dual
+    for more, good in ((left - 1, True), (left + 1, False)):
+        shell = dataclasses.replace(plan.shell, lone=plan.shell.lone + more)
+        assert fits(dataclasses.replace(plan, shell=shell)) is good
