@@ -72,11 +72,11 @@ def pool_blocks(layer: QuantLayer, channels_per_beat: int) -> dict[str, Resource
 
 
 def fifo_resources(width: int, depth: int) -> Resources:
-    """Memory, the beats behind it, three pointers and leaves of one, two counters of its beats."""
+    """Memory, the beats behind it, four pointers and leaves of two, two counters of its beats."""
     place = (depth - 1).bit_length()
     in_block_ram = depth >= BLOCK_RAM_DEPTH  # which has a register of its own
     lanes = -(-width // (BLOCK_RAM_BITS if in_block_ram else LEAF_LOADS))
-    steering = Resources(4 * carry_sites(place + 1) + 1.3 * place, (5 + lanes) * place, 0)
+    steering = Resources(4 * carry_sites(place + 1) + 2.3 * place, (6 + 2 * lanes) * place, 0, 0, 2 * lanes * place)
     behind = Resources(0, width, 0, 0, width)
     return FIFO_CONTROL + steering + memory_resources(width, depth) + behind
 

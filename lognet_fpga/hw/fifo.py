@@ -24,10 +24,10 @@ def fifo(clk, rst, in_valid, in_data, out_valid, out_data, out_ready, room, *, d
     Latency: `FIFO_LATENCY`.  Throughput: one beat a cycle.
     """
     read = vector((depth - 1).bit_length())
-    read_soon, write = vector(len(read)), vector(len(read))
+    read_soon, write_soon = vector(len(read)), vector(len(read))
     front, both, last = flag(), flag(), flag()
     filled = flag()
-    pointers = fifo_pointers(clk, rst, in_valid, both, out_ready, write, read, read_soon, filled, depth=depth)
+    pointers = fifo_pointers(clk, rst, in_valid, both, out_ready, write_soon, read, read_soon, filled, depth=depth)
     pointers.name = "pointers"
 
     both_soon = flag()
@@ -65,7 +65,7 @@ def fifo(clk, rst, in_valid, in_data, out_valid, out_data, out_ready, room, *, d
         lane = fifo_lane(
             clk,
             in_valid,
-            write,
+            write_soon,
             join([Wire(in_data, bit) for bit in run]),
             read_soon,
             both,
@@ -94,19 +94,20 @@ def _runs(width: int, depth: int) -> list[range]:
 
 
 @block
-def fifo_pointers(clk, rst, push, both, out_ready, write, read, read_soon, filled, *, depth):
-    """write, read: places of the next beats in and out of the memory; read_soon: read of the next cycle; filled: there
-    is something to read.  A beat is fetched if there is one and out_ready comes, or not both of the beats behind the
-    memory are there.
+def fifo_pointers(clk, rst, push, both, out_ready, write_soon, read, read_soon, filled, *, depth):
+    """read: place of the next beat out of the memory; read_soon, write_soon: those of the next cycle, out of it and
+    into it; filled: there is something to read.  A beat is fetched if there is one and out_ready comes, or not both of
+    the beats behind the memory are there.
 
     push and out_ready pass one level of logic; whether the memory holds two beats is known from what it held a cycle
     ago.
     """
     after, before = vector(len(read)), Signal(modbv(0)[len(read) + 1 :])
+    write, after_write = vector(len(read)), vector(len(read))
     fetch, moved, pushed, moved_soon, filled_soon = (flag() for _ in range(5))
     change = Signal(intbv(0, min=-1, max=2))
     one, one_soon, two, was_one, was_two, was_three = (flag() for _ in range(6))
-    read_bits = [flag() for _ in range(len(read))]
+    read_bits, write_bits = ([flag() for _ in range(len(read))] for _ in range(2))
     told = [filled, both, out_ready]
 
     def fetches(filled, both, ready):
@@ -126,23 +127,33 @@ def fifo_pointers(clk, rst, push, both, out_ready, write, read, read_soon, fille
         (bit, [*told, after(place), read(place)], lambda f, b, r, after, read: after if fetches(f, b, r) else read)
         for place, bit in enumerate(read_bits)
     ]
+    late += [
+        (
+            bit,
+            [rst, push, after_write(place), write(place)],
+            lambda rst, push, after, write: not rst and (after if push else write),
+        )
+        for place, bit in enumerate(write_bits)
+    ]
     logic = []
     for number, (result, signals, rule) in enumerate(late):
         part = late_logic(signals, result, rule=rule)
         part.name = f"late{number}"
         logic.append(part)
-    read_next = join(read_bits)
+    read_next, write_next = join(read_bits), join(write_bits)
 
     @always_comb
     def look_ahead():
         two.next = (was_one if pushed else was_three) if moved else was_two
         change.next = 1 if pushed else -1
         read_soon.next = read_next
+        write_soon.next = write_next
 
     @always(clk.posedge)
     def move():
+        write.next = write_soon
         if rst:
-            write.next = 0
+            after_write.next = 1 % depth
             read.next = 0
             after.next = 1 % depth
         else:
@@ -150,7 +161,7 @@ def fifo_pointers(clk, rst, push, both, out_ready, write, read, read_soon, fille
             if fetch:
                 after.next = (after + 1) % depth
             if push:
-                write.next = (write + 1) % depth
+                after_write.next = (after_write + 1) % depth
 
     @always(clk.posedge)
     def hold():
@@ -231,20 +242,23 @@ def fifo_level(clk, rst, push, out_valid, out_ready, room, *, limit, depth):
 
 
 @block
-def fifo_lane(clk, push, write, in_data, read_soon, both, last, out_ready, out_data, *, depth):
+def fifo_lane(clk, push, write_soon, in_data, read_soon, both, last, out_ready, out_data, *, depth):
     """Some bits of the beats: memory, front and output."""
     memory, front = [vector(len(in_data)) for _ in range(depth)], vector(len(in_data))
     opens_front, opens_last = flag(), flag()
     gates = [stream_gate(both, out_ready, opens_front), stream_gate(last, out_ready, opens_last)]
     for gate, name in zip(gates, ("front", "last")):
         gate.name = name
-    leaves, wires = [], []
-    for bit in range(len(read_soon)):
-        wires.append(flag())
-        leaf = control_leaf(clk, read_soon(bit), wires[-1])
-        leaf.name = f"read{bit}"
-        leaves.append(leaf)
-    read = join(wires)
+    leaves, places = [], []
+    for name, soon in (("read", read_soon), ("write", write_soon)):
+        wires = []
+        for bit in range(len(soon)):
+            wires.append(flag())
+            leaf = control_leaf(clk, soon(bit), wires[-1])
+            leaf.name = f"{name}{bit}"
+            leaves.append(leaf)
+        places.append(join(wires))
+    read, write = places
 
     @always(clk.posedge)
     def access():

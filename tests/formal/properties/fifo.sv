@@ -48,6 +48,7 @@ wire [PLACE:0] f_stored = f_level - f_shown;
 wire [PLACE-1:0] f_place = read + f_ahead[PLACE-1:0] - f_shown;
 wire [PLACE-1:0] f_end = read + f_stored[PLACE-1:0];
 wire [PLACE-1:0] f_next = read + 1'b1;
+wire [PLACE-1:0] f_after_end = f_end + 1'b1;
 wire [PLACE:0] f_sum = pointers_before + (pointers_moved && pointers_pushed) - (pointers_moved && !pointers_pushed);
 reg f_was_reset;
 always @(posedge clk) f_was_reset <= rst;
@@ -59,7 +60,8 @@ always @(posedge clk) if (f_started && !rst) begin
     assert (pointers_was_one == (pointers_before == 1) && pointers_was_two == (pointers_before == 2));
     assert (pointers_was_three == (pointers_before == 3));
     assert (filled == (f_stored != 0) && pointers_one == (f_stored == 1));
-    assert (both == (front && last) && pointers_after == f_next && write == f_end);
+    assert (both == (front && last) && pointers_after == f_next && pointers_write == f_end);
+    assert (pointers_after_write == f_after_end && lane0_write == pointers_write);
     assert (f_was_reset || lane0_read == read);
     assert ($signed(level_excess) + $signed({1'b0, level_moved && level_pushed}) - $signed({1'b0, level_moved && !level_pushed}) == $signed({1'b0, f_level}) - (DEPTH - RESERVE) - 1);
     assert ($signed(level_excess) == $signed({1'b0, f_level_past}) - (DEPTH - RESERVE) - 1);
