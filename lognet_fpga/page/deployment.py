@@ -427,7 +427,7 @@ def _chip(ids: Ids, data: Data) -> list[Part]:
     for key, title in RESOURCES.items():
         has, used = chip["has"][key], plan["estimate"][key]
         line: list[object] = [title, _number(key, used)]
-        line += [_number(key, total["lut_sites" if key == "lut" else key])] if total else []
+        line += [_number(key, total.get("lut_sites" if key == "lut" else key))] if total else []
         line += [_number(key, (placed[part] or {}).get(key)) for part in ("overlay", "total")] if placed else []
         share = percent(used / has if has else None)
         lines.append((*line, _number(key, chip["may_take"][key]), _number(key, has), share))

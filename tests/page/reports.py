@@ -13,7 +13,7 @@ HOSTILE = "<script>alert(1)</script>\"'>&amp;\x00\u202e]]><img src=http://evil.e
 
 def deployment(layers: int = 3, classes: int = 10, changed: int = 3, name: str = "conv", **changes: object) -> dict:
     """As report.json of a bundle.  name: what all names begin with."""
-    resources = {"lut": 1000.0, "ff": 2000.0, "bram36": 1.5, "m_lut": 100.0, "lone_ffs": 90.0, "positions": 1010.0}
+    resources = {"lut": 1000.0, "ff": 2000.0, "bram36": 1.5, "m_lut": 100.0, "lone_ffs": 90.0, "positions": 1000.0}
     names = [f"{name}{number}" for number in range(1, layers + 1)]
     total = {key: value * (layers + 1) for key, value in resources.items()}
     step = {"top1": 0.9, "top5": 0.99, "agreement": 0.95, "lost": 0.5, "lost_error": 0.25}
