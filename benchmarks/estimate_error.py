@@ -1,4 +1,4 @@
-"""How far the planner's estimates are from Yosys: LUT6 sites and flip-flops of random layers, one table row each.
+"""How far the planner's estimates are from Yosys: LUT6 sites, flip-flops, positions of random layers, a row each.
 
     python benchmarks/estimate_error.py            # --help lists the options
 
@@ -38,13 +38,15 @@ from lognet_fpga.report import Report, Section, Table
 from lognet_fpga.synth.synthesis import PartCounts
 from lognet_fpga.synth.yosys import synthesize
 
-TOLERANCE = 0.10  # of the estimates of LUT6 sites and of flip-flops, of every layer
+TOLERANCE = 0.10  # of the estimates of LUT6 sites, flip-flops and positions of slices, of every layer
 LAYERS = 24
 SERIES, FITTED_SERIES = 6, 2  # first number of a layer's seed; series 1, 3, 4 and 5 have been looked at
 GROUPED_SERIES = 7  # all in memories, grouped or with words without a weight
 BRAM_EVERY = 3  # one layer of so many has its weights in memories
 MOST_WORK = 12_000  # weights other than zero times digit bits: larger engines take Yosys many minutes
 MOST_LANES_AT_ONCE = 160  # of processing elements, likewise
+KINDS = {"LUT sites": "lut_error", "flip-flops": "ff_error", "positions": "positions_error"}
+BLOCK_KINDS = ("LUT sites", "FF", "M LUT", "lone FF", "dual sites")
 POOLS: tuple[Pool | None, ...] = (
     None, MaxPool((2, 2), (2, 2)), MaxPool((3, 3), (2, 2)), AveragePool((2, 2), (2, 2))
 )  # fmt: skip
@@ -158,6 +160,10 @@ def blocks_of(drawn: Sample) -> list[dict[str, object]]:
             "ff_estimate": round(estimate.ff),
             "m_lut": counted[block].m_lut * (elements if block == "pe" else 1),
             "m_lut_estimate": round(estimate.m_lut),
+            "lone_ffs": counted[block].lone_ffs * (elements if block == "pe" else 1),
+            "lone_estimate": round(estimate.lone),
+            "dual_sites": counted[block].dual_sites * (elements if block == "pe" else 1),
+            "dual_estimate": round(estimate.dual),
         }
         for block, estimate in estimates.items()
     ]
@@ -178,6 +184,11 @@ def row(index: int, drawn: Sample, found: PartCounts) -> dict[str, object]:
         "ff_error": estimate.ff / found.ff - 1,
         "m_lut": found.m_lut,
         "m_lut_estimate": round(estimate.m_lut),
+        "lone_ffs": found.lone_ffs,
+        "lone_estimate": round(estimate.lone),
+        "positions": found.positions,
+        "positions_estimate": round(estimate.positions),
+        "positions_error": estimate.positions / found.positions - 1,
         "bram36": found.bram36,
         "bram36_estimate": estimate.bram36,
         "lut_yosys": found.lut,
@@ -187,18 +198,19 @@ def row(index: int, drawn: Sample, found: PartCounts) -> dict[str, object]:
 def report(rows: list[dict[str, object]], blocks: list[dict[str, object]]) -> Report:
     columns = (
         "layer", "channels -> filters", "folding", "LUT sites", "estimate", "error", "FF", "estimate", "error",
-        "M LUT", "estimate", "BRAM36", "estimate",
+        "lone", "estimate", "positions", "estimate", "error", "M LUT", "estimate", "BRAM36", "estimate",
     )  # fmt: skip
     cells = tuple(
         (
             r["layer"], f"{r['shape']}", r["folding"], r["lut_sites"], r["lut_estimate"], f"{r['lut_error']:+.1%}",
-            r["ff"], r["ff_estimate"], f"{r['ff_error']:+.1%}", r["m_lut"], r["m_lut_estimate"], r["bram36"],
+            r["ff"], r["ff_estimate"], f"{r['ff_error']:+.1%}", r["lone_ffs"], r["lone_estimate"], r["positions"],
+            r["positions_estimate"], f"{r['positions_error']:+.1%}", r["m_lut"], r["m_lut_estimate"], r["bram36"],
             r["bram36_estimate"],
         )
         for r in rows
     )  # fmt: skip
     lines = []
-    for what, key in (("LUT sites", "lut_error"), ("flip-flops", "ff_error")):
+    for what, key in KINDS.items():
         errors = np.array([r[key] for r in rows])
         worst = rows[int(np.abs(errors).argmax())]
         mean = float(np.sqrt((errors**2).mean()))
@@ -207,7 +219,7 @@ def report(rows: list[dict[str, object]], blocks: list[dict[str, object]]) -> Re
     lines.append(f"every layer within {TOLERANCE:.0%}: {'yes' if met else 'no'}")
     sections = [Section("", tuple(lines), Table(columns, cells))]
     if blocks:
-        columns = ("layer", "folding", "block", "LUT sites", "estimate", "FF", "estimate", "M LUT", "estimate")
+        columns = ("layer", "folding", "block", *(name for kind in BLOCK_KINDS for name in (kind, "estimate")))
         sections.append(Section("Blocks", (), Table(columns, tuple(tuple(block.values()) for block in blocks))))
     return Report(
         f"Estimates and Yosys, {len(rows)} random layers",
@@ -217,15 +229,16 @@ def report(rows: list[dict[str, object]], blocks: list[dict[str, object]]) -> Re
 
 
 def within(rows: list[dict[str, object]]) -> bool:
-    return all(abs(r[key]) <= TOLERANCE for r in rows for key in ("lut_error", "ff_error"))
+    return all(abs(r[key]) <= TOLERANCE for r in rows for key in KINDS.values())
 
 
 def parser() -> runner.Parser:
     this = runner.Parser(
         "estimate_error.py",
         "Random layers of 3 to 64 channels and 8 to 64 filters, kernels 1, 3 and 5, 0 to 90% of the weights\n"
-        "pruned, in either store, planned and synthesized by Yosys one by one: estimate and count of LUT6 sites\n"
-        "and flip-flops. Exit code 7 if one is off by more than 10%. The first run takes an hour; results are kept.",
+        "pruned, in either store, planned and synthesized by Yosys one by one: estimate and count of LUT6 sites,\n"
+        "flip-flops and positions. Exit code 7 if one is off by more than 10%. The first run takes an hour; results are\n"
+        "kept.",
         "examples:\n  python benchmarks/estimate_error.py\n  python benchmarks/estimate_error.py --layers 6 --json\n",
     )
     this.add_argument("--layers", type=options.positive, default=LAYERS, help="how many (default: %(default)s)")
