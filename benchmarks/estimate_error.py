@@ -237,8 +237,8 @@ def parser() -> runner.Parser:
         "estimate_error.py",
         "Random layers of 3 to 64 channels and 8 to 64 filters, kernels 1, 3 and 5, 0 to 90% of the weights\n"
         "pruned, in either store, planned and synthesized by Yosys one by one: estimate and count of LUT6 sites,\n"
-        "flip-flops and positions. Exit code 7 if one is off by more than 10%. The first run takes an hour; results are\n"
-        "kept.",
+        "flip-flops and positions. Exit code 7 if one is off by more than 10%. The first run takes an hour; results\n"
+        "are kept.",
         "examples:\n  python benchmarks/estimate_error.py\n  python benchmarks/estimate_error.py --layers 6 --json\n",
     )
     this.add_argument("--layers", type=options.positive, default=LAYERS, help="how many (default: %(default)s)")
