@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.formal.blocks import BLOCKS, MORE, fifo_proof, pack_proof, read_proof, slice_proof, source_proof
+from tests.formal.blocks import (
+    BLOCKS,
+    MORE,
+    collector_proof,
+    fifo_proof,
+    pack_proof,
+    read_proof,
+    slice_proof,
+    source_proof,
+)
 from tests.formal.rooms import ROOMS, room_proof
 from tests.formal.sby import INDUCTION, PACKAGES, Proof
 from tests.shallow import shallow
@@ -60,6 +69,7 @@ def test_too_small_a_reserve_is_found(less: int, tmp_path: Path) -> None:
         (read_proof(), "(16 - place)", "(17 - place)", "dma_read.v"),
         (slice_proof(4), "if (empty)", "if (1)", "register_slice.v"),
         (pack_proof(), "(convert_place == 14)", "(convert_place == 13)", "dma_pack.v"),
+        (collector_proof(1, quick=True), ".d(store_read_at[0])", ".d(store_read_soon[0])", "in_its_place"),
     ],
     ids=[
         "a count of beats forgotten",
@@ -68,6 +78,7 @@ def test_too_small_a_reserve_is_found(less: int, tmp_path: Path) -> None:
         "a burst of reads too long",
         "a spare beat overwritten",
         "bursts of writes shifted",
+        "a word read too soon",
     ],
 )
 def test_a_fault_is_found(proof: Proof, old: str, new: str, failed: str, tmp_path: Path) -> None:
