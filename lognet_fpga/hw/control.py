@@ -102,7 +102,7 @@ endmodule
 """,
     HOLD_MODULE: f"""\
 // Bits that are new while `first` is on, and else what their registers hold: LUTs in front of these, modules of their
-// own, or synthesis would make it an enable, as of {MASK_MODULE}.
+// own, or synthesis would make it an enable of registers that other registers drive.
 (* keep_hierarchy = "yes" *)
 module {HOLD_MODULE} #(
     parameter WIDTH = 1
