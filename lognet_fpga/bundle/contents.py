@@ -17,7 +17,8 @@ and deploy fills in
     model           {file, sha256}: the user's ONNX file
     input           {shape [C, H, W], dtype "uint8", preprocessing {...}: the Preprocessing,
                     class_names (optional)}
-    output          {shape [C, H, W], bits}: the activations that leave the FPGA
+    output          {shape [C, H, W], bits, zero, scale}: the activations that leave the FPGA; one of x in a channel
+                    stands for (x - zero) * scale of the channel
     model_output    what the whole model gives for a frame: {kind, tensors [{name, dtype, shape, rows}], classes,
                     threshold, tail_batch, reason, left_out}, see lognet_fpga.ir.output; not in older bundles
     source, sink    {shape, bits, channels_per_beat, tdata_bits}: the stream formats at the overlay's edges

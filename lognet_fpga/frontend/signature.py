@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import onnx
-from onnx import TensorProto
+from onnx import TensorProto, helper
 
 from lognet_fpga.errors import ModelError, UnsupportedModelError, UsageError
 from lognet_fpga.frontend.adapters import take_adapters
@@ -11,7 +13,8 @@ from lognet_fpga.frontend.needed import drop_unneeded, needed_inputs
 
 
 def settle_signature(model: onnx.ModelProto, input_shape: tuple[int, int, int] | None) -> None:
-    """Let model have one float32 input, (batch, channels, height, width).
+    """Let model have one float32 input, (batch, channels, height, width); vectors, (batch, features), are frames of one
+    position.
 
     Initializers that double as inputs become plain initializers; outputs behind the first that are no tensors, or need
     other inputs than it, are dropped, and nodes that no output needs; what adapts an input of another layout, rank or
@@ -24,6 +27,7 @@ def settle_signature(model: onnx.ModelProto, input_shape: tuple[int, int, int] |
     drop_unneeded(graph)
     _only_input(graph)
     take_adapters(model, input_shape)
+    _vectors_as_frames(graph)
     frame = model.graph.input[0]
     if frame.type.tensor_type.elem_type != TensorProto.FLOAT:
         kind = TensorProto.DataType.Name(frame.type.tensor_type.elem_type).lower()
@@ -58,6 +62,19 @@ def _only_input(graph: onnx.GraphProto) -> None:
         )
 
 
+def _vectors_as_frames(graph: onnx.GraphProto) -> None:
+    """Let an input of vectors, (batch, features), be frames, (batch, features, 1, 1), that the model flattens."""
+    frame = graph.input[0]
+    dims = frame.type.tensor_type.shape.dim
+    if len(dims) != 2:
+        return
+    vectors, names = frame.name, {name for node in graph.node for name in (*node.input, *node.output)}
+    frame.name = next(name for name in (f"{vectors}__frame{'_' * more}" for more in count()) if name not in names)
+    dims.add(dim_value=1)
+    dims.add(dim_value=1)
+    graph.node.insert(0, helper.make_node("Flatten", [frame.name], [vectors], name=f"{vectors}__rows", axis=1))
+
+
 def _settle_shape(frame: onnx.ValueInfoProto, input_shape: tuple[int, int, int] | None) -> None:
     kind = frame.type.tensor_type
     known = [dim.dim_value if dim.dim_value > 0 else None for dim in kind.shape.dim]
@@ -66,7 +83,7 @@ def _settle_shape(frame: onnx.ValueInfoProto, input_shape: tuple[int, int, int] 
     if len(known) != 4:
         raise UnsupportedModelError(
             f"input {frame.name} has {len(known)} dimensions, not 4 (batch, channels, height, width)",
-            hint="use a model of two-dimensional frames",
+            hint="use a model of two-dimensional frames, or of vectors",
         )
     batch, *static = known
     if input_shape is not None:

@@ -212,7 +212,9 @@ def _alphas(layer: Data) -> str:
     return least if least == most else f"{least} to {most} by channel"
 
 
-def _activations(ids: Ids, layer: Data) -> Markup:
+def _activations(ids: Ids, layer: Data) -> Part:
+    if layer["activation_codes"] is None:
+        return element("p", f"Its sums leave the FPGA whole, with {layer['out_bits']} bits.")
     counts = [int(count) for count in layer["activation_codes"]]
     total, top = sum(counts) or 1, len(counts) - 1
     width = max(1, len(counts) // _BINS)

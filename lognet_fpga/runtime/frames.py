@@ -62,7 +62,8 @@ def load_frames(
       an image file, or a folder of them; labels.csv or labels.txt in it gives the class numbers, else subfolders are
               classes, numbered as list_images says
     classes: how many the model has, class_names: how they are called; None where not known.
-    Arrays are (n, C, H, W) or (n, H, W, C), told apart by shape (the first where both fit); uint8, or another
+    Arrays are (n, C, H, W) or (n, H, W, C), told apart by shape (the first where both fit), of vectors (n, features),
+    which are channels of one position; uint8, or another
     number type that holds only whole numbers 0..255.  Arrays of the model's size are not resized or cropped.
     Raises InputError for anything else and for labels that are none of the classes, UsageError for a preprocessing
     that cannot make frames of that shape, MissingToolError when images are given, or arrays to be resized, and pillow
@@ -214,6 +215,8 @@ def _layout(
             return lambda array: array.transpose(0, 3, 1, 2)
         if len(have) == 3 and channels == 1 and _matches(have[1:], wanted[1:]):
             return lambda array: array[:, None]
+        if len(have) == 2 and shape == (have[1], 1, 1):
+            return lambda array: array[:, :, None, None]
     raise InputError(
         f"{where} has shape {have}, but the model takes frames of {channels} "
         f"{'channel' if channels == 1 else 'channels'}, {height} high and {width} wide",

@@ -86,3 +86,27 @@ def test_as_many_layers_as_there_are_count_fully_connected_ones(tmp_path: Path, 
         out = capsys.readouterr()
         assert code or len(json.loads(out.out)["layers"]) == count
     assert "--fpga-layers 5" in out.err
+
+
+def test_a_model_of_vectors(tmp_path: Path, in_process, capsys) -> None:
+    """Nothing but fully connected layers, as an autoencoder has them; its frames are rows of an array."""
+    net = ModelBuilder((12,), seed=5).gemm(12, 8).relu().gemm(8, 3).relu().gemm(3, 12)
+    model = net.model()
+    place = save(model, tmp_path, "net.onnx")
+    rows = np.random.default_rng(2).integers(0, 256, (100, 12), np.uint8)
+    np.savez(tmp_path / "frames.npz", frames=rows)
+    wanted = run_onnx(model, rows * SCALE)[0]
+    options = ("--frames", tmp_path / "frames.npz", "--input-scale", "1/255", "--out", tmp_path, "--json")
+    assert in_process(deploy.main, place, "--fpga-layers", "all", *options) == 0
+    done = json.loads(capsys.readouterr().out)
+    assert done["verification"]["passed"] and len(done["layers"]) == 3 and done["input"]["shape"] == [12, 1, 1]
+    saved = tmp_path / "out.npz"
+    arguments = ("--frames", tmp_path / "frames.npz", "--save-outputs", saved, "--json")
+    assert in_process(stream.main, tmp_path / "net.lognet", *arguments) == 0
+    with np.load(saved) as arrays:
+        found = arrays["outputs"]
+    assert found.shape == wanted.shape and np.mean((found - wanted) ** 2) < 0.1 * wanted.var()
+
+    capsys.readouterr()
+    assert in_process(deploy.main, place, "--no-verify", *options) == 4
+    assert "--fpga-layers all" in capsys.readouterr().err

@@ -36,6 +36,8 @@ from lognet_fpga.verify.accuracy import Accuracy, RawAccuracy
 from lognet_fpga.verify.verdict import Verdict
 from lognet_fpga.version import __version__
 
+_MOST_COUNTED_BITS = 8  # of activations that are counted code by code
+
 
 def title(config: DeployConfig, board: Board) -> str:
     return f"{config.model.name} on {board.title}"
@@ -120,7 +122,12 @@ def manifest(
         "model": {"file": config.model.name, "sha256": graph.source_sha256},
         "core_sha256": core_sha256,
         "input": source,
-        "output": {"shape": list(quant.out_shape), "bits": quant.layers[-1].out_bits},
+        "output": {
+            "shape": list(quant.out_shape),
+            "bits": quant.layers[-1].out_bits,
+            "zero": quant.layers[-1].out_zero,
+            "scale": quant.layers[-1].out_scale.tolist(),
+        },
         "model_output": output.to_dict(),
         "source": _format(design.source),
         "sink": _format(design.sink),
@@ -195,7 +202,7 @@ def _choice_data(choice: LayerChoice) -> dict:
 
 
 def _layer_data(layer: QuantLayer, activations: np.ndarray) -> dict:
-    """activations: (frames, *out_shape) uint8."""
+    """activations: (frames, *out_shape)."""
     codes, counts = np.unique(layer.codes, return_counts=True)
     return {
         "name": layer.name,
@@ -209,7 +216,10 @@ def _layer_data(layer: QuantLayer, activations: np.ndarray) -> dict:
         "alpha_min": float(layer.alpha.min()),
         "alpha_max": float(layer.alpha.max()),
         "weight_codes": [[int(code), int(count)] for code, count in zip(codes, counts)],
-        "activation_codes": np.bincount(activations.ravel(), minlength=2**layer.out_bits).tolist(),
+        "out_zero": layer.out_zero,
+        "activation_codes": None
+        if layer.out_bits > _MOST_COUNTED_BITS
+        else np.bincount(activations.ravel(), minlength=2**layer.out_bits).tolist(),
     }
 
 
