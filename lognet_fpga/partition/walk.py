@@ -124,6 +124,8 @@ def _sources(graph: Graph, chain: Chain, conv: Node, given: dict[str, int], main
             maker = "the frames" if node is None else f"what {node.name} puts out"
             why = f"it joins {maker}, which is not all that a layer on the FPGA does"
             chain.report(conv, why, ProblemKind.BRANCH)
+    if len(set(found)) < len(found):
+        chain.report(conv, "it joins a tensor with itself", ProblemKind.BRANCH)
     return tuple(found)
 
 
