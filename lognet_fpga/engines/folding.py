@@ -51,6 +51,20 @@ class Entry:
         return channels_per_beat <= self.most
 
 
+@dataclass(frozen=True)
+class Widths:
+    """Streams that belong together, of whose widths it is known which they may have.  allowed: channels a beat."""
+
+    allowed: frozenset[int]
+
+    def sends(self, channels_per_beat: int) -> bool:
+        return channels_per_beat in self.allowed
+
+    def of(self, sender: Sends) -> bool:
+        """Whether sender has one of these widths."""
+        return any(map(sender.sends, self.allowed))
+
+
 class Folding(Sends, Protocol):
     """One way to work on a layer; sends: whether its output stream may have that many channels a beat."""
 
@@ -139,10 +153,10 @@ class Foldings(Protocol):
         """Every number of cycles a frame at which a cheaper folding becomes fast enough."""
         ...
 
-    def fold(self, budget: float, before: Sends, bram_price: float) -> Folding | None:
+    def fold(self, budget: float, before: Sends, bram_price: float, behind: Widths | None = None) -> Folding | None:
         """The cheapest that does a frame in `budget` cycles and takes what comes from before; None when none does.
 
-        bram_price: LUTs that a BRAM36 is worth.
+        bram_price: LUTs that a BRAM36 is worth.  behind: of which its output stream must have one; None: any.
         """
         ...
 
@@ -172,8 +186,8 @@ class AnyOf:
     def paces(self) -> set[int]:
         return set().union(*(some.paces() for some in self.each))
 
-    def fold(self, budget: float, before: Sends, bram_price: float) -> Folding | None:
-        cheapest = (some.fold(budget, before, bram_price) for some in self.each)
+    def fold(self, budget: float, before: Sends, bram_price: float, behind: Widths | None = None) -> Folding | None:
+        cheapest = (some.fold(budget, before, bram_price, behind) for some in self.each)
         return min(
             (folding for folding in cheapest if folding is not None),
             key=lambda folding: price(folding, bram_price),
@@ -213,7 +227,7 @@ class Given:
     def paces(self) -> set[int]:
         return {self.folding.cycles_per_frame}
 
-    def fold(self, budget: float, before: Sends, bram_price: float) -> Folding:
+    def fold(self, budget: float, before: Sends, bram_price: float, behind: Widths | None = None) -> Folding:
         return self.folding
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
 
-from lognet_fpga.engines.folding import BRAM_PRICES, AnyOf, Engine, Entry, Folding, Foldings, Sends, Streams
+from lognet_fpga.engines.folding import BRAM_PRICES, AnyOf, Engine, Entry, Folding, Foldings, Sends, Streams, Widths
 from lognet_fpga.engines.stores import sketch_layers
 from lognet_fpga.fabric.costs import SHELL
 from lognet_fpga.fabric.target import Target
@@ -232,8 +233,9 @@ class Planner:
         """Every layer with its folding, streams and the shallowest FIFOs; None when the fastest foldings do not do."""
         chosen: list[Folding] = []
         for number, foldings in enumerate(self.foldings):
-            folding = _fold(foldings, budget, self._before(number, chosen), bram_price)
-            if folding is None:
+            before, behind = self._before(number, chosen), self._behind(number, chosen)
+            folding = _fold(foldings, budget, before, bram_price, behind)
+            if folding is None or (behind and not any(_passes(folding, lanes) for lanes in behind.allowed)):
                 return None
             chosen.append(folding)
         lanes = {sender: self._lanes(web, chosen) for web in self.webs for sender in web.senders}
@@ -252,19 +254,24 @@ class Planner:
         web = next(web for web in self.webs if number in web.takers)
         return self._sender(web.senders[0], chosen) if web.single else Widths(self._allowed(web, chosen))
 
+    def _behind(self, number: int, chosen: Sequence[Folding]) -> Widths | None:
+        """The widths that the streams which layer `number` sends may have, by those that are tied to them."""
+        web = next(web for web in self.webs if number in web.senders)
+        return None if web.single else Widths(self._allowed(web, chosen))
+
     def _sender(self, number: int, chosen: Sequence[Folding]) -> Sends:
         return self.entry if number == FRAMES else chosen[number]
 
     def _allowed(self, web: Web, chosen: Sequence[Folding]) -> frozenset[int]:
         """Channels a beat that a web may have, by the foldings chosen so far."""
-        senders = [self._sender(number, chosen) for number in web.senders if number < len(chosen)]
+        senders = [chosen[number] for number in web.senders if FRAMES < number < len(chosen)]
         takers = [chosen[number] for number in web.takers if number < len(chosen)]
-        most = max(self._channels(number) for number in web.senders)
+        most = min(self.entry.most if number == FRAMES else self._channels(number) for number in web.senders)
         return frozenset(
             lanes
             for lanes in range(1, most + 1)
             if web.may_have(lanes)
-            and all(sender.sends(lanes) for sender in senders)
+            and all(_passes(sender, lanes) for sender in senders)
             and all(taker.takes(lanes) for taker in takers)
         )
 
@@ -278,34 +285,22 @@ class Planner:
             if sender == FRAMES and following:  # one position a beat where a beat of the entry holds it
                 return max(lanes for lanes in range(1, self.entry.most + 1) if following.takes(lanes))
             return channels_per_beat(self.layers[sender], chosen[sender], following)
+        passes = [self._channels(number) / chosen[number].ii_cycles for number in web.senders if number != FRAMES]
+        passes += [self.layers[number].in_shape[0] / chosen[number].ii_cycles for number in web.takers]
+        least = max(*map(self._usual_lanes, web.senders), *map(math.ceil, passes))
         allowed = self._allowed(web, chosen)
-        wanted = max(self._least_lanes(web, chosen, number) for number in web.senders)
-        wide = [lanes for lanes in allowed if lanes >= wanted]
-        return min(wide) if wide else max(allowed)
+        return min((lanes for lanes in allowed if lanes >= least), default=max(allowed))
 
-    def _least_lanes(self, web: Web, chosen: Sequence[Folding], sender: int) -> int:
-        """As channels_per_beat, of one of several streams."""
-        channels = self._channels(sender)
+    def _usual_lanes(self, sender: int) -> int:
+        """Channels in a beat of the width that the FIFO should have, or the entry can."""
         if sender == FRAMES:
             return self.entry.most
-        cycles = [chosen[sender].ii_cycles]
-        for taker in web.takers:
-            if any(source.layer == sender for source in self.sources[taker]):
-                cycles.append(chosen[taker].ii_cycles)
-        return max(min(channels, INNER_BEAT_BITS // self.layers[sender].out_bits), -(-channels // min(cycles)))
+        return min(self._channels(sender), INNER_BEAT_BITS // self.layers[sender].out_bits)
 
 
-@dataclass(frozen=True)
-class Widths(Sends):
-    """Streams of some layers of which it is known which channels a beat they may have."""
-
-    allowed: frozenset[int]
-
-    def __hash__(self) -> int:
-        return hash(self.allowed)
-
-    def sends(self, channels_per_beat: int) -> bool:
-        return channels_per_beat in self.allowed
+def _passes(folding: Folding, channels_per_beat: int) -> bool:
+    """Whether a layer's results can leave it in such beats, one result a slot."""
+    return folding.sends(channels_per_beat) and -(-len(folding.layer.codes) // channels_per_beat) <= folding.ii_cycles
 
 
 def _there(plan: HardwarePlan | None, budget: int) -> HardwarePlan:
@@ -315,9 +310,9 @@ def _there(plan: HardwarePlan | None, budget: int) -> HardwarePlan:
 
 
 @lru_cache(maxsize=1 << 16)
-def _fold(foldings: Foldings, budget: float, before: Sends, bram_price: float) -> Folding | None:
+def _fold(foldings: Foldings, budget: float, before: Sends, bram_price: float, behind: Widths | None) -> Folding | None:
     """As Foldings.fold, remembered: plans of the first three layers, the first four, and so on, ask for the same."""
-    return foldings.fold(budget, before, bram_price)
+    return foldings.fold(budget, before, bram_price, behind)
 
 
 @lru_cache(maxsize=1 << 16)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from lognet_fpga.engines.bram.cost import bram_blocks
 from lognet_fpga.engines.bram.layout import BramShape, OutputConstants, bram_shape, output_constants, staged_positions
-from lognet_fpga.engines.folding import BRAM_PRICES, Sends, Streams, channels_in_turn, price
+from lognet_fpga.engines.folding import BRAM_PRICES, Sends, Streams, Widths, channels_in_turn, price
 from lognet_fpga.fabric.board import Resources
 from lognet_fpga.fabric.latencies import OUTPUT_LATENCY, capture_latency
 from lognet_fpga.fabric.slots import SlotRaster, slot_raster
@@ -161,9 +161,11 @@ class BramFoldings:
                     paces.add(fastest)
         return paces
 
-    def fold(self, budget: float, before: Sends, bram_price: float) -> BramFolding | None:
+    def fold(self, budget: float, before: Sends, bram_price: float, behind: Widths | None = None) -> BramFolding | None:
         for folding in self._cheapest_first[bram_price]:
-            if folding.cycles_per_frame <= budget and _joined(before, folding):
+            if folding.cycles_per_frame > budget or (behind is not None and not behind.of(folding)):
+                continue
+            if _joined(before, folding):
                 return folding
         return None
 

@@ -12,7 +12,7 @@ from lognet_fpga.engines.clb.adder_graph import AdderGraph
 from lognet_fpga.engines.clb.arithmetic import Arithmetic, ArithmeticCost, SolvedAdders
 from lognet_fpga.engines.clb.cost import serial_blocks
 from lognet_fpga.engines.clb.schedule import SerialSchedule
-from lognet_fpga.engines.folding import USUAL_LANES, Sends, Streams
+from lognet_fpga.engines.folding import USUAL_LANES, Sends, Streams, Widths
 from lognet_fpga.fabric.board import Resources
 from lognet_fpga.fabric.latencies import LINE_MEMORY_CYCLES, result_latency
 from lognet_fpga.fabric.slots import SlotRaster, slot_raster
@@ -146,7 +146,7 @@ class ClbFoldings:
     def paces(self) -> set[int]:
         return set(self._paces)
 
-    def fold(self, budget: float, before: Sends, bram_price: float) -> ClbFolding | None:
+    def fold(self, budget: float, before: Sends, bram_price: float, behind: Widths | None = None) -> ClbFolding | None:
         """For each width of a digit the longest legs that the budget allows, and of these the least engine."""
         place = bisect_right(self._paces, budget)
         return self._folding(*self._widths(self._paces[place - 1]), budget) if place else None

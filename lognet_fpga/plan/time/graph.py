@@ -52,11 +52,17 @@ def count_graph_cycles(
     entry: Sequence[Queue],
     queues: Sequence[Sequence[Queue]],
     frames: int,
+    *,
+    hesitant: bool = False,
 ) -> CycleCounts:
     """As count_cycles, of a graph.  entry: the FIFOs behind the entry, none where only the first layer takes the
     frames; queues: those behind each layer, in the order of `takers`; of the last one that in front of the exit.
-    fifo_peaks: of all of them, in order.  Raises Deadlock."""
-    edges = {number: [_Edge(queue) for queue in its] for number, its in enumerate((entry, *queues), FRAMES)}
+    fifo_peaks: of all of them, in order.  Raises Deadlock.
+
+    hesitant: a layer sees all that it has sent on its way to a FIFO at once, and so sends no more than it would if
+    whoever takes it paused whenever that may hurt; no cycles of that are of any use.
+    """
+    edges = {number: [_Edge(queue, hesitant) for queue in its] for number, its in enumerate((entry, *queues), FRAMES)}
     processes = []
     if entry:
         processes.append(_entry(layers[0], edges[FRAMES], frames))
@@ -65,7 +71,11 @@ def count_graph_cycles(
         parts = []
         for place, source in enumerate(sources[number]):
             if source.layer == FRAMES:
-                edge = edges[FRAMES][places[FRAMES].index((number, place))] if entry else _Edge(_ENDLESS, always=True)
+                edge = (
+                    edges[FRAMES][places[FRAMES].index((number, place))]
+                    if entry
+                    else _Edge(_ENDLESS, hesitant, always=True)
+                )
                 parts.append((edge, layers[0].in_beats))
             else:
                 edge = edges[source.layer][places[source.layer].index((number, place))]
@@ -91,6 +101,7 @@ class _Edge:
     that will still be asked for.  always: there is always a beat."""
 
     queue: Queue
+    hesitant: bool
     always: bool = False
     pushes: list[int] = field(default_factory=list)
     pops: list[int] = field(default_factory=list)
@@ -108,6 +119,8 @@ class _Edge:
         if self.queue.depth is None:
             return start
         limit, pushes, pops = self.queue.depth - self.queue.reserve, self.pushes, self.pops
+        if self.hesitant:
+            return start if len(pushes) - len(pops) <= limit else None
         left = bisect_right(pops, start - latency, self.left)
         while bisect_right(pushes, start - latency, left) - left > limit:
             if left == len(pops):

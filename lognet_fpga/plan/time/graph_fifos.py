@@ -14,6 +14,8 @@ from lognet_fpga.plan.time.cycles import CycleCounts
 from lognet_fpga.plan.time.fifos import MODEL_FRAMES, fifo_reserve, layer_timing, power_of_two
 from lognet_fpga.plan.time.graph import Deadlock, Queue, count_graph_cycles
 
+_PAUSED_FRAMES = 3  # run through the model to see that nothing stands still: one behind the other, and one in between
+
 
 def size_graph_fifos(
     layers: Sequence[PlannedLayer], entry: Sequence[Fifo], sources: Sources
@@ -22,7 +24,7 @@ def size_graph_fifos(
 
     A FIFO that ends at a join, but for that of the last layer in front of it, holds what comes while the join waits for
     that one: it is as deep as it needs to be never to hold up anybody.  All others hold up who pushes into them, and
-    are the shallowest with which the slowest layer never waits.
+    are the shallowest with which the slowest layer never waits.  Whatever pauses, nothing stands still for good.
     """
     timings = [layer_timing(planned) for planned in layers]
     behind = [entry, *(planned.fifos for planned in layers)]
@@ -39,12 +41,12 @@ def size_graph_fifos(
             least.append(power_of_two(reserve + beats))
             ample.append(max(least[-1], power_of_two(2 * row)) if holds_up else 0)
 
-    def run(depths: Sequence[int]) -> CycleCounts | None:
+    def run(depths: Sequence[int], frames: int = MODEL_FRAMES, hesitant: bool = False) -> CycleCounts | None:
         """None: it stands still.  A depth of 0 is one without a limit."""
         tried = iter([replace(queue, depth=depth or None) for queue, depth in zip(queues, depths)])
         entered, *left = [tuple(islice(tried, len(its))) for its in behind]
         with suppress(Deadlock):
-            return count_graph_cycles(timings, sources, entered, left, MODEL_FRAMES)
+            return count_graph_cycles(timings, sources, entered, left, frames, hesitant=hesitant)
         return None
 
     unlimited = run([0] * len(queues))
@@ -67,6 +69,10 @@ def size_graph_fifos(
         depth or max(low, power_of_two(peak + queue.reserve))
         for depth, low, peak, queue in zip(depths, least, counts.fifo_peaks, queues)
     ]
+    while not run(depths, _PAUSED_FRAMES, hesitant=True):
+        depths = [2 * depth for depth in depths]
+        counts = run(depths)
+        assert counts is not None
     sized = (
         Fifo(depth, queue.reserve, peak, queue.stride) for depth, queue, peak in zip(depths, queues, counts.fifo_peaks)
     )
