@@ -12,6 +12,7 @@ from lognet_fpga.hw.dma.dma import axi_dma
 from lognet_fpga.hw.dma.read import dma_read
 from lognet_fpga.hw.dma.units import BURST_WORDS
 from lognet_fpga.hw.fifo import fifo
+from lognet_fpga.hw.join import join_slice
 from lognet_fpga.hw.ports import inputs, outputs
 from lognet_fpga.hw.slice import register_slice
 from lognet_fpga.hw.structure import Leaf
@@ -104,10 +105,24 @@ def slice_proof(width: int) -> Proof:
     )
 
 
+def join_leaf(first: int, second: int, width: int) -> Leaf:
+    ports = inputs(first_data=width, first_valid=None) + outputs(first_ready=None)
+    ports += inputs(second_data=width, second_valid=None) + outputs(second_ready=None)
+    ports += outputs(out_data=width, out_valid=None) + inputs(out_ready=None)
+    return Leaf("join_slice", CLOCK + ports, partial(join_slice, first_beats=first, second_beats=second))
+
+
+def join_proof(first: int, second: int) -> Proof:
+    constants = {"FIRST": first, "SECOND": second, "WIDTH": 2}
+    leaf = join_leaf(first, second, 2)
+    return Proof(f"join of {first} and {second} beats", (leaf,), "join_slice.sv", constants, engine=PDR)
+
+
 BLOCKS = (
     read_proof(),
     pack_proof(),
     slice_proof(4),
+    join_proof(2, 1),
     fifo_proof(8, 3, 4),
     fifo_proof(128, 30, 2),
     source_proof(5),
@@ -117,6 +132,8 @@ BLOCKS = (
     registers_proof(4),
 )
 MORE = (
+    join_proof(1, 1),
+    join_proof(3, 4),
     fifo_proof(2, 1, 8),
     fifo_proof(1024, 100, 64),
     source_proof(1),

@@ -12,6 +12,7 @@ from tests.formal.blocks import (
     MORE,
     collector_proof,
     fifo_proof,
+    join_proof,
     pack_proof,
     read_proof,
     slice_proof,
@@ -19,6 +20,7 @@ from tests.formal.blocks import (
 )
 from tests.formal.rooms import ROOMS, room_proof
 from tests.formal.sby import INDUCTION, PACKAGES, Proof
+from tests.formal.standstill import DEPTH, RESERVE, standstill_proof
 from tests.shallow import shallow
 
 
@@ -60,6 +62,18 @@ def test_too_small_a_reserve_is_found(less: int, tmp_path: Path) -> None:
     assert proof.run(tmp_path, cover=False).failed
 
 
+def test_nothing_stands_still_beside_a_shortcut(tmp_path: Path) -> None:
+    outcome = standstill_proof(DEPTH - RESERVE + 1).run(tmp_path)
+    assert outcome.proved, outcome.failed or outcome.log
+    assert outcome.covered, outcome.unreached or outcome.log
+
+
+def test_a_layer_that_needs_a_beat_more_may_stand_still(tmp_path: Path) -> None:
+    """Though in unstalled flow it would not: there are places in the reserve that are free then."""
+    outcome = standstill_proof(DEPTH - RESERVE + 2).run(tmp_path, cover=False)
+    assert any("nothing_stands_still" in failed for failed in outcome.failed), outcome.log
+
+
 @pytest.mark.parametrize(
     "proof,old,new,failed",
     [
@@ -68,6 +82,7 @@ def test_too_small_a_reserve_is_found(less: int, tmp_path: Path) -> None:
         (source_proof(5), "skid_used ? skid : 0", "0", "in_order_unchanged"),
         (read_proof(), "(16 - place)", "(17 - place)", "dma_read.v"),
         (slice_proof(4), "if (empty)", "if (1)", "register_slice.v"),
+        (join_proof(2, 1), "ready_second <= turn_soon", "ready_second <= 1'b1", "in_turn"),
         (pack_proof(), "(convert_place == 14)", "(convert_place == 13)", "dma_pack.v"),
         (collector_proof(1, quick=True), ".d(store_read_at[0])", ".d(store_read_soon[0])", "in_its_place"),
     ],
@@ -77,6 +92,7 @@ def test_too_small_a_reserve_is_found(less: int, tmp_path: Path) -> None:
         "skid buffer left out",
         "a burst of reads too long",
         "a spare beat overwritten",
+        "a beat out of turn",
         "bursts of writes shifted",
         "a word read too soon",
     ],
