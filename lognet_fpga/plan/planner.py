@@ -38,7 +38,7 @@ def plan_engines(engines: Sequence[Engine], target: Target, sources: Sources = (
     budgets = planner.budgets()
     plan = planner.plan(budgets[-1]) if target.frame_cycles is None else planner.within(target.frame_cycles)
     if plan is None:
-        top = next(plan for plan in map(planner.plan, budgets) if plan is not None)
+        top = planner.fastest_plan()
         raise DoesNotFitError(
             f"{target.fps:,.0f} frames a second is more than these layers can do at {mhz_text(target.clk_mhz)} MHz",
             context=[f"the fastest engines (one position a cycle) reach {top.fps:,.0f} fps"],

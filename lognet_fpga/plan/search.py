@@ -171,6 +171,10 @@ class Planner:
         """As plan, for one of budgets()."""
         return _there(self.plan(budget), budget)
 
+    def fastest_plan(self) -> HardwarePlan:
+        """Of the first of budgets() that has one: streams that are tied together may not be as fast as each layer."""
+        return next(plan for plan in map(self.plan, self.budgets()) if plan is not None)
+
     def fastest_that_fits(self, as_fast: float) -> HardwarePlan | None:
         """as_fast: as of `fastest`."""
         # The search looks at drafts: sizing FIFOs runs the cycle model, which takes longer for large frames.
@@ -188,7 +192,7 @@ class Planner:
             if plan.cycles_per_frame <= budget:
                 return plan
             target -= plan.cycles_per_frame - budget
-        plan = self.plan_at(self.budgets()[0])  # its beats may be wider, and so faster, than those of a slower one
+        plan = self.fastest_plan()  # its beats may be wider, and so faster, than those of a slower one
         return plan if plan.cycles_per_frame <= budget else None
 
     def _draft(self, budget: float) -> HardwarePlan | None:
