@@ -15,8 +15,8 @@ WRITE_LATENCY = 2  # from letting a slot go until its position's word 0 is annou
 
 
 def ring_faults(shape: BramShape, slots: int) -> list[str]:
-    """What goes wrong where computing slots follow one another: a place is to be written CLEAR cycles before it is read,
-    and not again until CLEAR cycles later."""
+    """What goes wrong where computing slots follow one another: a place is to be written CLEAR cycles before it is
+    read, and not again until CLEAR cycles later."""
     writes: dict[int, list[tuple[int, int]]] = {address: [] for address in range(shape.memory_words)}
     reads, behind = [], walked(shape)
     for slot in range(slots):
