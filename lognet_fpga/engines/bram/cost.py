@@ -82,7 +82,7 @@ def walk_resources(shape: BramShape) -> Resources:
     runs = len(shape.walk.runs)
     place = ((shape.memory_words if shape.ring else shape.words) - 1).bit_length()
     turn = (shape.weight_words - 1).bit_length()
-    table = Resources(0.9 * runs, 0.2 * runs, 0) if runs > FEW_RUNS else Resources(0, 0, 0)
+    table = Resources(0.5 * runs, 0.2 * runs, 0) if runs > FEW_RUNS else Resources(0, 0, 0)
     return Resources(5.5 * place + 12 * turn, 2 * place + 3.5 * turn + (runs - 1).bit_length(), 0) + table
 
 
