@@ -129,7 +129,7 @@ def sketch_reach(
         last = len(layers) + 1 == far.possible
         layers.append(sketch_layer(layer, bits_in(sources, act_bits), act_bits, config.prune, last=last))
         engines += sketch_layers(layers[-1:], largest.stores)
-        if len(layers) in far.counts and far_too_large(engines, largest):
+        if len(layers) in far.counts and far_too_large(engines, largest, span.sources[: len(layers)]):
             break
     return QuantGraph("sketch", layers[0].in_shape, tuple(layers), span.sources[: len(layers)])
 

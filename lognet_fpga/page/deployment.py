@@ -139,7 +139,10 @@ def _layers(ids: Ids, data: Data) -> list[Part]:
         )
         for name, layer, its in zip(names, layers, planned)
     )
-    columns = ("layer", "input", "output", "bits", "weights", "zeros", "weights in", "cycles a frame")
+    columns: tuple[str, ...] = ("layer", "input", "output", "bits", "weights", "zeros", "weights in", "cycles a frame")
+    if any(len(its.get("sources", ())) > 1 for its in planned):  # which older reports do not have
+        columns = ("layer", "takes", *columns[1:])
+        rows = tuple((name, _taken(its), *row) for (name, *row), its in zip(rows, planned))
     return [
         element("div", drawn, class_="charts"),
         table(Table((*columns, "LUT", "FF", "BRAM36"), rows), "Layers on the FPGA, by plan and estimate"),
@@ -396,6 +399,15 @@ def _changed(answers: Data, accuracy: Data, pictures: Mapping[str, bytes]) -> li
         element("p", f"{line}."),
         element("ul", items, class_="pictures") if items else None,
     ]
+
+
+def _taken(layer: Data) -> str:
+    """What a planned layer's input is made of."""
+    return ", ".join(
+        ("frames" if source["layer"] is None else source["layer"])
+        + ("" if list(source["stride"]) == [1, 1] else " / {} × {}".format(*source["stride"]))
+        for source in layer["sources"]
+    )
 
 
 def _chip(ids: Ids, data: Data) -> list[Part]:

@@ -20,7 +20,7 @@ from lognet_fpga.fabric.costs import (
 )
 from lognet_fpga.fabric.target import Target
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
-from lognet_fpga.ir.sources import FRAMES, Source, Sources, chain
+from lognet_fpga.ir.sources import FRAMES, Source, Sources, chain, takers
 
 
 @dataclass(frozen=True)
@@ -155,6 +155,16 @@ class HardwarePlan:
     def quant_layers(self) -> tuple[QuantLayer, ...]:
         return tuple(planned.layer for planned in self.layers)
 
+    @property
+    def is_chain(self) -> bool:
+        return self.sources == chain(len(self.layers))
+
+    def fifo_to(self, layer: int, place: int) -> Fifo | None:
+        """On the way to a part of a layer's input; None: straight from the entry."""
+        sender = self.sources[layer][place].layer
+        fifos = self.entry_fifos if sender == FRAMES else self.layers[sender].fifos
+        return fifos[takers(self.sources)[sender].index((layer, place))] if fifos else None
+
     def quant_graph(self, name: str) -> QuantGraph:
         """What is planned here."""
         return QuantGraph(name, self.layers[0].layer.in_shape, self.quant_layers, self.sources)
@@ -166,7 +176,12 @@ class HardwarePlan:
 
     @cached_property
     def total(self) -> Resources:
-        return sum((planned.estimate for planned in self.layers), self.shell + self.entry)
+        return sum((planned.estimate for planned in self.layers), self.around)
+
+    @property
+    def around(self) -> Resources:
+        """All that is not a layer."""
+        return self.shell + self.entry
 
     @cached_property
     def entry(self) -> Resources:
@@ -185,8 +200,8 @@ class HardwarePlan:
             "latency_cycles": self.latency_cycles,
             "clk_mhz": self.target.clk_mhz,
             "estimate": self.total.to_json(),
-            "shell": self.shell.to_json(),
-            "entry": {"fifos": [asdict(fifo) for fifo in self.entry_fifos], "estimate": self.entry.to_json()},
+            "shell": self.around.to_json(),
+            "entry_fifos": [asdict(fifo) for fifo in self.entry_fifos],
             "layers": [
                 planned.to_json() | {"sources": [self._source_json(source) for source in its]}
                 for planned, its in zip(self.layers, self.sources, strict=True)

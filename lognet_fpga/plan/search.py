@@ -217,7 +217,7 @@ class Planner:
         draft = self.draft(budget)
         if draft is None:
             return None
-        if self.sources == chain(len(self.layers)):
+        if draft.is_chain:
             layers, counts = size_fifos(draft.layers)
             return self._hardware(layers, counts.cycles_per_frame, counts.latency_cycles)
         layers, entry, counts = size_graph_fifos(draft.layers, draft.entry_fifos, self.sources)

@@ -67,6 +67,7 @@ def deployment(layers: int = 3, classes: int = 10, changed: int = 3, name: str =
                     "weights": "clb",
                     "cycles_per_frame": 1092 - 7 * number,
                     "nonzero_weights": 1234 + number,
+                    "sources": [{"layer": names[number - 1] if number else None, "stride": [1, 1]}],
                     "estimate": resources,
                 }
                 for number, each in enumerate(names)

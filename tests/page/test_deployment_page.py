@@ -78,6 +78,14 @@ def test_figures_are_the_report_s():
     assert f"{500 / (500 + 255 * 128):.1%} are 0" in page.text  # of the activations
 
 
+def test_what_joined_layers_take_is_shown():
+    data = deployment()
+    chain = Parsed(deployment_page(data, {})).text
+    data["plan"]["layers"][2]["sources"].append({"layer": None, "stride": [2, 2]})
+    joined = Parsed(deployment_page(data, {})).text
+    assert "conv2, frames / 2 × 2" in joined and "takes" in joined and "conv2, frames" not in chain
+
+
 def test_the_verdict_takes_what_is_nearest_to_a_chip():
     synthesis = {"total": {"lut_sites": 13300, "m_lut": 0, "ff": 0, "bram36": 0, "lut": 50000}, "parts": {}}
     assert "takes 8% of the logic (LUTs) (estimated), and" in parsed().text

@@ -24,6 +24,7 @@ from lognet_fpga.ir.graph import Graph
 from lognet_fpga.ir.output import ModelOutput
 from lognet_fpga.ir.packed import pack
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
+from lognet_fpga.ir.sources import FRAMES, Source
 from lognet_fpga.ir.stream_format import StreamFormat
 from lognet_fpga.machine.archive import ARRAY, write_zip
 from lognet_fpga.partition import Partition
@@ -264,7 +265,7 @@ def plan_section(plan: HardwarePlan, asked_mhz: float | None) -> Section:
         )
         for layer in plan.layers
     ]
-    rows.append(("shell", None, None, None, None, None, *_parts(plan.shell)))
+    rows.append(("shell", None, None, None, None, None, *_parts(plan.around)))
     rows.append(
         (
             "total",
@@ -294,6 +295,7 @@ def plan_section(plan: HardwarePlan, asked_mhz: float | None) -> Section:
         "           each of which has a LUT and two FFs; lone: FFs without a LUT in front, of which it takes but one",
         "weights: other than zero; slot: one position of the output; in, where the weights are:",
         *(f"           {store.name}, {store.title}" for store in STORES.values()),
+        *_input_lines(plan),
     ]
     if asked_mhz is not None and board.pll_mhz is not None and clk_mhz != asked_mhz:
         lines.append(
@@ -310,6 +312,23 @@ def plan_section(plan: HardwarePlan, asked_mhz: float | None) -> Section:
         tuple(lines),
         Table(("layer", "weights", "in", "folding", "cycles a slot", "cycles a frame", *_PARTS), tuple(rows)),
     )
+
+
+def _input_lines(plan: HardwarePlan) -> list[str]:
+    """What layers take that do not just take what the one before them puts out."""
+    lines = []
+    for number, (layer, sources) in enumerate(zip(plan.layers, plan.sources)):
+        if sources == (Source(number - 1),):
+            continue
+        parts = []
+        for place, source in enumerate(sources):
+            name = "the frames" if source.layer == FRAMES else plan.layers[source.layer].name
+            stride_y, stride_x = source.stride
+            every = "" if stride_y == stride_x == 1 else f" (one of every {stride_y} x {stride_x} positions)"
+            fifo = plan.fifo_to(number, place)
+            parts.append(f"{name}{every}" + ("" if fifo is None else f" (FIFO of {fifo.depth:,} beats)"))
+        lines.append(f"           {layer.name} takes {', then '.join(parts)}")
+    return ["inputs, one position after the other:", *lines] if lines else []
 
 
 _PARTS = ("LUT", "M LUT", "FF", "lone", "positions", "BRAM36")
@@ -347,7 +366,7 @@ def verification_section(verdict: Verdict | None) -> Section:
 def synthesis_section(plan: HardwarePlan, synthesis: SynthesisReport | None) -> Section:
     if synthesis is None:
         return Section("Synthesis", ("not done; with --synth Yosys counts LUTs, flip-flops and block RAM",))
-    estimates: dict[str, Resources] = {layer.name: layer.estimate for layer in plan.layers} | {"shell": plan.shell}
+    estimates: dict[str, Resources] = {layer.name: layer.estimate for layer in plan.layers} | {"shell": plan.around}
     merged: dict[str, list] = {}
     for name, counts in synthesis.parts:
         merged.setdefault(name, []).append(counts)
