@@ -12,13 +12,14 @@ from __future__ import annotations
 from lognet_fpga.fabric.board import Resources
 from lognet_fpga.fabric.latencies import ROOMS_TOGETHER
 from lognet_fpga.fabric.memory import BLOCK_RAM_DEPTH, block_rams, row_choice_luts
+from lognet_fpga.fabric.pools import Scale, pool_shape
 from lognet_fpga.fabric.sites import carry_sites
-from lognet_fpga.ir.graph import AveragePool
 from lognet_fpga.ir.quant import QuantLayer
 
 SHELL = Resources(590, 650, 0, 0, 300, 40)  # AXI4-Lite registers, entry and exit
 # What steers a block, whatever its width.
-POOL_CONTROL = Resources(55, 21, 0, 0, 5)
+POOL_CONTROL = Resources(15, 21, 0, 0, 5)
+POOL_ROWS_CONTROL = Resources(40, 0, 0)  # where the frame has more than one
 POOL_MEMORY_CONTROL = Resources(5, 0, 0)
 FIFO_CONTROL = Resources(14, 14, 0, 0, 5)
 JOIN_CONTROL = Resources(16, 16, 0)
@@ -86,31 +87,41 @@ def pool_resources(layer: QuantLayer, lanes: int) -> Resources:
 
     lanes: channels a beat.
     """
-    assert layer.pool is not None
-    pool_h, pool_w = layer.pool.kernel
-    beats = -(-layer.codes.shape[0] // lanes)
-    average = isinstance(layer.pool, AveragePool)
-    row_bits = layer.act_bits + ((pool_w - 1).bit_length() if average else 0)
-    window_bits = row_bits + ((pool_h - 1).bit_length() if average else 0)
+    shape = pool_shape(layer, lanes)
+    rows, cols = shape.joined
+    row_bits, window_bits = shape.row_bits, shape.window_bits
     beat, mean = lanes * layer.act_bits, lanes * layer.out_bits
-    if average:
-        sums = (pool_w - 1) * carry_sites(row_bits) + (pool_h - 1) * carry_sites(window_bits)
-        lane = sums + carry_sites(window_bits + 1)  # rounded
+    scales = [(scale, bits) for scale, bits in zip(shape.scales, shape.scaled_bits) if scale]
+    levels = tree_registers(cols) * row_bits + tree_registers(rows) * window_bits
+    held = window_bits if rows == 1 else 0
+    if shape.mean:
+        lane = (cols - 1) * carry_sites(row_bits) + (rows - 1) * carry_sites(window_bits)
+        lane += sum(scale_sites(scale, window_bits, bits) for scale, bits in scales)
+        # Rounded: bits below the half are neither added nor, behind the last sum, kept.
+        dropped = max(0, shape.mean.shift - 1)
+        lane += carry_sites(shape.scaled_bits[1] + 1 - dropped)
+        levels -= dropped * (2 if rows == 1 and not scales else 1)
+        held = max(0, held - dropped)
     else:
         # A carry chain takes two bits a step in a comparison, and chooses two bits in a site; of short numbers the
         # choice is part of the comparison.
         step = layer.act_bits + 0.6
         if layer.act_bits > 4:
             step = layer.act_bits / 2 + carry_sites(layer.act_bits / 2) + 0.2 * layer.act_bits
-        lane = (pool_h + pool_w - 2) * step
-    levels = tree_registers(pool_w) * row_bits + tree_registers(pool_h) * window_bits
-    registers = beat + (mean if average else 0) + lanes * levels
-    total = POOL_CONTROL + Resources(lanes * lane, registers, 0, 0, beat, lanes * levels / 2)
-    total += delay_resources((pool_w - 1) * beat, beats)
-    if beats > 3:  # the last cycle of the delay is a register
-        total += Resources(0, (pool_w - 1) * beat, 0)
-    if pool_h > 1:
-        width, length = (pool_h - 1) * lanes * row_bits, layer.out_shape[2] * beats
+        lane = (rows + cols - 2) * step
+        if layer.act_bits > 4:  # what was gathered is masked where a window begins
+            lane += (shape.runs_along + shape.runs_down) * 0.6 * layer.act_bits
+    levels += sum(tree_registers(len(scale.terms)) * bits for scale, bits in scales)
+    registers = beat + (mean if shape.average else 0) + lanes * levels
+    total = POOL_CONTROL + Resources(lanes * lane, registers, 0, 0, beat + lanes * held, lanes * (levels - held) / 2)
+    if shape.in_rows > 1:
+        total += POOL_ROWS_CONTROL
+    delayed = (cols - 1) * (lanes * row_bits if shape.runs_along else beat)
+    total += delay_resources(delayed, shape.beats)
+    if shape.beats > 3:  # the last cycle of the delay is a register
+        total += Resources(0, delayed, 0)
+    if rows > 1:
+        width, length = lanes * shape.kept_bits, sum(shape.col_flags) * shape.beats
         place = (length - 1).bit_length()
         in_block_ram = length >= BLOCK_RAM_DEPTH
         leaves = 1 + place if in_block_ram else -(-width // LEAF_LOADS) * (1 + 2 * place)
@@ -118,6 +129,13 @@ def pool_resources(layer: QuantLayer, lanes: int) -> Resources:
         total += POOL_MEMORY_CONTROL + Resources(0, 2 * place + leaves + registered, 0, 0, place + leaves + registered)
         total += memory_resources(width, length)
     return total
+
+
+def scale_sites(scale: Scale, in_bits: int, bits: int) -> float:
+    """Of a lane: terms are added, from the lowest bit of the higher one on; where one has two shifts or more, these are
+    chosen from before."""
+    chosen = sum(in_bits * (len(term) - 1) for term in scale.terms)
+    return chosen + sum(carry_sites(bits - min(shift for shift, _ in term)) for term in scale.terms[:-1])
 
 
 def tree_registers(leaves: int) -> int:

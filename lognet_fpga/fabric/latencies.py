@@ -47,13 +47,3 @@ def sum_latency(tree_levels: int) -> int:
 def capture_latency(walk_latency: int, tree_levels: int) -> int:
     """From letting a computing slot go to its first captured sums, but for the cycles of a pass."""
     return walk_latency + WORD_LATENCY + sum_latency(tree_levels) + 1
-
-
-def pool_levels(elements: int) -> int:
-    """Cycles in which a pool joins so many elements, two by two."""
-    return max(1, (elements - 1).bit_length())
-
-
-def pool_latency(kernel: tuple[int, int], average: bool) -> int:
-    """From the last beat into a pooling window to the beat out of it."""
-    return 1 + sum(map(pool_levels, kernel)) + int(average)

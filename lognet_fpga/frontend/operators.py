@@ -20,7 +20,7 @@ from lognet_fpga.ir.graph import Affine, Concat, Conv, Every, HostOp, Identity, 
 from lognet_fpga.ir.problem import ProblemKind
 
 # In words, for the user.
-FPGA_OPERATORS = "Conv, BatchNormalization, Relu, Clip from 0, MaxPool, AveragePool, small global pools and zero Pad"
+FPGA_OPERATORS = "Conv, BatchNormalization, Relu, Clip from 0, MaxPool, AveragePool, global pools and zero Pad"
 
 # Engines and the quantizer take a grouped or dilated kernel as a dense one; beyond so many weights it is far past any
 # FPGA anyway.

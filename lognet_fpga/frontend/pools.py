@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from lognet_fpga.frontend.reading import Context, Unfit, resolve_pads
-from lognet_fpga.ir.graph import AveragePool, MaxPool, Pads
+from lognet_fpga.ir.border import borders
+from lognet_fpga.ir.graph import LARGEST_AVERAGE, NO_PADS, AveragePool, MaxPool, Pads
 from lognet_fpga.ir.problem import ProblemKind
 
-# A pool combines a row and a column of its window within two clock cycles, one element after the other.
-_GLOBAL_POOL_SIDE = 8
+_BORDER_FACTORS = 8  # different ones, in each dimension: they steer what the FPGA adds up
 
 
 def max_pool(context: Context) -> MaxPool:
@@ -21,15 +21,20 @@ def average_pool(context: Context) -> AveragePool:
     kernel, stride, pads, past = _pool_window(context)
     if any(past):
         raise Unfit(
-            "it rounds its output size up (ceil_mode) and divides by the number of elements inside the frame",
+            "it counts its padding (count_include_pad 1), but not what rounding its output size up (ceil_mode) adds",
             ProblemKind.UNEVEN_AVERAGE,
         )
-    if any(pads) and not context.attributes.get("count_include_pad", 0):
-        raise Unfit(
-            "it pads and divides by the number of elements inside the frame (count_include_pad 0)",
-            ProblemKind.UNEVEN_AVERAGE,
-        )
-    return AveragePool(kernel, stride, pads)
+    counted = context.attributes.get("count_include_pad", 0)
+    pool = AveragePool(kernel, stride, pads, NO_PADS if counted else pads)
+    _check_count(pool)
+    for border, side in zip(borders(pool, *context.frame()[1:]), ("height", "width")):
+        if (factors := len(set(border.factors))) > _BORDER_FACTORS:
+            raise Unfit(
+                f"it divides by the number of elements inside the frame (count_include_pad 0), {factors} different "
+                f"ones along its {side}; the FPGA takes {_BORDER_FACTORS}",
+                ProblemKind.UNEVEN_AVERAGE,
+            )
+    return pool
 
 
 def global_pool(context: Context) -> MaxPool | AveragePool:
@@ -42,12 +47,19 @@ def global_pool(context: Context) -> MaxPool | AveragePool:
             raise Unfit("it does not reduce height and width alone")
         if not context.attributes.get("keepdims", 1):
             raise Unfit("it ends the two-dimensional frame")
-    if max(size) > _GLOBAL_POOL_SIDE:
+    if "Max" in kind:
+        return MaxPool(size, size)
+    pool = AveragePool(size, size)
+    _check_count(pool)
+    return pool
+
+
+def _check_count(pool: AveragePool) -> None:
+    if pool.count > LARGEST_AVERAGE:
+        height, width = pool.kernel
         raise Unfit(
-            f"it pools a whole frame of {size[0]}x{size[1]}; the FPGA takes {_GLOBAL_POOL_SIDE}x{_GLOBAL_POOL_SIDE}",
-            ProblemKind.LARGE_POOL,
+            f"it averages {height}x{width} elements; the FPGA takes {LARGEST_AVERAGE:,}", ProblemKind.LARGE_POOL
         )
-    return (MaxPool if "Max" in kind else AveragePool)(size, size)
 
 
 def _pool_window(context: Context) -> tuple[tuple[int, int], tuple[int, int], Pads, tuple[int, int]]:

@@ -63,7 +63,10 @@ def floor_pools(model: onnx.ModelProto) -> onnx.ModelProto:
         if node is None:
             return out
         pads = _ceil_padding(node, shapes)
-        kept = [item for item in node.attribute if item.name not in ("ceil_mode", "pads")]
+        dropped = {"ceil_mode", "pads"}
+        if not any(next((item.ints for item in node.attribute if item.name == "pads"), ())):
+            dropped.add("count_include_pad")  # there was none to count: what is added now is not
+        kept = [item for item in node.attribute if item.name not in dropped]
         out = inferred
         _replace_attributes(node, [*kept, helper.make_attribute("pads", pads)])
         forget_shapes(out)
@@ -86,6 +89,7 @@ def _ceil_padding(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) -> l
     if attributes.get("auto_pad", b"NOTSET") != b"NOTSET" or any(step != 1 for step in attributes.get("dilations", ())):
         return None
     pads = list(attributes.get("pads", (0, 0, 0, 0)))
+    counts_padding = node.op_type == "AveragePool" and any(pads) and attributes.get("count_include_pad")
     for axis, (length, extent, step) in enumerate(
         zip(frame[2:], attributes["kernel_shape"], attributes.get("strides", (1, 1)))
     ):
@@ -94,8 +98,8 @@ def _ceil_padding(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) -> l
         if (count - 1) * step >= length + before:
             count -= 1
         missing = max(0, (count - 1) * step + extent - length - before - after)
-        if missing and node.op_type == "AveragePool":
-            return None  # it would count what it has not counted
+        if missing and counts_padding:
+            return None  # it would count this, too
         pads[axis + 2] += missing
     return pads
 

@@ -1,94 +1,21 @@
-"""Pooling on a stream of beats: along the row, then across rows through a memory of row results."""
+"""Pooling on a stream of beats: along the row, then across rows through a memory of row results.
+
+Windows that overlap join their elements in a tree, out of delays and a memory that keep all of them.  Others gather
+them one by one: a sum or maximum goes round in a delay of one position, and through the memory once a row.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 
 from myhdl import always, always_comb, block, concat
 
-from lognet_fpga.fabric.latencies import pool_latency, pool_levels
-from lognet_fpga.hw.control import all_of, in_stretches, late_logic
+from lognet_fpga.fabric.pools import Scale, continues, pool_levels
+from lognet_fpga.hw.control import all_of, control_leaf, in_stretches, late_logic, leaf_groups
 from lognet_fpga.hw.counting import table_counter, wrapping_counter
 from lognet_fpga.hw.delay import delay_loads, registered_delay
 from lognet_fpga.hw.memory import memory_of_words
 from lognet_fpga.hw.wiring import bits, counter, flag, join, vector
-
-
-@dataclass(frozen=True)
-class Mean:
-    """min(floor(sum / 2**shift + 1/2), 2**bits - 1) of a window's sum."""
-
-    shift: int
-    bits: int
-
-    @property
-    def half(self) -> int:
-        return 1 << self.shift >> 1
-
-    @property
-    def top(self) -> int:
-        return 2**self.bits - 1
-
-
-@dataclass(frozen=True)
-class PoolShape:
-    """in_rows, in_cols: of what reaches the pool, padding included; kernel, stride: (y, x).
-
-    mean None: the largest of a window.
-    """
-
-    in_rows: int
-    in_cols: int
-    bits: int
-    channels_per_beat: int
-    beats: int
-    kernel: tuple[int, int]
-    stride: tuple[int, int]
-    mean: Mean | None = None
-
-    @property
-    def average(self) -> bool:
-        return self.mean is not None
-
-    @property
-    def out_bits(self) -> int:
-        return self.mean.bits if self.mean else self.bits
-
-    @property
-    def clips(self) -> bool:
-        """Whether a window's sum can lie above the largest mean."""
-        if self.mean is None:
-            return False
-        largest = self.kernel[0] * self.kernel[1] * (2**self.bits - 1)
-        return largest + self.mean.half >> self.mean.shift > self.mean.top
-
-    @property
-    def row_bits(self) -> int:
-        """Bits of a lane behind the pass along the row: sums grow."""
-        return self.bits + ((self.kernel[1] - 1).bit_length() if self.average else 0)
-
-    @property
-    def window_bits(self) -> int:
-        """Bits of a lane behind the pass across rows."""
-        return self.row_bits + ((self.kernel[0] - 1).bit_length() if self.average else 0)
-
-    @property
-    def latency_cycles(self) -> int:
-        return pool_latency(self.kernel, self.average)
-
-    @property
-    def col_flags(self) -> tuple[int, ...]:
-        return _ends(self.in_cols, self.kernel[1], self.stride[1])
-
-    @property
-    def row_flags(self) -> tuple[int, ...]:
-        return _ends(self.in_rows, self.kernel[0], self.stride[0])
-
-
-def _ends(length: int, kernel: int, stride: int) -> tuple[int, ...]:
-    """1 at the positions where a window ends."""
-    return tuple(int(i >= kernel - 1 and (i - kernel + 1) % stride == 0) for i in range(length))
 
 
 @block
@@ -104,11 +31,17 @@ def pool(clk, rst, in_valid, in_data, out_valid, out_data, *, shape):
     # Where the beat comes from, and whether a window ends in its row or column.
     row, col, beat = counter(s.in_rows), counter(s.in_cols), counter(s.beats)
     next_col, next_row, ends_beats, ends_cols, ends_rows = (flag() for _ in range(5))
-    row_flag, col_flag, result_soon = vector(1), vector(1), flag()
+    # Entries: whether a window ends; whether it goes on; what its sum is multiplied by.
+    row_goes_on = [continues(s.in_rows, s.kernel[0], s.stride[0])] if s.runs_down else []
+    col_goes_on = [continues(s.in_cols, s.kernel[1], s.stride[1])] if s.runs_along else []
+    row_scale, col_scale = s.scales
+    row_tables = [s.row_flags, *row_goes_on, *(row_scale.flags if row_scale else ())]
+    col_tables = [s.col_flags, *col_goes_on, *(col_scale.flags if col_scale else ())]
+    row_flag, col_flag, result_soon = vector(len(row_tables)), vector(len(col_tables)), flag()
     position = [
         wrapping_counter(clk, rst, in_valid, beat, ends_beats, count=s.beats),
-        table_counter(clk, rst, next_col, col, ends_cols, col_flag, table=s.col_flags),
-        table_counter(clk, rst, next_row, row, ends_rows, row_flag, table=s.row_flags),
+        table_counter(clk, rst, next_col, col, ends_cols, col_flag, table=_packed(col_tables)),
+        table_counter(clk, rst, next_row, row, ends_rows, row_flag, table=_packed(row_tables)),
     ]
     for part, name in zip(position, ("beat", "col", "row")):
         part.name = name
@@ -134,23 +67,31 @@ def pool(clk, rst, in_valid, in_data, out_valid, out_data, *, shape):
         else:
             ends_window.next = ends_soon
 
-    # Along the row: this and the kernel's width - 1 positions before.
-    across, blocks = [newest], []
-    for back in range(1, s.kernel[1]):
-        older = vector(width)
-        # The last of these cycles is a register with an enable of its own: a shift register answers late.
-        shift, loads = partial(registered_delay, cycles=s.beats), delay_loads(s.beats)
-        wait = in_stretches(clk, [in_valid, in_valid], [bits(across[-1])], older, register=shift, loads_each=loads)
+    # Along the row: this and the kernel's width - 1 positions before, or what has been gathered of them.
+    across, blocks, row_result = [newest], [], vector(row_width)
+    gathered = vector(row_width)
+    # The last of these cycles is a register with an enable of its own: a shift register answers late.
+    shift, loads = partial(registered_delay, cycles=s.beats), delay_loads(s.beats)
+    for back in range(1, s.joined[1]):
+        kept = gathered if s.runs_along else across[-1]
+        older = vector(len(kept))
+        wait = in_stretches(clk, [in_valid, in_valid], [bits(kept)], older, register=shift, loads_each=loads)
         wait.name = f"back{back}"
         blocks.append(wait)
         across.append(older)
-    row_result = vector(row_width)
-    along = joined_beats(clk, across, row_result, lanes=lanes, average=s.average)
+    if s.runs_along:
+        adding = gather_on(clk, *across, col_flag(1), gathered, lanes=lanes, average=s.average)
+        adding.name = "gather"
+        blocks.append(adding)
+        along = hold(clk, gathered, row_result)
+    else:
+        along = joined_beats(clk, across, row_result, lanes=lanes, average=s.average)
     along.name = "along"
 
     # Strobes beside it: bit k of rows k + 1 cycles behind the beat, bit k of windows one more; rows has one to spare.
-    row_cycles = pool_levels(s.kernel[1])
-    delay_cycles = row_cycles + pool_levels(s.kernel[0]) + int(s.average)
+    row_cycles = pool_levels(s.joined[1])
+    window_cycles = row_cycles + pool_levels(s.joined[0])
+    delay_cycles = s.latency_cycles - 1
     rows_late, windows_late = vector(row_cycles + 1), vector(delay_cycles)
     rows_end, windows_end = row_cycles, delay_cycles - 1
 
@@ -164,10 +105,11 @@ def pool(clk, rst, in_valid, in_data, out_valid, out_data, *, shape):
             windows_late.next = concat(windows_late[windows_end:], ends_window)
 
     # Across rows: with the results of the rows above out of the memory.
-    down = [row_result]
+    down, window = [row_result], vector(window_width)
+    total = vector(window_width)
     if s.kernel[0] > 1:
-        above, places = vector((s.kernel[0] - 1) * row_width), sum(s.col_flags) * s.beats
-        written = (bits(row_result) + bits(above))[: len(above)]
+        above, places = vector(lanes * s.kept_bits), sum(s.col_flags) * s.beats
+        written = bits(total) if s.runs_down else (bits(row_result) + bits(above))[: len(above)]
         # Row results by place: asked for two cycles before the new one is there to replace the oldest.
         place, place_late, ends_places, ask = counter(places), counter(places), flag(), flag()
         walk = wrapping_counter(clk, rst, ask, place, ends_places, count=places)
@@ -186,15 +128,34 @@ def pool(clk, rst, in_valid, in_data, out_valid, out_data, *, shape):
         store = memory_of_words(clk, write_soon, place_late, written, place, above, depth=max(2, places))
         store.name = "rows"
         blocks += [walk, asking, follow, store]
-        down += [above((back + 1) * row_width, back * row_width) for back in range(s.kernel[0] - 1)]
-    window = vector(window_width)
-    across_rows = joined_beats(clk, down, window, lanes=lanes, average=s.average)
+        if s.runs_down:
+            goes_on = flag()
+            waiting = later_flags(clk, [row_flag(1)], [goes_on], cycles=row_cycles)
+            adding = gather_on(clk, row_result, above, goes_on, total, lanes=lanes, average=s.average)
+            waiting.name, adding.name = "goes_on", "total"
+            blocks += [waiting, adding]
+        else:
+            down += [above((back + 1) * row_width, back * row_width) for back in range(s.kernel[0] - 1)]
+    across_rows = (
+        hold(clk, total, window) if s.runs_down else joined_beats(clk, down, window, lanes=lanes, average=s.average)
+    )
     across_rows.name = "across"
     blocks.append(across_rows)
-    window_result = window
+    window_result, cycles = window, window_cycles
+    sides = (("rows", row_scale, row_flag, row_tables), ("cols", col_scale, col_flag, col_tables))
+    for (name, scale, entry, tables), scaled_bits in zip(sides, s.scaled_bits):
+        if scale is None:
+            continue
+        first = len(tables) - len(scale.flags)
+        soon, scaled = [flag() for _ in scale.flags], vector(lanes * scaled_bits)
+        waiting = later_flags(clk, [entry(first + bit) for bit in range(len(soon))], soon, cycles=cycles)
+        scaling = scale_lanes(clk, window_result, soon, scaled, lanes=lanes, scale=scale)
+        waiting.name, scaling.name = f"{name}_flags", f"scale_{name}"
+        blocks += [waiting, scaling]
+        window_result, cycles = scaled, cycles + scale.levels
     if s.average:
-        mean, window_result = vector(lanes * s.out_bits), vector(lanes * s.out_bits)
-        rounding = round_lanes(window, mean, lanes=lanes, form=s.mean, clips=s.clips)
+        mean, whole, window_result = vector(lanes * s.out_bits), window_result, vector(lanes * s.out_bits)
+        rounding = round_lanes(whole, mean, lanes=lanes, form=s.mean, clips=s.clips)
         rounding.name = "mean"
 
         @always(clk.posedge)
@@ -209,6 +170,145 @@ def pool(clk, rst, in_valid, in_data, out_valid, out_data, *, shape):
         out_data.next = window_result
 
     return position, steps, arrive, along, travel, blocks, offer
+
+
+def _packed(tables: list[tuple[int, ...]]) -> tuple[int, ...]:
+    """One table, whose entries have a bit of each, the first lowest."""
+    return tuple(sum(entry << bit for bit, entry in enumerate(entries)) for entries in zip(*tables))
+
+
+@block
+def later_flags(clk, soon, later: list, *, cycles):
+    """The flags soon, so many cycles later, at least one."""
+    parts = []
+    for number, signal in enumerate(soon):
+        for cycle in range(cycles):
+            following = later[number] if cycle == cycles - 1 else flag()
+            part = hold(clk, signal, following)
+            part.name = f"flag{number}_{cycle}"
+            parts.append(part)
+            signal = following
+    return parts
+
+
+@block
+def leaves_of_lanes(clk, soon, loads: list, *, lanes, bits_each):
+    """loads: for every lane a leaf, a cycle later than soon, that may steer bits_each of each."""
+    parts = []
+    for number, run in enumerate(leaf_groups(lanes, bits_each)):
+        leaf = flag()
+        part = control_leaf(clk, soon, leaf)
+        part.name = f"leaf{number}"
+        parts.append(part)
+        loads += [leaf] * len(run)
+    return parts
+
+
+@block
+def gather_on(clk, newest, before, goes_on_soon, gathered, *, lanes, average):
+    """Lane by lane the larger of newest and what was gathered before, or their sum; newest alone where no window goes
+    on.  goes_on_soon: a cycle early.  Without a register."""
+    leaves, parts, wires = [], [], []
+    width, kept_width, newest_width = len(gathered) // lanes, len(before) // lanes, len(newest) // lanes
+    steering = leaves_of_lanes(clk, goes_on_soon, leaves, lanes=lanes, bits_each=width)
+    steering.name = "goes_on"
+    for lane, goes_on in enumerate(leaves):
+        kept, result = vector(kept_width), vector(width + 1 if average else width)
+        mask = masked(before((lane + 1) * kept_width, lane * kept_width), goes_on, kept)
+        one = newest((lane + 1) * newest_width, lane * newest_width)
+        # The highest bit of a sum is set only while no window asks for it.
+        part = lane_sum(one, kept, result) if average else larger_lane(one, kept, result)
+        mask.name, part.name = f"kept{lane}", f"lane{lane}"
+        parts += [mask, part]
+        wires += bits(result)[:width]
+    joined = join(wires)
+
+    @always_comb
+    def gather():
+        gathered.next = joined
+
+    return steering, parts, gather
+
+
+@block
+def scale_lanes(clk, total, flags_soon, scaled, *, lanes, scale: Scale):
+    """Lane by lane total times the factor that the flags, a cycle early, choose; scale.levels cycles later."""
+    width, out_width = len(total) // lanes, len(scaled) // lanes
+    parts, leaves = [], []
+    for number, soon in enumerate(flags_soon):
+        its: list = []
+        steering = leaves_of_lanes(clk, soon, its, lanes=lanes, bits_each=out_width)
+        steering.name = f"flag{number}"
+        parts.append(steering)
+        leaves.append(its)
+    terms = []
+    for number, term in enumerate(scale.terms):
+        wires = []
+        for lane in range(lanes):
+            of_lane = bits(total)[lane * width : (lane + 1) * width]
+            chosen = None
+            for option, (shift, chooser) in enumerate(term):
+                # Bits above are set only where another factor is chosen, or none.
+                shifted = join(([False] * shift + of_lane + [False] * out_width)[:out_width])
+                one = vector(out_width)
+                part = passed(shifted, one) if chooser is None else masked(shifted, leaves[chooser][lane], one)
+                part.name = f"term{number}_lane{lane}_{option}"
+                parts.append(part)
+                if chosen is not None:
+                    either, other = vector(out_width), chosen
+                    part = one_of(one, other, either)
+                    part.name = f"term{number}_lane{lane}_{option}_or"
+                    parts.append(part)
+                    one = either
+                chosen = one
+            wires += bits(chosen)
+        beat = vector(lanes * out_width)
+        part = passed(join(wires), beat)
+        part.name = f"term{number}"
+        parts.append(part)
+        terms.append(beat)
+    # Sums grow at each level, but no window's grows above out_width.
+    grown = out_width + (scale.levels if len(terms) > 1 else 0)
+    sums = vector(lanes * grown)
+    tree = joined_beats(clk, terms, sums, lanes=lanes, average=True)
+    tree.name = "sum"
+    wires = join([bit for lane in range(lanes) for bit in bits(sums)[lane * grown : lane * grown + out_width]])
+
+    @always_comb
+    def cut():
+        scaled.next = wires
+
+    return parts, tree, cut
+
+
+@block
+def passed(one, result):
+    @always_comb
+    def connect():
+        result.next = one
+
+    return connect
+
+
+@block
+def masked(one, passes, result):
+    @always_comb
+    def mask():
+        if passes:
+            result.next = one
+        else:
+            result.next = 0
+
+    return mask
+
+
+@block
+def one_of(one, other, result):
+    @always_comb
+    def choose():
+        result.next = one | other
+
+    return choose
 
 
 @block

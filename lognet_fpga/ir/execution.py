@@ -58,8 +58,14 @@ def fuses(layer: QuantLayer) -> bool:
 
 
 def fuses_average(layer: QuantLayer) -> bool:
-    """Whether one node can be the layer's average pool; its sums have 20 bits at most, by `check_range`."""
-    return layer.average is not None and layer.out_bits + layer.average.shift <= _EXACT_BITS
+    """Whether one node can be the layer's average pool: all windows alike, and their sums, which have 20 bits at most
+    by `check_range`, rounded rightly."""
+    return (
+        isinstance(layer.pool, AveragePool)
+        and layer.average is not None
+        and not any(layer.pool.outside)
+        and layer.out_bits + layer.average.shift <= _EXACT_BITS
+    )
 
 
 def _add_layer(nodes: LayerNodes, layer: QuantLayer, source: str) -> None:
@@ -80,7 +86,7 @@ def _add_layer(nodes: LayerNodes, layer: QuantLayer, source: str) -> None:
     value = _add_top(nodes, "clipped", value, layer.act_bits)
     if isinstance(layer.pool, AveragePool) and layer.average is not None:
         if not fuses_average(layer):
-            add_average_pool(nodes, layer.pool, layer.average, layer.out_bits, value)
+            add_average_pool(nodes, layer, value)
             return
         count = layer.out_shape[0]
         ones, down = np.ones((count, 1, *layer.pool.kernel), np.int8), np.full(count, layer.average.shift)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from lognet_fpga.errors import ModelError
-from lognet_fpga.ir.graph import AveragePool, MaxPool, Pool
-from lognet_fpga.ir.layer_nodes import FLOAT, LayerNodes, model_of_layers, onnx_type
-from lognet_fpga.ir.quant import Average, QuantGraph, QuantLayer
+from lognet_fpga.ir.border import border_factors, borders
+from lognet_fpga.ir.graph import LARGEST_AVERAGE, AveragePool, MaxPool, Pool
+from lognet_fpga.ir.layer_nodes import FLOAT, INT32, LayerNodes, model_of_layers, onnx_type
+from lognet_fpga.ir.quant import QuantGraph, QuantLayer
 
 _INT32 = np.iinfo(np.int32)
-_LARGEST_WINDOW = 4096  # elements of an average pool: sums of 2**20, each rounding error of 2**-4 at most
 
 
 def golden_onnx(quant: QuantGraph) -> bytes:
@@ -36,13 +36,22 @@ def check_range(layer: QuantLayer) -> None:
             "do not fit 32 bits",
             hint="use fewer activation bits, or fewer layers on the FPGA",
         )
-    if isinstance(layer.pool, AveragePool) and layer.pool.count > _LARGEST_WINDOW:
+    if isinstance(layer.pool, AveragePool) and not _holds_sums(layer.pool, layer):
         raise ModelError(
-            f"layer {layer.name}: its pool averages {layer.pool.count:,} elements, more than {_LARGEST_WINDOW:,}",
+            f"layer {layer.name}: its pool averages {layer.pool.count:,} elements, whose sums are too large",
             hint="use fewer layers on the FPGA, so that the host averages",
         )
     if not 0 <= layer.shift <= 30:
         raise ModelError(f"layer {layer.name}: a requantize shift of {layer.shift} bits is not within 0 to 30")
+
+
+def _holds_sums(pool: AveragePool, layer: QuantLayer) -> bool:
+    """Whether a window's sum and its product with the factors of the border are held."""
+    assert layer.average is not None
+    rows, cols = borders(pool, *layer.conv_shape[1:])
+    half = 1 << layer.average.shift + rows.fraction + cols.fraction >> 1
+    products = rows.largest * cols.largest * (2**layer.act_bits - 1) + half
+    return pool.count <= LARGEST_AVERAGE and products <= _INT32.max
 
 
 def add_layer(nodes: LayerNodes, layer: QuantLayer, source: str) -> None:
@@ -73,7 +82,7 @@ def add_layer(nodes: LayerNodes, layer: QuantLayer, source: str) -> None:
     if isinstance(layer.pool, MaxPool):
         add_max_pool(nodes, layer.pool, value)
     elif layer.pool is not None and layer.average is not None:
-        add_average_pool(nodes, layer.pool, layer.average, layer.out_bits, value)
+        add_average_pool(nodes, layer, value)
 
 
 def add_padding(nodes: LayerNodes, layer: QuantLayer, source: str) -> tuple[str, list[int]]:
@@ -97,20 +106,34 @@ def add_max_pool(nodes: LayerNodes, pool: MaxPool, value: str, part: str = "") -
     return nodes.add("MaxPool", [value], part, **window(pool))
 
 
-def add_average_pool(nodes: LayerNodes, pool: AveragePool, average: Average, out_bits: int, value: str) -> None:
-    """The layer's last nodes: from tensor value, uint8, to the layer's own."""
+def add_average_pool(nodes: LayerNodes, layer: QuantLayer, value: str) -> None:
+    """The layer's last nodes, of its average pool: from tensor value, uint8, to the layer's own."""
+    pool, average = layer.pool, layer.average
+    assert isinstance(pool, AveragePool) and average is not None
     # The average's rounding error, times the number of elements, is far below 1/2, so that Round finds the sum.
     value = nodes.add("Cast", [value], "real", to=FLOAT)
     value = nodes.add("AveragePool", [value], "average", count_include_pad=1, **window(pool))
     value = nodes.add("Mul", [value, nodes.constant("count", np.array(pool.count, np.float32))], "unrounded")
     value = nodes.add("Round", [value], "total")
+    if any(pool.outside):
+        # Products that float32 may not hold.
+        factors, fraction = border_factors(pool, *layer.conv_shape[1:])
+        shift = average.shift + fraction
+        value = nodes.add("Cast", [value], "total_int32", to=INT32)
+        value = nodes.add("Mul", [value, nodes.constant("border", factors.astype(np.int32))], "total_scaled")
+        value = nodes.add("Add", [value, nodes.constant("half", np.array(1 << shift >> 1, np.int32))], "total_half")
+        value = nodes.add("Div", [value, nodes.constant("scale", np.array(1 << shift, np.int32))], "total_rounded")
+        top = nodes.constant("total_top", np.array(2**layer.out_bits - 1, np.int32))
+        value = nodes.add("Min", [value, top], "total_clipped")
+        nodes.add("Cast", [value], "", to=onnx_type(layer.out_bits))
+        return
     scale = nodes.constant("scale", np.array(2.0**-average.shift, np.float32))
     value = nodes.add("Mul", [value, scale], "scaled_total")
     value = nodes.add("Add", [value, nodes.constant("half", np.array(0.5, np.float32))], "total_half")
     value = nodes.add("Floor", [value], "total_rounded")
-    top = nodes.constant("total_top", np.array(2**out_bits - 1, np.float32))
+    top = nodes.constant("total_top", np.array(2**layer.out_bits - 1, np.float32))
     value = nodes.add("Min", [value, top], "total_clipped")
-    nodes.add("Cast", [value], "", to=onnx_type(out_bits))
+    nodes.add("Cast", [value], "", to=onnx_type(layer.out_bits))
 
 
 def window(pool: Pool) -> dict[str, list[int]]:

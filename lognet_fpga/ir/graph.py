@@ -23,6 +23,8 @@ Pads = tuple[int, int, int, int]
 
 NO_PADS: Pads = (0, 0, 0, 0)
 
+LARGEST_AVERAGE = 4096  # elements of a window: sums of 8-bit activations have 20 bits, float32 means tell them apart
+
 
 @dataclass(frozen=True, eq=False)
 class Conv:
@@ -89,11 +91,13 @@ class MaxPool:
 
 @dataclass(frozen=True)
 class AveragePool:
-    """As MaxPool; padding counts as zeros.  What the FPGA makes of a window's sum: `ir.quant.Average`."""
+    """As MaxPool; padding counts as zeros but for `outside`, its outermost rows and columns: no mean is divided by them
+    (`ir.border`).  What the FPGA makes of a window's sum: `ir.quant.Average`."""
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
     pads: Pads = NO_PADS
+    outside: Pads = NO_PADS
 
     @property
     def count(self) -> int:

@@ -16,7 +16,7 @@ from lognet_fpga.ir.sources import FRAMES, Source
 INPUT = "frames"
 OPSET = 17
 IR_VERSION = 8
-FLOAT, UINT8 = TensorProto.FLOAT, TensorProto.UINT8
+FLOAT, INT32, UINT8 = TensorProto.FLOAT, TensorProto.INT32, TensorProto.UINT8
 
 
 def onnx_type(bits: int) -> int:

@@ -10,7 +10,7 @@ class ProblemKind(Enum):
 
     INSIDE_BLOCK = "cut in front of that block or behind it"
     BRANCH = "a chain without branches: no residual sums, no Concat but of parallel convolutions"
-    UNEVEN_AVERAGE = "let the average count the padding (count_include_pad 1, ceil_mode 0), or take a MaxPool"
+    UNEVEN_AVERAGE = "let the average count none of what lies outside the frame, or all (ceil_mode 0)"
     LARGE_POOL = "pool to a smaller frame before it"
     PIXEL_PADDING = "input options as in training, or no padding in the first convolution"
     SHIFTED_PADDING = "the BatchNormalization or shift between the convolution and its Relu, or no padding behind it"

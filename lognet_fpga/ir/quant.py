@@ -5,10 +5,11 @@ frame:
 
     acc[o] = sum over i, ky, kx of codes[o, i, ky, kx] * 2**channel_shift[o] * x[i, y*sy + ky, x*sx + kx] + bias[o]
     y[o]   = clip(floor(acc[o] / 2**shift), 0, 2**act_bits - 1)
-    out    = max-pool of y, or min(floor(sum of y / 2**k + 1/2), 2**out_bits - 1) over an average pool's window
+    out    = max-pool of y, or min(floor(sum of y * factor / 2**k + 1/2), 2**out_bits - 1) over an average pool's window
 
 i runs over the inputs of o's group (`ir.groups`).  codes are log2 codes: 0 or a sign times a power of two up to 64.
-bias carries the rounding half LSB.
+bias carries the rounding half LSB.  factor is 1 but where a mean divides by fewer elements at the border: there it is
+the product of the row's and the column's of `ir.border`, and k includes the bits behind its point.
 `docs/numerics.md` gives the derivation.
 """
 
@@ -27,7 +28,8 @@ from lognet_fpga.ir.sources import FRAMES, Source, Sources, chain, check_sources
 
 @dataclass(frozen=True)
 class Average:
-    """How an average pool rounds.  act_bits: of the activations that it adds up; shift: bits dropped of their sum."""
+    """How an average pool rounds.  act_bits: of the activations that it adds up; shift: bits dropped of their sum, of
+    its whole part."""
 
     act_bits: int
     shift: int
@@ -138,7 +140,8 @@ class QuantLayer:
         """What leaves the layer, (batch, *out_shape), for its activations y."""
         if self.average is None or not isinstance(self.pool, AveragePool):  # they belong together
             return reference.run_pool(y, self.pool)
-        averages = reference.average(reference.sum_pool(y, self.pool), self.average.shift, self.out_bits)
+        sums, fraction = reference.sum_pool(y, self.pool)
+        averages = reference.average(sums, self.average.shift + fraction, self.out_bits)
         return averages.astype(code_type(self.out_bits))
 
 

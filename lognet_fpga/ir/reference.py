@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from lognet_fpga.ir.graph import MaxPool, Pool
+from lognet_fpga.ir.border import border_factors, window_counts
+from lognet_fpga.ir.graph import AveragePool, MaxPool, Pool
 
 
 def windows(x: np.ndarray, kernel: tuple[int, int], stride: tuple[int, int]) -> np.ndarray:
@@ -58,16 +59,22 @@ def run_pool(x: np.ndarray, pool: Pool | None) -> np.ndarray:
     if pool is None:
         return x
     view = _pool_windows(x, pool)
-    return view.max(axis=(4, 5)) if isinstance(pool, MaxPool) else view.mean(axis=(4, 5), dtype=x.dtype)
+    if isinstance(pool, MaxPool):
+        return view.max(axis=(4, 5))
+    means = view.mean(axis=(4, 5), dtype=x.dtype)
+    return means * (pool.count / window_counts(pool, *x.shape[2:])).astype(x.dtype) if any(pool.outside) else means
 
 
-def sum_pool(x: np.ndarray, pool: Pool) -> np.ndarray:
-    """Sums of each window of x, (batch, channels, h, w) of integers >= 0: int64."""
-    return _pool_windows(x, pool).sum(axis=(4, 5), dtype=np.int64)
+def sum_pool(x: np.ndarray, pool: AveragePool) -> tuple[np.ndarray, int]:
+    """(sums of each window of x, (batch, channels, h, w) of integers >= 0, times the window's factor: int64; bits
+    behind the point), see `ir.border`."""
+    factors, fraction = border_factors(pool, *x.shape[2:])
+    return _pool_windows(x, pool).sum(axis=(4, 5), dtype=np.int64) * factors, fraction
 
 
 def average(sums: np.ndarray, shift: int, bits: int) -> np.ndarray:
-    """Averages as the FPGA has them, of the sums of windows: min(floor(sum / 2**shift + 1/2), 2**bits - 1)."""
+    """Averages as the FPGA has them, of the sums of windows: min(floor(sum / 2**shift + 1/2), 2**bits - 1).  shift:
+    with the bits that sums have behind the point."""
     return np.minimum((sums + (1 << shift >> 1)) >> shift, 2**bits - 1)
 
 

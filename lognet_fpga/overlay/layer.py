@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
-from lognet_fpga.fabric.slots import pooled_shape
+from lognet_fpga.fabric.pools import pool_shape
 from lognet_fpga.hw.join import join_slice
-from lognet_fpga.hw.pool import Mean, PoolShape, pool
+from lognet_fpga.hw.pool import pool
 from lognet_fpga.hw.ports import Port, inputs, outputs
 from lognet_fpga.hw.structure import Composite, Constant, Instance, Joined, Leaf, Slice, Source, same, with_reset_leaves
 from lognet_fpga.overlay.fork import CLOCK, Made, fork, stream_names
@@ -24,21 +24,10 @@ def layer_module(planned: PlannedLayer, name: str) -> Composite:
     if layer.pool is None:
         instances = _rewired(instances, conv)
     else:
-        rows, cols = pooled_shape(layer)
-        pool_shape = PoolShape(
-            rows,
-            cols,
-            layer.act_bits,
-            streams.channels_per_beat,
-            planned.beats,
-            layer.pool.kernel,
-            layer.pool.stride,
-            None if layer.average is None else Mean(layer.average.shift, layer.out_bits),
-        )
         pooling = Leaf(
             f"{name}_pool",
             CLOCK + inputs(in_valid=None, in_data=conv_bits) + outputs(out_valid=None, out_data=beat_bits),
-            partial(pool, shape=pool_shape),
+            partial(pool, shape=pool_shape(layer, streams.channels_per_beat)),
         )
         pooled = {"in_valid": "conv_valid", "in_data": "conv_data", "out_valid": "mon_valid", "out_data": "mon_data"}
         instances += (Instance("pool", pooling, same("clk", "rst") | pooled),)

@@ -53,31 +53,32 @@ def fitted(layer: QuantLayer, codes: np.ndarray, target: np.ndarray, following: 
     pool, act_bits = layer.pool, layer.act_bits
     if not isinstance(pool, AveragePool) or layer.average is None:
         raise ValueError(f"{layer.name} does not end with an average pool")
-    sums = reference.sum_pool(codes, pool)
+    sums, fraction = reference.sum_pool(codes, pool)
     lsb = layer.out_scale / 2.0**layer.average.shift  # of a sum
     wanted = target / lsb.reshape(1, -1, 1, 1)
     bits = widest(act_bits, pool.sum_bits)
     if following is not None:
         padding = int(np.max(following / lsb, initial=0))
         choices = [
-            _best(sums, wanted, few, act_bits + pool.sum_bits - few, padding) for few in range(act_bits, bits + 1)
+            _best(sums, fraction, wanted, few, act_bits + pool.sum_bits - few, padding)
+            for few in range(act_bits, bits + 1)
         ]
         least = min(choice.error for choice in choices)
         chosen = next(choice for choice in choices if choice.error <= _GOOD_ENOUGH * least)
         bits, shift = chosen.bits, chosen.shift
     else:
-        largest = min(_RESERVE * int(sums.max()), pool.count * (2**act_bits - 1))
+        largest = min(_RESERVE * int(sums.max()) / 2**fraction, pool.count * (2**act_bits - 1))
         shift = max(0, int(np.ceil(np.log2(max(1.0, largest) / (2**bits - 1)))))
     return replace(layer, out_bits=bits, average=Average(act_bits, shift), out_scale=lsb * 2.0**shift)
 
 
-def _best(sums: np.ndarray, wanted: np.ndarray, bits: int, most: int, padding: int) -> _Choice:
-    """Of so many bits, with so many bits of the sums dropped, up to `most`, that the squared error is least; padding:
-    a sum that the largest average reaches."""
+def _best(sums: np.ndarray, fraction: int, wanted: np.ndarray, bits: int, most: int, padding: int) -> _Choice:
+    """Of so many bits, with so many bits of the sums dropped, up to `most`, that the squared error is least.  fraction:
+    bits behind the point of the sums; padding: a sum that the largest average reaches."""
     choices = []
     for shift in range(most + 1):
         if (2**bits << shift) - 1 < padding and shift < most:
             continue
-        rounded = reference.average(sums, shift, bits) << shift
+        rounded = reference.average(sums, shift + fraction, bits) << shift
         choices.append(_Choice(bits, shift, float(np.mean((rounded - wanted) ** 2))))
     return min(choices, key=lambda choice: choice.error)

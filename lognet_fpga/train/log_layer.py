@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from lognet_fpga.ir.border import border_factors
 from lognet_fpga.ir.graph import MaxPool
 from lognet_fpga.ir.groups import of_own_inputs
 from lognet_fpga.ir.quant import QuantLayer
@@ -103,8 +104,11 @@ class LogConv(nn.Module):
         pads = (left, right, top, bottom)
         if isinstance(pool, MaxPool) or average is None:
             return self._requantize(F.max_pool2d(F.pad(y, pads) if any(pads) else y, pool.kernel, pool.stride))
-        averages = F.avg_pool2d(F.pad(self._requantize(y), pads), pool.kernel, pool.stride)
-        averages = averages * (pool.count / 2**average.shift)
+        sums = F.avg_pool2d(F.pad(self._requantize(y), pads), pool.kernel, pool.stride, divisor_override=1)
+        if any(pool.outside):
+            factors, fraction = border_factors(pool, *y.shape[2:])
+            sums = sums * torch.from_numpy(factors / 2.0**fraction).to(sums)
+        averages = sums / 2**average.shift
         passed = torch.clamp(averages, max=self._out_top)
         return _Straight.apply(passed, torch.clamp(torch.floor(averages.detach() + 0.5), max=self._out_top))
 

@@ -167,7 +167,18 @@ def _front(
             pool = quant.pool
             sizes: dict[str, Any] = {"kernel_shape": pool.kernel, "strides": pool.stride, "pads": pool.pads}
             kind = "MaxPool" if isinstance(pool, MaxPool) else "AveragePool"
-            if kind == "AveragePool":
+            if isinstance(pool, AveragePool) and any(pool.outside):
+                # What counts of the padding is put around the frame before.
+                counted = [pad - uncounted for pad, uncounted in zip(pool.pads, pool.outside)]
+                if any(counted):
+                    around = numpy_helper.from_array(
+                        np.array([0, 0, *counted[:2], 0, 0, *counted[2:]], np.int64), f"{name}.zeros"
+                    )
+                    tensors.append(around)
+                    nodes.append(helper.make_node("Pad", [value, around.name], [f"{name}.padded"], name=f"{name}.pad"))
+                    value = f"{name}.padded"
+                sizes["pads"] = pool.outside
+            elif kind == "AveragePool":
                 sizes["count_include_pad"] = 1
             nodes.append(helper.make_node(kind, [value], [f"{name}.pool"], name=f"{name}.pool", **sizes))
             value = f"{name}.pool"

@@ -54,6 +54,20 @@ NETS = {
         Spec(3, pool=AveragePool((3, 2), (2, 1)), out_bits=4, average_bits=7),
         Spec(4, (1, 1), pads=(0,) * 4, pool=AveragePool((2, 4), (2, 4)), out_bits=4, average_bits=8, average_drop=0),
     ),
+    "averages of what is inside": (
+        (2, 10, 10),
+        Spec(4, pool=AveragePool((3, 3), (2, 2), (0, 0, 1, 1), (0, 0, 1, 1)), out_bits=4, average_bits=6),
+        Spec(3, pads=(0, 0, 1, 1), pool=AveragePool((5, 3), (2, 1), (2, 0, 1, 1), (2, 0, 1, 1))),
+    ),
+    "windows one by one": (
+        (2, 13, 14),
+        Spec(4, pool=MaxPool((3, 4), (3, 4))),
+        Spec(3, pool=AveragePool((4, 3), (4, 3)), out_bits=4, average_bits=7),
+    ),
+    "a large frame's average": (
+        (2, 13, 13),
+        Spec(5, (1, 1), pads=(0,) * 4, pool=AveragePool((13, 13), (13, 13)), average_bits=8),
+    ),
     "one layer": ((1, 6, 5), Spec(1, pool=None)),
     "1x1 all": ((4, 5, 6), Spec(3, (1, 1), pads=(0, 0, 0, 0), pool=None), Spec(9, (1, 1), pads=(0, 0, 0, 0))),
     "eight, then four bits": (
@@ -73,7 +87,8 @@ NETS = {
         Spec(4, (2, 2), pads=(1, 1, 0, 0), pool=None, zeros=0.9),
     ),
 }
-QUICK = {("averages with bits of their own", "middle")}
+QUICK = {("averages with bits of their own", "middle"), ("averages of what is inside", "fastest")}
+QUICK |= {("windows one by one", "middle"), ("a large frame's average", "fastest")}
 QUICK |= {("odd pads", "fastest"), ("four bits", "middle"), ("stride, 3x3 pool", "slowest"), ("5x5 then 1x1", "middle")}
 CASES = [
     pytest.param(name, speed, marks=[] if (name, speed) in QUICK else pytest.mark.slow, id=f"{name}-{speed}")

@@ -7,8 +7,9 @@ from functools import partial
 
 from myhdl import block, intbv
 
+from lognet_fpga.fabric.pools import PoolShape
 from lognet_fpga.fabric.slots import pooled_shape, slot_raster
-from lognet_fpga.hw.pool import PoolShape, pool
+from lognet_fpga.hw.pool import pool
 from lognet_fpga.hw.ports import inputs, outputs
 from lognet_fpga.hw.sequencer import sequencer
 from lognet_fpga.hw.structure import Leaf
@@ -43,7 +44,7 @@ def room_proof(name: str, less: int = 0, reach: bool = False) -> Proof:
     modules = [Leaf("sequencer", CLOCK + ports, slots), fifo_leaf(fifo.depth, reserve, 1)]
     beats = made.beat_cycles(planned.streams.channels_per_beat)
     if layer.pool is not None:
-        pooled = PoolShape(*pooled_shape(layer), 1, 1, len(beats), layer.pool.kernel, layer.pool.stride)
+        pooled = PoolShape(*pooled_shape(layer), 1, 1, len(beats), layer.pool.kernel, layer.pool.stride).simplest
         modules.append(Leaf("pool", CLOCK + WAY, partial(pool, shape=pooled)))
     constants = {
         "LENGTH": beats[-1],

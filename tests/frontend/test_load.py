@@ -167,13 +167,17 @@ def _unfit(graph: Graph) -> dict[str, str]:
 @pytest.mark.parametrize(
     "chain, op_type, words",
     [
-        (lambda m: m.average_pool(2, 2, pads=[1] * 4), "AveragePool", "count_include_pad"),
-        (lambda m: m.average_pool(2, 3, ceil_mode=1), "AveragePool", "ceil_mode"),
+        (lambda m: m.average_pool(4, 3, pads=[1] * 4, ceil_mode=1, count_include_pad=1), "AveragePool", "ceil_mode"),
+        (lambda m: m.conv(4, 1, pads=[50] * 4).average_pool(65), "AveragePool", "averages 65x65 elements"),
         (lambda m: m.pool(2, 2, dilations=[2, 2]), "MaxPool", "dilated"),
         (lambda m: m.add("LeakyRelu"), "LeakyRelu", "Relu"),
         (lambda m: m.add("Mul", m.weights(1, 4, 16, 16)), "Mul", "one a channel"),
         (lambda m: m.add("Add", "image_copy"), "Add", "two computed"),
-        (lambda m: m.add("GlobalAveragePool"), "GlobalAveragePool", "whole frame of 16x16; the FPGA takes 8x8"),
+        (
+            lambda m: m.conv(4, 1, pads=[50] * 4).add("GlobalAveragePool"),
+            "GlobalAveragePool",
+            "averages 116x116 elements; the FPGA takes 4,096",
+        ),
         (lambda m: m.add("ReduceMean", axes=[1, 2, 3]), "ReduceMean", "height and width alone"),
         (lambda m: m.add("ReduceMean", axes=[-1, -2], keepdims=0), "ReduceMean", "two-dimensional"),
         (lambda m: m.pad(1, 1, 1, 1, mode="edge"), "Pad", "mode edge"),

@@ -46,8 +46,6 @@ REFUSED = {
 # Computed by the host's operators alone: words of the reason, and the cases.
 ON_HOST = {
     "dilated": "(average|max)pool_2d_dilations",
-    "divides by": "averagepool_2d_((precomputed_)?pads|precomputed_same_upper|ceil)",
-    "count_include_pad 0": "averagepool_2d_same_(upper|lower)",
     "training mode": r"batchnorm_\w+_training_mode",
     "two-dimensional frame": r"(flatten|gemm)_\w+",
     "indices of the maxima": r"maxpool_with_argmax_2d_\w+",

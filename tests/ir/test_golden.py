@@ -22,6 +22,8 @@ POOLS = (
     MaxPool((3, 3), (2, 2)),
     AveragePool((3, 3), (2, 2)),
     AveragePool((2, 3), (1, 2)),
+    AveragePool((3, 3), (2, 2), (0, 0, 1, 1), (0, 0, 1, 1)),
+    AveragePool((5, 2), (2, 1), (2, 1, 3, 0), (2, 1, 2, 0)),
 )
 
 

@@ -232,7 +232,7 @@ def test_shape_kept_open_by_a_side_path(tmp_path: Path) -> None:
         (lambda m: m.conv(4, 1).relu().pool(3, 2, pads=[1] * 4), "past the first window of Conv_0"),
         (lambda m: m.conv(4).relu().pool().pool(), "second pool behind Conv_0"),
         (lambda m: m.conv(4).relu().average_pool().clip(0, 0.1), "bounds averages"),
-        (lambda m: m.conv(4).relu().average_pool(2, 1, pads=[1] * 4), "count_include_pad"),
+        (lambda m: m.conv(4).relu().average_pool(10, 1, pads=[0, 9, 0, 9]), "10 different ones along its width"),
     ],
 )
 def test_what_the_last_layer_cannot_take_runs_on_the_host(

@@ -13,6 +13,7 @@ SPECS = {
     "pool": Spec(6, pool=POOL_2X2, out_bits=4),
     "padded pool": Spec(6, pool=MaxPool((3, 3), (2, 2), (1, 1, 0, 1)), odd_pad=True),
     "average": Spec(4, pool=AveragePool((3, 2), (2, 2))),
+    "average inside": Spec(4, pool=AveragePool((3, 3), (2, 2), (1, 0, 1, 1), (1, 0, 1, 1))),
     "average of its own bits": Spec(4, pool=AveragePool((4, 4), (2, 2)), out_bits=4, average_bits=8),
     "average that ends": Spec(4, pool=AveragePool((2, 2), (2, 2)), out_bits=4, average_drop=1),
     "strides": Spec(7, (5, 3), (2, 1), (2, 0, 1, 2), None, odd_pad=True),

@@ -42,7 +42,7 @@ def random_net(rng: np.random.Generator) -> ModelBuilder:
         if kind == 1:
             net.pool()
         elif kind == 2:
-            net.average_pool(int(rng.integers(2, 4)), 1)
+            net.average_pool(int(rng.integers(2, 4)), 1, pads=[0, 0, 1, 1] if rng.integers(2) else [0] * 4)
     return net.flatten()
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lognet_fpga.fabric.latencies import pool_latency
-from lognet_fpga.ir.graph import AveragePool
+from lognet_fpga.fabric.pools import pool_shape
 from lognet_fpga.ir.quant import QuantLayer
 from lognet_fpga.plan.hardware_plan import Fifo, PlannedLayer
 from lognet_fpga.plan.time.cycles import CycleCounts, count_cycles
@@ -19,7 +18,7 @@ _ROOM_CYCLES = 5  # within which a beat that enters a FIFO is known to the slot 
 def layer_timing(planned: PlannedLayer) -> LayerTiming:
     """A FIFO of no depth is one without a limit."""
     pool, folding, streams = planned.layer.pool, planned.folding, planned.streams
-    pooling = 0 if pool is None else pool_latency(pool.kernel, isinstance(pool, AveragePool))
+    pooling = 0 if pool is None else pool_shape(planned.layer, streams.channels_per_beat).latency_cycles
     return LayerTiming(
         folding.raster,
         folding.ii_cycles,
