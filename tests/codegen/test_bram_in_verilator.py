@@ -54,6 +54,14 @@ NETS = {  # input, layers, and for each (pe, simd), or the digit bits of one wit
         ),
         [(4, 2), (3, 4)],
     ),
+    "averages of what is inside, and of all": (
+        (2, 9, 8),
+        (
+            Spec(4, pool=AveragePool((3, 3), (2, 2), (0, 0, 1, 1), (0, 0, 1, 1)), out_bits=4, average_bits=6),
+            Spec(6, pool=AveragePool((4, 4), (4, 4)), average_bits=8),
+        ),
+        [(4, 2), (3, 1)],
+    ),
     "averages with bits of their own": (
         (2, 11, 10),
         (
@@ -106,6 +114,7 @@ NETS = {  # input, layers, and for each (pe, simd), or the digit bits of one wit
     ),
 }
 QUICK = ("idle lanes", "behind the fabric", "depthwise and pointwise", "holes", "whole frames")
+QUICK += ("averages of what is inside, and of all",)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -14,6 +14,7 @@ from lognet_fpga.errors import UsageError
 from lognet_fpga.frontend import load, without_outputs
 from lognet_fpga.frontend.operators import read_nodes
 from lognet_fpga.ir import reference
+from lognet_fpga.ir.execute import execute
 from lognet_fpga.ir.graph import Affine, AveragePool, Conv, Graph, HostOp, Identity, MaxPool, Minimum, Relu, ZeroPad
 from tests.models import ModelBuilder, run_onnx, save, small_cnn
 from tests.output_models import clear_frames, head_model
@@ -196,6 +197,27 @@ def test_what_the_fpga_cannot_take_says_why(chain, op_type: str, words: str, tmp
     start.nodes.append(helper.make_node("Tanh", [start.tensor], ["image_copy"], name="copy"))
     graph = load(save(chain(start).relu().model(), tmp_path))
     assert words in _unfit(graph)[op_type]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_averages_of_what_is_inside_the_frame(seed: int, tmp_path: Path) -> None:
+    """Padded or rounded up, they are the float graph's own, with onnxruntime's values."""
+    rng = np.random.default_rng(seed)
+    kernel, (height, width) = rng.integers(1, 6, 2), rng.integers(6, 13, 2).tolist()
+    padded = bool(rng.integers(2))
+    model = ModelBuilder((3, height, width), seed=1).conv(4).relu()
+    model.add(
+        "AveragePool",
+        kernel_shape=kernel.tolist(),
+        strides=rng.integers(1, 5, 2).tolist(),
+        pads=[int(rng.integers(0, extent)) if padded else 0 for extent in (*kernel, *kernel)],
+        ceil_mode=int(rng.integers(2)),
+        count_include_pad=0 if padded else int(rng.integers(2)),
+    )
+    frames = rng.normal(size=(2, 3, height, width)).astype(np.float32)
+    graph = load(save(model.model(), tmp_path))
+    assert not _unfit(graph)
+    np.testing.assert_allclose(execute(graph, frames), run_onnx(model.model(), frames)[0], rtol=1e-4, atol=1e-5)
 
 
 def test_even_ceil_mode_and_unbounded_clip_are_taken(tmp_path: Path) -> None:

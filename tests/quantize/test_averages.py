@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from lognet_fpga.frontend import load
+from lognet_fpga.ir.execution import execution_onnx
 from lognet_fpga.ir.golden import golden_onnx
 from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
 from lognet_fpga.partition import Partition, partition
 from lognet_fpga.quantize import quantize
+from tests.ir.test_border import onnx_average
 from tests.models import ModelBuilder, run_onnx, save
 from tests.quantize.test_quantize import smooth_frames
 
@@ -97,6 +99,33 @@ def test_into_a_layer_go_the_bits_that_show(tmp_path) -> None:
         np.testing.assert_array_equal(ours, golden)
     full = pooled_in_full(first, first.activations(frames))
     assert np.abs(first.run(frames) - np.minimum(full, 2**first.out_bits - 1)).max() <= 0.5
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize(
+    "pool",
+    [
+        {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1},  # Caffe's
+        {"kernel_shape": [2, 2], "strides": [1, 1], "pads": [0, 0, 1, 1]},
+        {"kernel_shape": [5, 4], "strides": [3, 1], "pads": [0, 0, 4, 2]},
+    ],
+)
+def test_the_border_is_as_right_as_the_rest(pool: dict, bits: int, tmp_path) -> None:
+    """Where windows reach past the frame the mean is of what is inside, as in the float model."""
+    net = ModelBuilder((3, 16, 16), seed=5).conv(8).relu().add("AveragePool", **pool).conv(8).relu()
+    parts, quant = of_net(net.add("GlobalAveragePool").flatten(), tmp_path, bits, 2, smooth_frames(64, 1))
+    frames, first = smooth_frames(32, 2), quant.layers[0]
+    assert any(first.pool.outside)
+    results = quant.run_layers(frames)
+    for executed in (golden_onnx(quant), execution_onnx(quant)):
+        for ours, found in zip(results, run_onnx(executed, frames), strict=True):
+            np.testing.assert_array_equal(ours, found)
+    wanted = parts.layers[0].run(SCALE.apply(frames))
+    wrong = results[0] * first.out_scale.reshape(1, -1, 1, 1) - wanted
+    assert abs(wrong[:, :, -1].mean()) < 0.05 * wanted.mean() and abs(wrong[:, :, :, -1].mean()) < 0.05 * wanted.mean()
+    full = onnx_average(first.pool, first.activations(frames).astype(np.float32))
+    full *= first.pool.count / 2.0**first.average.shift
+    assert np.abs(results[0] - np.minimum(full, 2**first.out_bits - 1)).max() < 0.76
 
 
 def test_a_block_behind_an_average_takes_its_bits(tmp_path) -> None:
