@@ -8,7 +8,8 @@ from lognet_fpga.hw.wiring import vector
 
 
 def delay_loads(cycles: int) -> int:
-    """Cells that a delay line's enable steers, for each bit: flip-flops up to two cycles, SRLs above."""
+    """Cells that a delay line's enable steers, for each bit: SRLs from three cycles on.  Two cycles are one only where
+    synthesis is told so (`synth.yosys`), else two flip-flops."""
     return cycles if cycles <= 2 else -(-cycles // 32)
 
 
