@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lognet_fpga.engines.clb.counts import SerialCounts
 from lognet_fpga.engines.folding import Streams
 from lognet_fpga.fabric.board import Resources
-from lognet_fpga.fabric.costs import LEAF_LOADS, delay_resources, memory_resources
+from lognet_fpga.fabric.costs import LEAF_LOADS, SRL_CYCLES, delay_resources, memory_resources
 from lognet_fpga.fabric.memory import BLOCK_RAM_DEPTH
 from lognet_fpga.fabric.slots import slot_raster
 from lognet_fpga.ir.quant import QuantLayer
@@ -20,7 +20,7 @@ ENGINE_CONTROL = Resources(12, 0, 0)
 WINDOW_CONTROL = Resources(57, 50, 0, 0, 15)
 SHORT_WINDOW_CONTROL = Resources(45, 50, 0, 0, 15)  # where an activation is one digit
 LINES_CONTROL = Resources(25, 36, 0, 0, 30)
-REQUANTIZE_CONTROL = Resources(15, 14, 0)
+REQUANTIZE_CONTROL = Resources(15, 14, 0, 0, 0, 33)
 _PLACE_BITS = 3  # of a beat that waits for the window
 
 
@@ -29,7 +29,11 @@ def adder_resources(counts: SerialCounts) -> Resources:
     # Two tables of the same digit counter share a site, and two gates of the same strobe.
     lut = counts.adder_sites + counts.shift_registers + (counts.gate_luts + counts.bias_luts) / 2
     ff = counts.adder_ffs + counts.delay_ffs + counts.control_ffs
-    lone, dual = counts.lone_ffs + counts.control_ffs, counts.dual_sites + counts.gate_luts / 2
+    # Behind the tables of the biases are LUTs, and some strobes are in shift registers.
+    lone, dual = (
+        counts.lone_ffs + 0.6 * (counts.control_ffs - counts.bias_luts),
+        counts.dual_sites + counts.gate_luts / 2,
+    )
     return ENGINE_CONTROL + Resources(lut, ff, 0, counts.shift_registers, lone, dual)
 
 
@@ -38,9 +42,11 @@ def serial_blocks(layer: QuantLayer, folding: ClbFolding, streams: Streams, adde
     leg_bits = folding.digit_bits * folding.leg_cycles
     waiting = Resources(0, 0, 0)  # the lower legs of the sums wait for the last one
     for leg in range(layer.shift // leg_bits, folding.legs):
-        waiting += delay_resources(
+        late = delay_resources(
             layer.codes.shape[0] * folding.digit_bits, (folding.legs - 1 - leg) * folding.leg_cycles, enabled=False
         )
+        # A sum whose register is in a shift register leaves the carry alone with its own.
+        waiting += late + Resources(0, 0, 0, 0, 0, -layer.codes.shape[0] if late.m_lut else 0)
     # Legs of dropped bits only: no sums leave them, just carries.
     dropped = layer.codes.shape[0] * (layer.shift // leg_bits)
     unread = Resources(-dropped * (folding.digit_bits - 1), -dropped * folding.digit_bits, 0)
@@ -106,5 +112,7 @@ def requantize_resources(layer: QuantLayer, folding: ClbFolding, streams: Stream
     clipped = channels * (layer.act_bits + 1 + bool(beyond) + ors)
     last = streams.channels_per_beat * layer.act_bits  # clipped, and nothing else to load: two bits in a site
     ff = channels * (len(seen) + ors + held) + results + leaves
-    lone = leaves + channels * (layer.act_bits + 1 if folding.leg_cycles > 1 else 2)
-    return REQUANTIZE_CONTROL + Resources(clipped - last / 2, ff, 0, 0, lone, (results - last) / 2)
+    # Of what is kept, and of what comes straight from registers, not from those that wait in shift registers.
+    straight = sum((folding.legs - 1 - leg) * folding.leg_cycles < SRL_CYCLES for leg, _ in seen)
+    lone = leaves + channels * (layer.act_bits + 1 + straight if folding.leg_cycles > 1 else 2)
+    return REQUANTIZE_CONTROL + Resources(clipped - last / 2, ff, 0, 0, lone)

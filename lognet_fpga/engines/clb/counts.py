@@ -152,7 +152,7 @@ def count_schedule(graph: AdderGraph, plan: SerialSchedule) -> SerialCounts:
     return replace(
         counts,
         adder_sites=counts.adder_sites - len(passed) - unread,
-        dual_sites=counts.dual_sites - carries,
+        dual_sites=counts.dual_sites - carries - int((sums & is_long).sum()) // plan.digit_bits,
         adder_ffs=counts.adder_ffs - len(passed) - carries - unread,
     )
 
@@ -219,7 +219,7 @@ def serial_counts(
         shift_registers=shift_registers,
         gate_luts=gate_luts,
         bias_luts=bias_luts,
-        control_ffs=bias_luts + 4 * (out_start + acc_legs * leg_cycles) + 20,
+        control_ffs=bias_luts + 3 * (out_start + acc_legs * leg_cycles) + 10,
     )
 
 
