@@ -331,13 +331,13 @@ def _input_lines(plan: HardwarePlan) -> list[str]:
     return ["inputs, one position after the other:", *lines] if lines else []
 
 
-_PARTS = ("LUT", "M LUT", "FF", "lone", "positions", "BRAM36")
+_PARTS = ("LUT", "M LUT", "FF", "lone", "BRAM36")
 
 
-def _parts(parts: Resources, lone: bool = True) -> tuple[int, int, int, int | None, int, float]:
+def _parts(parts: Resources, lone: bool = True) -> tuple[int, int, int, int | None, float]:
     """lone False: of what a board has, not what is taken of it."""
     own = round(parts.lone) if lone else None
-    return round(parts.lut), round(parts.m_lut), round(parts.ff), own, round(parts.positions), float(parts.bram36)
+    return round(parts.lut), round(parts.m_lut), round(parts.ff), own, float(parts.bram36)
 
 
 def verification_section(verdict: Verdict | None) -> Section:
@@ -383,7 +383,8 @@ def synthesis_section(plan: HardwarePlan, synthesis: SynthesisReport | None) -> 
         f"{total.m_lut / board.m_lut:.0%} of those for memory and shift registers, "
         f"{total.ff / board.ff:.0%} of "
         f"the flip-flops, {total.bram36 / board.bram36:.0%} of the block RAM of {board.title}",
-        f"positions of slices: {total.positions:,} of {board.lut:,} ({total.positions / board.lut:.0%}), for "
+        f"positions of slices: {total.positions:,} of {board.lut:,} ({total.positions / board.lut:.0%}; estimated "
+        f"{plan.total.positions:,.0f}, of {plan.total.lone:,.0f} lone flip-flops), for "
         f"{total.lone_ffs:,} flip-flops are lone (driven by no LUT beside them) and {total.dual_sites:,} LUT sites "
         f"have no bypass for one; {total.control_sets:,} control sets",
         "LUT: sites as a placed design fills them, from the netlist: two small LUTs share one, a carry bit has one",
@@ -413,10 +414,6 @@ def synthesis_section(plan: HardwarePlan, synthesis: SynthesisReport | None) -> 
                 "FF",
                 "estimate",
                 "error",
-                "lone FF",
-                "estimate",
-                "positions",
-                "estimate",
                 "BRAM36",
                 "estimate",
                 "LUT cells",
@@ -440,10 +437,6 @@ def _compare(name: str, counts, estimate: Resources) -> tuple:
         counts.ff,
         round(estimate.ff),
         error(estimate.ff, counts.ff),
-        counts.lone_ffs,
-        round(estimate.lone),
-        counts.positions,
-        round(estimate.positions),
         float(counts.bram36),
         float(estimate.bram36),
         counts.lut,
