@@ -22,8 +22,8 @@ POOL_CONTROL = Resources(15, 21, 0, 0, 5)
 POOL_ROWS_CONTROL = Resources(40, 0, 0)  # where the frame has more than one
 POOL_MEMORY_CONTROL = Resources(5, 0, 0)
 FIFO_CONTROL = Resources(14, 14, 0, 0, 5)
-JOIN_CONTROL = Resources(16, 16, 0)
-PICK_CONTROL = Resources(20, 20, 0)
+JOIN_CONTROL = Resources(13, 13, 0, 0, 3, 2)
+PICK_CONTROL = Resources(28, 19, 0, 0, 1, 5)
 BLOCK_RAM_BITS = 72  # of a FIFO in block RAM that share a read address
 # Registers in a row without reset or tap, from which on synthesis makes a shift register of them, and of those with an
 # enable (`synth.yosys`).
@@ -48,17 +48,17 @@ def slice_resources(width: int) -> Resources:
 
 def join_resources(width: int) -> Resources:
     """A register slice of two entries."""
-    return JOIN_CONTROL + Resources(1.5 * width, 2 * width, 0)
+    return JOIN_CONTROL + Resources(1.5 * width, 2 * width, 0, 0, 0, width / 2)
 
 
 def pick_resources(width: int) -> Resources:
     """A register, and counters of beats, columns and rows."""
-    return PICK_CONTROL + Resources(0, width, 0)
+    return PICK_CONTROL + Resources(0, width, 0, 0, width)
 
 
 def admit_resources(width: int) -> Resources:
     """A register."""
-    return Resources(2, width + 2, 0)
+    return Resources(1, width + 2, 0, 0, width + 1)
 
 
 def rooms_resources(fifos: int) -> Resources:
