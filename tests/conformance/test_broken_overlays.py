@@ -31,7 +31,7 @@ BREAKS = {
     "results wait for ready": (SINK, "m_axis_tvalid = valid", "m_axis_tvalid = (valid && m_axis_tready)", "results_do_not_wait_for_ready"),
     "a stalled beat changes": (FIFO.replace("1", "2"), ".valid(last), .ready(out_ready)", ".valid(last), .ready(1'b1)", "paused_frames"),
     "the FIFO never says that it is full": (FIFO, "room = (level_excess < 0);", "room = 1'b1;", "results_do_not_wait_for_ready"),
-    "a FIFO writes on where it was before a reset": (FIFO, "write <= 0;", "write <= write;", "resets_by_the_register"),
+    "a FIFO writes on where it was before a reset": (FIFO, "pointers_after_write <= (1 % 32);", "pointers_after_write <= pointers_after_write;", "resets_by_the_register"),
     "answers do not wait": (REGISTERS, "else if (s_axil_bready) begin", "else begin", "registers"),
     "data change while they wait": (REGISTERS, "if (read_steps[2]) begin\n        if (read_model)", "if (1'b1) begin\n        if (read_model)", "registers_under_traffic"),
     "strobes are ignored by status": (REGISTERS, "writes_status <= (write_strobed", "writes_status <= (writes", "short_and_long_frames"),
