@@ -275,7 +275,7 @@ class _Models:
     def steps(self, frames: np.ndarray, activations: list[np.ndarray]) -> list[list[np.ndarray]]:
         """Outputs with the first 1, 2, ... layers quantized, all but the last, and the rest in float."""
         values = [
-            part.astype(np.float32) * layer.out_scale.astype(np.float32).reshape(1, -1, 1, 1)
+            (part * layer.out_scale.reshape(1, -1, 1, 1) + layer.out_offset.reshape(1, -1, 1, 1)).astype(np.float32)
             for part, layer in zip(activations, self._quant.layers)
         ]
         x = self._preprocessing.apply(frames)

@@ -130,6 +130,16 @@ def test_some_frames_layer_by_layer(case, labels, some):
     assert whole.deployed == case.measure(labels).deployed
 
 
+def test_signed_activations_layer_by_layer(tmp_path):
+    """A layer without a ReLU leaves codes of which one half stands for numbers below zero."""
+    model = ModelBuilder((3, 8, 8), seed=2).conv(6).relu().pool().conv(8).conv(6).relu().flatten().gemm(6 * 16)
+    signed = make_case(model.model(), tmp_path)
+    assert [bool(layer.out_zero) for layer in signed.quant.layers] == [False, True, False]
+    found = signed.measure(None)
+    for count, step in enumerate(found.steps, 1):
+        assert step.shares.agreement == pytest.approx(agreement(signed.scores(count), signed.float_scores()))
+
+
 def test_a_model_of_a_fixed_batch(case, labels):
     """As the front end leaves a model whose batch it cannot free."""
     model = onnx.load_from_string(case.graph.onnx_model)
