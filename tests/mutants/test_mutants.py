@@ -24,7 +24,7 @@ DRAWN, SEED = 6000, 1
 SIMULATED = (
     *(f"layer1_{part}" for part in ("window", "adders_control", "requantize", "pool")),
     *(f"lognet_{kind}" for kind in ("full_adders", "full_subtractors", "relayed_carry", "delay_stage", "splice_stage")),
-    *(f"lognet_{kind}" for kind in ("masked_stage", "keep_stage", "first_digits_21", "digit_counter_3")),
+    *(f"lognet_{kind}" for kind in ("mask", "first_digits_21", "digit_counter_3")),
     *(f"layer2_{part}" for part in ("window", "weights", "pe", "constants", "activations", "pool")),
     "lognet_leaf",
 )
