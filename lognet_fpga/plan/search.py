@@ -24,6 +24,7 @@ SHALLOWEST_FIFO = 2  # beats
 SOURCE_BEAT_BITS = 64  # greatest width of the overlay's entry
 SINK_BEAT_BITS = 64  # width of the overlay's exit
 INNER_BEAT_BITS = 32  # least width between layers: narrower beats save nothing that matters
+JOINED_BEAT_BITS = 64  # the same where streams are joined, whose positions have more channels
 SKETCH_SPARE = 0.93  # share of the budget that a sketch must stay below to be sure of: docs/architecture.md, "Sketches"
 _TRIES = 8  # budgets tried for a frame rate
 _AS_FAST = 1.01  # cycles of a plan that counts as no slower: it may take a tenth less of a chip
@@ -261,7 +262,11 @@ class Planner:
     def _behind(self, number: int, chosen: Sequence[Folding]) -> Widths | None:
         """The widths that the streams which layer `number` sends may have, by those that are tied to them."""
         web = next(web for web in self.webs if number in web.senders)
-        return None if web.single else Widths(self._allowed(web, chosen))
+        if web.single:
+            return None
+        allowed = self._allowed(web, chosen)
+        wide = frozenset(lanes for lanes in allowed if lanes * self.layers[number].out_bits >= JOINED_BEAT_BITS)
+        return Widths(wide or allowed)
 
     def _sender(self, number: int, chosen: Sequence[Folding]) -> Sends:
         return self.entry if number == FRAMES else chosen[number]
@@ -293,7 +298,17 @@ class Planner:
         passes += [self.layers[number].in_shape[0] / chosen[number].ii_cycles for number in web.takers]
         least = max(*map(self._usual_lanes, web.senders), *map(math.ceil, passes))
         allowed = self._allowed(web, chosen)
-        return min((lanes for lanes in allowed if lanes >= least), default=max(allowed))
+        wide = sorted(lanes for lanes in allowed if lanes >= least) or [max(allowed)]
+        slowest = max(folding.cycles_per_frame for folding in chosen)
+        cycles = [max(self._beat_cycles(number, lanes, chosen[number]) for number in web.takers) for lanes in wide]
+        return next(
+            (lanes for lanes, needed in zip(wide, cycles) if needed <= slowest), wide[cycles.index(min(cycles))]
+        )
+
+    def _beat_cycles(self, taker: int, lanes: int, folding: Folding) -> int:
+        """Of a frame, where a slot lasts as long as the beats of a position at least, also one that only shifts."""
+        beats = sum(-(-channels // lanes) for channels in channels_of(self.sources, self.layers, taker))
+        return folding.raster.cycles(max(folding.ii_cycles, beats), max(folding.shift_cycles, beats))
 
     def _usual_lanes(self, sender: int) -> int:
         """Channels in a beat of the width that the FIFO should have, or the entry can."""
