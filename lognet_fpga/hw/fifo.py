@@ -102,7 +102,7 @@ def fifo_pointers(clk, rst, push, both, out_ready, write_soon, read, read_soon, 
     push and out_ready pass one level of logic; whether the memory holds two beats is known from what it held a cycle
     ago.
     """
-    after, before = vector(len(read)), Signal(modbv(0)[len(read) + 1 :])
+    after, before = vector(len(read)), Signal(modbv(0)[len(read) :])
     write, after_write = vector(len(read)), vector(len(read))
     fetch, moved, pushed, moved_soon, filled_soon = (flag() for _ in range(5))
     change = Signal(intbv(0, min=-1, max=2))

@@ -56,7 +56,7 @@ always @(posedge clk) if (f_started && !rst) begin
     assert (f_level <= DEPTH && f_shown <= f_level);
     assert (f_readable <= f_level && f_readable + f_recent[0] + f_recent[1] == f_level);
     assert (!f_recent[1] || !(last && front) || f_stored != 0 || f_readable != 2);
-    assert (f_sum == f_stored && pointers_before <= DEPTH);
+    assert (f_sum == f_stored && pointers_before < DEPTH);
     assert (pointers_was_one == (pointers_before == 1) && pointers_was_two == (pointers_before == 2));
     assert (pointers_was_three == (pointers_before == 3));
     assert (filled == (f_stored != 0) && pointers_one == (f_stored == 1));

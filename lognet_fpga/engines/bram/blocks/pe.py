@@ -27,7 +27,8 @@ def shift_accumulate(clk, x, codes, first, capture, shift_in, result, *, shape):
     Ports: x, codes: a word of activations and of weights, lane 0 in the lowest bits; first, capture: a cycle before the
     sum of a pass' first word is added, and before the cycle behind its last; result: the sum captured, until the
     next one, in other cycles shift_in: the results of several elements leave as a shift register.
-    Latency: from x to the cycle behind first: `sum_latency`; capture to result: 2.  Throughput: one word a cycle.
+    Latency: from x to the cycle behind first: that of the tree of adders; capture to result: 2.  Throughput: one word a
+    cycle.
     Back-pressure: none.
     """
     s = shape

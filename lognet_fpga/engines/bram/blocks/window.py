@@ -56,7 +56,7 @@ def word_window(clk, rst, in_data, in_valid, in_ready, room, x, address, first, 
     Ports: in_data, in_valid, in_ready: a stream of beats; room: there is space for the results of one more computing
     slot; address: of the weights, whose word meets x two cycles later; x: a word of activations; first, ending: for
     the processing elements, a pass' first sum and its last; ending_blank: the slot's results are zero.
-    Throughput: one computing slot in `ii_cycles` cycles, one shift-only slot in `shift_cycles`.
+    Throughput: one slot at a time, as long as its walk.
     Back-pressure: a slot starts only with its input at hand and, if it computes, with room; then it runs through.
     """
     s, folding = shape, shape.folding
