@@ -93,6 +93,12 @@ def device(quant: QuantGraph, files: Mapping[str, bytes]) -> SimulatedDevice:
         "board": {"name": "none", "power_sensor": "none"},
         "clk_mhz": 100,
         "output": {"shape": list(quant.out_shape), "bits": quant.layers[-1].out_bits},
+        "sink": {
+            "shape": list(quant.out_shape),
+            "bits": quant.layers[-1].out_bits,
+            "channels_per_beat": 1,
+            "tdata_bits": 8,
+        },
         "plan": {"cycles_per_frame": 1, "latency_cycles": 1},
     }
     return SimulatedDevice(Bundle(manifest, {GOLDEN: golden_onnx(quant), **files}), THREADS)

@@ -106,7 +106,7 @@ def clear_frames() -> np.ndarray:
 # name: (outputs, what follows on m); the first output always is scores.
 SEVERAL = {
     "mask": ("float[N,3] y, float[N,2,9,9] b", "y = Softmax (m) b = Conv (r, k)"),
-    "features": ("float[N,3] y, float[N,3,9,9] r", "y = Softmax (m)"),
+    "in front of the layer's average": ("float[N,3] y, float[N,3,9,9] r", "y = Softmax (m)"),
     "text and rows": (
         "float[N,3] y, string[N] t, int64[K,2] z",
         "y = Softmax (m) a = ArgMax <axis=1, keepdims=0> (m) t = Gather <axis=0> (names, a) o = Greater (m, half) "

@@ -58,8 +58,11 @@ def test_the_shell_and_the_layers_are_the_whole(deployed):
     plan = deployed["plan"]
     for resource, total in plan["estimate"].items():
         parts = sum(layer["estimate"][resource] for layer in plan["layers"]) + plan["shell"][resource]
-        assert parts == pytest.approx(total)
-        if resource == "lone_ffs":  # of the flip-flops, and bounded by the positions that they take
+        if resource == "positions":  # of the whole: what one part has to spare, lone flip-flops of another one take
+            assert total <= parts * (1 + 1e-6)
+        else:
+            assert parts == pytest.approx(total)
+        if resource == "lone_ffs":  # bounded by the positions that they take
             assert total <= plan["estimate"]["ff"]
-            continue
-        assert plan["estimate"][resource] <= deployed["chip"]["may_take"][resource] <= deployed["chip"]["has"][resource]
+        else:
+            assert total <= deployed["chip"]["may_take"][resource] <= deployed["chip"]["has"][resource]

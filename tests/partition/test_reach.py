@@ -72,8 +72,10 @@ def test_a_merged_layer_counts_once_and_is_all_its_nodes(tmp_path: Path) -> None
     "build, says",
     [
         (lambda m: m.conv(4).add("Sigmoid"), "Relu in its place"),
-        (lambda m: m.conv(4).relu().average_pool(3, pads=[1] * 4), "count the padding"),
-        (lambda m: m.conv(4).relu().add("GlobalAveragePool").conv(4).relu(), "smaller frame"),
+        (
+            lambda m: m.conv(4).relu().average_pool(3, 2, pads=[1] * 4, ceil_mode=1, count_include_pad=1),
+            "count none of what lies outside",
+        ),
         (lambda m: m.conv(4).clip(-1, 1), "Clip from 0"),
         (lambda m: m.conv(4).clip(None, 6).conv(4).relu(), "put a Relu behind"),
         (lambda m: m.conv(4).relu().pool().pool().conv(4).relu(), "one pool"),

@@ -45,7 +45,8 @@ def network(name: str, *, pool: bool = True):
     if pool:
         net.pool()
     BLOCKS[name](net)
-    return net.relu().add("GlobalAveragePool").flatten().model()
+    net.relu()
+    return (net.add("GlobalAveragePool") if pool else net).flatten().model()
 
 
 @pytest.mark.parametrize("name", BLOCKS)

@@ -32,7 +32,7 @@ fifo queue (.clk(clk), .rst(rst), .in_valid(f_push), .in_data(1'b0), .out_valid(
     .out_ready(out_ready), .room(room));
 
 // Registers inside, made visible by flattening.
-(* hierconn *) wire [PLACE:0] \queue.pointers_before ;
+(* hierconn *) wire [PLACE-1:0] \queue.pointers_before ;
 (* hierconn *) wire \queue.pointers_moved , \queue.pointers_pushed , \queue.level_moved , \queue.level_pushed ;
 (* hierconn *) wire \queue.front , \queue.last , \queue.both , \queue.filled , \queue.pointers_one ;
 (* hierconn *) wire \queue.pointers_was_one , \queue.pointers_was_two , \queue.pointers_was_three ;
@@ -74,7 +74,7 @@ generate
     end
 endgenerate
 always @(posedge clk) if (f_started) begin
-    assert (f_level <= DEPTH && f_stored <= DEPTH && \queue.pointers_before <= DEPTH);
+    assert (f_level <= DEPTH && f_stored < DEPTH);
     assert (\queue.pointers_was_one == (\queue.pointers_before == 1));
     assert (\queue.pointers_was_two == (\queue.pointers_before == 2));
     assert (\queue.pointers_was_three == (\queue.pointers_before == 3));
