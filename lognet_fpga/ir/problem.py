@@ -9,7 +9,9 @@ class ProblemKind(Enum):
     """Kinds of problems that have a remedy of their own, and OTHER; the value is the remedy, in words for the user."""
 
     INSIDE_BLOCK = "cut in front of that block or behind it"
-    BRANCH = "a chain without branches: no residual sums, no Concat but of parallel convolutions"
+    BRANCH = (
+        "branches that convolutions join: sums of two, one of them a convolution, or a Concat in front of a convolution"
+    )
     UNEVEN_AVERAGE = "let the average count none of what lies outside the frame, or all (ceil_mode 0)"
     LARGE_POOL = "pool to a smaller frame before it"
     PIXEL_PADDING = "input options as in training, or no padding in the first convolution"

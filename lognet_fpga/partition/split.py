@@ -159,8 +159,7 @@ def _refusal(graph: Graph, span: Span, asked: int, available: int) -> Unsupporte
         hint = f"pass --fpga-layers {possible}; everything behind that many convolution layers runs on the host"
     else:
         hint = (
-            "not even the first convolution layer can go onto the FPGA: change the nodes listed, "
-            f"to {FPGA_OPERATORS} in one chain"
+            f"not even the first convolution layer can go onto the FPGA: change the nodes listed, to {FPGA_OPERATORS}"
         )
     return UnsupportedModelError(message, context=[_line(problem) for problem in span.problems], hint=hint)
 

@@ -238,9 +238,16 @@ class Planner:
         """Every layer with its folding, streams and the shallowest FIFOs; None when the fastest foldings do not do."""
         chosen: list[Folding] = []
         for number, foldings in enumerate(self.foldings):
-            before, behind = self._before(number, chosen), self._behind(number, chosen)
-            folding = _fold(foldings, budget, before, bram_price, behind)
-            if folding is None or (behind and not any(_passes(folding, lanes) for lanes in behind.allowed)):
+            before = self._before(number, chosen)
+            tried = (
+                (_fold(foldings, budget, before, bram_price, behind), behind) for behind in self._behind(number, chosen)
+            )
+            fitting = (
+                folding
+                for folding, behind in tried
+                if folding and (behind is None or any(_passes(folding, lanes) for lanes in behind.allowed))
+            )
+            if (folding := next(fitting, None)) is None:
                 return None
             chosen.append(folding)
         lanes = {sender: self._lanes(web, chosen) for web in self.webs for sender in web.senders}
@@ -259,14 +266,15 @@ class Planner:
         web = next(web for web in self.webs if number in web.takers)
         return self._sender(web.senders[0], chosen) if web.single else Widths(self._allowed(web, chosen))
 
-    def _behind(self, number: int, chosen: Sequence[Folding]) -> Widths | None:
-        """The widths that the streams which layer `number` sends may have, by those that are tied to them."""
+    def _behind(self, number: int, chosen: Sequence[Folding]) -> tuple[Widths | None, ...]:
+        """The widths that the streams which layer `number` sends may have, by those that are tied to them: wide ones
+        first, then all; None for any."""
         web = next(web for web in self.webs if number in web.senders)
         if web.single:
-            return None
+            return (None,)
         allowed = self._allowed(web, chosen)
         wide = frozenset(lanes for lanes in allowed if lanes * self.layers[number].out_bits >= JOINED_BEAT_BITS)
-        return Widths(wide or allowed)
+        return (Widths(wide), Widths(allowed)) if wide else (Widths(allowed),)
 
     def _sender(self, number: int, chosen: Sequence[Folding]) -> Sends:
         return self.entry if number == FRAMES else chosen[number]
