@@ -19,14 +19,15 @@ EXIT_INTERRUPTED = 130
 _LONGEST_WORD = 56  # of text for people
 
 
-def brief(text: str) -> str:
-    """text for people: names without end, as TensorFlow Lite's of 190 characters, shortened in the middle; not those of
-    ONNX files, which are places to look at."""
+def brief(text: str, longest: int = _LONGEST_WORD) -> str:
+    """text for people: names without end, as TensorFlow Lite's of 190 characters, shortened in the middle to `longest`
+    characters; not those of ONNX files, which are places to look at."""
+    end = (longest - 3) * 19 // 53
 
     def shortened(match: re.Match[str]) -> str:
-        return match[0] if ".onnx" in match[0] else f"{match[0][:34]}...{match[0][-19:]}"
+        return match[0] if ".onnx" in match[0] else f"{match[0][: longest - 3 - end]}...{match[0][-end:]}"
 
-    return re.sub(rf"\S{{{_LONGEST_WORD + 1},}}", shortened, text)
+    return re.sub(rf"\S{{{longest + 1},}}", shortened, text)
 
 
 class LogNetError(Exception):

@@ -10,7 +10,7 @@ from lognet_fpga.config import BitstreamRequest
 from lognet_fpga.errors import UsageError
 
 
-def add_bitstream_options(parser: argparse.ArgumentParser) -> None:
+def add_bitstream_options(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--remote", metavar="USER@HOST", help="run Vivado there, by ssh; without it Vivado on this machine is used"
     )

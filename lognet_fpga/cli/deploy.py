@@ -12,7 +12,6 @@ from lognet_fpga.cli.bitstream_options import add_bitstream_options, refuse_bits
 from lognet_fpga.cli.input_options import add_input, preprocessing_of
 from lognet_fpga.cli.reporter import Reporter
 from lognet_fpga.config import EVAL_FRAMES
-from lognet_fpga.fabric.boards import board_names
 
 PROGRAM = "lognet-deploy"
 EXAMPLES = """\
@@ -38,56 +37,54 @@ def parser() -> runner.Parser:
         EXAMPLES,
     )
     this.add_argument("model", type=Path, metavar="MODEL", help="the ONNX file")
-    this.add_argument(
-        "--board",
-        type=str.lower,
-        default="pynq-z2",
-        metavar="B",
-        help=f"board to plan for: {', '.join(board_names())} (default: %(default)s)",
-    )
     this.add_argument("--out", type=Path, metavar="DIR", help="folder that gets the bundle (default: the current one)")
-    this.add_argument(
+    frames = this.add_argument_group("frames")
+    frames.add_argument(
         "--frames", type=Path, metavar="SRC", help="frames to calibrate with: .npz, .npy, an image, a folder of images"
     )
-    this.add_argument(
+    frames.add_argument(
         "--eval",
         type=Path,
         metavar="SRC",
         help="frames, with labels or without, to count the accuracy on (default: those of --frames that the "
         "calibration leaves)",
     )
-    this.add_argument(
+    frames.add_argument(
         "--limit",
         type=options.positive_or_all,
         default=EVAL_FRAMES,
         metavar="N",
         help="count the accuracy on the first N frames, or on all (default: %(default)s)",
     )
-    options.add_layers(this)
-    options.add_plan(this)
-    this.add_argument(
+    plan = this.add_argument_group("what is built")
+    options.add_board(plan, "pynq-z2", "the board to plan for (default: %(default)s)")
+    options.add_layers(plan)
+    options.add_plan(plan)
+    checks = this.add_argument_group("checks")
+    checks.add_argument(
         "--max-drop",
         type=options.number,
         metavar="P",
         help="fail when the deployed model's top-1 accuracy is more than P points below the float one's",
     )
-    this.add_argument(
+    checks.add_argument(
+        "--no-verify",
+        dest="verify",
+        action="store_false",
+        help="do not check the Verilog against the model; needs no C++ compiler",
+    )
+    checks.add_argument(
         "--synth", action="store_true", help="count LUTs, flip-flops and block RAM with Yosys; takes minutes"
     )
-    this.add_argument(
+    bitstream = this.add_argument_group("bitstream")
+    bitstream.add_argument(
         "--bitstream",
         choices=("vivado", "open", "none"),
         default="none",
         help="make a bitstream of the bundle: with Vivado, or with open tools, for xc7z020 and experimental "
         "(default: %(default)s)",
     )
-    add_bitstream_options(this)
-    this.add_argument(
-        "--no-verify",
-        dest="verify",
-        action="store_false",
-        help="do not check the Verilog against the model; needs no C++ compiler",
-    )
+    add_bitstream_options(bitstream)
     add_input(this)
     return this
 

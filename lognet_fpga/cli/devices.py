@@ -19,7 +19,8 @@ URLS = ("http://", "https://")
 
 def add_device_options(parser: argparse.ArgumentParser, *, remote: bool = True, several: bool = False) -> None:
     """remote: whether a server's device will do too; several: of them several."""
-    parser.add_argument(
+    group = parser.add_argument_group("device")
+    group.add_argument(
         "--device",
         choices=None if remote else DEVICES,
         action="append",
@@ -30,17 +31,17 @@ def add_device_options(parser: argparse.ArgumentParser, *, remote: bool = True, 
         + " (default: simulated)",
     )
     if several:
-        parser.add_argument(
+        group.add_argument(
             "--devices", type=Path, metavar="FILE", help="many: a file with http(s)://HOST[:PORT] in each line"
         )
-    parser.add_argument(
+    group.add_argument(
         "--bitstream", type=Path, metavar="FILE", help="a .bit file, its .hwh beside it, instead of the bundle's"
     )
     if remote:
-        parser.add_argument(
+        group.add_argument(
             "--token-file", type=Path, metavar="FILE", help="the server's token (default: that in LOGNET_TOKEN)"
         )
-        parser.add_argument(
+        group.add_argument(
             "--certificate", type=Path, metavar="FILE", help="PEM file: trust the server that has this certificate"
         )
     parser.set_defaults(several=several)

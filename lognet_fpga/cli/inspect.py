@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,6 @@ from lognet_fpga.cli import options, runner
 from lognet_fpga.cli.files import write_text
 from lognet_fpga.cli.input_options import add_input, preprocessing_of
 from lognet_fpga.cli.reporter import Reporter, error_data
-from lognet_fpga.fabric.boards import board_names
 
 PROGRAM = "lognet-inspect"
 EXAMPLES = """\
@@ -33,12 +33,11 @@ def parser() -> runner.Parser:
         EXAMPLES,
     )
     this.add_argument("model", type=Path, metavar="MODEL", help="the ONNX file")
-    this.add_argument(
-        "--board", type=str.lower, metavar="B", help=f"one board only: {', '.join(board_names())} (default: all)"
-    )
-    this.add_argument("--html", type=Path, metavar="FILE", help="write the report as a page, too")
-    options.add_layers(this)
-    options.add_plan(this)
+    this.add_argument("--html", type=Path, metavar="FILE", help="also write the report as a web page")
+    plan = this.add_argument_group("what would be built")
+    options.add_board(plan, None, "one board only (default: all)")
+    options.add_layers(plan)
+    options.add_plan(plan)
     add_input(this)
     return this
 
@@ -59,18 +58,25 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> int:
         preprocessing=preprocessing,
         **({"board": arguments.board} if arguments.board else {}),
     )
-    from lognet_fpga.flow.inspection import inspect_by_steps
+    from lognet_fpga.flow.inspection import inspect
     from lognet_fpga.flow.reports import inspection as inspection_report
     from lognet_fpga.page.inspection import inspection_page
 
-    for seen in inspect_by_steps(config, arguments.board, reporter):
-        reporter.known(inspection_report.title(config), *inspection_report.sections(config, seen))
+    seen = inspect(config, arguments.board, reporter)
     report = inspection_report.build(config, seen)
     if arguments.html is not None:
         write_text(
             arguments.html, inspection_page({**report.data, "error": error_data(seen.error)}), "choose another --html"
         )
-    return reporter.verdict(report, seen.error)
+    code = reporter.verdict(report, seen.error)
+    fits = {fit.board.name: fit.best for fit in seen.boards if fit.best is not None}
+    if seen.error is None and fits:
+        board = config.board if config.board in fits else next(iter(fits))
+        model = shlex.quote(str(config.model))
+        reporter.after(
+            f"next:   lognet-deploy {model} --board {board} --fpga-layers {fits[board].layers} --frames YOUR_FRAMES"
+        )
+    return code
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

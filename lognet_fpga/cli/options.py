@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lognet_fpga.config import ALL_LAYERS, AUTO_LAYERS
 from lognet_fpga.engines.stores import AUTO, STORES, choices
+from lognet_fpga.fabric.boards import board_names
 
 
 def number(text: str) -> float:
@@ -55,7 +56,15 @@ def layers(text: str) -> int | str:
         raise argparse.ArgumentTypeError(f"{text!r} is neither a whole number from 1 up nor auto or all") from error
 
 
-def add_layers(parser: argparse.ArgumentParser) -> None:
+def add_board(parser: argparse._ActionsContainer, default: str | None, says: str) -> None:
+    """says: what it is for, and what stands in for it."""
+    names = board_names()
+    parser.add_argument(
+        "--board", type=str.lower, choices=names, default=default, metavar="B", help=f"{says}: {', '.join(names)}"
+    )
+
+
+def add_layers(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--fpga-layers",
         type=layers,
@@ -66,7 +75,7 @@ def add_layers(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_plan(parser: argparse.ArgumentParser) -> None:
+def add_plan(parser: argparse._ActionsContainer) -> None:
     """What decides about sizes and rates."""
     stores = "; ".join(f"{store.name}, {store.title}" for store in STORES.values())
     parser.add_argument(

@@ -16,7 +16,7 @@ from typing import TextIO
 
 from lognet_fpga.errors import EXIT_OK, LogNetError, OutputError
 from lognet_fpga.machine import signals
-from lognet_fpga.report import Report, Section, heading
+from lognet_fpga.report import WIDTH, Report, Section, heading
 
 TICK_S = 0.2  # between two redraws of the line on a terminal
 HEARTBEATS_S = (2.0, 5.0, 10.0, 20.0, 30.0)  # from one sign of life to the next elsewhere; the last one repeats
@@ -78,7 +78,7 @@ class Reporter:
                 continue
             self._told.append(section)
             if not self._as_json:
-                text = ("" if self._titled else heading(title)) + f"\n{section.text()}"
+                text = ("" if self._titled else heading(title)) + f"\n{section.text(_page_width())}"
                 self._titled = True
                 try:
                     print_out(text)
@@ -89,14 +89,11 @@ class Reporter:
     def result(self, report: Report, extra: Mapping[str, object] | None = None) -> None:
         """Print what is new of the report on stdout; as JSON, its data with `extra` added.  Raises OutputError when
         stdout is full."""
+        self.known(report.title, *report.sections)
         if self._as_json:
             self._object({**report.data, **(extra or {})})
-        elif self._titled:
-            self.known(report.title, *report.sections)
-            if self._lost is not None:
-                raise self._lost
-        else:
-            print_out(report.text())
+        elif self._lost is not None:
+            raise self._lost
 
     def verdict(self, report: Report, error: LogNetError | None, extra: Mapping[str, object] | None = None) -> int:
         """The result, and error with it: on stderr, and as JSON in a field of the object.  Returns the exit code."""
@@ -165,7 +162,7 @@ class Reporter:
         """The passing line of a terminal."""
         with self._lock:
             self._drawn = True
-            _write(sys.stderr, f"\r\x1b[K{text[: max(20, _terminal_width() - 1)]}")
+            _write(sys.stderr, f"\r\x1b[K{text[: max(20, _terminal_width(sys.stderr, 80) - 1)]}")
 
 
 class _Stage:
@@ -282,8 +279,13 @@ def _point_away(stream: TextIO) -> None:
     os.close(nowhere)
 
 
-def _terminal_width() -> int:
+def _terminal_width(stream: TextIO, otherwise: int) -> int:
     try:
-        return os.get_terminal_size(sys.stderr.fileno()).columns
+        return os.get_terminal_size(stream.fileno()).columns
     except OSError:
-        return 80
+        return otherwise
+
+
+def _page_width() -> int:
+    """Of reports on stdout, in columns: of a terminal its own, as far as lines of that length can be read."""
+    return min(max(80, _terminal_width(sys.stdout, WIDTH)), WIDTH)

@@ -51,73 +51,82 @@ def parser() -> runner.Parser:
         metavar="FILE",
         help="the ONNX file to write; FILE's name with .checkpoint.pt is the checkpoint (default: MODEL_log2.onnx)",
     )
-    this.add_argument("--epochs", type=options.positive, default=10, metavar="N", help="(default: %(default)s)")
-    this.add_argument("--batch", type=options.positive, default=128, metavar="N", help="(default: %(default)s)")
-    this.add_argument(
+    learning = this.add_argument_group("training")
+    learning.add_argument(
+        "--epochs", type=options.positive, default=10, metavar="N", help="passes over the frames (default: %(default)s)"
+    )
+    learning.add_argument(
+        "--batch", type=options.positive, default=128, metavar="N", help="frames a step (default: %(default)s)"
+    )
+    learning.add_argument(
         "--rate", type=options.number, metavar="R", help="learning rate (default: 0.01; 0.003 for --method paper)"
     )
-    this.add_argument("--limit", type=options.positive, metavar="N", help="use the first N frames of --data")
-    this.add_argument("--seed", type=int, default=1, metavar="N", help="(default: %(default)s)")
-    this.add_argument(
+    learning.add_argument("--limit", type=options.positive, metavar="N", help="use the first N frames of --data")
+    learning.add_argument(
+        "--seed", type=int, default=1, metavar="N", help="of order and augmentation (default: %(default)s)"
+    )
+    deployed = this.add_argument_group("what it is trained for")
+    deployed.add_argument(
         "--act-bits",
         type=int,
         choices=(4, 8),
         default=4,
         help="bits of the activations between layers (default: %(default)s)",
     )
-    this.add_argument(
+    deployed.add_argument(
         "--fpga-layers",
         type=options.positive,
         metavar="N",
         help="number of convolution layers on the FPGA (default: as many of the first 3 as can go)",
     )
-    this.add_argument(
+    deployed.add_argument(
         "--sparsity",
         type=options.number,
         default=0.0,
         metavar="X",
         help="prune each layer step by step to this share of zeros; zeros that it has stay (default: no pruning)",
     )
-    this.add_argument(
+    deployed.add_argument(
         "--gamma",
         type=options.number,
         default=0.0,
         metavar="G",
         help="prune all weights below G times the root mean square of their layer's, instead",
     )
-    this.add_argument(
+    learning.add_argument(
         "--method",
         choices=("ste", "paper"),
         default="ste",
         help="ste: straight-through gradients that end where activations clip, momentum, a falling learning rate; "
         "paper: Algorithm 1 of the LogNet paper, plain SGD (default: %(default)s)",
     )
-    this.add_argument(
+    learning.add_argument(
         "--distill",
         type=options.number,
         metavar="W",
         help="share of the loss, 0..1, that is the distance from the float model's answers (default: 0; 1 without "
         "labels)",
     )
-    this.add_argument("--flip", action="store_true", help="mirror frames at random")
-    this.add_argument(
+    learning.add_argument("--flip", action="store_true", help="mirror frames at random")
+    learning.add_argument(
         "--shift", type=int, default=0, metavar="P", help="move frames at random by up to P pixels (default: 0)"
     )
-    this.add_argument(
+    last = this.add_argument_group("the last layer")
+    last.add_argument(
         "--last-epochs",
         type=int,
         default=0,
         metavar="N",
         help="then so many epochs of the model's last layer alone, all others frozen (default: 0)",
     )
-    this.add_argument(
+    last.add_argument(
         "--last-bits",
         type=int,
         default=0,
         metavar="B",
         help="then round the last layer to log2 codes of B bits; it runs on the host (default: stays float)",
     )
-    this.add_argument(
+    learning.add_argument(
         "--precision",
         choices=("float32", "bfloat16"),
         default="float32",

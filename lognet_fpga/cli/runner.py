@@ -80,8 +80,9 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=False,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        self.add_argument("--json", action="store_true", help="print one JSON object on stdout instead of text")
-        self.add_argument(
+        self._printing = shown = self.add_argument_group("what is printed")
+        shown.add_argument("--json", action="store_true", help="print one JSON object on stdout instead of text")
+        shown.add_argument(
             "--progress", choices=("text", "json"), default="text", help="on stderr: lines of text, or JSON objects"
         )
 
@@ -92,6 +93,10 @@ class Parser(argparse.ArgumentParser):
             if action.nargs is None and getattr(found, action.dest, None) == []:
                 self.error(f"argument {'/'.join(action.option_strings) or action.metavar}: expected one argument")
         return found
+
+    def format_help(self) -> str:
+        self._action_groups.sort(key=lambda group: group is self._printing)  # what all commands have comes last
+        return super().format_help()
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, hint=did_you_mean(*self._unknown(message), f"see {self.prog} --help"))
@@ -119,6 +124,7 @@ def run(parser: Parser, command: Command, arguments: Sequence[str] | None = None
     A LogNetError is said in its own words.  Any other exception is a defect: one line says so and where the traceback
     was saved.  LOGNET_DEBUG=1 shows tracebacks.  Behind a signal everything ends as interrupted.
     """
+    _complete(parser)
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     reporter = Reporter(parser.prog, "--json" in arguments, _wants_events(arguments))
     escape_output()
@@ -136,6 +142,15 @@ def run(parser: Parser, command: Command, arguments: Sequence[str] | None = None
         # of the exit code; at the next such text it forgets.
         exec("")
     return exit_code
+
+
+def _complete(parser: Parser) -> None:
+    """Answer a shell that asks how the line goes on, and end; shells do where argcomplete is installed and set up
+    (docs/commands.md)."""
+    if "_ARGCOMPLETE" in os.environ:
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
 
 
 def _wants_events(arguments: Sequence[str]) -> bool:

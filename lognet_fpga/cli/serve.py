@@ -47,22 +47,24 @@ def parser() -> runner.Parser:
     )
     this.add_argument("bundle", type=Path, metavar="BUNDLE", help="NAME.lognet or NAME.lognet.zip")
     add_device_options(this, remote=False)
-    this.add_argument(
+    network = this.add_argument_group("network")
+    network.add_argument(
         "--host", default="127.0.0.1", metavar="ADDRESS", help="to listen at; 0.0.0.0 is all (default: %(default)s)"
     )
-    this.add_argument(
+    network.add_argument(
         "--port", type=options.number, default=8421, metavar="N", help="0 takes a free one (default: %(default)d)"
     )
-    this.add_argument(
+    access = this.add_argument_group("access")
+    access.add_argument(
         "--token-file",
         type=Path,
         metavar="FILE",
         help="the token that clients must know (default: that in LOGNET_TOKEN, else a new one, which is said)",
     )
-    this.add_argument(
+    access.add_argument(
         "--no-token", action="store_true", help="serve whoever asks on this machine; goes with no other --host"
     )
-    this.add_argument(
+    network.add_argument(
         "--grpc-port", type=options.number, metavar="N", help="serve by gRPC too, at this port; 0 takes a free one"
     )
     this.add_argument(
@@ -71,9 +73,9 @@ def parser() -> runner.Parser:
         metavar="SENSOR",
         help="show its watts at /metrics; sensors as of lognet-stream (default: %(default)s)",
     )
-    this.add_argument("--certificate", type=Path, metavar="FILE", help="PEM file: serve https with it")
-    this.add_argument("--key", type=Path, metavar="FILE", help="PEM file: the certificate's key")
-    this.add_argument(
+    access.add_argument("--certificate", type=Path, metavar="FILE", help="PEM file: serve https with it")
+    access.add_argument("--key", type=Path, metavar="FILE", help="PEM file: the certificate's key")
+    network.add_argument(
         "--max-megabytes",
         type=options.positive,
         default=16,

@@ -45,29 +45,31 @@ def parser() -> runner.Parser:
         help=".npz, .npy, an image, a folder of images (subfolders are classes), a video file, camera, camera:N, "
         "camera:ADDRESS, or synthetic: random frames",
     )
-    this.add_argument(
+    flow = this.add_argument_group("how frames flow")
+    flow.add_argument(
         "--batch",
         type=options.positive,
         default=64,
         metavar="N",
         help="frames sent back to back (default: %(default)s)",
     )
-    this.add_argument("--limit", type=options.positive, metavar="N", help="the first N frames only")
+    flow.add_argument("--limit", type=options.positive, metavar="N", help="the first N frames only")
     add_device_options(this, several=True)
-    this.add_argument(
+    flow.add_argument(
         "--policy",
         choices=("block", "drop"),
         help="for frames that come too fast: let them wait, or drop those that waited longest "
-        "(default: block; drop where they come at a rate of their own)",
+        "(default: drop for live sources such as cameras, else block)",
     )
-    this.add_argument(
+    power = this.add_argument_group("power")
+    power.add_argument(
         "--power",
         default="auto",
         metavar="SENSOR",
         help="auto, none, hwmon[:CHIP/CHANNEL], rail[:NAME], rapl, nvidia-smi[:INDEX], csv:FILE or serial:PORT[@BAUD] "
         "(default: auto, the board's own)",
     )
-    this.add_argument(
+    power.add_argument(
         "--idle",
         type=options.number,
         default=2.0,
@@ -80,7 +82,7 @@ def parser() -> runner.Parser:
         metavar="FILE",
         help="write what the model gives for every frame to this .npz: its outputs, class numbers, labels",
     )
-    this.add_argument("--pace", type=options.number, metavar="FPS", help="give FPS frames a second, as a camera would")
+    flow.add_argument("--pace", type=options.number, metavar="FPS", help="give FPS frames a second, as a camera would")
     return this
 
 

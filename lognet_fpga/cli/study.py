@@ -46,34 +46,35 @@ def parser() -> runner.Parser:
         metavar="N",
         help="count on the first N frames, or on all (default: %(default)s)",
     )
-    this.add_argument(
+    schemes = this.add_argument_group("quantizers")
+    schemes.add_argument(
         "--bits",
         type=options.ranges,
         default=tuple(range(1, 9)),
         metavar="LIST",
         help="resolutions of the errors, such as 1..8 or 3,4 (default: 1..8)",
     )
-    this.add_argument(
+    schemes.add_argument(
         "--fsr",
         choices=("max", "nmse", "output"),
         default="max",
         help="full scale range of single layers by the greatest magnitude, by least NMSE or by least error of the "
         "layer's sums; other tables compare them (default: %(default)s)",
     )
-    this.add_argument("--base", type=options.number, default=2.0, metavar="B", help="of the logarithm (default: 2)")
-    this.add_argument(
+    schemes.add_argument("--base", type=options.number, default=2.0, metavar="B", help="of the logarithm (default: 2)")
+    schemes.add_argument(
         "--rounding",
         choices=("geometric", "arithmetic"),
         default="geometric",
         help="of log codes: of the logarithm, as printed, or to the nearest value (default: %(default)s)",
     )
-    this.add_argument(
+    schemes.add_argument(
         "--small",
         choices=("zero", "smallest"),
         default="zero",
         help="what becomes of weights below the smallest power (default: %(default)s)",
     )
-    this.add_argument(
+    schemes.add_argument(
         "--log-add",
         type=options.positive,
         default=0,

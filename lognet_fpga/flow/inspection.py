@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from lognet_fpga.config import ALL_LAYERS, AUTO_LAYERS, DeployConfig
@@ -42,8 +41,6 @@ class Inspection:
     """work: of every node, by its first output.  sketch: of the layers that can go, up to the first that is far too
     large for every board; None where none can go.  parts: the cut asked for, None where it is impossible.  error: what
     keeps every board from it, None where one can have it.
-
-    complete: that is all; else parts is settled, sketch may be, and what boards make of it follows.
     """
 
     graph: Graph
@@ -53,7 +50,6 @@ class Inspection:
     boards: tuple[BoardFit, ...]
     parts: Partition | None
     error: LogNetError | None
-    complete: bool = True
 
     @property
     def layers(self) -> tuple[FloatLayer, ...]:
@@ -67,15 +63,7 @@ class Inspection:
 
 
 def inspect(config: DeployConfig, board: str | None = None, progress: Progress = NoProgress()) -> Inspection:
-    """The last of inspect_by_steps."""
-    *_, whole = inspect_by_steps(config, board, progress)
-    return whole
-
-
-def inspect_by_steps(
-    config: DeployConfig, board: str | None = None, progress: Progress = NoProgress()
-) -> Iterator[Inspection]:
-    """Look at config.model for one board, or for all when None; what is known comes as soon as it is known.
+    """Look at config.model for one board, or for all when None.
 
     Of config: model, fpga_layers, weights, fps, clk_mhz, act_bits, prune, input_shape, preprocessing; board for
     fpga_layers "auto".
@@ -87,27 +75,19 @@ def inspect_by_steps(
         act_bits = settle_act_bits(config, graph)
         graph = asked_graph(config, with_pixels(graph, config.preprocessing.for_model(graph.input_shape)))
         far, work = reach(graph), node_work(graph)
-    seen = Inspection(graph, far, work, None, (), None, None, complete=False)
-    settled = config.fpga_layers != AUTO_LAYERS or not far.possible
-    if settled:
-        seen = _with_cut(seen, _count(config, far, ()))
-        yield seen
+    seen = Inspection(graph, far, work, None, (), None, None)
     if far.possible:
         with progress.stage("size the layers") as stage:
             sketch = sketch_reach(config, far, boards, act_bits, stage)
-        seen = replace(seen, sketch=sketch)
-        if settled:
-            yield seen
         fits = []
         with progress.stage("estimate rates") as stage:
             for number, each in enumerate(boards):
                 stage.update(number, len(boards), each.title)
                 fits.append(BoardFit(each, survey(sketch, host_work(far, work), target_of(config, each))))
                 stage.note(_in_brief(fits[-1]))
-        seen = replace(seen, boards=tuple(fits))
-        if not settled:
-            seen = _with_cut(seen, _count(config, far, seen.boards))
-    yield replace(seen, error=seen.error or _size_error(config, seen.boards), complete=True)
+        seen = replace(seen, sketch=sketch, boards=tuple(fits))
+    seen = _with_cut(seen, _count(config, far, seen.boards))
+    return replace(seen, error=seen.error or _size_error(config, seen.boards))
 
 
 def _with_cut(seen: Inspection, count: int | None) -> Inspection:

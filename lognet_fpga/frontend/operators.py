@@ -30,8 +30,8 @@ _LARGEST = 3e38  # a bound beyond this is none: exporters write the largest floa
 
 _PROBLEMS = {
     "ConvTranspose": "transposed convolution is not supported",
-    "Flatten": "it ends the two-dimensional frame",
-    "Reshape": "it ends the two-dimensional frame",
+    "Flatten": "it turns the feature map into a vector",
+    "Reshape": "it turns the feature map into a vector",
     "Gemm": "fully connected layers run on the host",
     "MatMul": "fully connected layers run on the host",
 }

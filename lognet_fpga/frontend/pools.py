@@ -46,7 +46,7 @@ def global_pool(context: Context) -> MaxPool | AveragePool:
         if axes is None or sorted(int(axis) % 4 for axis in axes) != [2, 3]:
             raise Unfit("it does not reduce height and width alone")
         if not context.attributes.get("keepdims", 1):
-            raise Unfit("it ends the two-dimensional frame")
+            raise Unfit("it turns the feature map into a vector")
     if "Max" in kind:
         return MaxPool(size, size)
     pool = AveragePool(size, size)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 from lognet_fpga.page.document import table
 from lognet_fpga.page.markup import Markup
 from lognet_fpga.page.words import Data, fullest, rate, span
-from lognet_fpga.report import Table
+from lognet_fpga.report import Table, fold
 
 Choice = tuple[Data, Data, bool]
 """The field `chip` of a board, one of its candidates, whether it is the best of them."""
@@ -14,11 +16,13 @@ _COLUMNS = ("board", "layers", "FPGA fps", "host fps", "together", "most used", 
 
 
 def candidate_table(choices: list[Choice]) -> Markup:
-    rows = tuple(_row(*choice) for choice in choices)
+    boards = groupby(choices, key=lambda choice: choice[0]["title"])
+    rows = fold((title, [_row(*choice) for choice in of_board]) for title, of_board in boards)
     return table(Table(_COLUMNS, rows), "Numbers of layers: frames a second and room, estimated")
 
 
 def _row(chip: Data, candidate: Data, best: bool) -> tuple[object, ...]:
+    """Without the board's title."""
     hosts, estimate, prune = candidate["host_fps_range"], candidate["estimate"], candidate["prune"]
     if candidate["fits"]:
         remark = "best" if best else ""
@@ -27,7 +31,6 @@ def _row(chip: Data, candidate: Data, best: bool) -> tuple[object, ...]:
     else:
         remark = "too large" + ("" if prune is None else f": prune to about {prune:.0%} zeros")
     return (
-        chip["title"],
         candidate["layers"],
         _rate(candidate["pl_fps"]),
         None if hosts is None or None in hosts else span(*hosts),

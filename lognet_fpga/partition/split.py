@@ -191,7 +191,7 @@ def _placements(graph: Graph, span: Span) -> tuple[Placement, ...]:
     for node in graph.nodes:
         standing = stands_in[node.outputs[0]]
         if id(standing) not in on_fpga:
-            reason = f"after the cut behind conv layer {len(span.layers)}, the last one on the FPGA"
+            reason = "after the cut"
             if isinstance(standing.op, HostOp):
                 reason = f"after the cut; {standing.op.problem}"
             elif span.declined and span.declined.node == node.name:

@@ -12,7 +12,7 @@ import numpy as np
 class FrameSource:
     """pieces: gives an iterator of frames, (n, channels, height, width) uint8 with n > 0, as the FPGA takes them.
     total: how many frames there are, None where nobody knows.  labels, names, class_names: of all of them, as of
-    Frames.  live: they come at a rate of their own, whether somebody takes them or not.  description: for the user.
+    Frames.  live: frames arrive at the source's pace, whether or not anybody takes them.  description: for the user.
     """
 
     pieces: Callable[[], Iterator[np.ndarray]]

@@ -161,7 +161,7 @@ def stream(
         raise UsageError(
             f"the policy must be {' or '.join(POLICIES)}, not {policy!r}"
             if policy not in POLICIES
-            else "files can wait: only frames that come at a rate of their own can be dropped",
+            else "files can wait: only frames of a live source, such as a camera, can be dropped",
             hint="" if policy not in POLICIES else "give the frames a pace (--pace), or leave the policy out",
         )
     if meter is None:

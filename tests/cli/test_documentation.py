@@ -41,7 +41,7 @@ def test_options_are_the_parser_s(command):
         if isinstance(action, argparse._HelpAction):
             continue
         name = action.option_strings[0] if action.option_strings else action.metavar
-        choices = "{" + ",".join(map(str, action.choices)) + "}" if action.choices else action.metavar
+        choices = action.metavar or "{" + ",".join(map(str, action.choices or ())) + "}"
         expected.append(name if action.nargs == 0 or not action.option_strings else f"{name} {choices}")
     assert sorted(first_column(command.PROGRAM)) == sorted(expected)
 

@@ -47,7 +47,7 @@ REFUSED = {
 ON_HOST = {
     "dilated": "(average|max)pool_2d_dilations",
     "training mode": r"batchnorm_\w+_training_mode",
-    "two-dimensional frame": r"(flatten|gemm)_\w+",
+    "feature map into a vector": r"(flatten|gemm)_\w+",
     "indices of the maxima": r"maxpool_with_argmax_2d_\w+",
     "pads with 1.2": "constant_pad(_axes|_negative_axes)?",
     "only activation": r"leakyrelu(_example|_default)?",

@@ -26,8 +26,10 @@ def test_the_page_has_the_figures_of_the_json(in_process, capsys, tmp_path):
     page, data = page_of(in_process, capsys, save(small_cnn(), tmp_path))
     boards = page.tables["Numbers of layers: frames a second and room, estimated"][1:]
     candidates = [(board, each) for board in data["boards"] for each in board["candidates"]]
-    assert [(row[0], row[1]) for row in boards] == [(b["chip"]["title"], str(c["layers"])) for b, c in candidates]
-    for row, (board, candidate) in zip(boards, candidates):
+    rows = {(title, row[1]): row for row in boards for title in row[0].split(", ")}
+    assert "PYNQ-Z1, PYNQ-Z2" in {row[0] for row in boards} and len(rows) == len(candidates)
+    for board, candidate in candidates:
+        row = rows[board["chip"]["title"], str(candidate["layers"])]
         assert row[4] == f"{candidate['fps']:,.0f}"
         assert (row[6] == "best") == (candidate["layers"] == board["best_layers"])
     layers = next(rows for caption, rows in page.tables.items() if caption.startswith("Sizes"))[1:]

@@ -209,8 +209,8 @@ def test_every_node_has_a_placement_with_a_reason(tmp_path: Path) -> None:
         ("FPGA", "folded into conv1"),
         *[("FPGA", "conv layer 1 of 2")] * 3,
         *[("FPGA", "conv layer 2 of 2")] * 3,
-        *[("host", "after the cut behind conv layer 2, the last one on the FPGA")] * 3,
-        ("host", "after the cut; it ends the two-dimensional frame"),
+        *[("host", "after the cut")] * 3,
+        ("host", "after the cut; it turns the feature map into a vector"),
         ("host", "after the cut; fully connected layers run on the host"),
     ]
     assert split.layers[0].nodes == ("BatchNormalization_0", "Conv_1", "Relu_2", "MaxPool_3")

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import groupby
 
 from lognet_fpga.plan.host_time import HostTime, rounded
 from lognet_fpga.plan.survey import Candidate, best
-from lognet_fpga.report import Table
+from lognet_fpga.report import Table, fold
 
 ESTIMATED = "estimated, before quantization and adder sharing"
 COLUMNS = ("board", "layers", "FPGA fps", "host fps", "together", "LUT", "M LUT", "FF", "BRAM36", "")
 
 
 def candidate_table(candidates: Sequence[Candidate]) -> Table:
-    """A row for every number of layers on every board; candidates: board by board."""
-    boards = {candidate.board.name: candidate.board for candidate in candidates}
-    rows = []
-    for name in boards:
-        of_board = [candidate for candidate in candidates if candidate.board.name == name]
-        chosen = best(of_board)
-        rows += [_row(candidate, candidate is chosen) for candidate in of_board]
-    return Table(COLUMNS, tuple(rows))
+    """A row for every number of layers on every board, and one for boards that are alike; candidates: board by
+    board."""
+    boards = groupby(candidates, key=lambda candidate: candidate.board.title)
+    return Table(COLUMNS, fold((title, _rows(tuple(of_board))) for title, of_board in boards))
 
 
 def candidate_data(candidate: Candidate) -> dict[str, object]:
@@ -52,10 +49,16 @@ def reason(chosen: Candidate) -> str:
     return f"{layers}: about {min(ours, host):,.0f} frames a second together with the host, limited by {slower}"
 
 
+def _rows(of_board: Sequence[Candidate]) -> list[tuple[object, ...]]:
+    chosen = best(of_board)
+    return [_row(candidate, candidate is chosen) for candidate in of_board]
+
+
 def _row(candidate: Candidate, chosen: bool) -> tuple[object, ...]:
+    """Without the board's title."""
     board, plan = candidate.board, candidate.plan
     if plan is None:
-        return (board.title, candidate.layers, *["-"] * 7, "no engines are that fast")
+        return (candidate.layers, *["-"] * 7, "no engines are that fast")
     total = plan.total
     if candidate.fits:
         note = "best" if chosen else ""
@@ -64,7 +67,6 @@ def _row(candidate: Candidate, chosen: bool) -> tuple[object, ...]:
     else:
         note = f"too large: prune to about {candidate.prune:.0%} zeros"
     return (
-        board.title,
         candidate.layers,
         _rate(candidate.pl_fps),
         _rates(candidate.host_time),

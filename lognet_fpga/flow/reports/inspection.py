@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
@@ -15,10 +16,12 @@ from lognet_fpga.flow.reports.chip import chip_data
 from lognet_fpga.flow.reports.host import SERVE, SLOW
 from lognet_fpga.ir.clocks import mhz_text
 from lognet_fpga.ir.graph import HostOp
+from lognet_fpga.page.inspection import sentence
+from lognet_fpga.page.words import fullest, rate
 from lognet_fpga.partition import Placement, input_nodes
 from lognet_fpga.partition.reach import Obstacle
 from lognet_fpga.partition.work import Work
-from lognet_fpga.report import Report, Section, Table
+from lognet_fpga.report import Report, Section, Table, fold
 
 
 def build(config: DeployConfig, seen: Inspection) -> Report:
@@ -39,27 +42,47 @@ def build(config: DeployConfig, seen: Inspection) -> Report:
         "host": host,
         "boards": [_board_data(config, fit) for fit in seen.boards],
     }
-    return Report(title(config), sections(config, seen), data)
-
-
-def title(config: DeployConfig) -> str:
-    return f"{config.model.name}: nothing was built; sizes and rates are estimates"
-
-
-def sections(config: DeployConfig, seen: Inspection) -> tuple[Section, ...]:
-    """Those that are known."""
-    known = [
-        Section(
-            "Operators: which node of the model would run where", _cut_lines(seen), _operator_table(_operators(seen))
-        ),
-        *([_obstacle_section(seen)] if seen.reach.obstacles else []),
-        _host_section(seen, _host_data(seen)),
-        *([_layer_section(_layers_data(seen))] if seen.sketch is not None else []),
+    sections = (
+        _answer_section(seen, data),
         *([_board_section(config, seen)] if seen.boards else []),
-    ]
-    if seen.complete and seen.error is not None:
-        known.append(Section("lognet-deploy would refuse", tuple(seen.error.for_people().splitlines())))
-    return tuple(known)
+        *([_obstacle_section(seen)] if seen.reach.obstacles else []),
+        *([_layer_section(_layers_data(seen))] if seen.sketch is not None else []),
+        _host_section(seen, host),
+        Section("Operators: which node of the model would run where", _cut_lines(seen), _operator_table(operators)),
+    )
+    return Report(f"{config.model.name}: nothing was built; sizes and rates are estimates", sections, data)
+
+
+def _answer_section(seen: Inspection, data: Mapping[str, Any]) -> Section:
+    """What one must know: what fits where, how fast, what stops the rest, and what would be refused."""
+    lines = [sentence(data)]
+    if (obstacle := _first_obstacle(seen)) is not None:
+        problem = obstacle.problem
+        where = brief(f"{problem.node} ({problem.op_type}): {problem.why}")
+        lines.append(f"layer {seen.reach.possible + 1} is stopped by {where}; what would help: {problem.remedy}")
+    if seen.error is not None:
+        lines += ["lognet-deploy would refuse:", *(f"  {line}" for line in seen.error.for_people().splitlines())]
+    rows = fold((board["chip"]["title"], [_answer_row(board)]) for board in data["boards"])
+    columns = ("board", "layers", "of which fit", "frames a second", "limited by", "room", "--fpga-layers")
+    return Section("In short", tuple(lines), Table(columns, rows) if rows else None)
+
+
+def _answer_row(board: Mapping[str, Any]) -> tuple[object, ...]:
+    best = next((each for each in board["candidates"] if each["layers"] == board["best_layers"]), None)
+    most = max(each["layers"] for each in board["candidates"])
+    if best is None:
+        return (most, 0, None, "nothing fits", None, None)
+    if best["fps"] is None:
+        fps, limit = "not known", "-"
+    else:
+        fps, limit = rate(best["fps"]), "the FPGA" if best["fps"] >= best["pl_fps"] else "the host's part"
+    return (most, board["layers_that_fit"], fps, limit, fullest(best["estimate"], board["chip"]["has"]), best["layers"])
+
+
+def _first_obstacle(seen: Inspection) -> Obstacle | None:
+    """What keeps the first layer behind those that can go from going."""
+    following = seen.reach.possible + 1
+    return next((each for each in seen.reach.obstacles if following in each.counts), None)
 
 
 def _operators(seen: Inspection) -> list[dict[str, object]]:
