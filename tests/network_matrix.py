@@ -63,6 +63,36 @@ def _identity(net: ModelBuilder) -> None:
     net.residual(lambda b: b.conv(3).relu().conv(channels)).relu()
 
 
+def _hard_inverted(net: ModelBuilder) -> None:
+    """MobileNetV3's, without its gate."""
+    channels = net.channels
+    net.residual(lambda b: b.conv(6, 1).add("HardSwish").conv(6, group=6).add("HardSwish").conv(channels, 1))
+
+
+def _swish(net: ModelBuilder) -> ModelBuilder:
+    x = net.tensor
+    return net.add("Sigmoid").add("Mul", x)
+
+
+def _yolo(net: ModelBuilder) -> None:
+    """A layer and what is made of it, side by side, with Swish throughout."""
+    first = _swish(net.conv(3, 1)).tensor
+    _swish(net.conv(3)).add("Concat", first, axis=1)
+    net.channels = 6
+    _swish(net.conv(4, 1))
+
+
+def _slopes(net: ModelBuilder) -> ModelBuilder:
+    return net.add("PRelu", net.constant(net.rng.uniform(0.05, 0.5, (net.channels, 1, 1)).astype(np.float32)))
+
+
+def _leaky_identity(net: ModelBuilder) -> None:
+    """A sum of three, with a leaky ReLU behind it."""
+    start = net.tensor
+    between = net.conv(net.channels).add("LeakyRelu", alpha=0.1).tensor
+    net.conv(net.channels).add("Sum", between, start).add("LeakyRelu", alpha=0.1)
+
+
 BLOCKS: dict[str, Block] = {
     "plain": lambda net: net.conv(4).relu(),
     "linear": lambda net: net.conv(4, 1).conv(5).relu(),
@@ -75,6 +105,10 @@ BLOCKS: dict[str, Block] = {
     "grouped": lambda net: net.conv(4, group=2).clip() if net.channels % 2 == 0 else net.conv(4).clip(),
     "parallel": lambda net: net.parallel(lambda b: b.conv(2, 1).relu(), lambda b: b.conv(3).relu()),
     "pooled": lambda net: net.conv(4).relu().pool(),
+    "hard inverted": _hard_inverted,
+    "yolo": _yolo,
+    "leaky sum": _leaky_identity,
+    "slopes": lambda net: _slopes(net.conv(4)).pool(),
     "averaged": lambda net: net.conv(4).relu().average_pool(),
 }
 
@@ -98,11 +132,17 @@ def _averaged(net: ModelBuilder) -> int:
     return net.channels
 
 
+def _hard_averaged(net: ModelBuilder) -> int:
+    net.conv(net.channels, 1).add("HardSwish").add("GlobalAveragePool").flatten()
+    return net.channels
+
+
 HEADS: dict[str, Callable[[ModelBuilder], object]] = {
     "dense": lambda net: net.gemm(_flattened(net), 3),
     "two dense": lambda net: net.gemm(_flattened(net), 6).relu().gemm(6, 3),
     "linear dense": lambda net: net.gemm(_flattened(net), 5).gemm(5, 3),
     "average": lambda net: net.gemm(_averaged(net), 3),
+    "hard": lambda net: net.gemm(_hard_averaged(net), 6).add("HardSwish").gemm(6, 4),
     "probabilities": lambda net: net.gemm(_averaged(net), 4).add("Softmax", axis=1),
     "matmul": lambda net: net.matmul_add(_flattened(net), 3),
 }

@@ -17,7 +17,7 @@ from lognet_fpga.fabric.boards import load_board
 from lognet_fpga.fabric.slots import slot_raster
 from lognet_fpga.fabric.target import Target
 from lognet_fpga.ir.graph import AveragePool, MaxPool, Pool
-from lognet_fpga.ir.quant import Average, QuantGraph, QuantLayer
+from lognet_fpga.ir.quant import Average, CodeTable, QuantGraph, QuantLayer
 from lognet_fpga.plan.hardware_plan import HardwarePlan
 from lognet_fpga.plan.planner import plan_engines
 from lognet_fpga.plan.search import Planner
@@ -32,7 +32,7 @@ class Spec:
     """One layer of a random graph.  zeros: share of zero codes; odd_pad: pad with values other than zero.  out_bits:
     of the activations, and of averages unless average_bits says otherwise; average_drop: bits dropped of a window's
     sum, None for as many as it is wider than what leaves.  holes: share of the stretches of so many outputs and so many
-    inputs that have no weight under a tap."""
+    inputs that have no weight under a tap.  table: of an activation function, "shared" or one for "each" channel."""
 
     outputs: int
     kernel: tuple[int, int] = (3, 3)
@@ -46,6 +46,7 @@ class Spec:
     average_drop: int | None = None
     groups: int = 1
     holes: tuple[float, int, int] = (0.0, 1, 1)
+    table: str = ""
 
     @property
     def leaving_bits(self) -> int:
@@ -76,7 +77,9 @@ def random_layer(
     top = 2**in_bits - 1
     mean = weights.sum(axis=(1, 2, 3)) * top / 2
     deviation = np.sqrt((weights**2).sum(axis=(1, 2, 3))) * top / 12**0.5
-    shift = max(0, int(np.ceil(np.log2(max(1.0, 2.5 * float(np.median(deviation))) / 2**spec.out_bits))))
+    table = random_table(rng, spec) if spec.table else None
+    bits = table.bits if table else spec.out_bits
+    shift = max(0, int(np.ceil(np.log2(max(1.0, 2.5 * float(np.median(deviation))) / 2**bits))))
     bias = np.rint(rng.uniform(-0.5, 1.5, spec.outputs) * deviation - mean).astype(np.int64)
     pad_value = rng.integers(0, top + 1, in_shape[0]) if spec.odd_pad else np.zeros(in_shape[0], np.int64)
     return QuantLayer(
@@ -96,7 +99,18 @@ def random_layer(
         np.ones(spec.outputs),
         0.0,
         spec.average,
+        table.zero if table else 0,
+        table,
     )
+
+
+def random_table(rng: np.random.Generator, spec: Spec) -> CodeTable:
+    """Of any function; where a pool pads, of one that rises."""
+    bits = int(rng.integers(4, 10))
+    entries = rng.integers(0, 2**spec.out_bits, (spec.outputs if spec.table == "each" else 1, 2**bits))
+    if spec.pool is not None and any(spec.pool.pads):
+        entries = np.sort(entries, axis=1)
+    return CodeTable(bits, int(rng.integers(2**spec.out_bits)), tuple(map(tuple, entries.tolist())))
 
 
 def random_graph(seed: int, in_shape: tuple[int, int, int], *specs: Spec) -> QuantGraph:

@@ -49,6 +49,10 @@ def _nets(planned: PlannedLayer) -> dict[str, list[list]]:
         nets[f"{side}_data"] = _beat(in_lanes, behind, part.bits, "input", first)
         first = behind
     nets |= {f"{side}_data": results for side in ("mon", *stream_names("out", len(planned.fifos)))}
+    if layer.table is not None:
+        nets["code_data"] = _beat(
+            streams.channels_per_beat, out_channels, layer.code_bits, "output, before its function,"
+        )
     if layer.pool is not None:
         nets["conv_data"] = _beat(streams.channels_per_beat, out_channels, layer.act_bits, "output, before the pool,")
     return nets

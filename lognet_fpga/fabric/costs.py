@@ -9,18 +9,23 @@ takes follows from its widths; what steers it (counters, strobes, their leaves) 
 
 from __future__ import annotations
 
+import math
+
 from lognet_fpga.fabric.board import Resources
 from lognet_fpga.fabric.latencies import ROOMS_TOGETHER
-from lognet_fpga.fabric.memory import BLOCK_RAM_DEPTH, block_rams, row_choice_luts
+from lognet_fpga.fabric.memory import BLOCK_RAM_DEPTH, BLOCK_TABLE_DEPTH, block_rams, row_choice_luts
 from lognet_fpga.fabric.pools import Scale, pool_shape
 from lognet_fpga.fabric.sites import carry_sites
-from lognet_fpga.ir.quant import QuantLayer
+from lognet_fpga.ir.quant import CodeTable, QuantLayer
 
 SHELL = Resources(590, 650, 0, 0, 300, 40)  # AXI4-Lite registers, entry and exit
 # What steers a block, whatever its width.
 POOL_CONTROL = Resources(15, 21, 0, 0, 5)
 POOL_ROWS_CONTROL = Resources(40, 0, 0)  # where the frame has more than one
 POOL_MEMORY_CONTROL = Resources(5, 0, 0)
+TABLE_CONTROL = Resources(2, 6, 0, 0, 4)
+LUT_PLACES = 64  # of a memory's bit that one LUT holds
+TABLE_LUTS = 0.8  # that synthesis makes of one: functions are smooth, and constant over a part of the codes
 FIFO_CONTROL = Resources(14, 14, 0, 0, 5)
 JOIN_CONTROL = Resources(13, 13, 0, 0, 3, 2)
 PICK_CONTROL = Resources(28, 19, 0, 0, 1, 5)
@@ -65,6 +70,26 @@ def rooms_resources(fifos: int) -> Resources:
     """Whether all FIFOs behind a layer have room."""
     together = -(-fifos // ROOMS_TOGETHER)
     return Resources(together, together, 0) + (rooms_resources(together) if together > 1 else Resources(0, 0, 0))
+
+
+def table_blocks(layer: QuantLayer, lanes: int) -> dict[str, Resources]:
+    """The tables of a layer's activation function, by name, if it has one; lanes: channels a beat."""
+    return {} if layer.table is None else {"curve": table_resources(layer.table, layer.act_bits, lanes)}
+
+
+def table_resources(table: CodeTable, act_bits: int, lanes: int) -> Resources:
+    """For every lane a memory, registers of its address and of its word."""
+    beats = 1 if table.is_shared else -(-len(table.entries) // lanes)
+    depth = beats << table.bits
+    address = (depth - 1).bit_length()
+    registers = Resources(0, address + act_bits, 0, 0, address)
+    if depth >= BLOCK_TABLE_DEPTH:
+        blocks, rows = block_rams(act_bits, depth)
+        lane = registers + Resources(act_bits * row_choice_luts(rows), act_bits, blocks, 0, act_bits)
+    else:
+        places = depth / LUT_PLACES
+        lane = registers + Resources(act_bits * (TABLE_LUTS * places + (math.ceil(places / 4) - 1) / 3), 0, 0)
+    return TABLE_CONTROL + lane * lanes
 
 
 def pool_blocks(layer: QuantLayer, channels_per_beat: int) -> dict[str, Resources]:

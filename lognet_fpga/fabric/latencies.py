@@ -17,6 +17,7 @@ CAPTURE_LATENCY = 3  # from the last digit of an accumulator to the first beat o
 WORD_LATENCY = 2  # from the addresses of a word and its weights until both reach the processing elements
 RING_WALK_LATENCY = 4  # from letting a computing slot go to the address of its first word in the ring
 POSITION_WALK_LATENCY = 2  # the same where the words are read where they arrived
+TABLE_LATENCY = 2  # of the tables of an activation function
 OUTPUT_LATENCY = 4  # from a captured sum to the beat that carries its activation
 FIFO_LATENCY = 3  # from a push into an empty FIFO until it can be popped
 

@@ -17,13 +17,17 @@ from onnx import helper, numpy_helper
 
 from lognet_fpga.frontend.file import STANDARD_DOMAINS, check_model
 from lognet_fpga.frontend.needed import drop_unneeded, output_names
-from lognet_fpga.frontend.operators import read_nodes
+from lognet_fpga.frontend.operators import POINTWISE, read_nodes
 from lognet_fpga.frontend.shapes import known_shapes
+from lognet_fpga.ir.functions import COMPARISONS
 from lognet_fpga.ir.graph import Graph
 
 _VIEWS = ("Flatten", "Reshape", "Squeeze")
-# Element by element, with one input that is no constant.
-_ALONG = ("BatchNormalization", "Clip", "Dropout", "Identity", "LeakyRelu", "Relu", "Add", "Sub", "Mul", "Div")
+_BY_CHANNEL = (
+    *COMPARISONS,
+    *"Add Div Max Min Mul PRelu Pow Sub Sum Where".split(),
+)  # with constants, one for all or each
+_ALONG = (*POINTWISE, "BatchNormalization", "Dropout", "Identity")  # element by element
 _CHANNELS_LAST = [0, 2, 3, 1]
 
 
@@ -143,15 +147,17 @@ class _Lowering:
     def _along(self, node: onnx.NodeProto) -> bool:
         """Write node on frames, where it takes rows of frames that a layer here has made."""
         computed = [name for name in node.input if name and name not in self._constants]
-        frame = self._rows(computed[0]) if len(computed) == 1 else None
-        if frame is None or frame.tensor != _frame_of(computed[0]):
+        frames = {name: frame for name in computed if (frame := self._rows(name)) and frame.tensor == _frame_of(name)}
+        if not computed or len(frames) < len(set(computed)) or len({frame.shape for frame in frames.values()}) > 1:
             return False
-        joined = node.op_type in ("Add", "Sub", "Mul", "Div")
+        frame = frames[computed[0]]
         names = []
         for name in node.input:
-            if name == computed[0]:
-                names.append(frame.tensor)
-            elif joined:  # one value for all, or one a channel: the frame has one position
+            if name in frames:
+                names.append(frames[name].tensor)
+            elif (
+                name and node.op_type in _BY_CHANNEL
+            ):  # one value for all, or one a channel: the frame has one position
                 value = numpy_helper.to_array(self._constants[name])
                 if value.size > 1 and value.shape not in ((frame.size,), (1, frame.size)):
                     return False

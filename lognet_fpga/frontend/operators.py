@@ -16,16 +16,35 @@ from lognet_fpga.frontend.file import STANDARD_DOMAINS
 from lognet_fpga.frontend.pools import average_pool, global_pool, max_pool
 from lognet_fpga.frontend.reading import Context, Unfit, resolve_pads
 from lognet_fpga.frontend.shapes import known_shapes
-from lognet_fpga.ir.graph import Affine, Concat, Conv, Every, HostOp, Identity, Minimum, Node, Op, Relu, Sum, ZeroPad
+from lognet_fpga.ir.functions import COMPARISONS, Constant, Function, Step, constant
+from lognet_fpga.ir.graph import (
+    Affine,
+    Combined,
+    Concat,
+    Conv,
+    Every,
+    HostOp,
+    Identity,
+    Minimum,
+    Node,
+    Op,
+    Pointwise,
+    Ramp,
+    Relu,
+    Sum,
+    ZeroPad,
+)
 from lognet_fpga.ir.problem import ProblemKind
 
 # In words, for the user.
-FPGA_OPERATORS = "Conv, BatchNormalization, Relu, Clip from 0, MaxPool, AveragePool, global pools and zero Pad"
+FPGA_OPERATORS = (
+    "Conv, BatchNormalization, Relu, Clip and other activation functions, MaxPool, AveragePool, global pools, zero Pad"
+)
 
 # Engines and the quantizer take a grouped or dilated kernel as a dense one; beyond so many weights it is far past any
 # FPGA anyway.
 _MAX_DENSE_WEIGHTS = 1 << 23
-_JOIN = "it joins two computed tensors (a residual or gating branch)"
+_JOIN = "it joins computed tensors (a residual or gating branch), which are no functions of one tensor"
 _LARGEST = 3e38  # a bound beyond this is none: exporters write the largest float32
 
 _PROBLEMS = {
@@ -38,22 +57,30 @@ _PROBLEMS = {
 QUANTIZED = "the model is quantized already; the float model is needed"
 # Operators on quantized tensors, of standard ONNX and of onnxruntime's own, have names that hold one of these.
 _QUANTIZED_NAMES = ("quantize", "qlinear", "qgemm", "qattention", "integer", "nbits")
-_ACTIVATIONS = (
-    "LeakyRelu",
-    "PRelu",
-    "Elu",
-    "Selu",
-    "Sigmoid",
-    "HardSigmoid",
-    "HardSwish",
-    "Tanh",
-    "Gelu",
-    "Softplus",
-    "Softsign",
-    "ThresholdedRelu",
-    "Mish",
-    "Swish",
-)
+# Functions of one number: for each parameter the attribute and what it is where the file does not say.
+_FUNCTIONS: dict[str, tuple[tuple[str, float | bytes], ...]] = {
+    "Abs": (),
+    "Celu": (("alpha", 1.0),),
+    "Elu": (("alpha", 1.0),),
+    "Erf": (),
+    "Exp": (),
+    "Gelu": (("approximate", b"none"),),
+    "HardSwish": (),
+    "LeakyRelu": (("alpha", 0.01),),
+    "Log": (),
+    "Mish": (),
+    "Neg": (),
+    "Selu": (("alpha", 1.67326319217681884765625), ("gamma", 1.05070102214813232421875)),
+    "Sigmoid": (),
+    "Softplus": (),
+    "Softsign": (),
+    "Sqrt": (),
+    "Swish": (("alpha", 1.0),),
+    "Tanh": (),
+    "ThresholdedRelu": (("alpha", 1.0),),
+}
+# Operators with one computed input, or several, that work element by element.
+POINTWISE = (*_FUNCTIONS, *COMPARISONS, *"Add Clip Div HardSigmoid Max Min Mul PRelu Pow Relu Sub Sum Where".split())
 
 
 def read_nodes(model: onnx.ModelProto) -> tuple[Node, ...]:
@@ -91,8 +118,6 @@ def _read_op(context: Context) -> Op:
     try:
         if reader is not None:
             return reader(context)
-        if node.op_type in _ACTIVATIONS:
-            raise Unfit("the only activation function on the FPGA is Relu, bounded or not", ProblemKind.ACTIVATION)
         raise Unfit(_PROBLEMS.get(node.op_type, f"the FPGA takes {FPGA_OPERATORS} only"))
     except Unfit as unfit:
         return HostOp(node.op_type, str(unfit), unfit.kind)
@@ -147,16 +172,74 @@ def _batch_normalization(context: Context) -> Affine:
     return Affine(factor, offset - mean * factor)
 
 
-def _arithmetic(context: Context) -> Affine | Sum:
+def _function(context: Context) -> Pointwise:
+    kind = context.node.op_type
+    stated = [context.attributes.get(name, default) for name, default in _FUNCTIONS[kind]]
+    parameters = tuple(float(value == b"tanh") if isinstance(value, bytes) else float(value) for value in stated)
+    return _pointwise(kind, 0, parameters=parameters)
+
+
+def _pointwise(operator: str, *inputs: int | Constant, parameters: tuple[float, ...] = ()) -> Pointwise:
+    return Pointwise(Function((Step(operator, inputs, parameters),)))
+
+
+def _combined(operator: str, count: int) -> Combined:
+    """Of so many computed tensors, two by two."""
+    steps = [Step(operator, (0, 1))]
+    steps += [Step(operator, (count + number, number + 2)) for number in range(count - 2)]
+    function = Function(tuple(steps), count)
+    if operator == "Add":
+        return Sum(operator, _JOIN, ProblemKind.BRANCH, function=function)
+    return Combined(operator, _JOIN, ProblemKind.PRODUCT, function=function)
+
+
+def _choice(context: Context) -> Combined:
+    """A comparison, or what is chosen by one: part of a function, but never one by itself."""
+    values = [context.constant(index) for index in range(len(context.node.input))]
+    computed = [index for index, value in enumerate(values) if value is None]
+    if not computed:
+        raise Unfit("it compares constants")
+    channels, _, _ = context.frame(computed[0])
+    inputs = tuple(
+        computed.index(index) if value is None else constant(_per_channel(value, channels))
+        for index, value in enumerate(values)
+    )
+    function = Function((Step(context.node.op_type, inputs),), len(computed))
+    return Combined(context.node.op_type, _JOIN, ProblemKind.PRODUCT, function=function)
+
+
+def _ramp(context: Context) -> Ramp | Pointwise:
+    scale, offset = (float(context.attributes.get(name, usual)) for name, usual in (("alpha", 0.2), ("beta", 0.5)))
+    return Ramp(scale, offset) if scale > 0 else _pointwise("HardSigmoid", 0, parameters=(scale, offset))
+
+
+def _channel_slopes(context: Context) -> Pointwise:
+    slopes = context.constant(1)
+    if slopes is None:
+        raise Unfit("its slopes are computed, not constant", ProblemKind.ACTIVATION)
+    channels, _, _ = context.frame()
+    try:
+        return _pointwise("PRelu", 0, constant(_per_channel(slopes, channels)))
+    except Unfit as unfit:
+        raise Unfit(str(unfit), ProblemKind.ACTIVATION) from None
+
+
+def _power(context: Context) -> Pointwise:
+    exponent = context.constant(1)
+    if exponent is None or exponent.size != 1:
+        raise Unfit("its exponent is not one constant number")
+    context.frame()
+    return _pointwise("Pow", 0, (float(exponent.item()),))
+
+
+def _arithmetic(context: Context) -> Affine | Combined | Pointwise:
     kind, left, right = context.node.op_type, context.constant(0), context.constant(1)
     if left is None and right is None:
-        if kind == "Add":
-            return Sum(kind, _JOIN)
-        raise Unfit(_JOIN)
+        return _combined(kind, 2)
     channels, _, _ = context.frame(0 if left is None else 1)
-    constant = right if left is None else left
-    assert constant is not None  # one of them is
-    value = _per_channel(constant, channels)
+    stated = right if left is None else left
+    assert stated is not None  # one of them is
+    value = _per_channel(stated, channels)
     one, zero = np.ones(channels), np.zeros(channels)
     if kind == "Add":
         return Affine(one, value)
@@ -165,23 +248,21 @@ def _arithmetic(context: Context) -> Affine | Sum:
     if kind == "Sub":
         return Affine(one, -value) if left is None else Affine(-one, value)
     if left is not None:
-        raise Unfit("it divides a constant by the frame")
+        return _pointwise("Div", constant(value), 0)
     if not value.all():
         raise Unfit("it divides by zero")
     return Affine(one / value, zero)
 
 
-def _sum(context: Context) -> Affine | Identity | Sum:
-    """Sum of any number of tensors: all but two are constant, or there is nothing to add."""
+def _sum(context: Context) -> Affine | Combined | Identity:
+    """Sum of any number of tensors."""
     values = [context.constant(index) for index in range(len(context.node.input))]
     computed = [index for index, value in enumerate(values) if value is None]
     constants = [value for value in values if value is not None]
-    if len(computed) > 2:
-        raise Unfit(f"it joins {len(computed)} computed tensors: a residual block on the FPGA adds two")
-    if len(computed) == 2:
+    if len(computed) > 1:
         if constants:
-            raise Unfit("it joins two computed tensors and a constant: a residual block on the FPGA adds two tensors")
-        return Sum("Sum", _JOIN)
+            raise Unfit("it joins computed tensors and a constant: a residual block on the FPGA adds computed ones")
+        return _combined("Add", len(computed))
     channels, _, _ = context.frame(computed[0])
     if not constants:
         return Identity()
@@ -199,7 +280,7 @@ def _per_channel(value: np.ndarray, channels: int) -> np.ndarray:
     return value.reshape(channels)
 
 
-def _clip(context: Context) -> Relu | Minimum:
+def _clip(context: Context) -> Relu | Minimum | Pointwise:
     if any(name and name not in context.tensors for name in context.node.input[1:]):
         raise Unfit("its bounds are computed, not constant")
     bounds = [context.attributes.get(name, context.constant(index)) for index, name in ((1, "min"), (2, "max"))]
@@ -208,27 +289,27 @@ def _clip(context: Context) -> Relu | Minimum:
     if low is None or low < -_LARGEST:
         return Minimum(_positive(high))
     if low != 0:
-        raise Unfit(f"it clips at {low:g}: the activations of the FPGA begin at 0", ProblemKind.CLIP)
+        return _pointwise("Clip", 0, (low,), (high,))
     return Relu(_positive(high))
 
 
-def _extremum(context: Context) -> Relu | Minimum | Identity:
-    """Min or Max of the frame and one constant number, or of the frame alone."""
+def _extremum(context: Context) -> Relu | Minimum | Identity | Pointwise | Combined:
+    """Min or Max of the frame and one constant number, of the frame alone, or of several frames."""
     values = [context.constant(index) for index in range(len(context.node.input))]
     if len(values) == 1:
         return Identity()
     constants = [value for value in values if value is not None]
+    if not constants:
+        return _combined(context.node.op_type, len(values))
     if len(values) != 2 or len(constants) != 1:
-        raise Unfit("it compares computed tensors")
+        raise Unfit("it compares computed tensors with constants")
     if constants[0].size != 1:
         raise Unfit(f"its constant has shape {list(constants[0].shape)}: only one value for all fits")
     context.frame(1 if values[0] is not None else 0)
     bound = float(constants[0].flat[0])
     if context.node.op_type == "Min":
         return Minimum(_positive(bound))
-    if bound != 0:
-        raise Unfit(f"it clips at {bound:g}: the activations of the FPGA begin at 0", ProblemKind.CLIP)
-    return Relu()
+    return Relu() if bound == 0 else _pointwise("Max", 0, (bound,))
 
 
 def _positive(bound: float) -> float:
@@ -302,6 +383,11 @@ _READERS: dict[str, Callable[[Context], Op]] = {
     "Mul": _arithmetic,
     "Div": _arithmetic,
     "Relu": lambda context: Relu(),
+    "HardSigmoid": _ramp,
+    "PRelu": _channel_slopes,
+    "Pow": _power,
+    **dict.fromkeys(_FUNCTIONS, _function),
+    **dict.fromkeys((*COMPARISONS, "Where"), _choice),
     "Clip": _clip,
     "Min": _extremum,
     "Max": _extremum,

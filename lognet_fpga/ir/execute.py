@@ -26,6 +26,8 @@ from lognet_fpga.ir.graph import (
     MaxPool,
     Minimum,
     Node,
+    Pointwise,
+    Ramp,
     Relu,
     ZeroPad,
 )
@@ -73,6 +75,10 @@ def _double(op: FpgaOp, x: np.ndarray) -> np.ndarray:
         return np.clip(x, 0, op.bound)
     if isinstance(op, Minimum):
         return np.minimum(x, op.bound)
+    if isinstance(op, Ramp):
+        return np.clip(op.scale * x + op.offset, 0, 1)
+    if isinstance(op, Pointwise):
+        return op.function(x)
     if isinstance(op, MaxPool):
         return _max_pool(op, x)
     if isinstance(op, AveragePool):

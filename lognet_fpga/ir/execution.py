@@ -19,9 +19,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from lognet_fpga.ir.golden import add_average_pool, add_layer, add_max_pool, add_padding, check_range, window
+from lognet_fpga.ir.golden import add_average_pool, add_layer, add_max_pool, add_padding, add_table, check_range, window
 from lognet_fpga.ir.graph import AveragePool, MaxPool
-from lognet_fpga.ir.layer_nodes import LayerNodes, model_of_layers
+from lognet_fpga.ir.layer_nodes import INT32, LayerNodes, model_of_layers
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
 
 _EXACT_BITS = 21
@@ -50,8 +50,8 @@ def fuses(layer: QuantLayer) -> bool:
     sums = 2 * _LARGEST_PIXEL * codes.sum(axis=(1, 2, 3)) + np.abs(layer.bias >> layer.channel_shift)
     return bool(
         down.min() >= 0
-        and layer.act_bits <= _BYTE_BITS
-        and layer.act_bits + down.max() <= _EXACT_BITS
+        and layer.code_bits <= _BYTE_BITS
+        and layer.code_bits + down.max() <= _EXACT_BITS
         and codes.max() <= _LARGEST_CODE
         and sums.max() + 2**_EXACT_BITS <= _LARGEST_INT32
     )
@@ -81,9 +81,13 @@ def _add_layer(nodes: LayerNodes, layer: QuantLayer, source: str) -> None:
     places = {"kernel_shape": list(layer.kernel), "strides": list(layer.stride), "pads": pads}
     down = layer.shift - layer.channel_shift
     value = _add_conv(nodes, "conv", value, zero, layer.codes, bias, down, places, layer.groups)
+    if layer.table is not None:
+        value = nodes.add("Cast", [_add_top(nodes, "clipped", value, layer.code_bits)], "codes", to=INT32)
+        value = add_table(nodes, layer.table, value, "activations")
     if isinstance(layer.pool, MaxPool):  # the greatest first: less is left to clip
         value = add_max_pool(nodes, layer.pool, value, "pool")
-    value = _add_top(nodes, "clipped", value, layer.act_bits)
+    if layer.table is None:
+        value = _add_top(nodes, "clipped", value, layer.act_bits)
     if isinstance(layer.pool, AveragePool) and layer.average is not None:
         if not fuses_average(layer):
             add_average_pool(nodes, layer, value)

@@ -8,7 +8,7 @@ from lognet_fpga.errors import ModelError
 from lognet_fpga.ir.border import border_factors, borders
 from lognet_fpga.ir.graph import LARGEST_AVERAGE, AveragePool, MaxPool, Pool
 from lognet_fpga.ir.layer_nodes import FLOAT, INT32, LayerNodes, model_of_layers, onnx_type
-from lognet_fpga.ir.quant import QuantGraph, QuantLayer
+from lognet_fpga.ir.quant import CodeTable, QuantGraph, QuantLayer
 
 _INT32 = np.iinfo(np.int32)
 
@@ -77,12 +77,24 @@ def add_layer(nodes: LayerNodes, layer: QuantLayer, source: str) -> None:
     # Behind Max the sum is not negative, where Div, which truncates, is floor.
     value = nodes.add("Max", [value, nodes.constant("zero", np.array(0, np.int32))], "relu")
     value = nodes.add("Div", [value, nodes.constant("lsb", np.array(2**layer.shift, np.int32))], "shifted")
-    value = nodes.add("Min", [value, nodes.constant("top", np.array(2**layer.act_bits - 1, np.int32))], "clipped")
-    value = nodes.add("Cast", [value], "" if layer.pool is None else "activations", to=onnx_type(layer.act_bits))
+    value = nodes.add("Min", [value, nodes.constant("top", np.array(2**layer.code_bits - 1, np.int32))], "clipped")
+    activations = "" if layer.pool is None else "activations"
+    if layer.table is not None:
+        value = add_table(nodes, layer.table, value, activations)
+    else:
+        value = nodes.add("Cast", [value], activations, to=onnx_type(layer.act_bits))
     if isinstance(layer.pool, MaxPool):
         add_max_pool(nodes, layer.pool, value)
     elif layer.pool is not None and layer.average is not None:
         add_average_pool(nodes, layer, value)
+
+
+def add_table(nodes: LayerNodes, table: CodeTable, value: str, part: str) -> str:
+    """Activations, uint8, for the codes of tensor value, int32."""
+    if not table.is_shared:
+        rows = np.arange(len(table.entries), dtype=np.int32).reshape(1, -1, 1, 1) << table.bits
+        value = nodes.add("Add", [value, nodes.constant("rows", rows)], "places")
+    return nodes.add("Gather", [nodes.constant("table", table.array.reshape(-1)), value], part, axis=0)
 
 
 def add_padding(nodes: LayerNodes, layer: QuantLayer, source: str) -> tuple[str, list[int]]:

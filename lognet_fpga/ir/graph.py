@@ -1,8 +1,8 @@
 """The float graph: what the frontend reads out of an ONNX model.
 
-A Graph is a list of nodes in execution order.  Conv, Affine, Relu, Minimum, MaxPool, AveragePool, ZeroPad and Every are
-the operators that the FPGA can take; every other operator is a HostOp, known by its ONNX type only and executed by
-onnxruntime.
+A Graph is a list of nodes in execution order.  Conv, Affine, Relu, Minimum, Ramp, Pointwise, MaxPool, AveragePool,
+ZeroPad and Every are the operators that the FPGA can take; every other operator is a HostOp, known by its ONNX type
+only and executed by onnxruntime.
 All tensors are batch-first; the shapes here leave the batch out.
 """
 
@@ -15,6 +15,7 @@ from functools import cached_property
 
 import numpy as np
 
+from lognet_fpga.ir.functions import Function
 from lognet_fpga.ir.groups import dense_kernel, dense_places
 from lognet_fpga.ir.problem import ProblemKind
 
@@ -74,6 +75,21 @@ class Minimum:
     """y = min(x, bound), with bound > 0: before or behind a Relu the upper half of a bounded one."""
 
     bound: float
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """y = min(max(scale * x + offset, 0), 1): HardSigmoid, which is scaling and a bounded ReLU."""
+
+    scale: float
+    offset: float
+
+
+@dataclass(frozen=True)
+class Pointwise:
+    """y = function(x), element by element: any other activation function."""
+
+    function: Function
 
 
 @dataclass(frozen=True)
@@ -149,11 +165,19 @@ class Concat(HostOp):
 
 
 @dataclass(frozen=True)
-class Sum(HostOp):
-    """A sum of two computed tensors: the host's, unless a convolution can add what it joins."""
+class Combined(HostOp):
+    """What computed tensors give element by element: the host's, unless all of them are functions of one tensor.
+    function: of as many arguments as there are tensors."""
+
+    function: Function = field(kw_only=True)
 
 
-FpgaOp = Conv | Affine | Relu | Minimum | MaxPool | AveragePool | ZeroPad | Every | Identity
+@dataclass(frozen=True)
+class Sum(Combined):
+    """A sum of computed tensors: the host's, unless a convolution can add what it joins."""
+
+
+FpgaOp = Conv | Affine | Relu | Minimum | Ramp | Pointwise | MaxPool | AveragePool | ZeroPad | Every | Identity
 Op = FpgaOp | HostOp
 
 

@@ -10,15 +10,14 @@ class ProblemKind(Enum):
 
     INSIDE_BLOCK = "cut in front of that block or behind it"
     BRANCH = (
-        "branches that convolutions join: sums of two, one of them a convolution, or a Concat in front of a convolution"
+        "branches that convolutions join: sums with a convolution among them, or a Concat in front of a convolution"
     )
     UNEVEN_AVERAGE = "let the average count none of what lies outside the frame, or all (ceil_mode 0)"
     LARGE_POOL = "pool to a smaller frame before it"
     PIXEL_PADDING = "input options as in training, or no padding in the first convolution"
     SHIFTED_PADDING = "the BatchNormalization or shift between the convolution and its Relu, or no padding behind it"
-    ACTIVATION = "train the model with Relu in its place"
-    CLIP = "train the model with Relu, or with Clip from 0, in its place"
-    NO_RELU = "put a Relu behind the convolution"
+    ACTIVATION = "train the model with Relu, or a function that is the same at every position, in its place"
+    PRODUCT = "cut in front of it, or train the block without the gate (squeeze and excitation, attention)"
     SECOND_POOL = "one pool, as large as both together"
     POOL_PADDING = "pad the convolution or the pool less"
     POOL_BEFORE_RELU = "put the Relu in front of the pool"

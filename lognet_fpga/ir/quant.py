@@ -5,11 +5,13 @@ frame:
 
     acc[o] = sum over i, ky, kx of codes[o, i, ky, kx] * 2**channel_shift[o] * x[i, y*sy + ky, x*sx + kx] + bias[o]
     y[o]   = clip(floor(acc[o] / 2**shift), 0, 2**act_bits - 1)
+    y[o]   = table[o][clip(floor(acc[o] / 2**shift), 0, 2**table.bits - 1)] where there is an activation function
     out    = max-pool of y, or min(floor(sum of y * factor / 2**k + 1/2), 2**out_bits - 1) over an average pool's window
 
 i runs over the inputs of o's group (`ir.groups`).  codes are log2 codes: 0 or a sign times a power of two up to 64.
-bias carries the rounding half LSB.  factor is 1 but where a mean divides by fewer elements at the border: there it is
-the product of the row's and the column's of `ir.border`, and k includes the bits behind its point.
+bias carries the rounding half LSB, and the code that a sum of zero becomes.  factor is 1 but where a mean divides by
+fewer elements at the border: there it is the product of the row's and the column's of `ir.border`, and k includes the
+bits behind its point.
 `docs/numerics.md` gives the derivation.
 """
 
@@ -17,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -35,17 +38,43 @@ class Average:
     shift: int
 
 
+@dataclass(frozen=True)
+class CodeTable:
+    """An activation function on codes.  bits: of the codes of sums; zero: the one that a sum of zero becomes; entries:
+    the activation for each, one list for all channels or one for each."""
+
+    bits: int
+    zero: int
+    entries: tuple[tuple[int, ...], ...]
+
+    @property
+    def is_shared(self) -> bool:
+        return len(self.entries) == 1
+
+    @cached_property
+    def array(self) -> np.ndarray:
+        """(1 or channels, 2**bits) uint8."""
+        return np.array(self.entries, np.uint8)
+
+    def activations(self, codes: np.ndarray) -> np.ndarray:
+        """For (batch, channels, h, w) of codes."""
+        if self.is_shared:
+            return self.array[0][codes]
+        return self.array[np.arange(len(self.entries)).reshape(-1, 1, 1), codes]
+
+
 @dataclass(frozen=True, eq=False)
 class QuantLayer:
-    """One convolution layer of the FPGA part: conv, requantize with ReLU, and an optional pool.
+    """One convolution layer of the FPGA part: conv, requantize with ReLU or a table, and an optional pool.
 
     codes: (out, in / groups, kh, kw) int8, log2 codes.  channel_shift: (out,) int64 >= 0, the power-of-two scale of
     each output channel.  bias: (out,) int64.  shift: bits dropped by requantize.  pad_value: (in,) int64, the
     activation that means zero.  alpha: (out,) float64, the real weight of one code LSB.  out_scale: (out,) float64, the
     real value of one output LSB, behind the pool.  nmse: the weights' normalized mean squared error.
-    out_bits: of what leaves the layer.  average: of an average pool, None where there is none.  out_zero: the
-    activation that stands for zero: 0 behind a ReLU; without one half of all codes, so that they are numbers in two's
-    complement with their sign turned.
+    out_bits: of what leaves the layer.  average: of an average pool, None where there is none.  act_zero: the
+    activation in front of the pool that stands for zero: 0 behind a ReLU; without one half of all codes, so that they
+    are numbers in two's complement with their sign turned.  table: of an activation function other than ReLU, None for
+    none.
     """
 
     name: str
@@ -64,13 +93,21 @@ class QuantLayer:
     out_scale: np.ndarray
     nmse: float
     average: Average | None = None
-    out_zero: int = 0
+    act_zero: int = 0
+    table: CodeTable | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.pool, AveragePool) != (self.average is not None):
             raise ValueError(f"{self.name}: an average pool and how it rounds belong together")
-        if self.average and self.out_zero:
-            raise ValueError(f"{self.name}: averages are of activations from 0 on")
+        if isinstance(self.pool, AveragePool) and self.act_zero and any(self.pool.pads):
+            raise ValueError(f"{self.name}: averages that count zeros are of activations from 0 on")
+
+    @property
+    def out_zero(self) -> float:
+        """What stands for zero behind the pool: no whole number behind some averages."""
+        if isinstance(self.pool, AveragePool) and self.average is not None:
+            return self.act_zero * self.pool.count / 2**self.average.shift
+        return self.act_zero
 
     @property
     def out_offset(self) -> np.ndarray:
@@ -85,6 +122,16 @@ class QuantLayer:
     def act_bits(self) -> int:
         """Bits of the activations in front of the pool."""
         return self.average.act_bits if self.average else self.out_bits
+
+    @property
+    def code_bits(self) -> int:
+        """Bits of the codes that sums are made, with a table in front of it."""
+        return self.act_bits if self.table is None else self.table.bits
+
+    @property
+    def code_zero(self) -> int:
+        """The code that a sum of zero is made."""
+        return self.act_zero if self.table is None else self.table.zero
 
     @property
     def kernel(self) -> tuple[int, int]:
@@ -134,7 +181,8 @@ class QuantLayer:
     def activations(self, x: np.ndarray, sums: Sums | None = None) -> np.ndarray:
         """As run, in front of the pool: (batch, *conv_shape)."""
         acc = self.accumulate(x) if sums is None else sums(self, x)
-        return np.clip(acc >> self.shift, 0, 2**self.act_bits - 1).astype(code_type(self.act_bits))
+        codes = np.clip(acc >> self.shift, 0, 2**self.code_bits - 1).astype(code_type(self.code_bits))
+        return codes if self.table is None else self.table.activations(codes)
 
     def pooled(self, y: np.ndarray) -> np.ndarray:
         """What leaves the layer, (batch, *out_shape), for its activations y."""

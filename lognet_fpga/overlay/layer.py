@@ -1,4 +1,5 @@
-"""A layer as one module: what joins its input, its engine, its pool, and a FIFO for each taker of its results."""
+"""A layer as one module: what joins its input, its engine, its activation function, its pool, and a FIFO for each taker
+of its results."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from lognet_fpga.hw.pool import pool
 from lognet_fpga.hw.ports import Port, inputs, outputs
 from lognet_fpga.hw.structure import Composite, Constant, Instance, Joined, Leaf, Slice, Source, same, with_reset_leaves
 from lognet_fpga.overlay.fork import CLOCK, Made, fork, stream_names
+from lognet_fpga.overlay.table import table_module
 from lognet_fpga.plan.hardware_plan import PlannedLayer
 
 
@@ -20,6 +22,12 @@ def layer_module(planned: PlannedLayer, name: str) -> Composite:
     layer, folding, streams = planned.layer, planned.folding, planned.streams
     instances, nets = folding.modules(streams, name)
     beat_bits, conv_bits = streams.channels_per_beat * layer.out_bits, streams.channels_per_beat * layer.act_bits
+    if layer.table is not None:
+        coded = {"conv_valid": "code_valid", "conv_data": "code_data"}
+        module = table_module(layer.table, layer.act_bits, streams.channels_per_beat, planned.beats, f"{name}_curve")
+        wires = {"in_valid": "code_valid", "in_data": "code_data", "out_valid": "conv_valid", "out_data": "conv_data"}
+        instances = (*_rewired(instances, coded), Instance("curve", module, same("clk", "rst") | wires))
+        nets += inputs(code_valid=None, code_data=streams.channels_per_beat * layer.code_bits)
     conv = {"conv_valid": "mon_valid", "conv_data": "mon_data"}
     if layer.pool is None:
         instances = _rewired(instances, conv)

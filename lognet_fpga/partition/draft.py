@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from lognet_fpga.ir.exhaustive import assert_never
+from lognet_fpga.ir.functions import Function, Step
 from lognet_fpga.ir.graph import (
     NO_PADS,
     Affine,
@@ -21,7 +22,9 @@ from lognet_fpga.ir.graph import (
     Minimum,
     Node,
     Pads,
+    Pointwise,
     Pool,
+    Ramp,
     Relu,
     ZeroPad,
 )
@@ -29,6 +32,7 @@ from lognet_fpga.ir.groups import of_own_inputs
 from lognet_fpga.ir.problem import ProblemKind
 from lognet_fpga.partition.float_layer import FloatLayer
 
+Activation = Relu | Minimum | Ramp | Pointwise
 _HALF = 0.5 + 1e-3  # of a code: as far as rounding goes, and what float32 leaves of that
 
 
@@ -57,8 +61,9 @@ class Problem:
 
 @dataclass(eq=False)
 class Draft:
-    """A layer under construction, of the convolution op that node is; bound: the most that its ReLU lets through.
-    excused: whether it has a ReLU is not known, for an unsupported node follows it, which is reported."""
+    """A layer under construction, of the convolution op that node is; bound: the most that its ReLU lets through;
+    function: its activation function if that is no ReLU.  excused: whether it has one is not known, for an unsupported
+    node follows it, which is reported."""
 
     node: Node
     op: Conv
@@ -70,6 +75,7 @@ class Draft:
     in_shape: tuple[int, int, int]
     relu: bool = False
     bound: float = math.inf
+    function: Function | None = None
     excused: bool = False
     pool: Pool | None = None
 
@@ -87,7 +93,18 @@ class Draft:
             self.in_shape,
             self.op.exact,
             linear=not self.relu,
+            function=self.function,
         )
+
+    @property
+    def gives_scores(self) -> bool:
+        """Whether its sums are those of one position, which leave the FPGA whole where nothing follows."""
+        return not self.activated and self.pool is None and math.prod(self.node.out_shape[1:]) == 1
+
+    @property
+    def activated(self) -> bool:
+        """Whether it has its activation function."""
+        return self.relu or self.function is not None
 
 
 @dataclass(eq=False)
@@ -117,13 +134,13 @@ class Chain:
     def report(self, node: Node, why: str, kind: ProblemKind = ProblemKind.OTHER) -> None:
         self.problems.append(Problem.of(node, why, kind))
 
-    def report_half_bound(self) -> None:
-        """Report a last layer that has an upper bound and no ReLU."""
+    def end_layer(self) -> None:
+        """Nothing more comes to the last layer: an upper bound without a ReLU is an activation function."""
         if self.last is not None and self.last.bound < math.inf and not (self.last.relu or self.last.excused):
-            why = f"its results end at {self.last.bound:g} above, and no Relu ends them below"
-            self.report(self.last.node, why, ProblemKind.NO_RELU)
+            self.last.function = Function((Step("Min", (0, (self.last.bound,))),))
+            self.last.bound = math.inf
 
-    def obstacle(self, node: Node, op: Pool | Relu | Minimum, padding: Pads = NO_PADS) -> Problem | None:
+    def obstacle(self, node: Node, op: Pool | Activation, padding: Pads = NO_PADS) -> Problem | None:
         """Why the last layer cannot take node, a pool or an activation op; None where it can.
 
         padding: zeros that will be put around the stream before node.
@@ -149,7 +166,7 @@ class Chain:
         elif not self.unread:
             self._take_into_last(node, op)
 
-    def _take_into_last(self, node: Node, op: Affine | Relu | Minimum | Pool | ZeroPad | Every | Identity) -> None:
+    def _take_into_last(self, node: Node, op: Affine | Activation | Pool | ZeroPad | Every | Identity) -> None:
         """Take what belongs to the last layer, or to the next convolution."""
         if isinstance(op, ZeroPad):
             self.padding = add_pads(self.padding, op.pads)
@@ -159,7 +176,7 @@ class Chain:
             self._take_affine(node, op)
         elif isinstance(op, (MaxPool, AveragePool)):
             self._take_pool(node, op)
-        elif isinstance(op, (Relu, Minimum)):
+        elif isinstance(op, (Relu, Minimum, Ramp, Pointwise)):
             self._take_activation(node, op)
         elif isinstance(op, Every):
             self.report(node, "it skips positions; the FPGA does so on the way to a join only")
@@ -172,19 +189,27 @@ class Chain:
         if (problem := self.obstacle(node, op)) is not None:
             self.problems.append(problem)
         elif self.last is not None:
+            if isinstance(op, AveragePool):
+                self.end_layer()  # with whatever bounds its results
             self.last.pool = replace(op, pads=add_pads(op.pads, self.padding))
             self.last.nodes += self.padding_nodes
         self.padding, self.padding_nodes = NO_PADS, []
 
-    def _take_activation(self, node: Node, op: Relu | Minimum) -> None:
+    def _take_activation(self, node: Node, op: Activation) -> None:
+        layer = self.last
         if (problem := self.obstacle(node, op)) is not None:
             self.problems.append(problem)
-        elif self.last is not None:
-            self.last.relu |= isinstance(op, Relu)
-            self.last.bound = min(self.last.bound, op.bound)
+        elif layer is not None and isinstance(op, Pointwise):
+            layer.function = op.function
+        elif layer is not None and isinstance(op, Ramp):
+            layer.weight, layer.bias = layer.weight * op.scale, layer.bias * op.scale + op.offset
+            layer.relu, layer.bound = True, 1.0
+        elif layer is not None and isinstance(op, (Relu, Minimum)):
+            layer.relu |= isinstance(op, Relu)
+            layer.bound = min(layer.bound, op.bound)
 
     def _open_layer(self, node: Node, op: Conv, in_shapes: Sequence[tuple[int, ...]], main: int) -> None:
-        self.report_half_bound()
+        self.end_layer()
         channels, (_, height, width) = op.in_channels, in_shapes[main]
         affine = Affine(np.ones(channels), np.zeros(channels))
         if self.affine is not None:
@@ -238,7 +263,7 @@ class Chain:
                 ProblemKind.PIXEL_PADDING,
             )
         if not self.drafts[-1].relu:
-            return None  # signed activations, which have both signs
+            return None  # signed activations, which may have both signs
         if np.any(pad_value < 0):
             return Problem.of(
                 node,
@@ -261,7 +286,7 @@ class Chain:
         layer = self.last
         if any(self.padding) and np.any(op.offset):
             self.report(node, "it shifts the zeros that were put around the frame before it")
-        elif layer is None or layer.relu or layer.excused:
+        elif layer is None or layer.activated or layer.excused:
             before = self.affine or Affine(np.ones_like(op.scale), np.zeros_like(op.scale))
             self.affine = Affine(before.scale * op.scale, before.offset * op.scale + op.offset)
         elif layer.bound < math.inf:
@@ -272,10 +297,24 @@ class Chain:
             layer.weight = layer.weight * op.scale.reshape(-1, 1, 1, 1)
             layer.bias = layer.bias * op.scale + op.offset
 
-    def _activation_obstacle(self, layer: Draft, node: Node, op: Relu | Minimum) -> Problem | None:
+    def _activation_obstacle(self, layer: Draft, node: Node, op: Activation) -> Problem | None:
         if self.affine is not None:
-            return Problem.of(node, "it follows a scaling that follows another Relu")
-        if isinstance(layer.pool, AveragePool) and op.bound < layer.bound:
+            return Problem.of(node, "it follows a scaling that follows another activation function")
+        if isinstance(op, (Pointwise, Ramp)) and layer.pool is not None:
+            if isinstance(layer.pool, AveragePool):
+                why = "it stands behind an average: the FPGA has activation functions in front of pools"
+                return Problem.of(node, why, ProblemKind.POOL_BEFORE_RELU)
+            if isinstance(op, Pointwise) and not op.function.rises:
+                why = "it stands behind a max-pool and does not rise throughout: the FPGA has it in front"
+                return Problem.of(node, why, ProblemKind.POOL_BEFORE_RELU)
+            if isinstance(op, Pointwise) and any(layer.pool.pads):
+                why = "it stands behind a padded max-pool: the FPGA has activation functions in front of pools"
+                return Problem.of(node, why, ProblemKind.POOL_BEFORE_RELU)
+        if isinstance(op, (Pointwise, Ramp)) and (layer.activated or layer.bound < math.inf):
+            return Problem.of(node, "it is a second activation function behind a branch or a pool")
+        if isinstance(op, (Relu, Minimum)) and layer.function is not None:
+            return Problem.of(node, "it is a second activation function behind a branch or a pool")
+        if isinstance(layer.pool, AveragePool) and isinstance(op, (Relu, Minimum)) and op.bound < layer.bound:
             return Problem.of(node, "it bounds averages: the FPGA bounds the activations before they are averaged")
         return None
 
@@ -290,9 +329,19 @@ class Chain:
             # The pool's padding is sent as windows of the convolution, which must end inside the frame or below it.
             why = f"its padding reaches past the first window of {layer.node.name}"
             return Problem.of(node, why, ProblemKind.POOL_PADDING)
-        if isinstance(op, AveragePool) and not layer.relu:
+        if isinstance(op, AveragePool) and not (layer.activated or layer.bound < math.inf):
             why = "it averages before the Relu: the FPGA has ReLU first"
             return Problem.of(node, why, ProblemKind.POOL_BEFORE_RELU)
+        if (
+            layer.function is not None
+            and any(pads)
+            and (isinstance(op, AveragePool) or any(padding) or not layer.function.rises)
+        ):
+            return Problem.of(
+                node,
+                "it pads behind an activation function whose least value is not that of the least sums",
+                ProblemKind.POOL_PADDING,
+            )
         if any(padding) and not layer.relu:
             why = "zeros are put around the frame before it, and it stands before the Relu"
             return Problem.of(node, why, ProblemKind.POOL_BEFORE_RELU)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lognet_fpga.ir import reference
+from lognet_fpga.ir.functions import Function
 from lognet_fpga.ir.graph import NO_PADS, Pool
 from lognet_fpga.ir.groups import dense_kernel, dense_places
 
@@ -15,8 +16,8 @@ _CHUNK_BYTES = 128 << 20  # of unfolded windows held at once
 
 @dataclass(frozen=True, eq=False)
 class FloatLayer:
-    """Padding, convolution, bias, ReLU unless it is linear, and an optional pool, with every per-channel scaling folded
-    in.
+    """Padding, convolution, bias, ReLU unless it is linear, else an optional activation function, and an optional pool,
+    with every per-channel scaling folded in.
 
     weight: (out, in / groups, kernel_h, kernel_w) float64; bias: (out,) float64; stride: (y, x); pads: (top, left,
     bottom, right); pad_value: (in,) float64, the input value that means zero to the model; bound: (out,) float64 > 0,
@@ -37,6 +38,7 @@ class FloatLayer:
     in_shape: tuple[int, int, int]
     exact: np.ndarray | None = None
     linear: bool = False
+    function: Function | None = None
 
     @property
     def groups(self) -> int:
@@ -76,6 +78,8 @@ class FloatLayer:
             y = sums + self.bias.astype(np.float32).reshape(1, -1, 1, 1)
             if not self.linear:
                 y = np.clip(y, np.float32(0), self.bound.astype(np.float32).reshape(1, -1, 1, 1))
+            elif self.function is not None:
+                y = self.function(y).astype(np.float32)
             out[start : start + step] = self._pooled(y)
         return out
 

@@ -3,13 +3,14 @@
 In y = convN(... conv1(x)) + x the last convolution takes x as further channels, with a kernel that is 1 at the tap over
 its own position, or with the weights of the shortcut's own 1x1 convolution; where that one skips positions, so does
 what is taken of x (`Every`).  The sum is then one convolution, exactly, and its adders are those of the accumulators.
-The inputs of a concatenation, of which each but the first to be made is computed of those before it, become inputs of
-the convolutions that read it.
+Sums of more tensors are sums of two, one behind the other.  The inputs of a concatenation, of which each but the first
+to be made is computed of those before it, become inputs of the convolutions that read it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 
@@ -42,12 +43,33 @@ def take_joins(graph: Graph, within: frozenset[str] | None = None) -> Graph:
     within: names of convolutions; only joins whose convolutions are all among them are changed.  None: all.
     """
     for node in graph.nodes:
-        block = _block(graph, node) if isinstance(node.op, Sum) else None
-        if block is not None and (within is None or within.issuperset(block.convs)):
-            graph = _with_sum_taken(graph, block)
+        if isinstance(node.op, Sum):
+            graph = _with_all_taken(graph, node, within) or graph
         elif isinstance(node.op, Concat):
             graph = _with_concatenation_taken(graph, node, within)
     return graph
+
+
+def _with_all_taken(graph: Graph, add: Node, within: frozenset[str] | None) -> Graph | None:
+    """graph with add, of any number of tensors, taken by convolutions: two of them after the other; None where that
+    cannot be, or not within."""
+    if len(add.inputs) == 2:
+        block = _block(graph, add)
+        if block is None or not (within is None or within.issuperset(block.convs)):
+            return None
+        return _with_sum_taken(graph, block)
+    for pair in combinations(add.inputs, 2):
+        rest = list(add.inputs)
+        for name in pair:
+            rest.remove(name)
+        two = f"{add.outputs[0]}__of_{len(rest)}"
+        first = replace(add, inputs=pair, outputs=(two,), parts=add.members)
+        others = replace(add, inputs=(two, *rest), parts=add.members)
+        nodes = (part for node in graph.nodes for part in ((first, others) if node.outputs == add.outputs else (node,)))
+        taken = _with_all_taken(replace(graph, nodes=tuple(nodes)), first, within)
+        if taken is not None and (whole := _with_all_taken(taken, others, within)) is not None:
+            return whole
+    return None
 
 
 def blocks(graph: Graph) -> dict[str, str]:
@@ -104,21 +126,23 @@ def _shortcut(graph: Graph, tensor: str, add: Node) -> _Conv | None:
 
 def _with_sum_taken(graph: Graph, block: _Block) -> Graph:
     last, absorbed = block.last, (block.add,) if block.shortcut is None else (block.shortcut.node, block.add)
-    parts = (*last.node.members, *(member for part in absorbed for member in part.members))
+    members = (*last.node.members, *(member for part in absorbed for member in part.members))
+    parts = tuple({member.outputs[0]: member for member in members}.values())  # a sum of many is met more than once
     shortcut = None if block.shortcut is None else block.shortcut.op
     whole = (1, 1) if shortcut is None else shortcut.stride
     stride = whole[0] // last.op.stride[0], whole[1] // last.op.stride[1]
-    # A convolution of the source itself adds to the weights that it has for it.
-    alone = last.node.inputs == (block.source,) and stride == (1, 1)
-    extra = 0 if alone else _shape(graph, block.source)[0]
-    taken, every = block.source, list[Node]()
-    if stride != (1, 1):
-        taken, shape = f"{block.add.outputs[0]}__taken", _every(_shape(graph, block.source), stride)
-        every.append(Node(f"{block.add.name}__taken", "Every", Every(stride), (block.source,), (taken,), shape))
+    inputs, every = last.node.inputs, list[Node]()
+    if (taken := _as_taken(graph, inputs, block.source, stride)) is None:
+        taken = block.source
+        if stride != (1, 1):
+            taken, shape = f"{block.add.outputs[0]}__taken", _every(_shape(graph, block.source), stride)
+            every.append(Node(f"{block.add.name}__taken", "Every", Every(stride), (block.source,), (taken,), shape))
+        inputs = (*inputs, taken)
+    first = sum(_shape(graph, name)[0] for name in inputs[: inputs.index(taken)])
     joined = replace(
         last.node,
-        op=_adding(last.op, extra, shortcut),
-        inputs=last.node.inputs if alone else (*last.node.inputs, taken),
+        op=_adding(last.op, first, _shape(graph, block.source)[0], shortcut),
+        inputs=inputs,
         outputs=block.add.outputs,
         parts=parts,
     )
@@ -131,6 +155,17 @@ def _with_sum_taken(graph: Graph, block: _Block) -> Graph:
         elif node.outputs[0] not in gone:
             nodes.append(node)
     return replace(graph, nodes=tuple(nodes))
+
+
+def _as_taken(graph: Graph, inputs: tuple[str, ...], source: str, stride: tuple[int, int]) -> str | None:
+    """The one of inputs that is source, or what is at each multiple of stride in it; None where there is none."""
+    for name in inputs:
+        node = graph.producer(name)
+        if name == source and stride == (1, 1):
+            return name
+        if node is not None and isinstance(node.op, Every) and node.inputs == (source,) and node.op.stride == stride:
+            return name
+    return None
 
 
 def _with_concatenation_taken(graph: Graph, concat: Node, within: frozenset[str] | None) -> Graph:
@@ -169,18 +204,18 @@ def _before(graph: Graph, tensor: str) -> set[str]:
     return found
 
 
-def _adding(conv: Conv, extra_in: int, shortcut: Conv | None) -> Conv:
-    """conv and the sum: what is taken, behind its own inputs or these themselves, weighted by the shortcut."""
+def _adding(conv: Conv, first: int, channels: int, shortcut: Conv | None) -> Conv:
+    """conv and the sum: what is taken, weighted by the shortcut, is that many channels from first on, behind the
+    convolution's own or among them, to whose weights it then adds."""
     conv, shortcut = conv.dense, None if shortcut is None else shortcut.dense
     outputs, inputs, kernel_h, kernel_w = conv.weight.shape
-    weight = np.zeros((outputs, inputs + extra_in, kernel_h, kernel_w))
+    weight = np.zeros((outputs, max(inputs, first + channels), kernel_h, kernel_w))
     weight[:, :inputs] = conv.weight
-    taken = slice(inputs, None) if extra_in else slice(0, inputs)
     center = np.eye(outputs) if shortcut is None else shortcut.weight[:, :, 0, 0]
-    weight[:, taken, conv.pads[0], conv.pads[1]] += center
+    weight[:, first : first + channels, conv.pads[0], conv.pads[1]] += center
     bias = conv.bias if shortcut is None else conv.bias + shortcut.bias
     # Without a convolution of its own the shortcut has weight 1, which rounding to a power of two must not change.
-    exact = _tap(conv, inputs + np.arange(outputs)) if shortcut is None and extra_in else conv.exact
+    exact = _tap(conv, inputs + np.arange(outputs)) if shortcut is None and first == inputs else conv.exact
     return replace(conv, weight=weight, bias=bias, exact=exact)
 
 

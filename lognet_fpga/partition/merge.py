@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lognet_fpga.ir.graph import Concat, Conv, Graph, Minimum, Node, Relu
+from lognet_fpga.ir.graph import Concat, Conv, Graph, Minimum, Node, Pointwise, Ramp, Relu
 
 
 class _Apart(Exception):
@@ -53,8 +53,8 @@ def _branch(graph: Graph, concat: Node, tensor: str) -> _Branch:
     activations: list[Node] = []
     while True:
         producer = graph.producer(tensor)
-        if producer is None or not isinstance(producer.op, (Conv, Relu, Minimum)):
-            raise _Apart("it joins branches that are not all a convolution and its ReLU")
+        if producer is None or not isinstance(producer.op, (Conv, Relu, Minimum, Pointwise, Ramp)):
+            raise _Apart("it joins branches that are not all a convolution and its activation function")
         if graph.uses(tensor) > 1:
             raise _Apart(f"it joins branches, and {producer.name} is used elsewhere, too")
         if isinstance(producer.op, Conv):
@@ -75,7 +75,7 @@ def _merge(branches: list[_Branch], concat: Node) -> tuple[Node, ...]:
     groups = [tuple(convs), *zip(*(branch.activations for branch in branches))]
     nodes: list[Node] = []
     for number, group in enumerate(groups, 1):
-        last = number == len(groups)
+        last, parts = number == len(groups), tuple(member for node in group for member in node.members)
         nodes.append(
             Node(
                 name=" + ".join(node.name for node in group),
@@ -84,7 +84,7 @@ def _merge(branches: list[_Branch], concat: Node) -> tuple[Node, ...]:
                 inputs=nodes[-1].outputs if nodes else first.conv.inputs,
                 outputs=concat.outputs if last else (f"{concat.outputs[0]}__merged_{number}",),
                 out_shape=concat.out_shape,
-                parts=(*group, concat) if last else group,
+                parts=(*parts, concat) if last else parts,
             )
         )
     return tuple(nodes)

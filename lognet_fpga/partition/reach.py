@@ -8,6 +8,7 @@ from itertools import zip_longest
 from lognet_fpga.frontend import without_outputs
 from lognet_fpga.ir.graph import Graph, Node
 from lognet_fpga.partition.draft import Problem
+from lognet_fpga.partition.functions import take_functions
 from lognet_fpga.partition.further_outputs import further_outputs
 from lognet_fpga.partition.merge import merge_branches
 from lognet_fpga.partition.split import Stop
@@ -83,5 +84,5 @@ def reach(graph: Graph) -> Reach:
 
 
 def _spans(graph: Graph) -> list[Span]:
-    merged = merge_branches(graph)
+    merged = merge_branches(take_functions(graph))
     return [walk(merged, count) for count in range(1, len(convolutions(merged)) + 1)]

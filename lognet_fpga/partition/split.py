@@ -10,10 +10,11 @@ import numpy as np
 from lognet_fpga.errors import UnsupportedModelError, UsageError, brief
 from lognet_fpga.frontend import without_outputs
 from lognet_fpga.frontend.operators import FPGA_OPERATORS, is_quantized
-from lognet_fpga.ir.graph import Affine, Concat, Graph, HostOp, Identity, Sum, ZeroPad
+from lognet_fpga.ir.graph import Affine, Concat, Graph, HostOp, Identity, Pointwise, Sum, ZeroPad
 from lognet_fpga.ir.sources import Sources, gather
 from lognet_fpga.partition.draft import Problem
 from lognet_fpga.partition.float_layer import FloatLayer
+from lognet_fpga.partition.functions import take_functions
 from lognet_fpga.partition.further_outputs import further_outputs, outputs_in_front
 from lognet_fpga.partition.merge import merge_branches
 from lognet_fpga.partition.walk import Span, convolutions, walk
@@ -120,7 +121,7 @@ def _cut(graph: Graph, fpga_layers: int | None) -> Partition:
             f"{graph.name} has no convolution: there is nothing to put on the FPGA",
             hint="use a model that starts with Conv layers; or pass --fpga-layers all for fully connected ones",
         )
-    merged = merge_branches(graph)
+    merged = merge_branches(take_functions(graph))
     available = len(convolutions(merged))
     wanted = max(1, min(USUAL_LAYERS, available)) if fpga_layers is None else fpga_layers
     span = walk(merged, min(wanted, available))
@@ -203,6 +204,8 @@ def _placements(graph: Graph, span: Span) -> tuple[Placement, ...]:
         if isinstance(node.op, Concat):
             one = isinstance(standing.op, Concat) or len(standing.inputs) == 1
             reason = f"{place}: its branches are one convolution" if one else f"{place}: takes what it joins"
+        elif isinstance(standing.op, Pointwise):
+            reason = f"{place}: its activation function, a table of codes"
         elif isinstance(node.op, Sum):
             reason = f"{place}: takes the shortcut as channels of its own, and adds it"
         elif isinstance(node.op, Identity):

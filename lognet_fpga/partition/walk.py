@@ -18,13 +18,15 @@ from lognet_fpga.ir.graph import (
     Minimum,
     Node,
     Pads,
+    Pointwise,
     Pool,
+    Ramp,
     Relu,
     ZeroPad,
 )
 from lognet_fpga.ir.problem import ProblemKind
 from lognet_fpga.ir.sources import Source, Sources
-from lognet_fpga.partition.draft import Chain, Problem, add_pads
+from lognet_fpga.partition.draft import Activation, Chain, Problem, add_pads
 from lognet_fpga.partition.float_layer import FloatLayer
 from lognet_fpga.partition.joins import blocks, take_joins
 
@@ -82,11 +84,13 @@ def walk(graph: Graph, count: int) -> Span:
         if convs == count and (chain.last is None or chain.unread):
             break
         if convs == count and chain.last is not None:
-            following, padding = _next_for_layer(graph, tensor, path[index:], scaled=not chain.last.relu)
+            following, padding = _next_for_layer(graph, tensor, path[index:], scaled=not chain.last.activated)
+            if following is not None and isinstance(following[1], (Pointwise, Ramp)) and chain.last.gives_scores:
+                following = None  # whole sums, which are more exact than any table
             if following is not None:
                 declined = chain.obstacle(*following, padding)
             if following is None or declined is not None:
-                if isinstance(node.op, HostOp) and node.op.kind is ProblemKind.QUANTIZED and not chain.last.relu:
+                if isinstance(node.op, HostOp) and node.op.kind is ProblemKind.QUANTIZED and not chain.last.activated:
                     chain.report(node, node.op.problem, node.op.kind)  # the layer ends with it
                 break
         _report_branch(graph, chain, path[index - 1] if index else None, [node, *inside], ends.get(tensor))
@@ -98,7 +102,7 @@ def walk(graph: Graph, count: int) -> Span:
                 given[tensor] = len(chain.drafts) - 1
             sources.append(_sources(graph, chain, node, given, tensor))
         chain.take(node, [shapes[name] for name in node.inputs], node.inputs.index(tensor))
-    chain.report_half_bound()
+    chain.end_layer()
     layers = tuple(draft.finish(f"conv{number}") for number, draft in enumerate(chain.drafts, 1))
     cut = path[length - 1].outputs[0] if length else graph.input
     return Span(graph, path[:length], layers, tuple(sources), tuple(chain.problems), cut, declined)
@@ -131,7 +135,7 @@ def _sources(graph: Graph, chain: Chain, conv: Node, given: dict[str, int], main
 
 def _next_for_layer(
     graph: Graph, tensor: str, rest: tuple[Node, ...], *, scaled: bool
-) -> tuple[tuple[Node, Pool | Relu | Minimum] | None, Pads]:
+) -> tuple[tuple[Node, Pool | Activation] | None, Pads]:
     """The pool or activation at the beginning of rest, behind tensor, that the last layer might take, with its
     operator, and zeros that are put around the frame before it; None where a branch, the model's output or anything
     else comes first.  scaled: it can also take scaling that comes before it."""
@@ -145,7 +149,7 @@ def _next_for_layer(
             padding = add_pads(padding, op.pads)
         elif isinstance(op, (MaxPool, AveragePool)):
             return (node, op), padding
-        elif isinstance(op, (Relu, Minimum)):
+        elif isinstance(op, (Relu, Minimum, Ramp, Pointwise)):
             return (None if any(padding) else (node, op)), padding
         elif not isinstance(op, Identity) and not (scaled and isinstance(op, Affine)):
             break

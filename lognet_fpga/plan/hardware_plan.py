@@ -17,6 +17,7 @@ from lognet_fpga.fabric.costs import (
     pick_resources,
     pool_blocks,
     rooms_resources,
+    table_blocks,
 )
 from lognet_fpga.fabric.target import Target
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
@@ -115,7 +116,8 @@ def _estimate(
 def _around(layer: QuantLayer, streams: Streams, fifos: Sequence[Fifo], parts: Sequence[Part]) -> dict[str, Resources]:
     """The blocks around a layer's engine, by the names of their instances."""
     in_bits, out_bits = streams.in_channels_per_beat * layer.in_bits, streams.channels_per_beat * layer.out_bits
-    blocks = pool_blocks(layer, streams.channels_per_beat) | fifo_blocks(out_bits, fifos)
+    lanes = streams.channels_per_beat
+    blocks = table_blocks(layer, lanes) | pool_blocks(layer, lanes) | fifo_blocks(out_bits, fifos)
     for number in range(1, len(parts)):
         blocks[f"join{number}"] = join_resources(in_bits)
     return blocks

@@ -55,7 +55,7 @@ def fitted(layer: QuantLayer, codes: np.ndarray, target: np.ndarray, following: 
         raise ValueError(f"{layer.name} does not end with an average pool")
     sums, fraction = reference.sum_pool(codes, pool)
     lsb = layer.out_scale / 2.0**layer.average.shift  # of a sum
-    wanted = target / lsb.reshape(1, -1, 1, 1)
+    wanted = target / lsb.reshape(1, -1, 1, 1) + pool.count * layer.act_zero
     bits = widest(act_bits, pool.sum_bits)
     if following is not None:
         padding = int(np.max(following / lsb, initial=0))

@@ -16,6 +16,7 @@ import numpy as np
 
 from lognet_fpga.errors import InputError
 from lognet_fpga.ir import reference
+from lognet_fpga.ir.functions import Function
 from lognet_fpga.ir.graph import AveragePool
 from lognet_fpga.ir.groups import dense_kernel, grouped_kernel
 from lognet_fpga.ir.preprocessing import Preprocessing
@@ -24,7 +25,7 @@ from lognet_fpga.ir.sources import FRAMES, Sources, gather
 from lognet_fpga.numerics.log2 import log2_codes
 from lognet_fpga.partition import FloatLayer, Partition
 from lognet_fpga.progress import NoProgress, Progress
-from lognet_fpga.quantize import averages, scales, trained, weights
+from lognet_fpga.quantize import averages, functions, scales, trained, weights
 from lognet_fpga.quantize.correlation import correlations
 from lognet_fpga.quantize.grid import GivenCodes, bias_shift, given_codes
 from lognet_fpga.quantize.methods import Methods
@@ -182,12 +183,15 @@ def _quantize_layer(
     top = 2**act_bits - 1
     stated = _checked(data, given, top, stated)
     whole = following is None and goes_out_whole(layer)
+    span = scales.Span.of(act_bits, signed=layer.linear)
     if given is not None:
         rounded, drop, shift = _as_given(data, given, top, stated)
+    elif layer.function is not None:
+        rounded, drop, shift, span = _round_for(data, layer.function)
     elif whole:
         rounded, drop, shift = _round_whole(data)
     else:
-        rounded, drop, shift = _round_layer(data, scales.Span.of(act_bits, signed=layer.linear))
+        rounded, drop, shift = _round_layer(data, span)
     lsb = rounded.alpha * 2.0**drop
     unit = lsb / 2.0**shift  # real value of one LSB of the accumulator
     half = 2 ** (shift - 1) if shift else 0
@@ -196,6 +200,10 @@ def _quantize_layer(
     if stated is not None and stated.average_shift is not None and isinstance(layer.pool, AveragePool):
         average, out_bits = Average(act_bits, stated.average_shift), stated.out_bits
         share = 2.0**average.shift / layer.pool.count
+    made = None
+    if layer.function is not None:
+        made = functions.activations(layer.function, data.sampled(data.target), lsb, span, act_bits)
+        bias, lsb = bias + (made.table.zero << shift), made.lsb
     quantized = QuantLayer(
         name=layer.name,
         in_shape=layer.in_shape,
@@ -213,10 +221,12 @@ def _quantize_layer(
         out_scale=lsb * share,
         nmse=weights.nmse(rows, rounded.codes * rounded.alpha[:, None]),
         average=average,
+        act_zero=0 if made is None else made.zero,
+        table=None if made is None else made.table,
     )
     if whole:
         quantized = with_whole_sums(quantized)
-    elif layer.linear:
+    elif layer.linear and made is None:
         quantized = with_sign(quantized)
     return quantized, given is not None
 
@@ -316,6 +326,35 @@ def _round_layer(data: _Data, span: scales.Span) -> tuple[_Rounded, np.ndarray, 
         better |= short & ~bounded & (tied_error - error <= WORTH * target.var(axis=1)) & (tied.alpha == alpha)
         rounded, drop = rounded.replaced(better, tied), np.where(better, tied_drop, drop)
         limit = scales.greatest_drop(rounded.alpha, bound, top)
+    return _settled(data, rounded, drop, limit)
+
+
+def _round_for(data: _Data, function: Function) -> tuple[_Rounded, np.ndarray, int, scales.Span]:
+    """(codes, drop, shift, range of the sums' codes) of a layer with an activation function other than ReLU."""
+    if not function.scales:
+        lsb, span = functions.common_scale(function, data.sampled(data.target))
+        return *_round_tied(data, np.full(len(data.rows), lsb)), span
+    rounded, target = _round(data, data.search_alpha(), fit=data.methods.fit), data.sampled(data.target)
+    wanted, free = function(target, axis=0), np.full(len(data.rows), np.inf)
+    tried = [
+        (scales.search_drop(rounded.sums, wanted, rounded.alpha, free, span, function), span)
+        for span in functions.spans()
+    ]
+    power = np.maximum(wanted.var(axis=1), np.finfo(np.float32).tiny)
+    (drop, _), span = min(tried, key=lambda each: float((each[0][1] / power).sum()))
+    return *_settled(data, rounded, drop, free), span
+
+
+def _round_tied(data: _Data, lsb: np.ndarray) -> tuple[_Rounded, np.ndarray, int]:
+    """(codes, drop, shift) of a layer whose activations are to be worth lsb, (out,), each."""
+    alpha, _ = scales.tied_alpha(data.search_alpha(lsb), lsb, 1)
+    rounded = _round(data, alpha, fit=False)
+    drop = np.rint(np.log2(lsb / rounded.alpha)).astype(np.int64)  # exact, but where an exact weight decides
+    return _settled(data, rounded, drop, drop.astype(np.float64))
+
+
+def _settled(data: _Data, rounded: _Rounded, drop: np.ndarray, limit: np.ndarray) -> tuple[_Rounded, np.ndarray, int]:
+    """(codes, drop, shift) with one shift for all channels; limit: of drop."""
     steps = scales.channel_steps(rounded.codes)
     alpha, common, shift = scales.common_shift(rounded.alpha, drop, limit, np.all(rounded.codes == 0, axis=1), steps)
     moved = alpha != rounded.alpha

@@ -51,7 +51,7 @@ def _dequantized(layer: FloatLayer, quantized: QuantLayer, in_scale: np.ndarray,
     weight = quantized.codes * quantized.alpha.reshape(-1, 1, 1, 1) / scale
     half = 1 << quantized.shift >> 1
     unit = quantized.alpha / 2.0**quantized.channel_shift  # real value of one LSB of the accumulator
-    bias = (quantized.bias - half - (quantized.out_zero << quantized.shift)) * unit - (weight * offset).sum(
+    bias = (quantized.bias - half - (quantized.code_zero << quantized.shift)) * unit - (weight * offset).sum(
         axis=(1, 2, 3)
     )
     return dataclasses.replace(layer, weight=weight, bias=bias)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lognet_fpga.ir.functions import Function
+
 
 @dataclass(frozen=True)
 class Span:
@@ -42,16 +44,26 @@ def tied_alpha(alpha: np.ndarray, bound: np.ndarray, top: int) -> tuple[np.ndarr
     return lsb / 2.0**drop, drop
 
 
-def squared_error(sums: np.ndarray, target: np.ndarray, lsb: np.ndarray, span: Span) -> np.ndarray:
-    """(out,) mean squared error of the activations that requantizing sums gives; target: the float activations."""
+def squared_error(
+    sums: np.ndarray, target: np.ndarray, lsb: np.ndarray, span: Span, function: Function | None = None
+) -> np.ndarray:
+    """(out,) mean squared error of the activations that requantizing sums gives; target: the float activations.
+    function: what makes activations of requantized sums, None for nothing."""
     scale = lsb[:, None]
-    return ((np.clip(np.floor(sums / scale + 0.5), span.low, span.top) * scale - target) ** 2).mean(axis=1)
+    values = np.clip(np.floor(sums / scale + 0.5), span.low, span.top) * scale
+    return (((values if function is None else function(values, axis=0)) - target) ** 2).mean(axis=1)
 
 
 def search_drop(
-    sums: np.ndarray, target: np.ndarray, alpha: np.ndarray, limit: np.ndarray, span: Span
+    sums: np.ndarray,
+    target: np.ndarray,
+    alpha: np.ndarray,
+    limit: np.ndarray,
+    span: Span,
+    function: Function | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(drop, error): for each channel the drop up to limit with the least squared error, (out,) int64.
+    """(drop, error): for each channel the drop up to limit with the least squared error, (out,) int64; function: as of
+    `squared_error`.
 
     The error decides, not the largest sum, so that rare large values may clip.
     """
@@ -65,7 +77,7 @@ def search_drop(
     best: np.ndarray = start
     best_error: np.ndarray = np.full(len(alpha), np.inf)
     for step in range(0, -5, -1):
-        error = squared_error(sums, target, alpha * 2.0 ** (start + step), span)
+        error = squared_error(sums, target, alpha * 2.0 ** (start + step), span, function)
         better = error < best_error
         best, best_error = np.where(better, start + step, best), np.where(better, error, best_error)
     return best, best_error

@@ -12,13 +12,13 @@ from lognet_fpga.partition import FloatLayer
 def goes_out_whole(layer: FloatLayer) -> bool:
     """Whether a last layer's sums leave the FPGA without a bit dropped: the scores of a frame, which nobody rounds but
     who ranks them."""
-    return layer.linear and layer.pool is None and math.prod(layer.conv_shape[1:]) == 1
+    return layer.linear and layer.function is None and layer.pool is None and math.prod(layer.conv_shape[1:]) == 1
 
 
 def with_sign(layer: QuantLayer) -> QuantLayer:
     """layer with the upper half of its codes for what is above zero."""
     zero = 2 ** (layer.act_bits - 1)
-    return replace(layer, bias=layer.bias + (zero << layer.shift), out_zero=zero)
+    return replace(layer, bias=layer.bias + (zero << layer.shift), act_zero=zero)
 
 
 def with_whole_sums(layer: QuantLayer) -> QuantLayer:

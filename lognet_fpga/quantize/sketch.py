@@ -14,7 +14,7 @@ from lognet_fpga.ir.quant import QuantGraph, QuantLayer
 from lognet_fpga.ir.sources import FRAMES, Source, Sources
 from lognet_fpga.numerics.log2 import log2_codes
 from lognet_fpga.partition.float_layer import FloatLayer
-from lognet_fpga.quantize import averages
+from lognet_fpga.quantize import averages, functions
 from lognet_fpga.quantize.calibrate import IN_BITS
 from lognet_fpga.quantize.scales import MAX_CHANNEL_SHIFT
 from lognet_fpga.quantize.signed import goes_out_whole, with_sign, with_whole_sums
@@ -50,9 +50,11 @@ def sketch_layer(
     whole = last and goes_out_whole(layer)
     rows = magnitude_prune(layer.weight, prune).reshape(len(layer.weight), -1)
     alpha = _alphas(rows)
+    table = None if layer.function is None else functions.sketched(layer.function, len(rows), out_bits)
+    code_bits = out_bits if table is None else table.bits
     codes = log2_codes(rows / alpha[:, None])
     norm = np.sqrt((codes.astype(np.float32) ** 2).sum(axis=1))
-    drop = np.rint(np.log2(np.maximum(norm, 1)) + in_bits - out_bits + _TYPICAL_DROP).astype(np.int64)
+    drop = np.rint(np.log2(np.maximum(norm, 1)) + in_bits - code_bits + _TYPICAL_DROP).astype(np.int64)
     shift = 0 if whole else max(0, int(drop.max()) + _DROP_SPREAD)
     channel_shift = np.zeros_like(drop) if whole else np.clip(shift - drop, 0, MAX_CHANNEL_SHIFT)
     channels = len(codes)
@@ -73,7 +75,10 @@ def sketch_layer(
         out_scale=alpha,
         nmse=nmse(rows, codes * alpha[:, None]),
         average=averages.plain(layer.pool, out_bits),
+        table=table,
     )
+    if table is not None:
+        return sketched
     return with_whole_sums(sketched) if whole else with_sign(sketched) if layer.linear else sketched
 
 

@@ -50,10 +50,8 @@ ON_HOST = {
     "feature map into a vector": r"(flatten|gemm)_\w+",
     "indices of the maxima": r"maxpool_with_argmax_2d_\w+",
     "pads with 1.2": "constant_pad(_axes|_negative_axes)?",
-    "only activation": r"leakyrelu(_example|_default)?",
-    "it clips at": "clip(_(example|inbounds|outbounds|splitbounds|min_greater_than_max))?",
     "no activation above 0": "clip_default_max",
-    "the FPGA takes": r"leakyrelu\w*_expanded|clip(?!_default_(int8|inbounds))\w*_expanded",
+    "no functions of one tensor": r"leakyrelu\w*_expanded|clip(?!_default_(int8|inbounds))\w*_expanded",
     "one a channel": "add(_bcast)?",
 }
 

@@ -62,6 +62,7 @@ PIECES: tuple[Build, ...] = (
     lambda net: net.conv(4).batch_norm(positive=True).relu(),
     lambda net: conv_relu(net).batch_norm(positive=True, offset=(-2, -1)),
     lambda net: net.conv(4).add("Sigmoid"),
+    lambda net: net.conv(4).add("Softmax", axis=1),
     lambda net: net.conv(4),
     lambda net: net.pool(2, 1),
     lambda net: net.relu(),
@@ -191,11 +192,11 @@ def test_a_join_off_the_way_is_told_and_not_tripped_over(op_type: str, turned: b
     """As in a YOLO's head: the way from the input leads through one branch, and the join names the other one first."""
     net = conv_relu(ModelBuilder((3, 8, 8)))
     attributes = {"axis": 1} if op_type == "Concat" else {}
-    branches = (lambda b: b.conv(4).add("Sigmoid"), lambda b: b.conv(4, 1).add("Sigmoid"))
+    branches = (lambda b: b.conv(4).add("Softmax", axis=1), lambda b: b.conv(4, 1).add("Softmax", axis=1))
     model = join(net, op_type, *branches, turned=turned, **attributes).conv(4, 1).relu().model()
     far = reach(load(save(model, tmp_path)))
     assert far.counts == (1,)
-    assert [each.problem.node for each in far.obstacles][:2] == ["Relu_1", "Sigmoid_3"]
+    assert [each.problem.node for each in far.obstacles][:2] == ["Relu_1", "Softmax_3"]
     check_equal(model, tmp_path, 1)
 
 

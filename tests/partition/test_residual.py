@@ -10,6 +10,7 @@ from lognet_fpga.frontend import load
 from lognet_fpga.ir.golden import golden_onnx
 from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.partition import partition, run_float_layers
+from lognet_fpga.partition.reach import reach
 from lognet_fpga.quantize import quantize
 from tests.models import ModelBuilder, run_onnx, save
 from tests.partition.test_float_equality import check_equal
@@ -180,17 +181,47 @@ def test_a_sum_of_one_is_itself_and_one_with_constants_is_a_shift(tmp_path):
     check_equal(net.flatten().model(), tmp_path, 2, normalize=False)
 
 
-def test_a_sum_of_more_is_refused_with_its_reason(tmp_path):
-    net = ModelBuilder((3, 8, 8), seed=7).conv(4).relu()
+def three_in_one(net: ModelBuilder) -> ModelBuilder:
+    """A branch, a shortcut's convolution and what both begin with, in one Sum."""
     start = net.tensor
     net.residual(lambda b: b.conv(4).relu().conv(4), lambda b: b.conv(4, 1))
     net.nodes[-1].op_type = "Sum"
     net.nodes[-1].input.append(start)
-    graph = load(save(net.relu().conv(4).relu().flatten().model(), tmp_path))
-    with pytest.raises(UnsupportedModelError) as caught:
-        partition(graph, 4)
-    assert any("(Sum): it joins 3 computed tensors" in line for line in caught.value.context)
-    check_equal(net.model(), tmp_path, 1)
+    return net
+
+
+def two_of_before(net: ModelBuilder, op_type: str = "Sum") -> ModelBuilder:
+    """A convolution of a layer, that layer and the one in front of it."""
+    start = net.tensor
+    between = net.conv(4).relu().tensor
+    net.conv(4)
+    return net.add("Sum", start, between) if op_type == "Sum" else net.add("Add", start).add("Add", between)
+
+
+def of_one_tensor(net: ModelBuilder) -> ModelBuilder:
+    """RepVGG's: all of one tensor, and one convolution."""
+    start = net.tensor
+    return net.residual(lambda b: b.conv(4), lambda b: b.conv(4, 1)).add("Add", start)
+
+
+def four(net: ModelBuilder) -> ModelBuilder:
+    start = net.tensor
+    one = net.conv(4).relu().tensor
+    two = net.conv(4).relu().tensor
+    return net.conv(4).add("Sum", two, start, one)
+
+
+@pytest.mark.parametrize(
+    "block, layers",
+    [(three_in_one, 4), (two_of_before, 4), (lambda n: two_of_before(n, "Add"), 4), (of_one_tensor, 3), (four, 5)],
+)
+def test_a_sum_of_more_is_taken_whole(block, layers, tmp_path):
+    """With the float graph's values, and no node of it on the host."""
+    net = block(ModelBuilder((3, 8, 8), seed=7).conv(4).relu()).relu().conv(4).relu()
+    graph = load(save(net.model(), tmp_path))
+    assert reach(graph).possible == reach(graph).available == layers
+    assert {placement.where for placement in partition(graph, layers).placements} == {"FPGA"}
+    check_equal(net.flatten().model(), tmp_path, layers)
 
 
 @pytest.mark.parametrize(

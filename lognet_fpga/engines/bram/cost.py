@@ -186,18 +186,18 @@ def lowest_bit(offset: int, drop: int) -> int:
 def fixed_lane(layer: QuantLayer, constants: OutputConstants, drop: int, idle: int) -> Resources:
     """A channel that always drops the same bits: those kept wait in shift registers.  idle: low bits that are neither
     added nor captured."""
-    kept = min(layer.act_bits, constants.total_bits - drop)
-    ff = constants.total_bits - drop - kept + layer.act_bits + 4 - max(0, idle - constants.lift)
-    return Resources(carry_sites(constants.total_bits - idle) + layer.act_bits + kept, ff, 0, kept)
+    kept = min(layer.code_bits, constants.total_bits - drop)
+    ff = constants.total_bits - drop - kept + layer.code_bits + 4 - max(0, idle - constants.lift)
+    return Resources(carry_sites(constants.total_bits - idle) + layer.code_bits + kept, ff, 0, kept)
 
 
 def lane_resources(layer: QuantLayer, constants: OutputConstants) -> Resources:
     """A channel that drops the number of bits that comes with its offset."""
     drops = len(np.unique(constants.drop))
-    chosen = (layer.act_bits + 1) * math.ceil(drops / 4)
-    clipped = layer.act_bits / 2  # two bits in a site
+    chosen = (layer.code_bits + 1) * math.ceil(drops / 4)
+    clipped = layer.code_bits / 2  # two bits in a site
     lut = carry_sites(constants.total_bits) + clipped + chosen + 0.5 * drops
-    ff = constants.total_bits - int(constants.drop.min()) + 3.5 * layer.act_bits + 2 + (drops - 1).bit_length()
+    ff = constants.total_bits - int(constants.drop.min()) + 3.5 * layer.code_bits + 2 + (drops - 1).bit_length()
     return Resources(lut, ff, 0)
 
 

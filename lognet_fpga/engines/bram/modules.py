@@ -33,7 +33,7 @@ def bram_engine(folding: BramFolding, streams: Streams, name: str) -> tuple[tupl
         constants.lift,
         constants.sum_bits,
         constants.total_bits,
-        layer.act_bits,
+        layer.code_bits,
         tuple(int(drop) for drop in np.unique(constants.drop)),
     )
     weights = weight_words(layer, shape)
@@ -64,7 +64,7 @@ def bram_engine(folding: BramFolding, streams: Streams, name: str) -> tuple[tupl
         inputs(clk=None, rst=None, sums=lanes * constants.sum_bits, ending=None, blank=None)
         + outputs(index=constant_rom.address_bits)
         + inputs(constants=constant_rom.word_bits)
-        + outputs(out_valid=None, out_data=lanes * layer.act_bits),
+        + outputs(out_valid=None, out_data=lanes * layer.code_bits),
         partial(activations, shape=output_shape),
     )
     elements = _elements(shape, layer.in_bits, lanes, constants, name)

@@ -222,4 +222,4 @@ def accumulator_bits(layer: QuantLayer) -> int:
     """
     low, high = layer.accumulator_range()
     exact = max(high.bit_length(), (-low - 1).bit_length() if low < 0 else 0) + 1
-    return max(exact, layer.shift + layer.act_bits + 1, layer.in_bits)
+    return max(exact, layer.shift + layer.code_bits + 1, layer.in_bits)

@@ -39,7 +39,7 @@ def serial_engine(folding: ClbFolding, streams: Streams, name: str) -> tuple[tup
         folding.leg_cycles,
         folding.legs,
         layer.shift,
-        layer.act_bits,
+        layer.code_bits,
         streams.channels_per_beat,
         raster.blanks,
     )
@@ -71,7 +71,7 @@ def serial_engine(folding: ClbFolding, streams: Streams, name: str) -> tuple[tup
                 f"{name}_requantize",
                 clock
                 + inputs(acc=acc, acc_soon=None, acc_blank=None)
-                + outputs(out_valid=None, out_data=streams.channels_per_beat * layer.act_bits),
+                + outputs(out_valid=None, out_data=streams.channels_per_beat * layer.code_bits),
                 partial(requantize, shape=requantize_shape),
             ),
             same("clk", "rst", "acc", "acc_soon", "acc_blank") | {"out_valid": "conv_valid", "out_data": "conv_data"},

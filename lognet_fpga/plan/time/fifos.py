@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from lognet_fpga.fabric.latencies import TABLE_LATENCY
 from lognet_fpga.fabric.pools import pool_shape
 from lognet_fpga.ir.quant import QuantLayer
 from lognet_fpga.plan.hardware_plan import Fifo, PlannedLayer
@@ -18,7 +19,9 @@ _ROOM_CYCLES = 5  # within which a beat that enters a FIFO is known to the slot 
 def layer_timing(planned: PlannedLayer) -> LayerTiming:
     """A FIFO of no depth is one without a limit."""
     pool, folding, streams = planned.layer.pool, planned.folding, planned.streams
-    pooling = 0 if pool is None else pool_shape(planned.layer, streams.channels_per_beat).latency_cycles
+    behind = 0 if pool is None else pool_shape(planned.layer, streams.channels_per_beat).latency_cycles
+    if planned.layer.table is not None:
+        behind += TABLE_LATENCY
     return LayerTiming(
         folding.raster,
         folding.ii_cycles,
@@ -26,7 +29,7 @@ def layer_timing(planned: PlannedLayer) -> LayerTiming:
         folding.early_beats(streams),
         folding.place_cycles(streams),
         streams.in_beats,
-        tuple(cycles + pooling for cycles in folding.beat_cycles(streams.channels_per_beat)),
+        tuple(cycles + behind for cycles in folding.beat_cycles(streams.channels_per_beat)),
         None if pool is None else (pool.kernel, pool.stride),
         planned.fifo.depth or None,
         planned.fifo.reserve,
