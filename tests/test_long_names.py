@@ -29,9 +29,9 @@ def long_name(index: int, op_type: str) -> str:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    """A residual block and a Sigmoid, all nodes and tensors under such names."""
+    """A residual block and a Softmax, all nodes and tensors under such names."""
     net = ModelBuilder((3, 8, 8)).conv(4).relu().residual(lambda b: b.conv(4).relu().conv(4)).relu().conv(4)
-    model = net.add("Sigmoid").conv(4).flatten().gemm(256).model()
+    model = net.add("Softmax", axis=1).conv(4).flatten().gemm(256).model()
     renamed = {node.output[0]: long_name(index, "out") for index, node in enumerate(model.graph.node)}
     for index, node in enumerate(model.graph.node):
         node.name = long_name(index, node.op_type)
@@ -63,7 +63,7 @@ def test_no_table_is_wide_and_json_has_all(place: Path) -> None:
 def test_refusals_and_warnings_are_short_on_a_terminal_and_whole_in_json(place: Path, capsys) -> None:
     with pytest.raises(UnsupportedModelError) as caught:
         partition(load(place), 5)
-    name = long_name(8, "Sigmoid")
+    name = long_name(8, "Softmax")
     assert name in str(caught.value) and name not in caught.value.for_people()
     assert max(map(len, caught.value.for_people().splitlines())) < WIDEST
     reporter = Reporter("lognet-inspect", as_json=True)

@@ -16,7 +16,7 @@ def rom_files(rom: Rom) -> dict[str, str]:
     columns = range(-(-rom.word_bits // ROM_COLUMN_BITS))
     widths = [min(ROM_COLUMN_BITS, rom.word_bits - column * ROM_COLUMN_BITS) for column in columns]
     names = [f"{rom.name}_{column}.mem" for column in columns]
-    style = f'(* rom_style = "{"block" if rom.block else "distributed"}" *)\n'
+    style = '(* rom_style = "block" *)\n' if rom.block else ""
     lines = [
         f"// A table of {len(rom.content)} words of {rom.word_bits} bits, in {'block RAM' if rom.block else 'LUTs'}; "
         "word is that at address two cycles ago.",

@@ -116,14 +116,16 @@ def test_every_board_has_the_next_clock_at_or_below_that_it_makes(tmp_path):
 
 
 def test_what_stands_in_the_way_is_told_and_the_rest_too(tmp_path):
-    model = save(chain().conv(4).relu().conv(4).add("Sigmoid").conv(4).relu().flatten().gemm(1024).model(), tmp_path)
+    model = save(
+        chain().conv(4).relu().conv(4).add("Softmax", axis=1).conv(4).relu().flatten().gemm(1024).model(), tmp_path
+    )
     data = as_json(model)
-    assert data["cut"]["layers"] == 2 and [o["op_type"] for o in data["obstacles"]] == ["Sigmoid"]
-    assert data["obstacles"][0]["layers"] == [3] and "Relu" in data["obstacles"][0]["remedy"]
+    assert data["cut"]["layers"] == 2 and [o["op_type"] for o in data["obstacles"]] == ["Softmax"]
+    assert data["obstacles"][0]["layers"] == [3] and "host" in data["obstacles"][0]["remedy"]
     done = inspect(model, "--fpga-layers", 3)
     assert done.returncode == 4
     assert "Boards: how many layers fit" in done.stdout and "lognet-deploy would refuse" in done.stdout
-    assert re.search("lognet-inspect: error: 1 node within the first 3.*Sigmoid", done.stderr, re.DOTALL)
+    assert re.search("lognet-inspect: error: 1 node within the first 3.*Softmax", done.stderr, re.DOTALL)
     refusal = as_json(model, "--fpga-layers", 3, code=4)
     assert refusal["error"]["exit_code"] == 4 and refusal["cut"] is None and len(refusal["boards"]) == 9
 

@@ -8,17 +8,17 @@ from tests.models import ModelBuilder
 
 
 def test_without_a_number_as_many_layers_go_as_can(place, tmp_path):
-    """A Sigmoid stands in front of the third: by default two go, with a warning; asked for three, it is refused."""
-    chain = ModelBuilder(SHAPE, seed=4).conv(3).relu().pool().conv(4).add("Sigmoid").conv(4)
+    """A Softmax stands in front of the third: by default two go, with a warning; asked for three, it is refused."""
+    chain = ModelBuilder(SHAPE, seed=4).conv(3).relu().pool().conv(4).add("Softmax", axis=1).conv(4)
     model = save(chain.flatten().gemm(64, CLASSES).model(), tmp_path, "short.onnx")
     done = place("deploy", model, "--out", tmp_path / "out", "--no-verify", "--json")
     assert done.returncode == 0, done.stderr
-    assert re.search(r"warning: 2 of the first 3 .*Sigmoid.*what would help: .*Relu", done.stderr)
+    assert re.search(r"warning: 2 of the first 3 .*Softmax.*what would help: .*to the host", done.stderr)
     data = json.loads(done.stdout)
     assert data["layer_choice"]["layers"] == 2 == len(data["layers"])
-    assert [problem["op_type"] for problem in data["layer_choice"]["stopped_by"]] == ["Sigmoid"]
+    assert [problem["op_type"] for problem in data["layer_choice"]["stopped_by"]] == ["Softmax"]
     assert "2 of the first 3" in (tmp_path / "out" / "short.lognet" / "report.txt").read_text()
-    refused(place("deploy", model, "--fpga-layers", 3, "--no-verify"), 4, "Sigmoid.*--fpga-layers 2")
+    refused(place("deploy", model, "--fpga-layers", 3, "--no-verify"), 4, "Softmax.*--fpga-layers 2")
 
 
 def test_auto_takes_the_best_predicted_rate(place, tmp_path):

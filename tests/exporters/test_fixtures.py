@@ -32,8 +32,6 @@ CUTS = {
     "script_groups": (3, "3 convolution layers in sequence"),
     "dynamo_groups": (3, "3 convolution layers in sequence"),
     "keras_mobile": (3, "3 convolution layers in sequence"),
-    "script_leaky": (1, r"\(LeakyRelu\): the only activation"),
-    "dynamo_leaky": (1, r"\(LeakyRelu\): the only activation"),
     "script_pad_reflect": (0, r"\(Pad\): it pads by values of the frame"),
     "dynamo_pad_reflect": (0, r"\(Pad\): it pads by values of the frame"),
     "script_resize": (0, r"1 node within .*\s.*\(Resize\)"),

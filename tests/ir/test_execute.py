@@ -13,6 +13,7 @@ from lognet_fpga.errors import UnsupportedModelError
 from lognet_fpga.frontend import load
 from lognet_fpga.frontend.evaluate import host_evaluator
 from lognet_fpga.ir.execute import execute, run_op
+from lognet_fpga.ir.functions import Function, Step
 from lognet_fpga.ir.graph import (
     Affine,
     AveragePool,
@@ -23,6 +24,8 @@ from lognet_fpga.ir.graph import (
     Identity,
     MaxPool,
     Minimum,
+    Pointwise,
+    Ramp,
     Relu,
     ZeroPad,
 )
@@ -47,6 +50,11 @@ def test_every_operator_but_the_host_s_can_run() -> None:
         Conv(weight, np.array([0.0, 1.0])): [[-1, 2, 3, 4], [-1, 5, 7, 9]],
         Affine(np.array([2.0, 1.0]), np.array([1.0, -1.0])): [[-1, 5, 7, 9], [-1] * 4],
         Relu(3.5): [[0, 2, 3, 3.5], [0] * 4],
+        Ramp(0.25, 0.5): [[0.25, 1, 1, 1], [0.5] * 4],
+        Pointwise(Function((Step("LeakyRelu", (0,), (0.5,)), Step("Mul", (1, (1.0, 3.0)))))): [
+            [-0.5, 2, 3, 4],
+            [0] * 4,
+        ],
         Minimum(2.5): [[-1, 2, 2.5, 2.5], [0] * 4],
         MaxPool((2, 2), (2, 2)): [[4], [0]],
         AveragePool((2, 2), (2, 2)): [[2], [0]],
