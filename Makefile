@@ -2,6 +2,7 @@
 # make test          run the tests
 # make test-all      the slow ones, too: hours
 # make check         lint, format, types, import contracts and the fast tests: under a minute
+# make docs          the documentation as a site, in build/site
 # make dist          the wheel and the source archive, checked, in dist/
 # make clean         remove what these two have made
 # PYTHON=python3.12  the Python that .venv is made with
@@ -17,7 +18,7 @@ DEMO := build/demo
 # Side by side: as many as there are cores, but each has the memory of a process with onnxruntime.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
 
-.PHONY: demo test test-all check dist clean pynq pynq-environments
+.PHONY: demo test test-all check docs dist clean pynq pynq-environments
 
 demo: $(VENV)/.deploy-installed
 	$(BIN)/lognet-deploy $(MODEL)/$(MODEL_FILE).onnx --frames $(MODEL)/test_frames.npz --out $(DEMO) $(if $(filter-out 0,$(SYNTH)),--synth)
@@ -34,6 +35,9 @@ check: $(VENV)/.test-installed
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/python -m pytest --quiet tests/test_layers.py tests/engines/bram tests/fabric tests/ir tests/numerics tests/partition
+
+docs: $(VENV)/.docs-installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 dist: $(VENV)/.dist-installed
 	rm -rf dist

@@ -22,6 +22,9 @@ from lognet_fpga.bundle import Bundle, read_bundle
 from lognet_fpga.config import EVAL_FRAMES, BitstreamRequest, DeployConfig
 from lognet_fpga.errors import InputError, LogNetError, UsageError
 from lognet_fpga.ir.preprocessing import PRESETS, MeanImage, Preprocessing
+from lognet_fpga.page.deployment import PAGE
+from lognet_fpga.page.document import framed
+from lognet_fpga.page.inspection import inspection_page
 from lognet_fpga.progress import NoProgress, Progress
 from lognet_fpga.report import Report
 from lognet_fpga.runtime.device import Device
@@ -48,6 +51,13 @@ class Deployment:
     bundle: Bundle
     report: Report | None = None
     problem: LogNetError | None = None
+
+    def page(self) -> str:
+        """The report to look at, report.html; notebooks show it.  Raises BundleError for a bundle without one."""
+        return self.bundle.file(PAGE).decode()
+
+    def _repr_html_(self) -> str | None:
+        return framed(self.page()) if PAGE in self.bundle.files else None
 
     def classify(self, frames: Place | np.ndarray, device: Device | None = None) -> np.ndarray:
         """Class numbers, (n,).  frames and device: as of outputs.  Raises UsageError for a model whose outputs are no
@@ -105,8 +115,15 @@ class ModelInspection:
 
     @property
     def data(self) -> Mapping[str, object]:
-        """The JSON of lognet-inspect (docs/commands.md): `pandas.json_normalize(seen.data["boards"])`, for example."""
+        """The JSON of lognet-inspect (docs/json.md): `pandas.json_normalize(seen.data["boards"])`, for example."""
         return self.report.data
+
+    def page(self) -> str:
+        """The report to look at, as `lognet-inspect --html` writes it; notebooks show it."""
+        return inspection_page({**self.data, "error": None if self.error is None else self.error.to_json()})
+
+    def _repr_html_(self) -> str:
+        return framed(self.page())
 
     def __str__(self) -> str:
         return self.report.text()

@@ -47,6 +47,10 @@ class LogNetError(Exception):
             lines.append(f"What to do: {self.hint}")
         return "\n".join(lines)
 
+    def to_json(self) -> dict[str, object]:
+        """As every command's JSON has it."""
+        return {"kind": type(self).__name__, "message": str(self), "exit_code": self.exit_code}
+
     def for_people(self) -> str:
         """As str, which programs get; errors that name a model's nodes and tensors shorten them."""
         return str(self)

@@ -18,6 +18,7 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from lognet_fpga.machine import signals, tools
+from tests.json_documents import Documents
 from tests.virtual_time import VirtualTime
 
 # Behind nohup, or in the background of a script, signals are ignored, and so they would be in all that tests start.
@@ -52,6 +53,23 @@ def shared_cache(request, tmp_path_factory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LOGNET_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="session")
+def documents(require_tool) -> Iterator[Documents]:
+    """Every JSON that a command writes, in this process or another one, is held against its schema."""
+    with pytest.MonkeyPatch.context() as patch:
+        found = Documents()
+        if importlib.util.find_spec("jsonschema") or os.environ.get("CI") == "true":
+            found.watch(patch)
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def json_as_documented(documents) -> Iterator[None]:
+    documents.problems.clear()
+    yield
+    assert not documents.problems, "\n".join(documents.problems)
 
 
 @pytest.fixture(autouse=True)

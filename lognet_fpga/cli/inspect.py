@@ -10,7 +10,7 @@ from pathlib import Path
 from lognet_fpga.cli import options, runner
 from lognet_fpga.cli.files import write_text
 from lognet_fpga.cli.input_options import add_input, preprocessing_of
-from lognet_fpga.cli.reporter import Reporter, error_data
+from lognet_fpga.cli.reporter import Reporter
 
 PROGRAM = "lognet-inspect"
 EXAMPLES = """\
@@ -65,9 +65,8 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> int:
     seen = inspect(config, arguments.board, reporter)
     report = inspection_report.build(config, seen)
     if arguments.html is not None:
-        write_text(
-            arguments.html, inspection_page({**report.data, "error": error_data(seen.error)}), "choose another --html"
-        )
+        error = None if seen.error is None else seen.error.to_json()
+        write_text(arguments.html, inspection_page({**report.data, "error": error}), "choose another --html")
     code = reporter.verdict(report, seen.error)
     fits = {fit.board.name: fit.best for fit in seen.boards if fit.best is not None}
     if seen.error is None and fits:

@@ -97,7 +97,7 @@ class Reporter:
 
     def verdict(self, report: Report, error: LogNetError | None, extra: Mapping[str, object] | None = None) -> int:
         """The result, and error with it: on stderr, and as JSON in a field of the object.  Returns the exit code."""
-        data = error_data(error)
+        data = None if error is None else error.to_json()
         self.result(report, {**(extra or {}), "error": data})
         if error is None:
             return EXIT_OK
@@ -218,13 +218,6 @@ class _Stage:
 
     def state(self) -> str:
         return self._state
-
-
-def error_data(error: LogNetError | None) -> dict[str, object] | None:
-    """An error as JSON has it."""
-    if error is None:
-        return None
-    return {"kind": type(error).__name__, "message": str(error), "exit_code": error.exit_code}
 
 
 def _finite(data: object) -> object:

@@ -101,6 +101,11 @@ def document(title: str, head: Part, body: Part, foot: Part = None) -> str:
     return f"<!doctype html>\n{page}\n"
 
 
+def framed(page: str) -> str:
+    """The page within another one, such as a notebook, whose styles and its own stay apart."""
+    return element("iframe", srcdoc=page, title="Report", width="100%", height="600", style="border: 0")
+
+
 def contents(chapters: Sequence[tuple[str, str, Part]]) -> tuple[Markup, Markup]:
     """(navigation, sections) of chapters: anchor, heading, what stands below."""
     links = [element("li", element("a", heading, href=f"#{anchor}")) for anchor, heading, _ in chapters]

@@ -80,5 +80,6 @@ def test_your_own_onnx(tmp_path, monkeypatch, capsys, require_tool):
     monkeypatch.setenv("LOGNET_OUT", str(tmp_path / "out"))
     monkeypatch.delenv("LOGNET_FRAMES", raising=False)
     names = run("5_your_own_onnx")
-    assert names["result"].bundle_path.name == "mine.lognet" and len(names["streamed"]) == 64
-    assert "conv" in capsys.readouterr().out.lower()
+    assert names["deployment"].path.name == "mine.lognet" and len(names["streamed"]) == 64
+    for shown in (names["seen"], names["deployment"]):
+        assert shown._repr_html_().startswith("<iframe") and "conv1" in shown.page()
