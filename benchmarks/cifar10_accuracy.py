@@ -21,7 +21,7 @@ from lognet_fpga.ir.execution import execution_onnx
 from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.partition import make_tail, partition
 from lognet_fpga.quantize import quantize
-from lognet_fpga.quantize.grid import act_bits_of
+from lognet_fpga.quantize.grid import pinned_bits
 from lognet_fpga.train.cifar10 import load_cifar10_test
 from lognet_fpga.verify.accuracy import Accuracy
 from lognet_fpga.verify.measure import measure_accuracy
@@ -53,13 +53,13 @@ def main() -> None:
         for step in whole.steps:
             print(f"{'':15}  of which {step.layer}: {step.loss}, on {whole.steps_frames:,} frames")
     retrained = load(args.retrained)
-    parts, act_bits = partition(retrained, 3), act_bits_of(retrained)
+    parts, act_bits = partition(retrained, 3), pinned_bits(retrained)
     quant = quantize(parts, frames[:CALIBRATION_FRAMES], Preprocessing(), act_bits=act_bits)
     after = measure_accuracy(
         parts, quant, execution_onnx(quant), make_tail(parts, quant), frames, labels, Preprocessing(), steps_frames=1
     )
     points = 100 * (after.deployed.top1 - whole.float_model.top1)
-    print(f"{act_bits:15d}  {whole.float_model.top1:.2%} {after.deployed.top1:.2%}  {points:+.2f} points, retrained")
+    print(f"{act_bits[0]:15d}  {whole.float_model.top1:.2%} {after.deployed.top1:.2%}  {points:+.2f} points, retrained")
 
 
 def _points(accuracy: Accuracy) -> str:

@@ -22,7 +22,6 @@ from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.partition import Partition, partition
 from lognet_fpga.progress import Progress
 from lognet_fpga.quantize import quantize
-from lognet_fpga.quantize.grid import act_bits_of
 from lognet_fpga.report import Section, Table
 from lognet_fpga.runtime.simulated import SimulatedDevice
 from lognet_fpga.verify.onnx_session import OnnxSession
@@ -75,7 +74,7 @@ def measured(model: onnx.ModelProto, act_bits: int) -> dict[str, float]:
         graph = load(save(model, Path(folder)))
     parts = partition(graph)
     shape = parts.layers[0].in_shape
-    quant = quantize(parts, noise(shape, CALIBRATION_FRAMES), Preprocessing(), act_bits=act_bits_of(graph) or act_bits)
+    quant = quantize(parts, noise(shape, CALIBRATION_FRAMES), Preprocessing(), act_bits=act_bits)
     frames = noise(shape, BATCH)
     pixels, floats = frames.astype(np.float32), OnnxSession(float_layers(parts), "the float layers", THREADS)
     devices = {"golden": device(quant, {}), "execution": device(quant, {EXECUTION: execution_onnx(quant)})}

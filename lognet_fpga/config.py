@@ -11,7 +11,8 @@ from typing import Literal
 from lognet_fpga.errors import UsageError
 from lognet_fpga.ir.preprocessing import MAX_INPUT_SIZE, MeanImage, Preprocessing
 
-ACT_BITS = (4, 8)
+ACT_BITS = (4, 5, 6, 7, 8)
+AUTO_BITS: Literal["auto"] = "auto"  # for act_bits: each layer's chosen by the error that they make
 # For fpga_layers: the number with the best predicted rate; all that can go, fully connected layers among them.
 AUTO_LAYERS, ALL_LAYERS = "auto", "all"
 MAX_CLK_MHZ = 1000.0
@@ -52,8 +53,8 @@ class DeployConfig:
     accuracy on; None: those of frames that calibration leaves.  eval_limit: the most frames to judge; None: all.
     fpga_layers: number of layers on the FPGA, 1 or more, convolutions first and then fully connected ones; None: as
     many of the first three convolutions as can go; AUTO_LAYERS: the number of convolutions with the best predicted
-    rate; ALL_LAYERS: all that can go.  act_bits: bits of the activations between layers, 4 or
-    8; None: 8, or what a retrained model has.
+    rate; ALL_LAYERS: all that can go.  act_bits: bits of the activations between layers, one of ACT_BITS; AUTO_BITS:
+    layer by layer, those that a retrained model has, else as few as their error allows (`quantize.act_bits`).
     weights: the store that they go to (`engines.stores`); "auto", layer by layer what is cheaper.
     prune: share of the weights set to zero before quantizing, 0 <= prune < 1.  clk_mhz: the most that the overlay's
     clock may have, the board's own when None.  synth: synthesize for resource figures.  verify: simulate the Verilog.
@@ -71,7 +72,7 @@ class DeployConfig:
     eval_frames: Path | None = None
     eval_limit: int | None = EVAL_FRAMES
     fpga_layers: int | Literal["auto", "all"] | None = None
-    act_bits: int | None = None
+    act_bits: int | Literal["auto"] = AUTO_BITS
     weights: str = "auto"
     prune: float = 0.0
     clk_mhz: float | None = None
@@ -96,8 +97,10 @@ class DeployConfig:
             raise UsageError(f"the frame rate must be greater than 0, not {self.fps}")
         if self.layers_asked is not None and self.layers_asked < 1:
             raise UsageError(f"the number of FPGA layers must be 1 or more, not {self.fpga_layers}")
-        if self.act_bits not in (None, *ACT_BITS):
-            raise UsageError(f"the activation bits must be {' or '.join(map(str, ACT_BITS))}, not {self.act_bits}")
+        if self.act_bits not in (AUTO_BITS, *ACT_BITS):
+            raise UsageError(
+                f"the activation bits must be {ACT_BITS[0]} to {ACT_BITS[-1]}, or {AUTO_BITS}, not {self.act_bits}"
+            )
         if not 0 <= self.prune < 1:
             raise UsageError(f"the share of weights to prune must be at least 0 and below 1, not {self.prune}")
         if self.max_drop is not None and not 0 <= self.max_drop <= 100:

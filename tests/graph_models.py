@@ -124,7 +124,7 @@ def _strided(size: tuple[int, int], step: int) -> tuple[int, int]:
 
 def _random_spec(rng: np.random.Generator, size: tuple[int, int]) -> Spec:
     """Mostly of kernels and pads that keep the size, so that there is something to join."""
-    bits, odd_pad = int(rng.choice([4, 6, 8])), bool(rng.random() < 0.3)
+    bits, odd_pad = int(rng.integers(4, 9)), bool(rng.random() < 0.3)
     outputs = int(rng.choice([1, 2, 3, 4, 6, 8]))
     if rng.random() < 0.7 or min(size) < 4:
         kernel = int(rng.choice([1, 3, 3, 5] if min(size) > 2 else [1]))

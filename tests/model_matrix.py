@@ -9,6 +9,7 @@ NumPy, in golden.onnx and in execution.onnx.  `verify_model` goes on to its Veri
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,14 +64,15 @@ class LayerSpec:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """One model of the matrix.  shape: (channels, height, width); speed: of its plan, see tests.quant_models."""
+    """One model of the matrix.  shape: (channels, height, width); act_bits: one a layer; speed: of its plan, see
+    tests.quant_models."""
 
     number: int
     shape: tuple[int, int, int]
     layers: tuple[LayerSpec, ...]
     style: str
     opset: int
-    act_bits: int
+    act_bits: tuple[int, ...]
     speed: str
 
     @property
@@ -83,7 +85,7 @@ class ModelSpec:
             f"{layer.activation}, pool {layer.pool}"
             for layer in self.layers
         )
-        return f"{self.name}, opset {self.opset}, {self.act_bits} bits, {self.speed}: {layers}"
+        return f"{self.name}, opset {self.opset}, {','.join(map(str, self.act_bits))} bits, {self.speed}: {layers}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +104,7 @@ class Checked:
 @functools.cache
 def specs() -> tuple[ModelSpec, ...]:
     """The whole matrix, the same every time."""
-    rng = np.random.default_rng(2017)
+    rng, mixed = np.random.default_rng(2017), np.random.default_rng(4)
     slots = 3 * COUNT
 
     def spread_evenly(values: tuple) -> list:
@@ -121,7 +123,8 @@ def specs() -> tuple[ModelSpec, ...]:
         for _ in range(int(rng.choice([1, 2, 2, 3]))):
             chosen.append(LayerSpec(2 * int(rng.integers(1, 3)), *next(layers)))
         shape = (int(rng.choice([1, 2, 3, 4])), *(int(size) for size in rng.integers(9, 17, 2)))
-        out.append(ModelSpec(number, shape, tuple(chosen), style, opset, 4 if number % 3 == 2 else 8, speeds[number]))
+        bits = tuple(int(its) for its in mixed.integers(4, 9, len(chosen)))
+        out.append(ModelSpec(number, shape, tuple(chosen), style, opset, bits, speeds[number]))
     return tuple(out)
 
 
@@ -266,7 +269,7 @@ def check_split(
     pixels: np.ndarray,
     preprocessing: Preprocessing,
     wanted: np.ndarray,
-    act_bits: int,
+    act_bits: Sequence[int],
     name: str,
 ) -> Checked:
     """The float graph and the split against `wanted`, which onnxruntime gives for the file; then the quantized layers

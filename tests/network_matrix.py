@@ -150,13 +150,14 @@ HEADS: dict[str, Callable[[ModelBuilder], object]] = {
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """One network.  in_memory: every second layer has its weights in memories."""
+    """One network.  act_bits: None for layers of all numbers of bits, from a seed; in_memory: every
+    second layer has its weights in memories."""
 
     number: int
     shape: tuple[int, int, int]
     blocks: tuple[str, ...]
     head: str
-    act_bits: int
+    act_bits: int | None
     speed: str
     in_memory: bool
 
@@ -166,7 +167,7 @@ class NetworkSpec:
 
     def __str__(self) -> str:
         store = "memories" if self.in_memory else "fabric"
-        return f"{self.name}; {self.shape}, {self.act_bits} bits, {self.speed}, {store}"
+        return f"{self.name}; {self.shape}, {self.act_bits or 'mixed'} bits, {self.speed}, {store}"
 
 
 @functools.cache
@@ -179,7 +180,7 @@ def specs() -> tuple[NetworkSpec, ...]:
         count = int(rng.choice([1, 1, 2]))
         blocks = tuple(str(kinds.pop()) for _ in range(count))
         shape = (int(rng.choice([1, 2, 3])), *(int(size) for size in rng.choice([6, 7, 8], 2)))
-        bits, in_memory = 4 if number % 3 == 2 else 8, number % 4 == 3
+        bits, in_memory = (8, None, None)[number % 3], number % 4 == 3
         # Memories give one word a cycle, and cannot follow the fastest adders.
         speed = "slowest" if in_memory else SPEEDS[number % len(SPEEDS)]
         out.append(NetworkSpec(number, shape, blocks, heads[number % len(heads)], bits, speed, in_memory))
@@ -205,7 +206,9 @@ def check_network(spec: NetworkSpec, folder: Path) -> Checked:
     split = partition(graph, far.available)
     left = {placement.op_type for placement in split.placements if placement.where == "host"}
     assert left <= {"Flatten", "Softmax"}, f"{spec}: {left}"
-    return check_split(graph, split, pixels, PREPROCESSING, wanted, spec.act_bits, str(spec))
+    mixed = np.random.default_rng(spec.number).integers(4, 9, far.available)
+    bits = [spec.act_bits or int(its) for its in mixed]
+    return check_split(graph, split, pixels, PREPROCESSING, wanted, bits, str(spec))
 
 
 def verify_network(spec: NetworkSpec, checked: Checked) -> Verdict:

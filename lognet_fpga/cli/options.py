@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lognet_fpga.config import ALL_LAYERS, AUTO_LAYERS
+from lognet_fpga.config import ACT_BITS, ALL_LAYERS, AUTO_BITS, AUTO_LAYERS
 from lognet_fpga.engines.stores import AUTO, STORES, choices
 from lognet_fpga.fabric.boards import board_names
 
@@ -56,6 +56,15 @@ def layers(text: str) -> int | str:
         raise argparse.ArgumentTypeError(f"{text!r} is neither a whole number from 1 up nor auto or all") from error
 
 
+def act_bits(text: str) -> int | str:
+    """One of ACT_BITS, or "auto"."""
+    if text == AUTO_BITS:
+        return text
+    if text not in map(str, ACT_BITS):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither {ACT_BITS[0]} to {ACT_BITS[-1]} nor {AUTO_BITS}")
+    return int(text)
+
+
 def add_board(parser: argparse._ActionsContainer, default: str | None, says: str) -> None:
     """says: what it is for, and what stands in for it."""
     names = board_names()
@@ -83,9 +92,11 @@ def add_plan(parser: argparse._ActionsContainer) -> None:
     )
     parser.add_argument(
         "--act-bits",
-        type=int,
-        choices=(4, 8),
-        help="bits of the activations between layers (default: 8, or what a retrained model has)",
+        type=act_bits,
+        default=AUTO_BITS,
+        metavar="N",
+        help=f"bits of the activations between layers, {ACT_BITS[0]} to {ACT_BITS[-1]}; {AUTO_BITS}: those that a "
+        "retrained model has, else for each layer as few as their error allows (default: %(default)s)",
     )
     parser.add_argument(
         "--weights",

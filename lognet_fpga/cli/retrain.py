@@ -12,6 +12,7 @@ from lognet_fpga.cli import options, runner
 from lognet_fpga.cli.files import make_folder
 from lognet_fpga.cli.input_options import add_input, preprocessing_of
 from lognet_fpga.cli.reporter import Reporter
+from lognet_fpga.config import ACT_BITS
 
 PROGRAM = "lognet-retrain"
 EXAMPLES = """\
@@ -69,7 +70,7 @@ def parser() -> runner.Parser:
     deployed.add_argument(
         "--act-bits",
         type=int,
-        choices=(4, 8),
+        choices=ACT_BITS,
         default=4,
         help="bits of the activations between layers (default: %(default)s)",
     )

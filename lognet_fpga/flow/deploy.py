@@ -23,7 +23,7 @@ from lognet_fpga.flow.inputs import (
     settle_preprocessing,
     verified,
 )
-from lognet_fpga.flow.layer_choice import choose_layers, quantize_choice, settle_act_bits, target_of
+from lognet_fpga.flow.layer_choice import asked_bits, choose_layers, quantize_choice, target_of
 from lognet_fpga.flow.reports import deployment
 from lognet_fpga.flow.reports.accuracy import accuracy_sections, warn_of_a_lost_model
 from lognet_fpga.flow.reports.answers import answers_data
@@ -70,7 +70,7 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
 
     with progress.stage(f"read {config.model.name}"):
         graph = load(config.model, input_shape=config.input_shape)
-        config, act_bits = settle_preprocessing(config, graph), settle_act_bits(config, graph)
+        config, act_bits = settle_preprocessing(config, graph), asked_bits(config, graph)
         graph = with_pixels(graph, config.preprocessing)
     choice = choose_layers(config, graph, target, act_bits, progress)
     graph = choice.parts.graph  # without outputs that this cut leaves out
@@ -83,11 +83,11 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
     warn_of_scaling(choice.parts, config.preprocessing, calibration(frames))
     settled(*deployment.choice_sections(config, choice, output))
     first = choice
-    choice, quant = quantize_choice(config, choice, target, act_bits, calibration(frames), progress)
+    choice, quant, bits = quantize_choice(config, choice, target, act_bits, calibration(frames), progress)
     if choice is not first:  # the frames have shown that fewer layers can go
         sections.clear()
         settled(*deployment.choice_sections(config, choice, output))
-    settled(deployment.quantization_section(quant, config, frames))
+    settled(deployment.quantization_section(quant, bits, config, frames))
     parts = choice.parts
     golden, execution, tail = golden_onnx(quant), execution_onnx(quant), make_tail(parts, quant)
     core_sha256 = hashlib.sha256(golden).hexdigest()
@@ -136,7 +136,22 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
     if isinstance(accuracy, Accuracy) and judged is not None:
         answers, pictures = answers_data(accuracy, judged, class_names, config.preprocessing.channel_order)
     data = deployment.data(
-        *(config, choice, quant, plan, design, verdict, synthesis, accuracy, frames, tail, output, activations, answers)
+        *(
+            config,
+            choice,
+            quant,
+            bits,
+            plan,
+            design,
+            verdict,
+            synthesis,
+            accuracy,
+            frames,
+            tail,
+            output,
+            activations,
+            answers,
+        )
     )
     report = Report(deployment.title(config, board), tuple(sections), data)
     report_json = deployment.json_bytes(report.data)

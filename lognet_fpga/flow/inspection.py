@@ -8,7 +8,7 @@ from lognet_fpga.config import ALL_LAYERS, AUTO_LAYERS, DeployConfig
 from lognet_fpga.errors import DoesNotFitError, LogNetError, UnsupportedModelError
 from lognet_fpga.fabric.board import Board
 from lognet_fpga.fabric.boards import board_names, load_board
-from lognet_fpga.flow.layer_choice import asked_graph, host_work, settle_act_bits, sketch_reach, target_of
+from lognet_fpga.flow.layer_choice import asked_bits, asked_graph, host_work, sketch_reach, target_of
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.graph import Graph
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
@@ -72,7 +72,7 @@ def inspect(config: DeployConfig, board: str | None = None, progress: Progress =
     boards = [load_board(name) for name in ([board] if board else board_names())]
     with progress.stage(f"read {config.model.name}"):
         graph = _as_cut(load(config.model, input_shape=config.input_shape))
-        act_bits = settle_act_bits(config, graph)
+        act_bits = asked_bits(config, graph)
         graph = asked_graph(config, with_pixels(graph, config.preprocessing.for_model(graph.input_shape)))
         far, work = reach(graph), node_work(graph)
     seen = Inspection(graph, far, work, None, (), None, None)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lognet_fpga.config import ALL_LAYERS, AUTO_LAYERS, DeployConfig
+from lognet_fpga.config import ALL_LAYERS, AUTO_BITS, AUTO_LAYERS, DeployConfig
 from lognet_fpga.engines.folding import Engine
 from lognet_fpga.engines.stores import sketch_layers, stores_of
 from lognet_fpga.fabric.board import Board
@@ -24,8 +24,8 @@ from lognet_fpga.partition.work import Work, node_work, total_host_work
 from lognet_fpga.plan.far_too_large import far_too_large, require_possible
 from lognet_fpga.plan.survey import Candidate, best, survey
 from lognet_fpga.progress import NoProgress, Progress, Stage
-from lognet_fpga.quantize import PaddingError, quantize
-from lognet_fpga.quantize.grid import act_bits_of
+from lognet_fpga.quantize import AskedBits, ChosenBits, PaddingError, quantize, quantize_by_error
+from lognet_fpga.quantize.grid import pinned_bits
 from lognet_fpga.quantize.sketch import bits_in, sketch_graph, sketch_layer
 
 
@@ -37,9 +37,9 @@ class LayerChoice:
     candidates: tuple[Candidate, ...] = ()
 
 
-def settle_act_bits(config: DeployConfig, graph: Graph) -> int:
+def asked_bits(config: DeployConfig, graph: Graph) -> AskedBits:
     """The bits of the activations that are asked for, else those that the model has."""
-    return config.act_bits or act_bits_of(graph)
+    return AskedBits(pinned=pinned_bits(graph)) if config.act_bits == AUTO_BITS else AskedBits(int(config.act_bits))
 
 
 def target_of(config: DeployConfig, board: Board) -> Target:
@@ -48,7 +48,7 @@ def target_of(config: DeployConfig, board: Board) -> Target:
 
 
 def choose_layers(
-    config: DeployConfig, graph: Graph, target: Target, act_bits: int, progress: Progress = NoProgress()
+    config: DeployConfig, graph: Graph, target: Target, act_bits: AskedBits, progress: Progress = NoProgress()
 ) -> LayerChoice:
     """The cut that config.fpga_layers asks for, of graph or of graph with its fully connected layers as convolutions.
     act_bits: as settled.
@@ -80,7 +80,9 @@ def choose_layers(
             "come from in front of the layers on the FPGA",
             stacklevel=2,
         )
-    sketch = sketch_graph(graph.name, parts.layers, parts.sources, act_bits=act_bits, prune=config.prune)
+    sketch = sketch_graph(
+        graph.name, parts.layers, parts.sources, act_bits=act_bits.expected(len(parts.layers)), prune=config.prune
+    )
     require_possible(sketch, target)
     return LayerChoice(parts, candidates)
 
@@ -93,16 +95,25 @@ def asked_graph(config: DeployConfig, graph: Graph) -> Graph:
 
 
 def quantize_choice(
-    config: DeployConfig, choice: LayerChoice, target: Target, act_bits: int, frames: np.ndarray, progress: Progress
-) -> tuple[LayerChoice, QuantGraph]:
+    config: DeployConfig,
+    choice: LayerChoice,
+    target: Target,
+    act_bits: AskedBits,
+    frames: np.ndarray,
+    progress: Progress,
+) -> tuple[LayerChoice, QuantGraph, ChosenBits | None]:
     """The chosen layers quantized on frames, (n, channels, h, w) uint8; fewer layers, with a warning, where these show
-    that one cannot pad as the model does, unless their number was asked for."""
+    that one cannot pad as the model does, unless their number was asked for.  ChosenBits where there was a choice."""
 
-    def quantized(parts: Partition) -> QuantGraph:
-        return quantize(parts, frames, config.preprocessing, act_bits=act_bits, prune=config.prune, progress=progress)
+    def quantized(parts: Partition) -> tuple[QuantGraph, ChosenBits | None]:
+        given, how = act_bits.given(len(parts.layers)), config.preprocessing
+        bits = [its for its in given if its is not None]
+        if len(bits) == len(given):
+            return quantize(parts, frames, how, act_bits=bits, prune=config.prune, progress=progress), None
+        return quantize_by_error(parts, frames, how, given=given, prune=config.prune, progress=progress)
 
     try:
-        return choice, quantized(choice.parts)
+        return choice, *quantized(choice.parts)
     except PaddingError as obstacle:
         graph = choice.parts.graph
         fewer = max((count for count in reach(graph).counts if count <= obstacle.layers), default=0)
@@ -111,11 +122,11 @@ def quantize_choice(
         layers = "1 convolution layer goes" if fewer == 1 else f"{fewer} convolution layers go"
         warnings.warn(f"{layers} onto the FPGA, not {len(choice.parts.layers)}: {obstacle.message}", stacklevel=2)
     again = choose_layers(replace(config, fpga_layers=fewer), graph, target, act_bits)
-    return replace(again, candidates=choice.candidates), quantized(again.parts)
+    return replace(again, candidates=choice.candidates), *quantized(again.parts)
 
 
 def sketch_reach(
-    config: DeployConfig, far: Reach, boards: list[Board], act_bits: int, stage: Stage | None = None
+    config: DeployConfig, far: Reach, boards: list[Board], act_bits: AskedBits, stage: Stage | None = None
 ) -> QuantGraph:
     """Sketch the layers that can go, up to the first with which they are far too large for every board; in any case
     as many as the least number that can."""
@@ -123,11 +134,12 @@ def sketch_reach(
     layers: list[QuantLayer] = []
     engines: list[Sequence[Engine]] = []
     span = far.spans[far.possible - 1]
-    for layer, sources in zip(span.layers, span.sources):
+    bits = act_bits.expected(len(span.layers))
+    for layer, sources, its_bits in zip(span.layers, span.sources, bits):
         if stage is not None:
             stage.update(len(layers), far.possible)
         last = len(layers) + 1 == far.possible
-        layers.append(sketch_layer(layer, bits_in(sources, act_bits), act_bits, config.prune, last=last))
+        layers.append(sketch_layer(layer, bits_in(sources, bits), its_bits, config.prune, last=last))
         engines += sketch_layers(layers[-1:], largest.stores)
         if len(layers) in far.counts and far_too_large(engines, largest, span.sources[: len(layers)]):
             break

@@ -115,6 +115,9 @@ def _layers(ids: Ids, data: Data) -> list[Part]:
     lost = _lost(data["accuracy"])
     if lost is not None:
         drawn.append(bars(ids, *lost))
+    chosen = data.get("act_bits")  # which older reports do not have
+    if chosen is not None and any(layer["error_added"] is not None for layer in chosen["layers"]):
+        drawn.append(bars(ids, *_rounding(chosen)))
     drawn.append(
         bars(
             ids,
@@ -150,6 +153,23 @@ def _layers(ids: Ids, data: Data) -> list[Part]:
             "p", "Sizes: channels × height × width. Weights: those other than zero; a zero costs nothing in the fabric."
         ),
     ]
+
+
+def _rounding(chosen: Data) -> tuple[str, list[Bar], str]:
+    """(title, bars, note) of what the bits of each layer's activations cost, where they were chosen."""
+    rows = [
+        Bar(
+            layer["name"],
+            layer["error_added"],
+            f"{percent(layer['error_added'])}, {layer['bits']} bits",
+            colour=ORANGE if layer["hurts"] else BLUE,
+        )
+        for layer in chosen["layers"]
+        if layer["error_added"] is not None
+    ]
+    note = f"share of the squared error with 8 bits; all together may add {percent(chosen['budget'])}"
+    hurting = any(layer["hurts"] for layer in chosen["layers"])
+    return "Error added by rounding activations", rows, note + "; in orange: 4 bits would take it all" * hurting
 
 
 def _lost(accuracy: Data | None) -> tuple[str, list[Bar], str] | None:

@@ -80,10 +80,11 @@ class FloatLayer:
                 y = np.clip(y, np.float32(0), self.bound.astype(np.float32).reshape(1, -1, 1, 1))
             elif self.function is not None:
                 y = self.function(y).astype(np.float32)
-            out[start : start + step] = self._pooled(y)
+            out[start : start + step] = self.pooled(y)
         return out
 
-    def _pooled(self, y: np.ndarray) -> np.ndarray:
+    def pooled(self, y: np.ndarray) -> np.ndarray:
+        """What leaves the layer, (batch, *out_shape), for its activations y, (batch, *conv_shape)."""
         if self.linear and self.pool is not None and any(self.pool.pads):  # below all that is not padding
             y = reference.pad(y, self.pool.pads, np.full(y.shape[1], -np.inf))
             return reference.run_pool(y, replace(self.pool, pads=NO_PADS))

@@ -44,15 +44,15 @@ def quantize(
     frames: np.ndarray,
     preprocessing: Preprocessing,
     *,
-    act_bits: int = 8,
+    act_bits: int | Sequence[int] = 8,
     prune: float = 0.0,
     methods: Methods = Methods(),
     progress: Progress = NoProgress(),
 ) -> QuantGraph:
     """The integer graph of the partition's FPGA layers.
 
-    frames: (n, channels, h, w) uint8, for calibration.  act_bits: bits of the activations between and behind the
-    layers; the frames have 8.  prune: share of zeros that each layer's weights get at least.
+    frames: (n, channels, h, w) uint8, for calibration.  act_bits: bits of the activations of all layers, or of
+    each layer, in front of its pool; the frames have 8.  prune: share of zeros that each layer's weights get at least.
     methods: for comparisons.
     Warns where a file of lognet-retrain's is no longer what it wrote.  Raises InputError for frames of another shape or
     type.
@@ -68,7 +68,8 @@ def quantize(
     frames_float = preprocessing.apply(frames)
     # Every weight is rounded with regard to all inputs of its layer; those between groups are zero and stay it.
     dense = [layer.dense for layer in partition.layers]
-    layers, stated = list[QuantLayer](), _stated(partition, act_bits, prune)
+    bits = [act_bits] * len(dense) if isinstance(act_bits, int) else list(act_bits)
+    layers, stated = list[QuantLayer](), _stated(partition, bits, prune)
     outputs, outputs_float = list[np.ndarray](), list[np.ndarray]()
     with progress.stage("quantize") as stage:
         for index, layer in enumerate(dense):
@@ -87,7 +88,7 @@ def quantize(
             following = _following(dense, partition.sources, index)
             groups = partition.layers[index].groups
             quantized, given = _quantize_layer(
-                layer, groups, entering, act_bits, prune, methods, rng, stated[index], index, following
+                layer, groups, entering, bits[index], prune, methods, rng, stated[index], index, following
             )
             codes = quantized.activations(entering.x)
             outputs_float.append(layer.run(entering.x_float))
@@ -112,12 +113,12 @@ def _following(layers: Sequence[FloatLayer], sources: Sources, index: int) -> np
     return np.max(takers, axis=0) if takers else None
 
 
-def _stated(partition: Partition, act_bits: int, prune: float) -> list[TrainedLayer | None]:
+def _stated(partition: Partition, act_bits: Sequence[int], prune: float) -> list[TrainedLayer | None]:
     """What lognet-retrain wrote of each layer; nothing where the user asks for other activations or for more zeros."""
     layers = trained.read(partition.graph)
     if layers is None:
         _warn_of_an_edit(partition.graph.name, "its metadata cannot be read")
-    taken = [] if prune else [layer if layer.act_bits == act_bits else None for layer in layers or ()]
+    taken = [] if prune else [layer if layer.act_bits == bits else None for layer, bits in zip(layers or (), act_bits)]
     return (taken + [None] * len(partition.layers))[: len(partition.layers)]
 
 

@@ -16,7 +16,6 @@ from lognet_fpga.ir.graph import Graph, Relu
 from lognet_fpga.numerics.log2 import largest_code
 from lognet_fpga.quantize import trained
 
-DEFAULT_ACT_BITS = 8
 _MORE_BITS = 6  # more than codes can lack: those of the largest code
 _ON_STEP = 0.1  # of a step: what float32 leaves of whole ones
 _TOLERANCE = 1e-4  # of an exponent: what scales in float32 leave of it
@@ -65,10 +64,10 @@ def bias_shift(bias: np.ndarray, shift: int) -> int:
     return shift
 
 
-def act_bits_of(graph: Graph) -> int:
-    """Bits of the activations that a model with log2 codes says it has, by its metadata or because its first ReLU ends
-    at 15; else 8."""
+def pinned_bits(graph: Graph) -> tuple[int, ...]:
+    """Bits of the activations of each layer, from the first one on, where a model with log2 codes says what it has: by
+    its metadata, or because its first ReLU ends at 15; () for another model."""
     if layers := trained.read(graph):
-        return layers[0].act_bits
-    bounds = (node.op.bound for node in graph.nodes if isinstance(node.op, Relu))
-    return 4 if next(bounds, 0.0) == 2.0**4 - 1 else DEFAULT_ACT_BITS
+        return tuple(layer.act_bits for layer in layers)
+    bounds = [node.op.bound for node in graph.nodes if isinstance(node.op, Relu)]
+    return (4,) * len(bounds) if bounds and bounds[0] == 2.0**4 - 1 else ()

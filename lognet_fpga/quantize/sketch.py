@@ -28,19 +28,20 @@ _DROP_SPREAD = 1  # channels that are that many bits quieter than typical are al
 
 
 def sketch_graph(
-    name: str, layers: Sequence[FloatLayer], sources: Sources, *, act_bits: int = 8, prune: float = 0.0
+    name: str, layers: Sequence[FloatLayer], sources: Sources, *, act_bits: int | Sequence[int] = 8, prune: float = 0.0
 ) -> QuantGraph:
     """layers, in order, with codes and widths close to those that `quantize` will find; the options are the same."""
+    bits = [act_bits] * len(layers) if isinstance(act_bits, int) else act_bits
     sketched = (
-        sketch_layer(layer, bits_in(its, act_bits), act_bits, prune, last=number == len(layers))
-        for number, (layer, its) in enumerate(zip(layers, sources), 1)
+        sketch_layer(layer, bits_in(its, bits), its_bits, prune, last=number == len(layers))
+        for number, (layer, its, its_bits) in enumerate(zip(layers, sources, bits, strict=True), 1)
     )
     return QuantGraph(name, layers[0].in_shape, tuple(sketched), sources)
 
 
-def bits_in(sources: Sequence[Source], act_bits: int) -> int:
-    """Of a layer that takes these, where activations have act_bits."""
-    return max(IN_BITS if source.layer == FRAMES else act_bits for source in sources)
+def bits_in(sources: Sequence[Source], act_bits: Sequence[int]) -> int:
+    """Of a layer that takes these, where the activations of the layers before it have act_bits."""
+    return max(IN_BITS if source.layer == FRAMES else act_bits[source.layer] for source in sources)
 
 
 def sketch_layer(

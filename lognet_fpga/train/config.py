@@ -58,7 +58,7 @@ class RetrainConfig:
         if self.method not in METHODS:
             raise UsageError(f"the method must be {' or '.join(METHODS)}, not {self.method!r}")
         if self.act_bits not in ACT_BITS:
-            raise UsageError(f"the activation bits must be {' or '.join(map(str, ACT_BITS))}, not {self.act_bits}")
+            raise UsageError(f"the activation bits must be {ACT_BITS[0]} to {ACT_BITS[-1]}, not {self.act_bits}")
         for name, value in (("--sparsity", self.sparsity), ("--distill", self.distill or 0.0)):
             if not 0 <= value <= 1 or (name == "--sparsity" and value == 1):
                 raise UsageError(f"{name} must lie between 0 and 1, not {value}")

@@ -89,7 +89,8 @@ def test_deploy_as_json_with_stages(command):
     [
         ["--fps", "0"],
         ["--fps", "nan"],
-        ["--act-bits", "5"],
+        ["--act-bits", "3"],
+        ["--act-bits", "9"],
         ["--prune", "1"],
         ["--fpga-layers", "0"],
         ["--clk-mhz", "-1"],

@@ -19,6 +19,7 @@ from lognet_fpga.partition import partition
 from lognet_fpga.partition.reach import reach
 from lognet_fpga.partition.work import node_work
 from lognet_fpga.plan.survey import best, survey
+from lognet_fpga.quantize import AskedBits
 from tests.models import ModelBuilder, save
 from tests.partition.test_float_equality import check_equal
 from tests.quant_models import target
@@ -158,7 +159,7 @@ def test_the_best_number_of_layers_is_one_that_is_taken(seed: int, tmp_path: Pat
     far, board = reach(graph), load_board("pynq-z2")
     if not far.counts:
         return
-    sketch = sketch_reach(DeployConfig(model=Path("net.onnx")), far, [board], act_bits=8)
+    sketch = sketch_reach(DeployConfig(model=Path("net.onnx")), far, [board], AskedBits(8))
     candidates = survey(sketch, host_work(far, node_work(graph)), target(board))
     assert [candidate.layers for candidate in candidates] == list(far.counts)
     parts = partition(graph, best(candidates).layers)

@@ -87,6 +87,7 @@ def test_any_cut_is_the_same_function(seed: int, tmp_path: Path) -> None:
         np.testing.assert_allclose(run_split(split, frames), wanted, **close)
     if far.possible:
         pixels = np.random.default_rng(seed).integers(0, 256, (8, *SHAPE), np.uint8)
-        quant = quantize(partition(graph, far.possible), pixels, Preprocessing(1 / 255))
+        bits = np.random.default_rng(seed).integers(4, 9, far.possible).tolist()
+        quant = quantize(partition(graph, far.possible), pixels, Preprocessing(1 / 255), act_bits=bits)
         for ours, golden in zip(quant.run_layers(pixels), run_onnx(golden_onnx(quant), pixels), strict=True):
             np.testing.assert_array_equal(ours, golden, err_msg=f"seed {seed}")

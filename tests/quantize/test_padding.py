@@ -18,7 +18,7 @@ from lognet_fpga.ir.preprocessing import PRESETS, Preprocessing
 from lognet_fpga.partition import partition, with_pixels
 from lognet_fpga.partition.reach import reach
 from lognet_fpga.progress import NoProgress
-from lognet_fpga.quantize import PaddingError, quantize
+from lognet_fpga.quantize import AskedBits, PaddingError, quantize
 from tests.models import ModelBuilder, run_onnx, save
 from tests.quantize.test_quantize import smooth_frames
 
@@ -147,12 +147,13 @@ def test_padding_far_above_the_activations_is_refused(times: float, bits: int, t
     config = DeployConfig(model=tmp_path / "model.onnx", preprocessing=SCALE)
     target = target_of(config, load_board("pynq-z2"))
     with pytest.warns(UserWarning, match="1 convolution layer goes onto the FPGA, not 2: .* pads with zero"):
-        first = choose_layers(config, graph, target, bits)
-        choice, quant = quantize_choice(config, first, target, bits, frames, NoProgress())
+        first = choose_layers(config, graph, target, AskedBits(bits))
+        choice, quant, _ = quantize_choice(config, first, target, AskedBits(bits), frames, NoProgress())
     assert len(quant.layers) == len(choice.parts.layers) == 1
     asked = DeployConfig(model=tmp_path / "model.onnx", preprocessing=SCALE, fpga_layers=2)
     with pytest.raises(PaddingError, match="pads with zero") as caught:
-        quantize_choice(asked, choose_layers(asked, graph, target, bits), target, bits, frames, NoProgress())
+        first = choose_layers(asked, graph, target, AskedBits())
+        quantize_choice(asked, first, target, AskedBits(), frames, NoProgress())
     assert "--fpga-layers 1" in caught.value.hint
 
 

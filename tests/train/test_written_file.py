@@ -15,7 +15,7 @@ from lognet_fpga.ir.graph import AveragePool
 from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.partition import partition
 from lognet_fpga.quantize import quantize
-from lognet_fpga.quantize.grid import act_bits_of
+from lognet_fpga.quantize.grid import pinned_bits
 from tests.models import ModelBuilder, save
 from tests.quantize.test_quantize import smooth_frames
 
@@ -93,7 +93,7 @@ def deployed(path: Path, layers: int, frames: np.ndarray, bits: int, how: Prepro
 )
 def test_any_net_deploys_to_what_was_trained(seed: int, bits: int, tmp_path: Path) -> None:
     path, layers, frames, integers = written(tmp_path, seed, bits)
-    assert act_bits_of(load(path)) == bits
+    assert pinned_bits(load(path)) == (bits,) * layers
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         np.testing.assert_array_equal(deployed(path, layers, frames, bits), integers)

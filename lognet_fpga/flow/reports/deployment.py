@@ -14,6 +14,7 @@ from lognet_fpga.engines.stores import STORES
 from lognet_fpga.fabric.board import Board, Resources
 from lognet_fpga.flow.inputs import calibration
 from lognet_fpga.flow.layer_choice import LayerChoice
+from lognet_fpga.flow.reports import act_bits
 from lognet_fpga.flow.reports.candidates import ESTIMATED, candidate_data, candidate_table, reason
 from lognet_fpga.flow.reports.chip import chip_data
 from lognet_fpga.flow.reports.host import host_data
@@ -30,6 +31,7 @@ from lognet_fpga.machine.archive import ARRAY, write_zip
 from lognet_fpga.partition import Partition
 from lognet_fpga.plan.budget import budget
 from lognet_fpga.plan.hardware_plan import HardwarePlan
+from lognet_fpga.quantize import ChosenBits
 from lognet_fpga.report import Section, Table
 from lognet_fpga.runtime.frames import Frames
 from lognet_fpga.synth.synthesis import SynthesisReport
@@ -58,6 +60,7 @@ def data(
     config: DeployConfig,
     choice: LayerChoice,
     quant: QuantGraph,
+    bits: ChosenBits | None,
     plan: HardwarePlan,
     design: VerilogDesign,
     verdict: Verdict | None,
@@ -80,6 +83,7 @@ def data(
         "input": input_data(config, choice.parts),
         "partition": [asdict(placement) for placement in choice.parts.placements],
         "layer_choice": _choice_data(choice),
+        "act_bits": act_bits.data(bits),
         "layers": [_layer_data(layer, its) for layer, its in zip(quant.layers, activations)],
         "chip": chip_data(plan.target.board),
         "plan": plan.to_json(),
@@ -212,6 +216,7 @@ def _layer_data(layer: QuantLayer, activations: np.ndarray) -> dict:
         "nmse": layer.nmse,
         "sparsity": layer.sparsity,
         "in_bits": layer.in_bits,
+        "act_bits": layer.act_bits,
         "out_bits": layer.out_bits,
         "shift": layer.shift,
         "alpha_min": float(layer.alpha.min()),
@@ -224,7 +229,7 @@ def _layer_data(layer: QuantLayer, activations: np.ndarray) -> dict:
     }
 
 
-def quantization_section(quant: QuantGraph, config: DeployConfig, frames: Frames) -> Section:
+def quantization_section(quant: QuantGraph, bits: ChosenBits | None, config: DeployConfig, frames: Frames) -> Section:
     if config.frames is None:
         source = "calibrated on random noise, because no --frames were given: the accuracy will suffer"
     else:
@@ -238,8 +243,9 @@ def quantization_section(quant: QuantGraph, config: DeployConfig, frames: Frames
             f"{layer.nmse:.4f}",
             f"{layer.sparsity:.1%}",
             f"{layer.in_bits} -> {layer.out_bits}",
+            *(act_bits.cells(bits, number) if bits else ()),
         )
-        for layer in quant.layers
+        for number, layer in enumerate(quant.layers)
     )
     return Section(
         "Quantization: log2 4-bit weights (a sign and a power of two), linear activations",
@@ -247,8 +253,15 @@ def quantization_section(quant: QuantGraph, config: DeployConfig, frames: Frames
             source,
             "sizes: channels x height x width; NMSE: squared error relative to the squares; zero weights cost "
             "no hardware",
+            *(act_bits.lines(bits) if bits else ()),
         ),
-        Table(("layer", "input", "output", "weight NMSE", "zero weights", "bits in -> out"), rows),
+        Table(
+            (
+                *("layer", "input", "output", "weight NMSE", "zero weights", "bits in -> out"),
+                *(act_bits.COLUMNS if bits else ()),
+            ),
+            rows,
+        ),
     )
 
 

@@ -180,6 +180,7 @@ def _layer_data(seen: Inspection, index: int) -> dict[str, object]:
         "weights": layer.weight.size,
         "zeros": float(np.mean(layer.weight == 0)),
         "zeros_log2": None if sketched is None else sketched.sparsity,
+        "act_bits": None if sketched is None else sketched.act_bits,
         "macs": None if total is None else macs,
         "macs_share": None if total is None or macs is None else macs / max(1, total),
     }
@@ -196,6 +197,7 @@ def _layer_section(layers: list[dict]) -> Section:
             row["weights"],
             f"{row['zeros']:.1%}",
             "-" if row["zeros_log2"] is None else f"{row['zeros_log2']:.1%}",
+            "-" if row["act_bits"] is None else f"{row['act_bits']}",
             row["macs"],
             "-" if row["macs_share"] is None else f"{row['macs_share']:.1%}",
         )
@@ -210,6 +212,7 @@ def _layer_section(layers: list[dict]) -> Section:
         "weights",
         "zeros",
         "as log2",
+        "bits",
         "MACs a frame",
         "of model",
     )
@@ -218,6 +221,8 @@ def _layer_section(layers: list[dict]) -> Section:
         (
             "sizes: channels x height x width; zeros: share of the weights, in the file and after rounding to log2 "
             "codes (with --prune, where given)",
+            "bits: of the activations, that sizes are estimated with; without --act-bits or a model that states them "
+            "lognet-deploy chooses them by error",
             "MACs: multiply-accumulates, and their share of the whole model's",
         ),
         Table(columns, rows),
