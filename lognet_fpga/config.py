@@ -14,7 +14,8 @@ from lognet_fpga.ir.preprocessing import MAX_INPUT_SIZE, MeanImage, Preprocessin
 ACT_BITS = (4, 5, 6, 7, 8)
 AUTO_BITS: Literal["auto"] = "auto"  # for act_bits: each layer's chosen by the error that they make
 # For fpga_layers: the number with the best predicted rate; all that can go, fully connected layers among them.
-AUTO_LAYERS, ALL_LAYERS = "auto", "all"
+AUTO_LAYERS: Literal["auto"] = "auto"
+ALL_LAYERS: Literal["all"] = "all"
 MAX_CLK_MHZ = 1000.0
 EVAL_FRAMES = 1000
 _HOST = re.compile(r"(?:[A-Za-z0-9_.][A-Za-z0-9_.-]*@)?[A-Za-z0-9][A-Za-z0-9.-]*")

@@ -56,6 +56,11 @@ def layers(text: str) -> int | str:
         raise argparse.ArgumentTypeError(f"{text!r} is neither a whole number from 1 up nor auto or all") from error
 
 
+def positive_layers(text: str) -> int | str:
+    """A whole number from 1 up, or "all"."""
+    return text if text == ALL_LAYERS else positive(text)
+
+
 def act_bits(text: str) -> int | str:
     """One of ACT_BITS, or "auto"."""
     if text == AUTO_BITS:

@@ -12,7 +12,6 @@ from lognet_fpga.cli import options, runner
 from lognet_fpga.cli.files import make_folder
 from lognet_fpga.cli.input_options import add_input, preprocessing_of
 from lognet_fpga.cli.reporter import Reporter
-from lognet_fpga.config import ACT_BITS
 
 PROGRAM = "lognet-retrain"
 EXAMPLES = """\
@@ -69,16 +68,18 @@ def parser() -> runner.Parser:
     deployed = this.add_argument_group("what it is trained for")
     deployed.add_argument(
         "--act-bits",
-        type=int,
-        choices=ACT_BITS,
+        type=options.act_bits,
         default=4,
-        help="bits of the activations between layers (default: %(default)s)",
+        metavar="N",
+        help="bits of the activations between layers, 4 to 8; auto: as few as their error allows, layer by layer "
+        "(default: %(default)s)",
     )
     deployed.add_argument(
         "--fpga-layers",
-        type=options.positive,
+        type=options.positive_layers,
         metavar="N",
-        help="number of convolution layers on the FPGA (default: as many of the first 3 as can go)",
+        help="number of layers that are quantized, those on the FPGA: convolutions, and then fully connected ones; all "
+        "for every layer that can go, up to the class scores (default: as many of the first 3 convolutions as can go)",
     )
     deployed.add_argument(
         "--sparsity",

@@ -8,12 +8,12 @@ from lognet_fpga.config import ALL_LAYERS, AUTO_LAYERS, DeployConfig
 from lognet_fpga.errors import DoesNotFitError, LogNetError, UnsupportedModelError
 from lognet_fpga.fabric.board import Board
 from lognet_fpga.fabric.boards import board_names, load_board
-from lognet_fpga.flow.layer_choice import asked_bits, asked_graph, host_work, sketch_reach, target_of
+from lognet_fpga.flow.layer_choice import asked_bits, host_work, sketch_reach, target_of
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.graph import Graph
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
 from lognet_fpga.partition import FloatLayer, Partition, partition, with_pixels
-from lognet_fpga.partition.reach import Reach, reach
+from lognet_fpga.partition.reach import Reach, asked_graph, reach
 from lognet_fpga.partition.work import Work, node_work
 from lognet_fpga.plan.survey import Candidate, best, survey
 from lognet_fpga.progress import NoProgress, Progress
@@ -73,7 +73,8 @@ def inspect(config: DeployConfig, board: str | None = None, progress: Progress =
     with progress.stage(f"read {config.model.name}"):
         graph = _as_cut(load(config.model, input_shape=config.input_shape))
         act_bits = asked_bits(config, graph)
-        graph = asked_graph(config, with_pixels(graph, config.preprocessing.for_model(graph.input_shape)))
+        graph = with_pixels(graph, config.preprocessing.for_model(graph.input_shape))
+        graph = asked_graph(graph, config.fpga_layers)
         far, work = reach(graph), node_work(graph)
     seen = Inspection(graph, far, work, None, (), None, None)
     if far.possible:

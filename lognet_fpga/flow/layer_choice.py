@@ -14,12 +14,11 @@ from lognet_fpga.engines.folding import Engine
 from lognet_fpga.engines.stores import sketch_layers, stores_of
 from lognet_fpga.fabric.board import Board
 from lognet_fpga.fabric.target import Target
-from lognet_fpga.frontend.dense import dense_as_convolutions
 from lognet_fpga.ir.graph import Graph
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
 from lognet_fpga.partition import Partition, partition
 from lognet_fpga.partition.host_work import HostWork
-from lognet_fpga.partition.reach import Reach, reach
+from lognet_fpga.partition.reach import Reach, asked_graph, reach
 from lognet_fpga.partition.work import Work, node_work, total_host_work
 from lognet_fpga.plan.far_too_large import far_too_large, require_possible
 from lognet_fpga.plan.survey import Candidate, best, survey
@@ -57,7 +56,7 @@ def choose_layers(
     large for the board.
     """
     candidates: tuple[Candidate, ...] = ()
-    graph, count = asked_graph(config, graph), config.layers_asked
+    graph, count = asked_graph(graph, config.fpga_layers), config.layers_asked
     if config.fpga_layers == ALL_LAYERS:
         far = reach(graph)
         count = far.possible or far.available or None
@@ -85,13 +84,6 @@ def choose_layers(
     )
     require_possible(sketch, target)
     return LayerChoice(parts, candidates)
-
-
-def asked_graph(config: DeployConfig, graph: Graph) -> Graph:
-    """graph, with its fully connected layers as convolutions where config wants more layers than it has of these."""
-    convolutions = sum(node.op_type == "Conv" for node in graph.nodes)
-    wants_all = config.fpga_layers == ALL_LAYERS
-    return dense_as_convolutions(graph) if wants_all or (config.layers_asked or 0) > convolutions else graph
 
 
 def quantize_choice(

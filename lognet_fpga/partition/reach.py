@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import zip_longest
+from typing import Literal
 
+from lognet_fpga.config import ALL_LAYERS
 from lognet_fpga.frontend import without_outputs
+from lognet_fpga.frontend.dense import dense_as_convolutions
 from lognet_fpga.ir.graph import Graph, Node
 from lognet_fpga.partition.draft import Problem
 from lognet_fpga.partition.functions import take_functions
 from lognet_fpga.partition.further_outputs import further_outputs
 from lognet_fpga.partition.merge import merge_branches
-from lognet_fpga.partition.split import Stop
+from lognet_fpga.partition.split import Partition, Stop, partition
 from lognet_fpga.partition.walk import Span, convolutions, walk
 
 
@@ -86,3 +89,20 @@ def reach(graph: Graph) -> Reach:
 def _spans(graph: Graph) -> list[Span]:
     merged = merge_branches(take_functions(graph))
     return [walk(merged, count) for count in range(1, len(convolutions(merged)) + 1)]
+
+
+def asked_graph(graph: Graph, fpga_layers: int | str | None) -> Graph:
+    """graph, with its fully connected layers as convolutions where more layers than it has of these are wanted.
+    fpga_layers: as in DeployConfig."""
+    convolutions = sum(node.op_type == "Conv" for node in graph.nodes)
+    more = isinstance(fpga_layers, int) and fpga_layers > convolutions
+    return dense_as_convolutions(graph) if more or fpga_layers == ALL_LAYERS else graph
+
+
+def cut(graph: Graph, fpga_layers: int | Literal["all"] | None) -> Partition:
+    """The partition with so many layers, with the usual ones for None, or with all that can go."""
+    graph = asked_graph(graph, fpga_layers)
+    if isinstance(fpga_layers, str):
+        far = reach(graph)
+        return partition(graph, far.possible or far.available or None)
+    return partition(graph, fpga_layers)

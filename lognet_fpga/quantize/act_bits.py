@@ -25,12 +25,13 @@ from lognet_fpga.ir.quant import QuantGraph, QuantLayer
 from lognet_fpga.ir.sources import FRAMES, gather
 from lognet_fpga.partition import FloatLayer, Partition, run_float_layers
 from lognet_fpga.progress import NoProgress, Progress
+from lognet_fpga.quantize.averages import MOST_BITS
 from lognet_fpga.quantize.calibrate import quantize
 from lognet_fpga.quantize.dequantize import with_quantized_weights
 from lognet_fpga.quantize.padding import PaddingError
 from lognet_fpga.quantize.scales import Span
 
-LEAST_BITS, MOST_BITS = 4, 8
+LEAST_BITS = 4
 BUDGET = 0.2  # of the squared error that the results have with 8 bits: what fewer may add to it
 _PARTS = (1.0, 0.5, 0.25)  # of the budget that are tried, until what is measured in the end keeps to it
 _CHANCE = 0.1  # of the squared error: by so much it differs by itself when all weights are rounded anew

@@ -118,7 +118,11 @@ def _stated(partition: Partition, act_bits: Sequence[int], prune: float) -> list
     layers = trained.read(partition.graph)
     if layers is None:
         _warn_of_an_edit(partition.graph.name, "its metadata cannot be read")
-    taken = [] if prune else [layer if layer.act_bits == bits else None for layer, bits in zip(layers or (), act_bits)]
+    taken = (
+        []
+        if prune
+        else [layer if layer.act_bits in (bits, None) else None for layer, bits in zip(layers or (), act_bits)]
+    )
     return (taken + [None] * len(partition.layers))[: len(partition.layers)]
 
 
@@ -161,7 +165,10 @@ def _quantize_layer(
     padded = reference.pad(x_float, layer.pads, layer.pad_value)
     target = reference.conv(padded, layer.weight.astype(np.float32), layer.stride) + layer.bias.reshape(1, -1, 1, 1)
     scaled = _pruned(layer, groups, prune) * in_scale.reshape(1, -1, 1, 1)
-    given = given_codes(scaled.reshape(len(scaled), -1), layer.bound / (2**act_bits - 1))
+    result_lsb = layer.bound / (2**act_bits - 1)
+    if layer.linear and stated is not None and stated.lsb is not None and len(stated.lsb) == len(scaled):
+        result_lsb = np.array(stated.lsb)
+    given = given_codes(scaled.reshape(len(scaled), -1), result_lsb)
     if given is None:
         scaled[_steady(target, act_bits)] = 0
     rows = scaled.reshape(len(scaled), -1)
@@ -181,12 +188,13 @@ def _quantize_layer(
         padding=np.zeros(len(rows)) if following is None else following,
         sample=rng.choice(positions, _SAMPLES, replace=False) if positions > _SAMPLES else np.arange(positions),
     )
-    top = 2**act_bits - 1
-    stated = _checked(data, given, top, stated)
+    stated = _checked(data, given, result_lsb, stated)
+    if layer.linear and stated is None:
+        given = None  # nothing else tells what an LSB is
     whole = following is None and goes_out_whole(layer)
     span = scales.Span.of(act_bits, signed=layer.linear)
     if given is not None:
-        rounded, drop, shift = _as_given(data, given, top, stated)
+        rounded, drop, shift = _as_given(data, given, result_lsb, stated)
     elif layer.function is not None:
         rounded, drop, shift, span = _round_for(data, layer.function)
     elif whole:
@@ -199,7 +207,7 @@ def _quantize_layer(
     bias = np.rint(rounded.bias / unit) if stated is None else np.array(stated.bias)
     average, out_bits, share = averages.plain(layer.pool, act_bits), act_bits, averages.scale(layer.pool)
     if stated is not None and stated.average_shift is not None and isinstance(layer.pool, AveragePool):
-        average, out_bits = Average(act_bits, stated.average_shift), stated.out_bits
+        average, out_bits = Average(act_bits, stated.average_shift), stated.out_bits or act_bits
         share = 2.0**average.shift / layer.pool.count
     made = None
     if layer.function is not None:
@@ -392,8 +400,10 @@ def _codes(data: _Data, alpha: np.ndarray) -> np.ndarray:
     return weights.descend(data.rows, codes, alpha, data.correlation, data.wanted, data.exact)
 
 
-def _checked(data: _Data, given: GivenCodes | None, top: int, stated: TrainedLayer | None) -> TrainedLayer | None:
-    """stated, where it was written for this layer; else a warning."""
+def _checked(
+    data: _Data, given: GivenCodes | None, lsb: np.ndarray, stated: TrainedLayer | None
+) -> TrainedLayer | None:
+    """stated, where it was written for this layer; else a warning.  lsb: (out,) of the result."""
     if stated is None:
         return None
     layer = data.layer
@@ -402,7 +412,7 @@ def _checked(data: _Data, given: GivenCodes | None, top: int, stated: TrainedLay
         digest = trained.codes_digest(given.codes, given.drop, given.empty)
         drop = np.where(given.empty, 0, given.drop)
         weights_in_steps = np.abs(given.codes.astype(np.int64)).sum(axis=1) * 2.0 ** (stated.shift - drop)
-        bias = data.bias / (layer.bound / top) * 2.0**stated.shift
+        bias = data.bias / lsb * 2.0**stated.shift
         why = stated.why_not(digest, bias, weights_in_steps * 255, isinstance(layer.pool, AveragePool))
     if why is None:
         return stated
@@ -411,10 +421,9 @@ def _checked(data: _Data, given: GivenCodes | None, top: int, stated: TrainedLay
 
 
 def _as_given(
-    data: _Data, given: GivenCodes, top: int, stated: TrainedLayer | None
+    data: _Data, given: GivenCodes, lsb: np.ndarray, stated: TrainedLayer | None
 ) -> tuple[_Rounded, np.ndarray, int]:
     """(codes, drop, shift) of a layer whose weights are codes: nothing of it is changed, not its bias either."""
-    lsb = data.layer.bound / top
     least = max(0, int(np.max(given.drop, initial=0, where=~given.empty)))
     shift = bias_shift(data.bias / lsb, least) if stated is None else stated.shift
     drop = np.where(given.empty, shift, given.drop)

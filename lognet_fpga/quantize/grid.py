@@ -15,6 +15,7 @@ import numpy as np
 from lognet_fpga.ir.graph import Graph, Relu
 from lognet_fpga.numerics.log2 import largest_code
 from lognet_fpga.quantize import trained
+from lognet_fpga.quantize.averages import MOST_BITS
 
 _MORE_BITS = 6  # more than codes can lack: those of the largest code
 _ON_STEP = 0.1  # of a step: what float32 leaves of whole ones
@@ -68,6 +69,6 @@ def pinned_bits(graph: Graph) -> tuple[int, ...]:
     """Bits of the activations of each layer, from the first one on, where a model with log2 codes says what it has: by
     its metadata, or because its first ReLU ends at 15; () for another model."""
     if layers := trained.read(graph):
-        return tuple(layer.act_bits for layer in layers)
+        return tuple(layer.act_bits or MOST_BITS for layer in layers)
     bounds = [node.op.bound for node in graph.nodes if isinstance(node.op, Relu)]
     return (4,) * len(bounds) if bounds and bounds[0] == 2.0**4 - 1 else ()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -25,15 +25,17 @@ _FLOAT32 = 2.0**-22  # of the greatest sum: what a few roundings to float32 leav
 @dataclass(frozen=True)
 class TrainedLayer:
     """codes: digest of `codes_digest`.  shift: bits dropped by requantize.  bias: one a channel, in LSB of the
-    accumulator, without the half that rounds.  act_bits, out_bits: of the activations, and of what leaves the layer.
-    average_shift: bits that an average pool drops, None for none."""
+    accumulator, without the half that rounds.  act_bits, out_bits: of the activations, and of what leaves the layer;
+    None for sums that leave whole.  average_shift: bits that an average pool drops, None for none.  lsb: (out,), what
+    an LSB of the result is worth in a layer without a ReLU, whose end would tell it; None where there is one."""
 
     codes: str
     shift: int
     bias: tuple[int, ...]
-    act_bits: int
-    out_bits: int
+    act_bits: int | None
+    out_bits: int | None
     average_shift: int | None
+    lsb: tuple[float, ...] | None = None
 
     def why_not(self, digest: str, bias: np.ndarray, greatest: np.ndarray, average: bool) -> str | None:
         """Why this was not written for the layer in hand; None where it was.
@@ -74,12 +76,18 @@ def read(graph: Graph) -> tuple[TrainedLayer, ...] | None:
 
 def _layer(item: dict[str, Any]) -> TrainedLayer:
     """Raises ValueError, TypeError or KeyError for what to_metadata does not write."""
-    layer = TrainedLayer(**{field.name: item[field.name] for field in fields(TrainedLayer)})
-    numbers = (layer.shift, layer.act_bits, layer.out_bits, *layer.bias)
-    numbers += () if layer.average_shift is None else (layer.average_shift,)
+    stated = {field.name: item[field.name] for field in fields(TrainedLayer) if field.name != "lsb"}
+    layer = TrainedLayer(**stated, lsb=item.get("lsb"))  # which files of older versions do not have
+    bits = [number for number in (layer.act_bits, layer.out_bits) if number is not None]
+    numbers = (layer.shift, *bits, *layer.bias, *([] if layer.average_shift is None else [layer.average_shift]))
+    lsb = [] if layer.lsb is None else list(layer.lsb)
     if not all(type(number) is int for number in numbers) or not isinstance(layer.codes, str):
         raise TypeError
-    sizes = (layer.shift <= 30, 1 <= layer.act_bits <= layer.out_bits <= 8, (layer.average_shift or 0) <= 30)
-    if not all(sizes) or min(layer.shift, layer.average_shift or 0) < 0 or any(abs(b) >= 2**31 for b in layer.bias):
+    sizes = (layer.shift <= 30, len(bits) != 1, bits == sorted(bits), (layer.average_shift or 0) <= 30)
+    if not all(sizes) or not all(1 <= number <= 8 for number in bits) or any(abs(b) >= 2**31 for b in layer.bias):
         raise ValueError
-    return TrainedLayer(**{**asdict(layer), "bias": tuple(layer.bias)})
+    if min(layer.shift, layer.average_shift or 0) < 0 or not all(type(unit) is float and unit > 0 for unit in lsb):
+        raise ValueError
+    if (layer.lsb is not None and len(lsb) != len(layer.bias)) or (not bits and layer.lsb is None):
+        raise ValueError
+    return replace(layer, bias=tuple(layer.bias), lsb=None if layer.lsb is None else tuple(lsb))

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from lognet_fpga.config import ACT_BITS
+from lognet_fpga.config import ACT_BITS, AUTO_BITS
 from lognet_fpga.errors import UsageError
 from lognet_fpga.ir.preprocessing import Preprocessing
 
@@ -23,10 +23,11 @@ class RetrainConfig:
     training.  out: the ONNX file to write.  method: "paper", Algorithm 1 as printed, or "ste", what is usual today.
     epochs: of all layers; last_epochs: then of the last layer alone, the others frozen; last_bits: of the log2 codes
     that this layer is rounded to in the end, 0 for none.  rate: learning rate, None: RATES.  act_bits: of the
-    activations.  sparsity: share of zeros among each layer's weights to reach, 0 to leave them; gamma: or all weights
-    below gamma times their layer's root mean square.  distill: share of the loss, 0..1, that is the distance from the
-    float model's answers; None: 1 without labels, else 0.  flip, shift: frames are mirrored at random, and moved by up
-    to so many pixels.  precision: of the sums while training; what is judged and written is exact.
+    activations, or "auto": chosen layer by layer.  fpga_layers: how many are quantized, as in DeployConfig.  sparsity:
+    share of zeros among each layer's weights to reach, 0 to leave them; gamma: or all weights below gamma times their
+    layer's root mean square.  distill: share of the loss, 0..1, that is the distance from the float model's answers;
+    None: 1 without labels, else 0.  flip, shift: frames are mirrored at random, and moved by up to so many pixels.
+    precision: of the sums while training; what is judged and written is exact.
     """
 
     model: Path
@@ -39,13 +40,13 @@ class RetrainConfig:
     last_bits: int = 0
     batch: int = 128
     rate: float | None = None
-    act_bits: int = 4
+    act_bits: int | Literal["auto"] = 4
     sparsity: float = 0.0
     gamma: float = 0.0
     distill: float | None = None
     flip: bool = False
     shift: int = 0
-    fpga_layers: int | None = None
+    fpga_layers: int | Literal["all"] | None = None
     limit: int | None = None
     seed: int = 1
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -57,8 +58,10 @@ class RetrainConfig:
             raise UsageError(f"--out must be the name of an .onnx file, not {self.out}")
         if self.method not in METHODS:
             raise UsageError(f"the method must be {' or '.join(METHODS)}, not {self.method!r}")
-        if self.act_bits not in ACT_BITS:
-            raise UsageError(f"the activation bits must be {ACT_BITS[0]} to {ACT_BITS[-1]}, not {self.act_bits}")
+        if self.act_bits not in (AUTO_BITS, *ACT_BITS):
+            raise UsageError(
+                f"the activation bits must be {ACT_BITS[0]} to {ACT_BITS[-1]}, or {AUTO_BITS}, not {self.act_bits}"
+            )
         for name, value in (("--sparsity", self.sparsity), ("--distill", self.distill or 0.0)):
             if not 0 <= value <= 1 or (name == "--sparsity" and value == 1):
                 raise UsageError(f"{name} must lie between 0 and 1, not {value}")

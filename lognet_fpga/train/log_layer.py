@@ -32,7 +32,9 @@ class LogConv(nn.Module):
     """weight: (out, in / groups, kh, kw) and mean: (out,), trained.  x: (batch, in, h, w) integers; the result too.
 
     Made of a QuantLayer and the real weights that it was rounded from, `rows`, of the same shape in units of its
-    codes; x: (n, in, h, w) uint8, what calibration frames put into it; exact: as in ir.graph.Conv, weights that stay.
+    codes; x: (n, in, h, w) uint8, what calibration frames put into it; exact: as in ir.graph.Conv, weights that stay;
+    whole: its results are the sums as they are.  Results of a layer without a ReLU are from 0 on, as the FPGA's, but
+    whole sums, which have their sign.
     """
 
     unit: torch.Tensor
@@ -45,12 +47,21 @@ class LogConv(nn.Module):
     free_mean: torch.Tensor
 
     def __init__(
-        self, layer: QuantLayer, rows: np.ndarray, x: np.ndarray, method: Method, exact: np.ndarray | None = None
+        self,
+        layer: QuantLayer,
+        rows: np.ndarray,
+        x: np.ndarray,
+        method: Method,
+        exact: np.ndarray | None = None,
+        *,
+        whole: bool = False,
     ) -> None:
         super().__init__()
         rows = _into_cells(rows, layer.codes)
-        self._layer, self._method = layer, method
-        self._top, self._out_top = 2**layer.act_bits - 1, 2**layer.out_bits - 1
+        self._layer, self._method, self._whole = layer, method, whole
+        self._zero = 0 if whole else layer.out_zero
+        self._low, self._top = -self._zero, 2**layer.act_bits - 1 - self._zero
+        self._out_top = 2**layer.out_bits - 1
         drop = (layer.shift - layer.channel_shift).astype(np.float64)
         sums = layer.accumulate(x) / 2.0**layer.shift
         center, spread = x.mean(axis=(0, 2, 3)), x.std(axis=(0, 2, 3))
@@ -59,7 +70,7 @@ class LogConv(nn.Module):
         spread_in, center = (of_own_inputs(part, layer.groups, len(rows)) for part in (spread_in, center))
         # Codes a unit of weight.
         unit = spread_out.reshape(-1, 1, 1, 1) / spread_in * 2.0 ** drop.reshape(-1, 1, 1, 1)
-        bias = (layer.bias - (1 << layer.shift >> 1)) / 2.0**layer.shift
+        bias = (layer.bias - (1 << layer.shift >> 1)) / 2.0**layer.shift - layer.out_zero
         carried = (layer.codes.sum(axis=(2, 3)) * center[:, :, 0, 0]).sum(axis=1) / 2.0**drop
         self.weight = nn.Parameter(_float(rows / unit))
         self.mean = nn.Parameter(_float((bias + carried) / spread_out))
@@ -74,6 +85,11 @@ class LogConv(nn.Module):
             self.register_buffer(name, _float(value))
         if exact is not None:
             self._hold(exact, layer.codes)
+
+    @property
+    def whole(self) -> bool:
+        """Whether its results are the sums as they are."""
+        return self._whole
 
     def codes(self) -> torch.Tensor:
         """The codes of the weights, with the gradient of what they are rounded from."""
@@ -93,7 +109,7 @@ class LogConv(nn.Module):
             x = F.pad(x - self.outside, (left, right, top, bottom)) + self.outside
         layer = self._layer
         y = F.conv2d(x, codes * self.scale, self.bias(codes), stride=layer.stride, groups=layer.groups)
-        return self._activation(y.float())
+        return y.float() if self._whole else self._activation(y.float()) + self._zero
 
     def _activation(self, y: torch.Tensor) -> torch.Tensor:
         """Requantized and pooled.  The greatest of rounded values is the greatest value rounded, which is less work."""
@@ -103,7 +119,8 @@ class LogConv(nn.Module):
         top, left, bottom, right = pool.pads
         pads = (left, right, top, bottom)
         if isinstance(pool, MaxPool) or average is None:
-            return self._requantize(F.max_pool2d(F.pad(y, pads) if any(pads) else y, pool.kernel, pool.stride))
+            padded = F.pad(y, pads, value=self._low) if any(pads) else y
+            return self._requantize(F.max_pool2d(padded, pool.kernel, pool.stride))
         sums = F.avg_pool2d(F.pad(self._requantize(y), pads), pool.kernel, pool.stride, divisor_override=1)
         if any(pool.outside):
             factors, fraction = border_factors(pool, *y.shape[2:])
@@ -113,8 +130,10 @@ class LogConv(nn.Module):
         return _Straight.apply(passed, torch.clamp(torch.floor(averages.detach() + 0.5), max=self._out_top))
 
     def _requantize(self, y: torch.Tensor) -> torch.Tensor:
-        passed = torch.relu(y) if self._method == "paper" else torch.clamp(y, 0, self._top)
-        return _Straight.apply(passed, torch.clamp(torch.floor(y.detach() + 0.5), 0, self._top))
+        passed = torch.clamp(y, self._low, self._top)
+        if self._method == "paper":  # which has no end of its own
+            passed = y if self._zero else torch.relu(y)
+        return _Straight.apply(passed, torch.clamp(torch.floor(y.detach() + 0.5), self._low, self._top))
 
     def _hold(self, exact: np.ndarray, codes: np.ndarray) -> None:
         """No gradient for exact weights, and none for the mean of channels that have no other."""

@@ -22,6 +22,7 @@ from lognet_fpga.partition import Partition, make_float_tail
 from lognet_fpga.partition.tail import INPUT as TAIL_INPUT
 from lognet_fpga.quantize import real_rows, trained
 from lognet_fpga.quantize.grid import given_codes
+from lognet_fpga.quantize.signed import goes_out_whole
 from lognet_fpga.quantize.trained import TrainedLayer, codes_digest
 from lognet_fpga.train.graph_module import GraphModule
 from lognet_fpga.train.log_layer import LogConv, Method
@@ -45,9 +46,10 @@ class LogNetwork(nn.Module):
         self._sources = quant.sources
         rows = real_rows(parts, quant, preprocessing)
         self.convs = tuple(
-            LogConv(layer, real, x, method, source.exact)
-            for layer, real, x, source in zip(quant.layers, rows, inputs, parts.layers)
+            LogConv(layer, real, x, method, source.exact, whole=goes_out_whole(source) and number == len(rows))
+            for number, (layer, real, x, source) in enumerate(zip(quant.layers, rows, inputs, parts.layers), 1)
         )
+        self._zero = 0 if self.convs[-1].whole else quant.layers[-1].out_zero
         self.layers = nn.ModuleList(self.convs)  # the same, for PyTorch, which does not look into tuples
         self.tail = GraphModule(self._tail_onnx, f"the host's part of {parts.graph.name}")
         out_scale = torch.tensor(quant.layers[-1].out_scale, dtype=torch.float32)
@@ -57,11 +59,11 @@ class LogNetwork(nn.Module):
         return self.tail(self.integers(frames) * self.out_scale)
 
     def integers(self, frames: torch.Tensor) -> torch.Tensor:
-        """What the FPGA puts out, (batch, channels, h, w)."""
+        """What the FPGA puts out, (batch, channels, h, w), less what stands for zero there."""
         outputs: list[torch.Tensor] = []
         for layer, its in zip(self.convs, self._sources):
             outputs.append(layer(torch.cat(taken(its, frames, outputs), dim=1)))
-        return outputs[-1]
+        return outputs[-1] - self._zero
 
     @property
     def weight_zeros(self) -> float:
@@ -73,11 +75,15 @@ class LogNetwork(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class _Layer:
-    """weight: (out, in / groups, kh, kw) and bias: (out,) in LSB of the result an LSB of the input, both exact."""
+    """weight: (out, in / groups, kh, kw) and bias: (out,) in LSB of the result an LSB of the input, both exact.  whole:
+    the results are the sums as they are.  lsb: (out,) what an LSB of the result is worth in the file, of a layer
+    without a ReLU: one where another layer takes it, so that activations are whole numbers; None behind a ReLU."""
 
     quant: QuantLayer
     weight: np.ndarray
     bias: np.ndarray
+    whole: bool
+    lsb: np.ndarray | None
 
     @property
     def stated(self) -> TrainedLayer:
@@ -91,9 +97,10 @@ class _Layer:
             codes_digest(given.codes, given.drop, given.empty),
             quant.shift,
             tuple(np.rint(self.bias * 2.0**quant.shift).astype(int).tolist()),
-            quant.act_bits,
-            quant.out_bits,
+            None if self.whole else quant.act_bits,
+            None if self.whole else quant.out_bits,
             quant.average.shift if quant.average else None,
+            None if self.lsb is None else tuple(self.lsb.tolist()),
         )
 
 
@@ -108,7 +115,9 @@ def write_model(network: LogNetwork, parts: Partition, quant: QuantGraph, prepro
     for module, layer in zip(network.convs, quant.layers):
         codes = module.codes()
         weight, bias = (codes * module.scale).cpu().numpy(), module.bias(codes).cpu().numpy()
-        layers.append(_Layer(layer, weight.astype(np.float64), bias.astype(np.float64)))
+        unit = quant.layers[-1].out_scale if layer is quant.layers[-1] else np.ones(len(weight))
+        lsb = unit.astype(np.float32).astype(np.float64) if layer.out_zero else None
+        layers.append(_Layer(layer, weight.astype(np.float64), bias.astype(np.float64), module.whole, lsb))
     tail = onnx.ModelProto.FromString(network._tail_onnx)
     for tensor in tail.graph.initializer:
         if (value := network.tail.trained_constants().get(tensor.name)) is not None:
@@ -138,8 +147,10 @@ def _front(
         tensors.append(numpy_helper.from_array(np.asarray(value, dtype), name))
         return name
 
-    # What stands for what the frames and each layer put out, and its unit: integers behind a layer are themselves.
+    # What stands for what the frames and each layer put out, and its unit: integers behind a layer are themselves, less
+    # the one that stands for zero.
     values, units = {FRAMES: parts.graph.input}, {FRAMES: preprocessing.affine(parts.graph.input_shape[0])}
+    zeros = {FRAMES: np.zeros(parts.graph.input_shape[0], np.int64)}
     low = constant("least", np.array(0.0))
     for number, (layer, sources) in enumerate(zip(layers, parts.sources)):
         quant = layer.quant
@@ -147,10 +158,13 @@ def _front(
         factor, offset = (np.concatenate([units[source.layer][part] for source in sources]) for part in (0, 1))
         value = _joined(name, [(values[source.layer], source.stride) for source in sources], nodes, constant)
         # From the layer's input to its distance from what padding is, in the units that the input has in this model.
-        pad_value = quant.pad_value if any(quant.pads) else np.zeros_like(quant.pad_value)
+        zero = np.concatenate([zeros[source.layer] for source in sources])
+        pad_value = quant.pad_value if any(quant.pads) else zero
         outside = offset + factor * pad_value
         bias = bias + (weight * of_own_inputs(pad_value, quant.groups, len(weight))).sum(axis=(1, 2, 3))
         weight = weight / of_own_inputs(factor, quant.groups, len(weight))
+        if layer.lsb is not None:
+            weight, bias = weight * layer.lsb.reshape(-1, 1, 1, 1), bias * layer.lsb
         if np.any(outside):
             shift = constant(f"{name}.outside", outside.reshape(1, -1, 1, 1))
             nodes.append(helper.make_node("Sub", [value, shift], [f"{name}.centred"], name=f"{name}.centre"))
@@ -160,9 +174,11 @@ def _front(
         if quant.groups > 1:
             window["group"] = quant.groups
         nodes.append(helper.make_node("Conv", inputs, [name], name=name, **window))
-        high = constant(f"{name}.top", np.array(2.0**quant.act_bits - 1))
-        nodes.append(helper.make_node("Clip", [name, low, high], [f"{name}.relu"], name=f"{name}.relu"))
-        value = f"{name}.relu"
+        value = name
+        if layer.lsb is None:
+            high = constant(f"{name}.top", np.array(2.0**quant.act_bits - 1))
+            nodes.append(helper.make_node("Clip", [name, low, high], [f"{name}.relu"], name=f"{name}.relu"))
+            value = f"{name}.relu"
         if quant.pool is not None:
             pool = quant.pool
             sizes: dict[str, Any] = {"kernel_shape": pool.kernel, "strides": pool.stride, "pads": pool.pads}
@@ -187,8 +203,12 @@ def _front(
                 factors = constant(f"{name}.count", np.array(pool.count / 2**quant.average.shift))
                 nodes.append(helper.make_node("Mul", [value, factors], [f"{name}.share"], name=f"{name}.share"))
                 value = f"{name}.share"
-        values[number], units[number] = value, (np.ones(len(weight)), np.zeros(len(weight)))
-    nodes.append(helper.make_node("Mul", [value, constant("scale", out_scale)], ["cut"], name="scale"))
+        zeros[number] = np.full(len(weight), 0 if layer.whole else quant.out_zero)
+        values[number], units[number] = value, (np.ones(len(weight)), -zeros[number].astype(np.float64))
+    if layers[-1].lsb is None:
+        nodes.append(helper.make_node("Mul", [value, constant("scale", out_scale)], ["cut"], name="scale"))
+    else:  # its weights have the scale
+        nodes[-1].output[0] = "cut"
     batch = tail.graph.input[0].type.tensor_type.shape.dim[0]
     first = batch.dim_value or "batch"
     graph = helper.make_graph(

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from lognet_fpga.config import AUTO_BITS
 from lognet_fpga.errors import InputError, ModelError, UnsupportedModelError, VerificationError
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.execution import execution_onnx
@@ -19,8 +20,10 @@ from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.machine.output_file import new_file
 from lognet_fpga.numerics.ranking import points_lost
 from lognet_fpga.partition import Partition, make_tail, partition, with_pixels
+from lognet_fpga.partition.reach import cut
 from lognet_fpga.progress import NoProgress, Progress
-from lognet_fpga.quantize import quantize
+from lognet_fpga.quantize import AskedBits, quantize, quantize_by_error
+from lognet_fpga.quantize.grid import pinned_bits
 from lognet_fpga.runtime.frames import Frames, load_frames
 from lognet_fpga.train.config import RetrainConfig
 from lognet_fpga.train.graph_module import GraphModule
@@ -66,20 +69,6 @@ class Retrained:
         return points_lost(self.classes[0] == self.labels, self.classes[which] == self.labels)
 
 
-def _with_relu(graph: Graph, asked: int | None) -> Partition:
-    """The cut asked for; for None up to the first layer without a ReLU, whose signed activations training has not."""
-    parts = partition(graph, asked)
-    first = next((number for number, layer in enumerate(parts.layers) if layer.linear), None)
-    if first is None:
-        return parts
-    if asked is None and first:
-        return partition(graph, first)
-    raise UnsupportedModelError(
-        f"{parts.layers[first].nodes[0]} has no Relu behind it, and training takes layers with one",
-        hint=f"pass --fpga-layers {first}" if first else "put a Relu behind the first convolution",
-    )
-
-
 def retrain(config: RetrainConfig, progress: Progress = NoProgress()) -> Retrained:
     """Train, write config.out, and read it again as lognet-deploy would: what is judged is what deploys.
 
@@ -93,13 +82,13 @@ def retrain(config: RetrainConfig, progress: Progress = NoProgress()) -> Retrain
         graph = load(config.model, input_shape=config.input_shape)
         config = replace(config, preprocessing=config.preprocessing.for_model(graph.input_shape))
         graph = with_pixels(graph, config.preprocessing)
-        parts = _with_relu(graph, config.fpga_layers)
+        parts = cut(graph, config.fpga_layers)
         graph = parts.graph
         output = _trainable(graph, config)
         frames, judged = _frames(config, graph, output)
         output = settle_threshold(output, graph, config.preprocessing.apply(frames.frames[:PROBES]))
     preprocessing, calibration = config.preprocessing, frames.frames[:_CALIBRATION_FRAMES]
-    quant = quantize(parts, calibration, preprocessing, act_bits=config.act_bits, progress=progress)
+    quant = _calibrated(parts, calibration, config, progress)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = LogNetwork(parts, quant, calibration, preprocessing, config.method).to(device)
     lesson = _lesson(config, graph, output, frames, judged, device)
@@ -110,8 +99,9 @@ def retrain(config: RetrainConfig, progress: Progress = NoProgress()) -> Retrain
     content = write_model(network, parts, quant, preprocessing)
     _write(config.out, content)
     with progress.stage("judge") as stage:
-        again = partition(load(config.out), len(parts.layers))
-        deployed = quantize(again, calibration, preprocessing, act_bits=config.act_bits)
+        written = load(config.out)
+        again = partition(written, len(parts.layers))
+        deployed = quantize(again, calibration, preprocessing, act_bits=pinned_bits(written))
         _check(network, deployed, calibration[:_CHECKED_FRAMES], config.out)
         classes = (
             _float_classes(graph, config, output, judged),
@@ -130,6 +120,15 @@ def retrain(config: RetrainConfig, progress: Progress = NoProgress()) -> Retrain
         classes,
         judged.labels,
     )
+
+
+def _calibrated(parts: Partition, frames: np.ndarray, config: RetrainConfig, progress: Progress) -> QuantGraph:
+    """What training starts from."""
+    if config.act_bits != AUTO_BITS:
+        return quantize(parts, frames, config.preprocessing, act_bits=int(config.act_bits), progress=progress)
+    given = AskedBits().given(len(parts.layers))
+    quant, _ = quantize_by_error(parts, frames, config.preprocessing, given=given, progress=progress)
+    return quant
 
 
 def _weights(layer) -> np.ndarray:
@@ -229,6 +228,7 @@ def _check(network: LogNetwork, deployed: QuantGraph, frames: np.ndarray, path: 
     with torch.no_grad():
         trained = network.integers(torch.from_numpy(frames).float()).numpy()
     got = deployed.run(frames)
+    got = got.astype(np.int64) - deployed.layers[-1].out_zero
     if not np.array_equal(trained, got):
         raise VerificationError(
             f"{path} deploys to other activations than were trained: {np.mean(trained != got):.3%} of them differ",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import onnx
@@ -14,9 +15,10 @@ from lognet_fpga.frontend import load
 from lognet_fpga.ir.graph import AveragePool
 from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.partition import partition
+from lognet_fpga.partition.reach import cut
 from lognet_fpga.quantize import quantize
 from lognet_fpga.quantize.grid import pinned_bits
-from tests.models import ModelBuilder, save
+from tests.models import ModelBuilder, run_onnx, save
 from tests.quantize.test_quantize import smooth_frames
 
 HOW = Preprocessing(scale=1 / 255, mean=(0.4, 0.5, 0.45), std=(0.25, 0.2, 0.3))
@@ -46,6 +48,28 @@ def random_net(rng: np.random.Generator) -> ModelBuilder:
     return net.flatten()
 
 
+def whole_net(rng: np.random.Generator) -> ModelBuilder:
+    """Up to its scores: residual sums, depthwise and linear layers, pools without a ReLU, one or two dense layers."""
+    net = ModelBuilder((3, 10, 10), seed=int(rng.integers(1000))).conv(4).relu()
+    for kind in rng.permutation(["residual", "inverted", "linear", "pooled"])[: int(rng.integers(1, 4))]:
+        if kind == "residual":
+            net.residual(lambda block: block.conv(4).relu().conv(4)).relu()
+        elif kind == "inverted":
+            net.residual(lambda block: block.conv(8, 1).relu().conv(8, group=8).relu().conv(4, 1))
+        elif kind == "linear":
+            net.conv(6).conv(4, 1).relu()
+        else:
+            net.conv(4).pool().relu()
+    if rng.random() < 0.5:
+        net.conv(6, 1).relu().add("GlobalAveragePool").flatten()
+        return net.gemm(6, 3)
+    side = 10
+    for node in net.nodes:
+        side = side // 2 if node.op_type == "MaxPool" else side
+    net.flatten().gemm(net.channels * side * side, 5)
+    return (net.relu() if rng.random() < 0.5 else net).gemm(5, 3)
+
+
 def trained_network(parts, quant, frames: np.ndarray, how: Preprocessing, rng: np.random.Generator):
     """As after some steps of training: every weight and every mean moved."""
     import torch
@@ -61,18 +85,26 @@ def trained_network(parts, quant, frames: np.ndarray, how: Preprocessing, rng: n
     return network.eval()
 
 
-def written(folder: Path, seed: int, bits: int, how: Preprocessing = HOW, net: ModelBuilder | None = None):
-    """(path of the file, its FPGA layers, frames, the integers that were trained for them)."""
+def written(
+    folder: Path,
+    seed: int,
+    bits: int | None,
+    how: Preprocessing = HOW,
+    net: ModelBuilder | None = None,
+    layers: Literal["all"] | None = None,
+):
+    """(path of the file, its FPGA layers, frames, the integers that were trained for them).  bits None: all kinds."""
     import torch
 
     from lognet_fpga.train.network import write_model
 
     rng = np.random.default_rng(seed)
     net = net or random_net(rng)
-    parts = partition(load(save(net.model(), folder, f"float{seed}.onnx")))
+    parts = cut(load(save(net.model(), folder, f"float{seed}.onnx")), layers)
     shape = parts.graph.input_shape
     frames = smooth_frames(16, seed, shape)
-    quant = quantize(parts, frames, how, act_bits=bits)
+    act_bits = rng.integers(4, 9, len(parts.layers)).tolist() if bits is None else bits
+    quant = quantize(parts, frames, how, act_bits=act_bits)
     network = trained_network(parts, quant, frames, how, rng)
     path = folder / f"trained{seed}.onnx"
     path.write_bytes(write_model(network, parts, quant, how))
@@ -97,6 +129,26 @@ def test_any_net_deploys_to_what_was_trained(seed: int, bits: int, tmp_path: Pat
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         np.testing.assert_array_equal(deployed(path, layers, frames, bits), integers)
+
+
+@pytest.mark.parametrize(
+    "seed", [*range(6), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(6, 80))], ids="seed {}".format
+)
+def test_any_whole_net_deploys_to_what_was_trained(seed: int, tmp_path: Path) -> None:
+    """Signed activations and whole scores too, with bits of all numbers."""
+    net = whole_net(np.random.default_rng(seed))
+    path, layers, frames, integers = written(tmp_path, seed, None, net=net, layers="all")
+    parts = partition(load(path), layers)
+    assert any(layer.linear for layer in parts.layers) and np.any(integers < 0), seed
+    calibration = smooth_frames(6, 77, frames.shape[1:])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        quant = quantize(parts, calibration, HOW, act_bits=pinned_bits(parts.graph))
+    np.testing.assert_array_equal(quant.run(frames) - np.int64(quant.layers[-1].out_zero), integers, f"seed {seed}")
+    # And the file in float is nearly that: activations are not rounded there.
+    scores = run_onnx(onnx.load(path), HOW.apply(frames))[0]
+    real = (integers * quant.layers[-1].out_scale.reshape(1, -1, 1, 1))[:, :, 0, 0]
+    assert np.abs(scores - real).mean() < 0.25 * real.std(), seed
 
 
 def without_metadata(path: Path) -> Path:
