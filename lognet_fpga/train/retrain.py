@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from lognet_fpga.config import AUTO_BITS
-from lognet_fpga.errors import InputError, ModelError, UnsupportedModelError, VerificationError
+from lognet_fpga.errors import InputError, ModelError, UnsupportedModelError, UsageError, VerificationError
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.execution import execution_onnx
 from lognet_fpga.ir.graph import Graph
@@ -43,14 +43,16 @@ _LEAST_PROBABILITY = 1e-6  # and that far from 1: where a logit ends
 
 @dataclass(frozen=True, eq=False)
 class Retrained:
-    """frames, judged: how many were trained on and judged.  zeros_*, codes_changed: a share a layer, 0..1.  classes:
-    (judged,) the best class of each judged frame, of the float model, of the one deployed without retraining, and of
-    the one deployed with it; labels: (judged,) or None, and then agreement with the float model counts."""
+    """frames, judged: how many were trained on and judged.  act_bits: of each layer's activations.  zeros_*,
+    codes_changed: a share a layer, 0..1.  classes: (judged,) the best class of each judged frame, of the float model, of
+    the one deployed without retraining, and of the one deployed with it; labels: (judged,) or None, and then agreement
+    with the float model counts."""
 
     path: Path
     frames: int
     judged: int
     history: tuple[Epoch, ...]
+    act_bits: tuple[int, ...]
     zeros_before: tuple[float, ...]
     zeros_after: tuple[float, ...]
     codes_changed: tuple[float, ...]
@@ -91,6 +93,11 @@ def retrain(config: RetrainConfig, progress: Progress = NoProgress()) -> Retrain
     quant = _calibrated(parts, calibration, config, progress)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = LogNetwork(parts, quant, calibration, preprocessing, config.method).to(device)
+    if (config.last_epochs or config.last_bits) and not network.tail.last_weights:
+        raise UsageError(
+            f"{config.model.name} has no layer left on the host that could be trained alone",
+            hint="leave out --last-epochs and --last-bits, or put fewer layers on the FPGA (--fpga-layers)",
+        )
     lesson = _lesson(config, graph, output, frames, judged, device)
     history = train(network, lesson, config, config.out.with_suffix(".checkpoint.pt"), progress)
     if config.last_bits:
@@ -114,6 +121,7 @@ def retrain(config: RetrainConfig, progress: Progress = NoProgress()) -> Retrain
         len(frames),
         len(judged),
         tuple(history),
+        pinned_bits(written),
         tuple(layer.sparsity for layer in quant.layers),
         tuple(layer.sparsity for layer in deployed.layers),
         tuple(float(np.mean(_weights(a) != _weights(b))) for a, b in zip(quant.layers, deployed.layers)),

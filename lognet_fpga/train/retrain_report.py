@@ -24,11 +24,13 @@ def build(config: RetrainConfig, done: Retrained) -> Report:
         )
     judge = "agrees with the float model" if top1 is None else "top-1"
     layers = [
-        {"layer": index, "zeros_before": before, "zeros": after, "codes_changed": changed}
-        for index, (before, after, changed) in enumerate(
-            zip(done.zeros_before, done.zeros_after, done.codes_changed), start=1
+        {"layer": index, "act_bits": bits, "zeros_before": before, "zeros": after, "codes_changed": changed}
+        for index, (bits, before, after, changed) in enumerate(
+            zip(done.act_bits, done.zeros_before, done.zeros_after, done.codes_changed), start=1
         )
     ]
+    least, most = min(done.act_bits), max(done.act_bits)
+    of_bits = f"{least}-bit" if least == most else f"{least}- to {most}-bit"
     by = "Algorithm 1" if config.method == "paper" else "straight-through gradients"
     return Report(
         f"{config.model.name} retrained",
@@ -36,7 +38,7 @@ def build(config: RetrainConfig, done: Retrained) -> Report:
             Section(
                 "",
                 (
-                    f"log2 4-bit weights, {config.act_bits}-bit activations; {by}, {len(done.history)} epochs of "
+                    f"log2 4-bit weights, {of_bits} activations; {by}, {len(done.history)} epochs of "
                     f"{done.frames:,} frames, learning rate {config.learning_rate:g}, seed {config.seed}",
                     f"judged on {done.judged:,} frames" + ("" if config.eval_frames else " kept from training"),
                 ),
@@ -46,9 +48,13 @@ def build(config: RetrainConfig, done: Retrained) -> Report:
                 "FPGA layers",
                 (),
                 Table(
-                    ("layer", "zeros before", "zeros", "codes changed"),
+                    ("layer", "bits", "zeros before", "zeros", "codes changed"),
                     tuple(
-                        (row["layer"], *(f"{row[name]:.1%}" for name in ("zeros_before", "zeros", "codes_changed")))
+                        (
+                            row["layer"],
+                            row["act_bits"],
+                            *(f"{row[name]:.1%}" for name in ("zeros_before", "zeros", "codes_changed")),
+                        )
                         for row in layers
                     ),
                 ),

@@ -118,6 +118,24 @@ def chain_of(name: str):
     return chain.flatten().matmul_add(8 * 8 * 8).add("Softmax").model()
 
 
+def test_a_whole_network_learns(tmp_path: Path, in_process, capsys, torch) -> None:
+    """A residual sum, a depthwise and a linear layer, the scores as whole sums; and deploys to what was trained."""
+    net = ModelBuilder((3, 16, 16), seed=11).conv(8, strides=[2, 2]).relu()
+    net.residual(lambda block: block.conv(8, group=8).relu().conv(8, 1)).conv(6, 1).conv(8, 1).relu()
+    model, data = task(tmp_path, net.add("GlobalAveragePool").flatten().gemm(8, 4).model())
+    options = ("--fpga-layers", "all", "--act-bits", "auto", "--epochs", 6, "--rate", 0.02, "--batch", 32)
+    out = tmp_path / "out.onnx"
+    arguments = (model, "--data", data, *options, "--input-scale", "1/255", "--out", out, "--json")
+    assert in_process(command.main, *arguments) == 0
+    done = json.loads(capsys.readouterr().out)
+    before, after = (row["top1"] for row in done["accuracy"][1:3])
+    assert after >= before - 0.02 and len(done["layers"]) == len(pinned_bits(load(out))) == 6
+    assert done["history"][-1]["loss"] < done["history"][0]["loss"]
+    assert [layer["act_bits"] for layer in done["layers"][:-1]] == list(pinned_bits(load(out))[:-1])
+    assert in_process(command.main, *arguments[:-3], "--last-epochs", 1, "--out", tmp_path / "no.onnx") == 2
+    assert "no layer left on the host" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["averages", "joined", "padded", "residual"])
 @pytest.mark.parametrize("bits", [4, 8])
 def test_any_model_that_the_front_end_takes(name: str, bits: int, tmp_path: Path, in_process, capsys, torch) -> None:
