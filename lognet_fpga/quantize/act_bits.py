@@ -214,7 +214,7 @@ def _added(
             layer = parts.layers[number]
             values = replace(layer, pool=None).run(gather(partition.sources[number], pixels, results))
             rounded = {
-                bits: _rounded(values, _lsbs(quant.layers[number], layer, bits), Span.of(bits, signed=layer.linear))
+                bits: _rounded(values, *_grid(quant.layers[number], layer, bits))
                 for bits in range(LEAST_BITS, MOST_BITS + 1)
             }
             near = {bits: float(np.mean((its - values) ** 2)) for bits, its in rounded.items()}
@@ -225,15 +225,17 @@ def _added(
     return added
 
 
-def _lsbs(quantized: QuantLayer, layer: FloatLayer, bits: int) -> list[np.ndarray]:
-    """What an LSB of fewer bits may be worth, (out,) each; quantized: with MOST_BITS."""
-    lsb, few = quantized.out_scale, MOST_BITS - bits
+def _grid(quantized: QuantLayer, layer: FloatLayer, bits: int) -> tuple[list[np.ndarray], Span]:
+    """(what an LSB of fewer bits may be worth, (out,) each; the range of activations in such LSB).  quantized: with
+    MOST_BITS."""
+    lsb, top, most = quantized.out_scale, 2**bits - 1, 2**MOST_BITS - 1
     if isinstance(layer.pool, AveragePool) and quantized.average is not None:  # that of what is averaged
         lsb = lsb * layer.pool.count / 2.0**quantized.average.shift
-    factors = [2.0**step for step in range(few + 1)]
-    if np.any(np.isfinite(layer.bound)):  # which is the top code
-        factors.append((2**MOST_BITS - 1) / (2**bits - 1))
-    return [lsb * factor for factor in factors]
+    factors = [2.0**step for step in range(MOST_BITS - bits + 1)]
+    if layer.function is not None or np.any(np.isfinite(layer.bound)):  # all of a range: a bound is the top code
+        factors.append(most / top)
+    zero = round(quantized.act_zero * top / most)
+    return [lsb * factor for factor in factors], Span(-zero, top - zero)
 
 
 def _rounded(values: np.ndarray, lsbs: Sequence[np.ndarray], span: Span) -> np.ndarray:

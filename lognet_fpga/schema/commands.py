@@ -35,6 +35,27 @@ _REPORT: dict[str, Schema] = {
             "candidates": items(part("candidate"), "with `--fpga-layers auto` what was chosen from, else empty"),
         }
     ),
+    "act_bits": or_null(
+        fields(
+            {
+                "budget": share("of the squared error with 8 bits: what the chosen ones may add"),
+                "error": number("root mean square error of what leaves the FPGA, relative, on calibration frames"),
+                "error_8_bits": number("the same with 8 bits everywhere"),
+                "layers": items(
+                    fields(
+                        {
+                            "name": text(),
+                            "bits": whole(),
+                            "error_added": or_null(number(), "as a share of the squared error; null for no choice"),
+                            "error_added_4_bits": or_null(number(), "what 4 bits would add"),
+                            "hurts": flag("whether 4 bits there alone would take more than the budget"),
+                        }
+                    )
+                ),
+            }
+        ),
+        "how the bits of activations were chosen; null where all were given, by the user or the model",
+    ),
     "layers": items(
         fields(
             {
@@ -44,6 +65,7 @@ _REPORT: dict[str, Schema] = {
                 "nmse": or_null(number(), "squared error of the weights relative to their squares"),
                 "sparsity": share("of zero weights"),
                 "in_bits": whole("of the activations"),
+                "act_bits": whole("of the activations, in front of the pool"),
                 "out_bits": whole("of the activations"),
                 "shift": whole("bits dropped by requantize"),
                 "alpha_min": number("real value of a weight's LSB, the least of the channels"),
@@ -264,6 +286,7 @@ DOCUMENTS: dict[str, Schema] = {
                                 "zeros_log2": or_null(
                                     share(), "after pruning and rounding; null for layers far beyond every board"
                                 ),
+                                "act_bits": or_null(whole(), "of its activations, that sizes are estimated with"),
                                 "macs": or_null(whole(), "multiply-accumulates a frame"),
                                 "macs_share": or_null(share(), "of the model's"),
                             }
@@ -446,7 +469,6 @@ DOCUMENTS: dict[str, Schema] = {
                     "model": text(),
                     "out": text("the file that was written"),
                     "method": text(among=("ste", "paper")),
-                    "act_bits": whole(),
                     "learning_rate": number(),
                     "seed": whole(),
                     "frames": whole("trained on"),
@@ -462,7 +484,15 @@ DOCUMENTS: dict[str, Schema] = {
                         )
                     ),
                     "layers": items(
-                        fields({"layer": whole(), "zeros_before": share(), "zeros": share(), "codes_changed": share()})
+                        fields(
+                            {
+                                "layer": whole(),
+                                "act_bits": whole("of its activations"),
+                                "zeros_before": share(),
+                                "zeros": share(),
+                                "codes_changed": share(),
+                            }
+                        )
                     ),
                     "history": items(
                         fields(

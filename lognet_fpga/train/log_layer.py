@@ -59,7 +59,7 @@ class LogConv(nn.Module):
         super().__init__()
         rows = _into_cells(rows, layer.codes)
         self._layer, self._method, self._whole = layer, method, whole
-        self._zero = 0 if whole else layer.out_zero
+        self._zero = 0 if whole else layer.act_zero
         self._low, self._top = -self._zero, 2**layer.act_bits - 1 - self._zero
         self._out_top = 2**layer.out_bits - 1
         drop = (layer.shift - layer.channel_shift).astype(np.float64)
@@ -70,7 +70,7 @@ class LogConv(nn.Module):
         spread_in, center = (of_own_inputs(part, layer.groups, len(rows)) for part in (spread_in, center))
         # Codes a unit of weight.
         unit = spread_out.reshape(-1, 1, 1, 1) / spread_in * 2.0 ** drop.reshape(-1, 1, 1, 1)
-        bias = (layer.bias - (1 << layer.shift >> 1)) / 2.0**layer.shift - layer.out_zero
+        bias = (layer.bias - (1 << layer.shift >> 1)) / 2.0**layer.shift - layer.act_zero
         carried = (layer.codes.sum(axis=(2, 3)) * center[:, :, 0, 0]).sum(axis=1) / 2.0**drop
         self.weight = nn.Parameter(_float(rows / unit))
         self.mean = nn.Parameter(_float((bias + carried) / spread_out))

@@ -49,7 +49,7 @@ class LogNetwork(nn.Module):
             LogConv(layer, real, x, method, source.exact, whole=goes_out_whole(source) and number == len(rows))
             for number, (layer, real, x, source) in enumerate(zip(quant.layers, rows, inputs, parts.layers), 1)
         )
-        self._zero = 0 if self.convs[-1].whole else quant.layers[-1].out_zero
+        self._zero = 0 if self.convs[-1].whole else quant.layers[-1].act_zero
         self.layers = nn.ModuleList(self.convs)  # the same, for PyTorch, which does not look into tuples
         self.tail = GraphModule(self._tail_onnx, f"the host's part of {parts.graph.name}")
         out_scale = torch.tensor(quant.layers[-1].out_scale, dtype=torch.float32)
@@ -116,7 +116,7 @@ def write_model(network: LogNetwork, parts: Partition, quant: QuantGraph, prepro
         codes = module.codes()
         weight, bias = (codes * module.scale).cpu().numpy(), module.bias(codes).cpu().numpy()
         unit = quant.layers[-1].out_scale if layer is quant.layers[-1] else np.ones(len(weight))
-        lsb = unit.astype(np.float32).astype(np.float64) if layer.out_zero else None
+        lsb = unit.astype(np.float32).astype(np.float64) if layer.act_zero else None
         layers.append(_Layer(layer, weight.astype(np.float64), bias.astype(np.float64), module.whole, lsb))
     tail = onnx.ModelProto.FromString(network._tail_onnx)
     for tensor in tail.graph.initializer:
@@ -203,7 +203,7 @@ def _front(
                 factors = constant(f"{name}.count", np.array(pool.count / 2**quant.average.shift))
                 nodes.append(helper.make_node("Mul", [value, factors], [f"{name}.share"], name=f"{name}.share"))
                 value = f"{name}.share"
-        zeros[number] = np.full(len(weight), 0 if layer.whole else quant.out_zero)
+        zeros[number] = np.full(len(weight), 0 if layer.whole else quant.act_zero)
         values[number], units[number] = value, (np.ones(len(weight)), -zeros[number].astype(np.float64))
     if layers[-1].lsb is None:
         nodes.append(helper.make_node("Mul", [value, constant("scale", out_scale)], ["cut"], name="scale"))

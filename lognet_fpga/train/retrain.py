@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from lognet_fpga.config import AUTO_BITS
 from lognet_fpga.errors import InputError, ModelError, UnsupportedModelError, UsageError, VerificationError
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.execution import execution_onnx
-from lognet_fpga.ir.graph import Graph
+from lognet_fpga.ir.graph import AveragePool, Graph
 from lognet_fpga.ir.output import BINARY_SCORE, SCORES, ModelOutput, frames_at_a_time
 from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.machine.output_file import new_file
@@ -44,9 +45,9 @@ _LEAST_PROBABILITY = 1e-6  # and that far from 1: where a logit ends
 @dataclass(frozen=True, eq=False)
 class Retrained:
     """frames, judged: how many were trained on and judged.  act_bits: of each layer's activations.  zeros_*,
-    codes_changed: a share a layer, 0..1.  classes: (judged,) the best class of each judged frame, of the float model, of
-    the one deployed without retraining, and of the one deployed with it; labels: (judged,) or None, and then agreement
-    with the float model counts."""
+    codes_changed: a share a layer, 0..1.  classes: (judged,) the best class of each judged frame, of the float model,
+    of the one deployed without retraining, and of the one deployed with it; labels: (judged,) or None, and then
+    agreement with the float model counts."""
 
     path: Path
     frames: int
@@ -84,7 +85,7 @@ def retrain(config: RetrainConfig, progress: Progress = NoProgress()) -> Retrain
         graph = load(config.model, input_shape=config.input_shape)
         config = replace(config, preprocessing=config.preprocessing.for_model(graph.input_shape))
         graph = with_pixels(graph, config.preprocessing)
-        parts = cut(graph, config.fpga_layers)
+        parts = _trained_part(graph, config.fpga_layers)
         graph = parts.graph
         output = _trainable(graph, config)
         frames, judged = _frames(config, graph, output)
@@ -127,6 +128,28 @@ def retrain(config: RetrainConfig, progress: Progress = NoProgress()) -> Retrain
         tuple(float(np.mean(_weights(a) != _weights(b))) for a, b in zip(quant.layers, deployed.layers)),
         classes,
         judged.labels,
+    )
+
+
+def _trained_part(graph: Graph, asked: int | Literal["all"] | None) -> Partition:
+    """The cut asked for; for None up to the first layer that training does not have."""
+    parts = cut(graph, asked)
+    kinds = (
+        "an activation function other than ReLU"
+        if layer.function is not None
+        else "an average of signed activations"
+        if layer.linear and isinstance(layer.pool, AveragePool)
+        else None
+        for layer in parts.layers
+    )
+    first, kind = next(((number, kind) for number, kind in enumerate(kinds) if kind), (0, None))
+    if kind is None:
+        return parts
+    if asked is None and first:
+        return partition(graph, first)
+    raise UnsupportedModelError(
+        f"{parts.layers[first].nodes[0]} has {kind} behind it, which training does not have",
+        hint=f"pass --fpga-layers {first}" if first else "retrain the model where it was made",
     )
 
 
@@ -236,7 +259,7 @@ def _check(network: LogNetwork, deployed: QuantGraph, frames: np.ndarray, path: 
     with torch.no_grad():
         trained = network.integers(torch.from_numpy(frames).float()).numpy()
     got = deployed.run(frames)
-    got = got.astype(np.int64) - deployed.layers[-1].out_zero
+    got = got.astype(np.int64) - deployed.layers[-1].act_zero
     if not np.array_equal(trained, got):
         raise VerificationError(
             f"{path} deploys to other activations than were trained: {np.mean(trained != got):.3%} of them differ",

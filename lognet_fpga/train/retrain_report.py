@@ -64,7 +64,6 @@ def build(config: RetrainConfig, done: Retrained) -> Report:
             "model": str(config.model),
             "out": str(done.path),
             "method": config.method,
-            "act_bits": config.act_bits,
             "learning_rate": config.learning_rate,
             "seed": config.seed,
             "frames": done.frames,
