@@ -19,15 +19,15 @@ examples:
   lognet-bitstream model.lognet --remote me@server
   lognet-bitstream model.lognet --results model.vivado/out
 
-The bundle is replaced when the one with the bitstream is complete, and never before.
+The bundle is replaced once the one with the bitstream is complete, and not before.
 """
 
 
 def parser() -> runner.Parser:
     this = runner.Parser(
         PROGRAM,
-        "Make the bitstream of a bundle that lognet-deploy wrote, and put it into the bundle;\n"
-        "or put one into it that was made from its project elsewhere.",
+        "Make the bitstream of a bundle that lognet-deploy wrote, and put it into the bundle; or\n"
+        "put in a bitstream that was made elsewhere from the bundle's project.",
         EXAMPLES,
     )
     this.add_argument("bundle", type=Path, metavar="BUNDLE", help="NAME.lognet or NAME.lognet.zip")
@@ -35,10 +35,13 @@ def parser() -> runner.Parser:
         "--tool",
         choices=("vivado", "open"),
         default="vivado",
-        help="Vivado, or open tools, for xc7z020 and experimental (default: %(default)s)",
+        help="Vivado, or open tools (for the xc7z020 only, and experimental) (default: %(default)s)",
     )
     this.add_argument(
-        "--results", type=Path, metavar="DIR", help="put in what the project has given elsewhere: its folder out/"
+        "--results",
+        type=Path,
+        metavar="DIR",
+        help="take the results of a project that was run elsewhere: its folder out/",
     )
     add_bitstream_options(this)
     return this

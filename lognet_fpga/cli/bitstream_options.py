@@ -12,12 +12,12 @@ from lognet_fpga.errors import UsageError
 
 def add_bitstream_options(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
-        "--remote", metavar="USER@HOST", help="run Vivado there, by ssh; without it Vivado on this machine is used"
+        "--remote", metavar="USER@HOST", help="run Vivado on that machine, by ssh (default: on this one)"
     )
     parser.add_argument(
         "--allow-timing-violation",
         action="store_true",
-        help="take a routed design that misses its clock, and mark the bundle",
+        help="accept a routed design that misses its clock, and mark the bundle as such",
     )
 
 

@@ -34,7 +34,7 @@ def parser() -> runner.Parser:
         type=options.ranges,
         default=tuple(range(1, 9)),
         metavar="LIST",
-        help="bits of a weight, such as 1..8 or 2,4 (default: 1..8); 1 is always there to compare with",
+        help="bits of a weight, such as 1..8 or 2,4 (default: 1..8); 1 is always included, to compare with",
     )
     this.add_argument(
         "--rows", type=options.positive, default=512, metavar="N", help="rows of the matrix (default: %(default)s)"

@@ -24,16 +24,16 @@ examples:
   lognet-deploy model.onnx --frames train.npz --eval test.npz --limit all --max-drop 1
   lognet-deploy model.onnx --frames train.npz --bitstream vivado
 
-The bundle is OUT/NAME.lognet and OUT/NAME.lognet.zip, NAME being the model's.  An earlier one there is replaced when
-the new one is complete, and never before.
+The bundle is DIR/NAME.lognet and DIR/NAME.lognet.zip, with the model's NAME.  An earlier bundle there is replaced once
+the new one is complete, and not before.
 """
 
 
 def parser() -> runner.Parser:
     this = runner.Parser(
         PROGRAM,
-        "Turn a float ONNX CNN into a bundle: its first convolution layers as a streaming\n"
-        "FPGA overlay with log2 4-bit weights, the rest as an ONNX graph for the host.",
+        "Turn a float ONNX CNN into a bundle: its first convolution layers, or all of its layers, as a\n"
+        "streaming FPGA overlay with log2 4-bit weights, the rest as an ONNX graph for the host.",
         EXAMPLES,
     )
     this.add_argument("model", type=Path, metavar="MODEL", help="the ONNX file")
@@ -46,15 +46,14 @@ def parser() -> runner.Parser:
         "--eval",
         type=Path,
         metavar="SRC",
-        help="frames, with labels or without, to count the accuracy on (default: those of --frames that the "
-        "calibration leaves)",
+        help="frames to measure the accuracy on (default: those of --frames that the calibration does not use)",
     )
     frames.add_argument(
         "--limit",
         type=options.positive_or_all,
         default=EVAL_FRAMES,
         metavar="N",
-        help="count the accuracy on the first N frames, or on all (default: %(default)s)",
+        help="measure the accuracy on the first N frames, or on all (default: %(default)s)",
     )
     plan = this.add_argument_group("what is built")
     options.add_board(plan, "pynq-z2", "the board to plan for (default: %(default)s)")
@@ -65,23 +64,23 @@ def parser() -> runner.Parser:
         "--max-drop",
         type=options.number,
         metavar="P",
-        help="fail when the deployed model's top-1 accuracy is more than P points below the float one's",
+        help="fail if the deployed model's top-1 accuracy is more than P points below the float model's",
     )
     checks.add_argument(
         "--no-verify",
         dest="verify",
         action="store_false",
-        help="do not check the Verilog against the model; needs no C++ compiler",
+        help="skip the check of the Verilog against the model, which needs a C++ compiler",
     )
     checks.add_argument(
-        "--synth", action="store_true", help="count LUTs, flip-flops and block RAM with Yosys; takes minutes"
+        "--synth", action="store_true", help="count LUTs, flip-flops and block RAMs with Yosys, which takes minutes"
     )
     bitstream = this.add_argument_group("bitstream")
     bitstream.add_argument(
         "--bitstream",
         choices=("vivado", "open", "none"),
         default="none",
-        help="make a bitstream of the bundle: with Vivado, or with open tools, for xc7z020 and experimental "
+        help="also make a bitstream: with Vivado, or with open tools (for the xc7z020 only, and experimental) "
         "(default: %(default)s)",
     )
     add_bitstream_options(bitstream)

@@ -25,24 +25,27 @@ def add_device_options(parser: argparse.ArgumentParser, *, remote: bool = True, 
         choices=None if remote else DEVICES,
         action="append",
         metavar="DEVICE" if remote else None,
-        help="simulated: golden.onnx's integers; rtl: the Verilog in Verilator; pynq: the board that this runs on"
-        + ("; http(s)://HOST[:PORT]: where lognet-serve runs" if remote else "")
-        + (", given again for further ones" if several else "")
+        help="simulated: the integers of golden.onnx; rtl: the Verilog, in Verilator; pynq: this board"
+        + ("; http(s)://HOST[:PORT]: a machine where lognet-serve runs" if remote else "")
+        + ("; repeat it for several" if several else "")
         + " (default: simulated)",
     )
     if several:
         group.add_argument(
-            "--devices", type=Path, metavar="FILE", help="many: a file with http(s)://HOST[:PORT] in each line"
+            "--devices", type=Path, metavar="FILE", help="a file with a device's http(s)://HOST[:PORT] on each line"
         )
     group.add_argument(
-        "--bitstream", type=Path, metavar="FILE", help="a .bit file, its .hwh beside it, instead of the bundle's"
+        "--bitstream",
+        type=Path,
+        metavar="FILE",
+        help="a .bit file, with its .hwh beside it, to use instead of the bundle's",
     )
     if remote:
         group.add_argument(
-            "--token-file", type=Path, metavar="FILE", help="the server's token (default: that in LOGNET_TOKEN)"
+            "--token-file", type=Path, metavar="FILE", help="file with the server's token (default: LOGNET_TOKEN)"
         )
         group.add_argument(
-            "--certificate", type=Path, metavar="FILE", help="PEM file: trust the server that has this certificate"
+            "--certificate", type=Path, metavar="FILE", help="PEM file with the server's certificate, to trust it"
         )
     parser.set_defaults(several=several)
 

@@ -21,17 +21,17 @@ examples:
 
 Uses: {", ".join(USES)}.
 
-The exit code is 0 when all uses that were named are ready, without a name always; else 9.  Nothing is changed.
+The exit code is 0 if all uses that you name are ready (or if you name none), else 9.  Nothing is changed.
 """
 
 
 def parser() -> runner.Parser:
     this = runner.Parser(
         PROGRAM,
-        "Say what is installed here, which commands and options it is enough for, and how to get\nthe rest.",
+        "Tell what is installed here, which commands and options that is enough for, and how to get\nthe rest.",
         EXAMPLES,
     )
-    this.add_argument("use", nargs="*", metavar="USE", help="what must be ready, for the exit code")
+    this.add_argument("use", nargs="*", metavar="USE", help="what must be ready for exit code 0")
     return this
 
 

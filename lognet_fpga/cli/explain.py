@@ -22,7 +22,7 @@ def parser() -> runner.Parser:
         PROGRAM, "Say what is on a bit of the Verilog: layer, node of the adder graph, output channel, leg.", EXAMPLES
     )
     this.add_argument("bundle", type=Path, metavar="BUNDLE", help="NAME.lognet or NAME.lognet.zip")
-    this.add_argument("signal", metavar="SIGNAL", help="as in the Verilog or as a tool shows it, with its index")
+    this.add_argument("signal", metavar="SIGNAL", help="its name in the Verilog, or as a tool shows it, with an index")
     return this
 
 

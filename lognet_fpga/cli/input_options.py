@@ -17,24 +17,24 @@ def add_input(parser: argparse.ArgumentParser) -> None:
     """The group of options that `preprocessing_of` reads, and --input-shape."""
     inputs = parser.add_argument_group(
         "input",
-        "pictures are resized, cropped and put in the model's channel order; then\n"
-        "model input = (pixel * S - mean) / std, pixels being 0..255; one value for all\n"
-        "channels or one a channel, in the model's order; write --input-mean=-1,2 where the\n"
-        "first value is negative.  Leave S, mean and std out where the model itself scales\n"
-        "its input.  The bundle keeps all of it, so that lognet-stream needs none.",
+        "How pictures become the model's input.  They are resized, cropped and put into the\n"
+        "model's channel order; then model input = (pixel * S - mean) / std, with pixels from\n"
+        "0 to 255.  Mean and std are one value, or one for each channel in the model's order;\n"
+        "write --input-mean=-1,2 if the first one is negative.  Leave out what the model does\n"
+        "itself.  The bundle remembers all of this: lognet-stream needs none of it.",
     )
     inputs.add_argument(
         "--input-preset",
         choices=("imagenet", "caffe"),
         help="imagenet: 1/255, torchvision's mean and std, resize and crop as 256 to 224; caffe: BGR, mean "
-        "104,117,123; the other options change single parts of it",
+        "104,117,123; the options below override single parts of a preset",
     )
     inputs.add_argument("--input-scale", type=options.number, metavar="S", help="for example 1/255 (default: 1)")
     inputs.add_argument(
         "--input-mean",
         type=options.numbers_or_array,
         metavar="A,B,C",
-        help="for example 0.485,0.456,0.406; or a mean image, .npy, each channel's mean of which is taken (default: 0)",
+        help="for example 0.485,0.456,0.406; or a mean image (.npy), reduced to each channel's mean (default: 0)",
     )
     inputs.add_argument(
         "--input-std", type=options.numbers, metavar="A,B,C", help="for example 0.229,0.224,0.225 (default: 1)"
@@ -42,23 +42,23 @@ def add_input(parser: argparse.ArgumentParser) -> None:
     inputs.add_argument(
         "--channel-order",
         choices=("rgb", "bgr"),
-        help="of the model's input; frames are given as RGB either way (default: rgb)",
+        help="the order that the model expects; the frames themselves are RGB either way (default: rgb)",
     )
     inputs.add_argument(
         "--resize",
         type=options.sizes,
         metavar="SIZE",
-        help="S: shorter side S, the ratio kept and the centre cropped to the model's size; H,W: exactly that",
+        help="S: make the shorter side S, keep the aspect ratio and crop the centre; H,W: make it exactly that",
     )
     inputs.add_argument(
         "--crop",
         action="store_true",
-        help="cut the model's size out of the centre of larger frames, after any --resize",
+        help="crop larger frames to the model's size, around their centre, after any --resize",
     )
     inputs.add_argument(
         "--interpolation",
         choices=("bilinear", "nearest", "bicubic"),
-        help="how --resize does it, as Pillow: the first and the last are antialiased (default: bilinear)",
+        help="filter of --resize, as in Pillow; bilinear and bicubic are antialiased (default: bilinear)",
     )
     options.add_input_shape(inputs)
 

@@ -20,16 +20,17 @@ examples:
   lognet-inspect model.onnx --fpga-layers auto --json
   lognet-inspect model.onnx --html model.html
 
-The exit code is 0 when some board can take the layers, else that of lognet-deploy; the report is printed either way.
+The exit code is 0 if any board can take the layers, and otherwise the one that lognet-deploy would end with; the
+report is printed either way.
 """
 
 
 def parser() -> runner.Parser:
     this = runner.Parser(
         PROGRAM,
-        "Say what lognet-deploy would make of a float ONNX CNN: which operators can go onto the\n"
-        "FPGA, how large the layers are, which boards have room and how fast they would be.\n"
-        "Sizes and rates are estimates; nothing is built.",
+        "Tell in seconds what lognet-deploy would make of a float ONNX CNN: how many layers fit on\n"
+        "which board, how fast FPGA and host would be together, and what stops the rest. All\n"
+        "sizes and rates are estimates; nothing is built.",
         EXAMPLES,
     )
     this.add_argument("model", type=Path, metavar="MODEL", help="the ONNX file")

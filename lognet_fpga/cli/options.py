@@ -83,8 +83,8 @@ def add_layers(parser: argparse._ActionsContainer) -> None:
         "--fpga-layers",
         type=layers,
         metavar="N",
-        help="number of layers on the FPGA, convolutions first and then fully connected ones; all for every layer that "
-        "can go, up to the class scores; auto for as many convolutions as give the best predicted rate (default: as "
+        help="how many layers to put on the FPGA, convolutions first, then fully connected ones; all: every layer that "
+        "can go, up to the class scores; auto: the number of convolutions with the best predicted rate (default: as "
         "many of the first 3 convolutions as can go)",
     )
 
@@ -93,7 +93,10 @@ def add_plan(parser: argparse._ActionsContainer) -> None:
     """What decides about sizes and rates."""
     stores = "; ".join(f"{store.name}, {store.title}" for store in STORES.values())
     parser.add_argument(
-        "--fps", type=number, metavar="F", help="least frames per second (default: the fastest that fits)"
+        "--fps",
+        type=number,
+        metavar="F",
+        help="frames per second to reach at least (default: the fastest plan that fits)",
     )
     parser.add_argument(
         "--act-bits",
@@ -107,21 +110,21 @@ def add_plan(parser: argparse._ActionsContainer) -> None:
         "--weights",
         choices=choices(),
         default=AUTO,
-        help=f"where the weights go: {stores}; {AUTO}, layer by layer what is cheaper (default: %(default)s)",
+        help=f"where the weights go: {stores}; {AUTO}, whichever is cheaper, layer by layer (default: %(default)s)",
     )
     parser.add_argument(
         "--prune",
         type=number,
         default=0.0,
         metavar="X",
-        help="share of the weights to set to zero first, 0 <= X < 1 (default: 0)",
+        help="share of the weights to set to zero before quantizing, 0 <= X < 1 (default: 0)",
     )
     parser.add_argument(
         "--clk-mhz",
         type=number,
         metavar="F",
-        help="the most that the overlay's clock may have, in MHz: it gets the next at or below that the board makes "
-        "(default: the board's)",
+        help="upper limit of the overlay's clock in MHz: it gets the fastest clock up to that which the board can make "
+        "(default: the board's usual clock)",
     )
 
 
@@ -130,7 +133,7 @@ def add_input_shape(parser: argparse._ActionsContainer) -> None:
         "--input-shape",
         type=sizes,
         metavar="C,H,W",
-        help="channels, height and width, where the model leaves them open",
+        help="channels, height and width of a frame, for a model that leaves them open",
     )
 
 

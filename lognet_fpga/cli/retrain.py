@@ -30,8 +30,8 @@ A run that was stopped goes on from the checkpoint beside --out when it is start
 def parser() -> runner.Parser:
     this = runner.Parser(
         PROGRAM,
-        "Train a float ONNX CNN on, with the weights of its FPGA layers as log2 4-bit codes and\n"
-        "their activations as integers, and write it as an ONNX model that deploys to just that.",
+        "Continue the training of a float ONNX CNN with the weights of its FPGA layers as log2 4-bit\n"
+        "codes and their activations as integers, and write an ONNX model that deploys to just those.",
         EXAMPLES,
     )
     this.add_argument("model", type=Path, metavar="MODEL", help="the ONNX file")
@@ -40,30 +40,33 @@ def parser() -> runner.Parser:
         type=Path,
         metavar="SRC",
         required=True,
-        help="frames to train on: .npz or a folder of images; without labels the float model's answers are learned",
+        help="frames to train on: .npz or a folder of images; without labels it learns the float model's answers",
     )
     this.add_argument(
-        "--eval", type=Path, metavar="SRC", help="frames to judge on (default: a tenth of --data, kept from training)"
+        "--eval",
+        type=Path,
+        metavar="SRC",
+        help="frames to measure the accuracy on (default: a tenth of --data, left out of the training)",
     )
     this.add_argument(
         "--out",
         type=Path,
         metavar="FILE",
-        help="the ONNX file to write; FILE's name with .checkpoint.pt is the checkpoint (default: MODEL_log2.onnx)",
+        help="the ONNX file to write; the checkpoint has its name with .checkpoint.pt (default: MODEL_log2.onnx)",
     )
     learning = this.add_argument_group("training")
     learning.add_argument(
         "--epochs", type=options.positive, default=10, metavar="N", help="passes over the frames (default: %(default)s)"
     )
     learning.add_argument(
-        "--batch", type=options.positive, default=128, metavar="N", help="frames a step (default: %(default)s)"
+        "--batch", type=options.positive, default=128, metavar="N", help="frames per step (default: %(default)s)"
     )
     learning.add_argument(
         "--rate", type=options.number, metavar="R", help="learning rate (default: 0.01; 0.003 for --method paper)"
     )
     learning.add_argument("--limit", type=options.positive, metavar="N", help="use the first N frames of --data")
     learning.add_argument(
-        "--seed", type=int, default=1, metavar="N", help="of order and augmentation (default: %(default)s)"
+        "--seed", type=int, default=1, metavar="N", help="seed of order and augmentation (default: %(default)s)"
     )
     deployed = this.add_argument_group("what it is trained for")
     deployed.add_argument(
@@ -86,14 +89,14 @@ def parser() -> runner.Parser:
         type=options.number,
         default=0.0,
         metavar="X",
-        help="prune each layer step by step to this share of zeros; zeros that it has stay (default: no pruning)",
+        help="prune each layer step by step to this share of zeros; existing zeros stay (default: no pruning)",
     )
     deployed.add_argument(
         "--gamma",
         type=options.number,
         default=0.0,
         metavar="G",
-        help="prune all weights below G times the root mean square of their layer's, instead",
+        help="instead, prune all weights below G times the root mean square of their layer",
     )
     learning.add_argument(
         "--method",
@@ -106,10 +109,9 @@ def parser() -> runner.Parser:
         "--distill",
         type=options.number,
         metavar="W",
-        help="share of the loss, 0..1, that is the distance from the float model's answers (default: 0; 1 without "
-        "labels)",
+        help="weight in the loss of the distance from the float model's answers, 0 to 1 (default: 0; 1 without labels)",
     )
-    learning.add_argument("--flip", action="store_true", help="mirror frames at random")
+    learning.add_argument("--flip", action="store_true", help="flip frames at random")
     learning.add_argument(
         "--shift", type=int, default=0, metavar="P", help="move frames at random by up to P pixels (default: 0)"
     )
@@ -119,20 +121,20 @@ def parser() -> runner.Parser:
         type=int,
         default=0,
         metavar="N",
-        help="then so many epochs of the model's last layer alone, all others frozen (default: 0)",
+        help="afterwards, epochs for the last layer alone, with all others frozen (default: 0)",
     )
     last.add_argument(
         "--last-bits",
         type=int,
         default=0,
         metavar="B",
-        help="then round the last layer to log2 codes of B bits; it runs on the host (default: stays float)",
+        help="then round the last layer, which runs on the host, to log2 codes of B bits (default: it stays float)",
     )
     learning.add_argument(
         "--precision",
         choices=("float32", "bfloat16"),
         default="float32",
-        help="of sums while training; bfloat16 is faster where the processor has it, and enough for 4-bit activations "
+        help="of sums during training; bfloat16 is faster if the processor has it, and enough for 4-bit activations "
         "(default: %(default)s)",
     )
     add_input(this)

@@ -41,46 +41,47 @@ def parser() -> runner.Parser:
     this = runner.Parser(
         PROGRAM,
         "Serve a device over the network by the Open Inference Protocol v2 (KServe, Triton): to\n"
-        "lognet-stream on another machine, where the rest of the model runs, and to any client of\n"
-        "that protocol, for which it runs here. Clients must know a token. Ends with Ctrl-C.",
+        "lognet-stream on another machine, which runs the rest of the model itself, and to any other\n"
+        "client, for which the rest runs here. Clients need a token. Ctrl-C ends it.",
         EXAMPLES,
     )
     this.add_argument("bundle", type=Path, metavar="BUNDLE", help="NAME.lognet or NAME.lognet.zip")
     add_device_options(this, remote=False)
     network = this.add_argument_group("network")
     network.add_argument(
-        "--host", default="127.0.0.1", metavar="ADDRESS", help="to listen at; 0.0.0.0 is all (default: %(default)s)"
+        "--host",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="address to listen at; 0.0.0.0 for all (default: %(default)s)",
     )
     network.add_argument(
-        "--port", type=options.number, default=8421, metavar="N", help="0 takes a free one (default: %(default)d)"
+        "--port", type=options.number, default=8421, metavar="N", help="0 for any free one (default: %(default)d)"
     )
     access = this.add_argument_group("access")
     access.add_argument(
         "--token-file",
         type=Path,
         metavar="FILE",
-        help="the token that clients must know (default: that in LOGNET_TOKEN, else a new one, which is said)",
+        help="file with the token that clients need (default: LOGNET_TOKEN, else a new one, which is printed)",
     )
-    access.add_argument(
-        "--no-token", action="store_true", help="serve whoever asks on this machine; goes with no other --host"
-    )
+    access.add_argument("--no-token", action="store_true", help="serve anyone on this machine; not with another --host")
     network.add_argument(
-        "--grpc-port", type=options.number, metavar="N", help="serve by gRPC too, at this port; 0 takes a free one"
+        "--grpc-port", type=options.number, metavar="N", help="also serve by gRPC, at this port; 0 for any free one"
     )
     this.add_argument(
         "--power",
         default="none",
         metavar="SENSOR",
-        help="show its watts at /metrics; sensors as of lognet-stream (default: %(default)s)",
+        help="report its watts at /metrics; sensors as for lognet-stream (default: %(default)s)",
     )
-    access.add_argument("--certificate", type=Path, metavar="FILE", help="PEM file: serve https with it")
-    access.add_argument("--key", type=Path, metavar="FILE", help="PEM file: the certificate's key")
+    access.add_argument("--certificate", type=Path, metavar="FILE", help="PEM file to serve https with")
+    access.add_argument("--key", type=Path, metavar="FILE", help="PEM file with the certificate's key")
     network.add_argument(
         "--max-megabytes",
         type=options.positive,
         default=16,
         metavar="N",
-        help="most frames or pictures in one request (default: %(default)s)",
+        help="limit on the frames or pictures of one request, in MB (default: %(default)s)",
     )
     return this
 

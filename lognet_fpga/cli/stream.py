@@ -33,8 +33,8 @@ def parser() -> runner.Parser:
         PROGRAM,
         "Stream frames through a bundle, on a board or on the simulated device (bit-exact,\n"
         "cycle-true), and report classes, frames per second, latency and power. Frames are\n"
-        "resized, cropped and scaled as the bundle says. Loading, the FPGA and the rest of\n"
-        "the model work side by side. Ctrl-C ends with the figures until then.",
+        "resized, cropped and scaled as the bundle says. Loading, FPGA and host work side by\n"
+        "side. Ctrl-C stops the stream and prints the figures so far.",
         EXAMPLES,
     )
     this.add_argument("bundle", type=Path, metavar="BUNDLE", help="NAME.lognet or NAME.lognet.zip")
@@ -51,14 +51,14 @@ def parser() -> runner.Parser:
         type=options.positive,
         default=64,
         metavar="N",
-        help="frames sent back to back (default: %(default)s)",
+        help="frames to send back to back (default: %(default)s)",
     )
-    flow.add_argument("--limit", type=options.positive, metavar="N", help="the first N frames only")
+    flow.add_argument("--limit", type=options.positive, metavar="N", help="use the first N frames only")
     add_device_options(this, several=True)
     flow.add_argument(
         "--policy",
         choices=("block", "drop"),
-        help="for frames that come too fast: let them wait, or drop those that waited longest "
+        help="if frames arrive too fast: make the source wait, or drop those that have waited longest "
         "(default: drop for live sources such as cameras, else block)",
     )
     power = this.add_argument_group("power")
@@ -74,15 +74,15 @@ def parser() -> runner.Parser:
         type=options.number,
         default=2.0,
         metavar="SECONDS",
-        help="watch the sensor that long before anything runs (default: %(default)g)",
+        help="read the sensor that long before anything runs (default: %(default)g)",
     )
     this.add_argument(
         "--save-outputs",
         type=Path,
         metavar="FILE",
-        help="write what the model gives for every frame to this .npz: its outputs, class numbers, labels",
+        help="write the outputs, class numbers and labels of all frames to this .npz",
     )
-    flow.add_argument("--pace", type=options.number, metavar="FPS", help="give FPS frames a second, as a camera would")
+    flow.add_argument("--pace", type=options.number, metavar="FPS", help="feed FPS frames a second, as a camera would")
     return this
 
 

@@ -29,7 +29,7 @@ def parser() -> runner.Parser:
         PROGRAM,
         "Quantize the weights and activations of a float ONNX model, linearly and logarithmically,\n"
         "and measure error, sparsity and accuracy: the simulations of the LogNet paper. Writes\n"
-        "report.html, CSV files and study.json. A study that was stopped goes on where it was.",
+        "report.html, CSV files and study.json. A study that was interrupted resumes where it stopped.",
         EXAMPLES,
     )
     this.add_argument("model", type=Path, metavar="MODEL", help="the ONNX file, or an .npz file with weights alone")
@@ -37,14 +37,14 @@ def parser() -> runner.Parser:
         "--data",
         type=Path,
         metavar="SRC",
-        help="frames with labels: .npz, a folder of images (default: only the errors of the weights)",
+        help="frames with labels: .npz or a folder of images (default: only the errors of the weights)",
     )
     this.add_argument(
         "--limit",
         type=options.positive_or_all,
         default=1000,
         metavar="N",
-        help="count on the first N frames, or on all (default: %(default)s)",
+        help="use the first N frames, or all (default: %(default)s)",
     )
     schemes = this.add_argument_group("quantizers")
     schemes.add_argument(
@@ -52,7 +52,7 @@ def parser() -> runner.Parser:
         type=options.ranges,
         default=tuple(range(1, 9)),
         metavar="LIST",
-        help="resolutions of the errors, such as 1..8 or 3,4 (default: 1..8)",
+        help="bits to measure the errors at, such as 1..8 or 3,4 (default: 1..8)",
     )
     schemes.add_argument(
         "--fsr",
@@ -61,7 +61,9 @@ def parser() -> runner.Parser:
         help="full scale range of single layers by the greatest magnitude, by least NMSE or by least error of the "
         "layer's sums; other tables compare them (default: %(default)s)",
     )
-    schemes.add_argument("--base", type=options.number, default=2.0, metavar="B", help="of the logarithm (default: 2)")
+    schemes.add_argument(
+        "--base", type=options.number, default=2.0, metavar="B", help="base of the logarithm (default: 2)"
+    )
     schemes.add_argument(
         "--rounding",
         choices=("geometric", "arithmetic"),
@@ -72,7 +74,7 @@ def parser() -> runner.Parser:
         "--small",
         choices=("zero", "smallest"),
         default="zero",
-        help="what becomes of weights below the smallest power (default: %(default)s)",
+        help="what weights below the smallest power become (default: %(default)s)",
     )
     schemes.add_argument(
         "--log-add",
@@ -85,7 +87,7 @@ def parser() -> runner.Parser:
     this.add_argument(
         "--dask",
         metavar="ADDRESS",
-        help="count the accuracies on the workers of this Dask scheduler, such as tcp://host:8786 (default: here)",
+        help="measure the accuracies on the workers of this Dask scheduler, such as tcp://host:8786 (default: here)",
     )
     this.add_argument(
         "--out",
