@@ -1,4 +1,4 @@
-# make demo          deploy the CIFAR-10 example and stream its test frames; SYNTH=1 synthesizes too
+# make demo          deploy the CIFAR-10 example and stream its test frames, reports in build/demo; SYNTH=1 synthesizes too
 # make test          run the tests
 # make test-all      the slow ones, too: hours
 # make check         lint, format, types, import contracts and the fast tests: under a minute
@@ -21,8 +21,10 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist wo
 .PHONY: demo test test-all check docs dist clean pynq pynq-environments
 
 demo: $(VENV)/.deploy-installed
-	$(BIN)/lognet-deploy $(MODEL)/$(MODEL_FILE).onnx --frames $(MODEL)/test_frames.npz --out $(DEMO) $(if $(filter-out 0,$(SYNTH)),--synth)
-	$(BIN)/lognet-stream $(DEMO)/$(MODEL_FILE).lognet --frames $(MODEL)/test_frames.npz
+	mkdir -p $(DEMO)
+	$(BIN)/lognet-deploy $(MODEL)/$(MODEL_FILE).onnx --frames $(MODEL)/test_frames.npz --out $(DEMO) $(if $(filter-out 0,$(SYNTH)),--synth) >$(DEMO)/deploy.txt
+	$(BIN)/lognet-stream $(DEMO)/$(MODEL_FILE).lognet --frames $(MODEL)/test_frames.npz >$(DEMO)/stream.txt
+	@$(BIN)/python $(MODEL)/demo.py $(DEMO)/deploy.txt $(DEMO)/stream.txt $(DEMO)/$(MODEL_FILE).lognet
 
 test: $(VENV)/.test-installed pynq
 	$(PYTEST)
