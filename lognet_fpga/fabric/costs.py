@@ -142,7 +142,8 @@ def pool_resources(layer: QuantLayer, lanes: int) -> Resources:
     if shape.in_rows > 1:
         total += POOL_ROWS_CONTROL
     delayed = (cols - 1) * (lanes * row_bits if shape.runs_along else beat)
-    total += delay_resources(delayed, shape.beats)
+    if not (shape.runs_along and shape.beats == 1):  # what goes round in one register has it as its level's
+        total += delay_resources(delayed, shape.beats)
     if shape.beats > 3:  # the last cycle of the delay is a register
         total += Resources(0, delayed, 0)
     if rows > 1:

@@ -96,9 +96,10 @@ class PoolShape:
 
     @property
     def runs_along(self) -> bool:
-        """Whether a window's row is gathered in a running sum or maximum, not out of all its elements at once: with two
-        there is nothing to save, and overlapping ones would need several."""
-        return self.stride[1] >= self.kernel[1] > 2
+        """Whether a window's row is gathered in a running sum or maximum, not out of all its elements at once.
+        Overlapping ones would need several; of two elements it saves the register of the first one where each cycle
+        may bring another position."""
+        return self.stride[1] >= self.kernel[1] > (1 if self.beats == 1 else 2)
 
     @property
     def runs_down(self) -> bool:

@@ -83,7 +83,8 @@ def pool(clk, rst, in_valid, in_data, out_valid, out_data, *, shape):
         adding = gather_on(clk, *across, col_flag(1), gathered, lanes=lanes, average=s.average)
         adding.name = "gather"
         blocks.append(adding)
-        along = hold(clk, gathered, row_result)
+        # What goes round in a single register is in it when it is complete.
+        along = passed(across[1], row_result) if s.beats == 1 else hold(clk, gathered, row_result)
     else:
         along = joined_beats(clk, across, row_result, lanes=lanes, average=s.average)
     along.name = "along"
@@ -213,13 +214,12 @@ def gather_on(clk, newest, before, goes_on_soon, gathered, *, lanes, average):
     steering = leaves_of_lanes(clk, goes_on_soon, leaves, lanes=lanes, bits_each=width)
     steering.name = "goes_on"
     for lane, goes_on in enumerate(leaves):
-        kept, result = vector(kept_width), vector(width + 1 if average else width)
-        mask = masked(before((lane + 1) * kept_width, lane * kept_width), goes_on, kept)
         one = newest((lane + 1) * newest_width, lane * newest_width)
+        kept, result = before((lane + 1) * kept_width, lane * kept_width), vector(width + 1 if average else width)
         # The highest bit of a sum is set only while no window asks for it.
-        part = lane_sum(one, kept, result) if average else larger_lane(one, kept, result)
-        mask.name, part.name = f"kept{lane}", f"lane{lane}"
-        parts += [mask, part]
+        part = (sum_so_far if average else largest_so_far)(one, kept, goes_on, result)
+        part.name = f"lane{lane}"
+        parts.append(part)
         wires += bits(result)[:width]
     joined = join(wires)
 
@@ -228,6 +228,45 @@ def gather_on(clk, newest, before, goes_on_soon, gathered, *, lanes, average):
         gathered.next = joined
 
     return steering, parts, gather
+
+
+@block
+def largest_so_far(one, kept, goes_on, largest):
+    """The choice is of bits, not of numbers: of those synthesis would make an enable of the register that keeps them,
+    one for each lane."""
+    width = len(largest)
+    chosen, every = vector(width), 2**width - 1
+
+    @always_comb
+    def compare():
+        if goes_on and kept > one:
+            chosen.next = every
+        else:
+            chosen.next = 0
+
+    @always_comb
+    def choose():
+        largest.next = (kept & chosen) | (one & ~chosen)
+
+    return compare, choose
+
+
+@block
+def sum_so_far(one, kept, goes_on, total):
+    masking = vector(len(kept))
+
+    @always_comb
+    def mask():
+        if goes_on:
+            masking.next = kept
+        else:
+            masking.next = 0
+
+    @always_comb
+    def add():
+        total.next = one + masking
+
+    return mask, add
 
 
 @block

@@ -1,5 +1,7 @@
 """The registers of Xilinx's AXI DMA in direct register mode, those that a driver needs, under the names of PG021.
 
+What no driver reads, this project's DMA does not show: addresses, and the length of MM2S, read 0.
+
 The DMA of this project (lognet_fpga.hw.dma) has the same.  `python -m lognet_fpga.ir.dma_registers` prints the table
 that docs/bitstream.md has.
 """
@@ -9,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from lognet_fpga.ir.registers import READ_WRITE, WORD_BYTES, Field, Register, RegisterMap
+from lognet_fpga.ir.registers import READ_WRITE, WORD_BYTES, WRITE_ONLY, Field, Register, RegisterMap
 
 RUN = Field("RS", 0, "runs the channel")
 RESET = Field("Reset", 2, "resets the whole DMA; reads 1 while that lasts")
@@ -34,14 +36,14 @@ STATUS = Register(
     reset=HALTED.mask,
 )
 STATUS_BITS = (*STATUS.fields, *(Field(name, bit, "not in direct register mode") for name, bit in _ELSEWHERE))
-ADDRESS = Register("ADDRESS", 0x18, "address of the transfer in memory, a multiple of 8", READ_WRITE)
-ADDRESS_HIGH = Register("ADDRESS_HIGH", 0x1C, "its upper half, always 0 in this project's DMA", READ_WRITE)
+ADDRESS = Register("ADDRESS", 0x18, "address of the transfer in memory, a multiple of 8", WRITE_ONLY)
+ADDRESS_HIGH = Register("ADDRESS_HIGH", 0x1C, "its upper half, always 0 in this project's DMA", WRITE_ONLY)
 LENGTH = Register(
     "LENGTH",
     0x28,
     "bytes of the transfer; writing it starts it",
     READ_WRITE,
-    remark="that of S2MM reads, when the transfer has ended, how many came in",
+    remark="that of S2MM reads, when the transfer has ended, how many came in; that of MM2S reads 0",
 )
 CHANNEL_REGISTERS = RegisterMap((CONTROL, STATUS, ADDRESS, ADDRESS_HIGH, LENGTH))
 

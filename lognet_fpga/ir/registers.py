@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 WORD_BITS, WORD_BYTES = 32, 4
-READ_ONLY, READ_WRITE = "read-only", "read-write"  # as IP-XACT and the .hwh call them
+READ_ONLY, WRITE_ONLY, READ_WRITE = "read-only", "write-only", "read-write"  # as IP-XACT and the .hwh call them
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,9 @@ class Field:
 class Register:
     """A 32-bit register, or `words` of them one behind another, from a byte address on.
 
-    access: READ_ONLY or READ_WRITE.  fields: the bits that there are; none: all 32 are one number.  reset: what it
-    holds after a reset by `rst`, None where the design says.  meaning: one line; remark: more of it, for documents.
+    access: READ_ONLY, WRITE_ONLY, which reads 0, or READ_WRITE.  fields: the bits that there are; none: all 32 are one
+    number.  reset: what it holds after a reset by `rst`, None where the design says.  meaning: one line; remark: more
+    of it, for documents.
     """
 
     name: str
@@ -111,7 +112,7 @@ class RegisterMap:
         for register in self.registers:
             last = register.end - WORD_BYTES
             place = f"0x{register.address:02X}" + (f" to 0x{last:02X}" if register.words > 1 else "")
-            access = "R" if register.access == READ_ONLY else "RW"
+            access = {READ_ONLY: "R", WRITE_ONLY: "W", READ_WRITE: "RW"}[register.access]
             reset = "" if register.reset is None else f"0x{register.reset:X}" if register.reset > 9 else register.reset
             content = f"{register.description}{'; ' if register.remark else ''}{register.remark}"
             rows.append(f"| {place} | {register.name} | {access} | {reset} | {content} |")

@@ -77,7 +77,7 @@ def test_matrix_times_window_plus_bias(name, digit_bits, leg_cycles):
     def observe(cycle):
         shown.append(int(acc))
         if acc_soon:
-            begins.append(cycle + 1)
+            begins.append(cycle + 2)
         return cycle == end
 
     run(dut, clk, drive, observe, cap=end + 2)

@@ -58,18 +58,21 @@ def test_against_the_definition(idle, channels, acc_bits, digit_bits, leg_cycles
     dut = shallow(requantize, clk, rst, acc, soon, blank, out_valid, out_data, shape=shape)
     sink, pause = Sink(out_data, out_valid), Pause(idle, 5)
     random_bits = np.random.default_rng(2)
-    position, phase, armed, last_digits, quiet = -1, 10**6, False, [], 0
+    position, phase, begins, last_digits, quiet = -1, 10**6, [-(10**6)], [], 0  # begins: of positions, in cycles
 
     def drive(cycle):
-        nonlocal position, phase, armed
+        nonlocal position, phase
         if not reset_then(rst, cycle):
             return
         phase += 1
-        if armed:
+        if cycle in begins[-2:]:
             position, phase = position + 1, 0
-        armed = phase + 1 >= max(leg_cycles, shape.beats) and position + 1 < len(values) and not pause()
-        soon.next = armed
-        blank.next = bool(blanks[position + 1]) if armed else bool(random_bits.integers(0, 2))
+        coming = len(begins) - 1  # the next position to be told of, two cycles ahead
+        told = cycle + 2 >= begins[-1] + max(leg_cycles, shape.beats) and coming < len(values) and not pause()
+        soon.next = told
+        blank.next = bool(blanks[coming]) if told else bool(random_bits.integers(0, 2))
+        if told:
+            begins.append(cycle + 2)
         if phase < leg_cycles:
             lanes_now = [
                 digits(int(value), digit_bits, leg_cycles * legs)[leg * leg_cycles + phase]

@@ -15,6 +15,7 @@ from lognet_fpga.engines.clb.cost import adder_resources
 from lognet_fpga.engines.clb.counts import adder_copies, count_schedule
 from lognet_fpga.engines.clb.pairs import paired
 from lognet_fpga.engines.clb.schedule import SerialSchedule, node_bits, node_legs, schedule
+from lognet_fpga.engines.clb.start_times import settled
 from lognet_fpga.engines.clb.ternary import ternary
 from lognet_fpga.fabric.board import Resources
 
@@ -81,10 +82,10 @@ class SolvedAdders:
 def timed_adders(
     graph: AdderGraph, in_bits: int, acc_bits: int, digit_bits: int, leg_cycles: int
 ) -> tuple[AdderGraph, SerialSchedule]:
-    """A solved graph with its sums in another order, as it is built at that folding, and its schedule.
+    """A solved graph with its sums in another order, as it is built at that folding, and when its adders start.
 
     in_bits: of the unsigned inputs; acc_bits: of the outputs, modulo 2**acc_bits at least.
     """
     graph = ternary(graph, in_bits, digit_bits, leg_cycles)
     graph = paired(graph, in_bits, acc_bits, digit_bits, leg_cycles)
-    return graph, schedule(graph, in_bits, acc_bits, digit_bits, leg_cycles)
+    return graph, settled(graph, schedule(graph, in_bits, acc_bits, digit_bits, leg_cycles))

@@ -91,28 +91,21 @@ def waiting_resources(beat: int, beats: int) -> Resources:
 
 
 def requantize_resources(layer: QuantLayer, folding: ClbFolding, streams: Streams) -> Resources:
-    """A register behind each wire that is looked at, kept bits, excess and sign, the beats with clip and load in one
-    LUT."""
+    """Kept bits, excess and sign, the beats with clip and load in one LUT."""
     channels, digit_bits, leg_bits = layer.codes.shape[0], folding.digit_bits, folding.digit_bits * folding.leg_cycles
-    top_leg, top_bit = (layer.shift + layer.code_bits) // leg_bits, (layer.shift + layer.code_bits) % digit_bits
+    top_leg = (layer.shift + layer.code_bits) // leg_bits
     seen = {(bit // leg_bits, bit % digit_bits) for bit in range(layer.shift, layer.shift + layer.code_bits)}
     seen.add((folding.legs - 1, digit_bits - 1))  # the sign
-    ors = 0  # of several wires, with a register behind
-    for wires in (
-        [(top_leg, bit) for bit in range(top_bit, digit_bits)],
-        [(top_leg, bit) for bit in range(top_bit)],
-        beyond := [(leg, bit) for leg in range(top_leg + 1, folding.legs) for bit in range(digit_bits)],
-    ):
-        seen |= set(wires) if len(wires) == 1 else set()
-        ors += len(wires) > 1
-    held = layer.code_bits + 2 + bool(beyond)
+    beyond = top_leg + 1 < folding.legs
+    held = layer.code_bits + 2 + beyond
     beats = -(-channels // streams.channels_per_beat)
     results = beats * streams.channels_per_beat * layer.code_bits
     leaves = 4 * -(-channels // (LEAF_LOADS // (layer.code_bits + 3))) + 2 * -(-results // LEAF_LOADS)
-    clipped = channels * (layer.code_bits + 1 + bool(beyond) + ors)
-    last = streams.channels_per_beat * layer.code_bits  # clipped, and nothing else to load: two bits in a site
-    ff = channels * (len(seen) + ors + held) + results + leaves
-    # Of what is kept, and of what comes straight from registers, not from those that wait in shift registers.
-    straight = sum((folding.legs - 1 - leg) * folding.leg_cycles < SRL_CYCLES for leg, _ in seen)
-    lone = leaves + channels * (layer.code_bits + 1 + straight if folding.leg_cycles > 1 else 2)
+    clipped = channels * (layer.code_bits + 1 + beyond)
+    # Clipped, and nothing else to load or to wipe: two bits in a site.
+    last = 0 if folding.raster.blanks else streams.channels_per_beat * layer.code_bits
+    ff = channels * held + results + leaves
+    # What is kept comes from registers, or from shift registers that wait for the last leg.
+    waiting = sum((folding.legs - 1 - leg) * folding.leg_cycles >= SRL_CYCLES for leg, _ in seen)
+    lone = leaves + channels * (layer.code_bits + 1 - waiting)
     return REQUANTIZE_CONTROL + Resources(clipped - last / 2, ff, 0, 0, lone)

@@ -20,17 +20,15 @@ def dma_channel(
     write: RegisterWrite,
     resetting,
     transfer: Transfer,
-    moved,
     too_long,
     control_word,
     status_word,
-    length_word,
     *,
     first,
     step,
     whole,
 ):
-    """One channel's registers.  moved: what the length reads when the transfer has ended.
+    """One channel's registers.
 
     whole: a transfer must be of whole steps.  An error is told when nothing is on its way any more, and ends the run:
     only a reset brings the channel back.
@@ -140,19 +138,4 @@ def dma_channel(
     def halt():
         not_running.next = not (run or busy)
 
-    if whole:
-
-        @always_comb
-        def measure():
-            length_word.next = transfer.length
-
-    else:
-
-        @always_comb
-        def measure():
-            if rests:
-                length_word.next = moved
-            else:
-                length_word.next = transfer.length
-
-    return decode_write, check, admit, open_for_writes, judge, listen, keep, take, show, halt, measure
+    return decode_write, check, admit, open_for_writes, judge, listen, keep, take, show, halt

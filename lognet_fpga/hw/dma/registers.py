@@ -6,7 +6,7 @@ from myhdl import always, always_comb, block
 
 from lognet_fpga.hw.axi import AxiLite
 from lognet_fpga.hw.axi_lite import axi_lite_slave
-from lognet_fpga.hw.dma.channel import ADDRESS, CONTROL, LENGTH, STATUS, dma_channel
+from lognet_fpga.hw.dma.channel import CONTROL, LENGTH, STATUS, dma_channel
 from lognet_fpga.hw.dma.transfer import Reception, RegisterWrite, Transfer
 from lognet_fpga.hw.wiring import flag, vector
 from lognet_fpga.ir.dma_registers import MM2S, RESET, S2MM
@@ -27,10 +27,10 @@ def dma_registers(clk, rst, s_axil: AxiLite, core_rst, stop, mm2s: Transfer, s2m
     writes, reads = flag(), flag()
     write_steps, read_steps = vector(2), vector(3)  # comes, acts; indexed, chosen, told
     write, read_index = RegisterWrite.fresh(), vector(5)
-    kind, of_second, of_neither = vector(2), flag(), flag()
+    of_status, of_length, of_second, of_neither = (flag() for _ in range(4))
     resets, resetting, settled = flag(), flag(), vector(5)
     no_error, all_quiet = flag(), flag()
-    words = [vector(32) for _ in range(6)]  # control, status, length of either channel
+    first_control, first_status, second_control, second_status = (vector(32) for _ in range(4))
     first_word, second_word = vector(32), vector(32)
     slave = axi_lite_slave(clk, rst, s_axil, writes, write_steps, reads, read_steps)
     slave.name = "slave"
@@ -81,7 +81,17 @@ def dma_registers(clk, rst, s_axil: AxiLite, core_rst, stop, mm2s: Transfer, s2m
             core_rst.next = False
 
     sends = dma_channel(
-        clk, core_rst, write, resetting, mm2s, mm2s.length, no_error, *words[:3], first=0, step=mm2s_step, whole=True
+        clk,
+        core_rst,
+        write,
+        resetting,
+        mm2s,
+        no_error,
+        first_control,
+        first_status,
+        first=0,
+        step=mm2s_step,
+        whole=True,
     )
     receives = dma_channel(
         clk,
@@ -89,58 +99,43 @@ def dma_registers(clk, rst, s_axil: AxiLite, core_rst, stop, mm2s: Transfer, s2m
         write,
         resetting,
         s2mm,
-        s2mm.received,
         s2mm.too_long,
-        *words[3:],
+        second_control,
+        second_status,
         first=SECOND,
         step=s2mm_step,
         whole=False,
     )
     sends.name, receives.name = "mm2s", "s2mm"
-    first_control, first_status, first_length, second_control, second_status, second_length = words
 
     @always(clk.posedge)
     def find():
         """Which word of a channel, and whose."""
-        if read_index == CONTROL or read_index == SECOND + CONTROL:
-            kind.next = 0
-        elif read_index == STATUS or read_index == SECOND + STATUS:
-            kind.next = 1
-        elif read_index == ADDRESS or read_index == SECOND + ADDRESS:
-            kind.next = 2
-        else:
-            kind.next = 3
+        of_status.next = read_index == STATUS or read_index == SECOND + STATUS
+        of_length.next = read_index == SECOND + LENGTH
         of_second.next = (
-            read_index == SECOND + CONTROL
-            or read_index == SECOND + STATUS
-            or read_index == SECOND + ADDRESS
-            or read_index == SECOND + LENGTH
+            read_index == SECOND + CONTROL or read_index == SECOND + STATUS or read_index == SECOND + LENGTH
         )
         of_neither.next = (
             read_index != CONTROL
             and read_index != STATUS
-            and read_index != ADDRESS
-            and read_index != LENGTH
             and read_index != SECOND + CONTROL
             and read_index != SECOND + STATUS
-            and read_index != SECOND + ADDRESS
             and read_index != SECOND + LENGTH
         )
 
     @always(clk.posedge)
     def choose():
-        if kind == 0:
-            first_word.next = first_control
-            second_word.next = second_control
-        elif kind == 1:
+        if of_status:
             first_word.next = first_status
-            second_word.next = second_status
-        elif kind == 2:
-            first_word.next = mm2s.address
-            second_word.next = s2mm.address
         else:
-            first_word.next = first_length
-            second_word.next = second_length
+            first_word.next = first_control
+        if of_length:
+            second_word.next = s2mm.received
+        elif of_status:
+            second_word.next = second_status
+        else:
+            second_word.next = second_control
 
     @always(clk.posedge)
     def read():

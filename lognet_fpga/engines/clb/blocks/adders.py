@@ -50,8 +50,8 @@ def serial_adders(shape: AdderShape, taps: int, name: str) -> Composite:
     """All accumulators of a layer: matrix times window plus bias, digit by digit.
 
     Ports: start, compute, blank, taps (so many bits): from the window block; acc: a digit of each leg of every output,
-    lowest output and leg in the lowest bits; acc_soon: the first digits of a computing slot are on acc in the next
-    cycle, acc_blank: its result is to be zero.
+    lowest output and leg in the lowest bits; acc_soon: the first digits of a computing slot are on acc in two cycles,
+    acc_blank: its result is to be zero.
     Latency: shape.latency_cycles from start.  Throughput: one slot in leg_cycles cycles.  Back-pressure: none.
     """
     plan, graph = shape.schedule, shape.graph
@@ -90,9 +90,9 @@ def serial_adders(shape: AdderShape, taps: int, name: str) -> Composite:
 @block
 def slot_strobes(clk, start, compute, blank, strobe, acc_soon, acc_blank, *, latency):
     """The slots' strobes, late: bit k of strobe is start, k + 1 cycles late; acc_soon, acc_blank: compute and blank,
-    so late that acc holds the first digits of the slot in the next cycle."""
-    late, computing, blanking = vector(len(strobe)), vector(latency - 1), vector(latency - 1)
-    late_end, computing_end = len(strobe) - 1, latency - 2
+    so late that acc holds the first digits of the slot in two cycles."""
+    late, computing, blanking = vector(len(strobe)), vector(latency - 2), vector(latency - 2)
+    late_end, computing_end = len(strobe) - 1, latency - 3
 
     @always(clk.posedge)
     def travel():

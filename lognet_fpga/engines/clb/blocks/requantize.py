@@ -66,9 +66,9 @@ class RequantizeShape:
 def requantize(clk, rst, acc, acc_soon, acc_blank, out_valid, out_data, *, shape):
     """y = clip(acc >> `shift`, 0, 2**`out_bits` - 1) of every channel, sent `channels_per_beat` at a time.
 
-    Ports: acc: from the adders, one digit of each wire of every channel; acc_soon: the first digits come in the next
-    cycle, and with them the slot whose result is zero if acc_blank; out_valid, out_data: beats of the result, lowest
-    channels first, in consecutive cycles.
+    Ports: acc: from the adders, one digit of each wire of every channel; acc_soon: the first digits come in two cycles,
+    and with them the slot whose result is zero if acc_blank; out_valid, out_data: beats of the result, lowest channels
+    first, in consecutive cycles.
     Latency: `CAPTURE_LATENCY` from the last digits.  Throughput: one position in `position_cycles` cycles.
     Back-pressure: none.
     """
@@ -78,7 +78,7 @@ def requantize(clk, rst, acc, acc_soon, acc_blank, out_valid, out_data, *, shape
     phases = digit_phases(clk, rst, acc_soon, acc_blank, digit, running, blank, last_digit=last_digit)
     phases.name = "phases"
 
-    # soon[digits]: what is on acc is one of these digits, and its register holds that in the next cycle.
+    # soon[digits]: what is on acc in the next cycle is one of these digits; a leaf of it says so in that cycle.
     keeps = {wire: kept for wire in s.wires if (kept := s.kept_digits(*wire))}
     top, above = range(top_digit, top_digit + 1), range(top_digit + 1, s.leg_cycles)
     first, last = range(1), range(last_digit, s.leg_cycles)
@@ -131,7 +131,7 @@ def requantize(clk, rst, acc, acc_soon, acc_blank, out_valid, out_data, *, shape
         instance.name = part.name
         instances.append(instance)
 
-    # Two cycles behind the last digit: clipped into the beats.
+    # In the cycle behind the last digit: clipped into the beats.
     load, wipe, last_soon = flag(), flag(), soon[last]
 
     @always(clk.posedge)
@@ -179,8 +179,8 @@ def requantize(clk, rst, acc, acc_soon, acc_blank, out_valid, out_data, *, shape
 
 @block
 def digit_phases(clk, rst, acc_soon, acc_blank, digit, running, blank, *, last_digit):
-    """digit: which digits are on acc in the next cycle, if running and if it is not a slot's first cycle; blank: the
-    result of those on acc now is zero."""
+    """digit: which digits are on acc in two cycles, if running and if they are not a slot's first; blank: the result of
+    those on acc in the next cycle is zero."""
 
     @always(clk.posedge)
     def count():
@@ -206,7 +206,7 @@ def digit_phases(clk, rst, acc_soon, acc_blank, digit, running, blank, *, last_d
 
 @block
 def digits_soon(clk, rst, acc_soon, digit, running, soon, *, first, after):
-    """soon: what is on acc is one of the digits first..after - 1; out of a register."""
+    """soon: what is on acc in the next cycle is one of the digits first..after - 1; out of a register."""
     begins = first == 0
 
     @always(clk.posedge)
@@ -223,36 +223,31 @@ def digits_soon(clk, rst, acc_soon, digit, running, soon, *, first, after):
 
 @block
 def kept_digits(clk, keep, wires, kept):
-    """One wire of several channels, and a cycle later its kept digits; keep: with the wire's own register."""
-    arrived = vector(len(wires))
+    """The kept digits of one wire of several channels; keep: the wire shows one of them."""
     width, end = len(wires), len(kept)
-
-    @always(clk.posedge)
-    def arrive():
-        arrived.next = wires
 
     if width == end:
 
         @always(clk.posedge)
         def hold():
             if keep:
-                kept.next = arrived
+                kept.next = wires
     else:
 
         @always(clk.posedge)
         def hold():
             if keep:
-                kept.next = concat(arrived, kept[end:width])
+                kept.next = concat(wires, kept[end:width])
 
-    return arrive, hold
+    return hold
 
 
 @block
 def excess_digits(clk, top, above, upper, lower, over):
     """Whether any bit above those kept is set in the leg that holds the lowest of them.
 
-    top: the digit a cycle ago held the lowest such bits, on the wires `upper`; above: it held only such bits, on
-    `lower` too.
+    top: the digit shown holds the lowest such bits, on the wires `upper`; above: it holds only such bits, on `lower`
+    too.
     """
     any_upper, any_lower = vector(len(over)), vector(len(over))
     look_upper = any_of(upper, any_upper)
@@ -261,42 +256,32 @@ def excess_digits(clk, top, above, upper, lower, over):
     if lower:
         look_lower = any_of(lower, any_lower)
         look_lower.name = "lower"
-    late_upper, late_lower = vector(len(over)), vector(len(over))
-
-    @always(clk.posedge)
-    def arrive():
-        late_upper.next = any_upper
-        late_lower.next = any_lower
 
     @always(clk.posedge)
     def watch():
         if top:
-            over.next = late_upper
+            over.next = any_upper
         elif above:
-            over.next = over | late_upper | late_lower
+            over.next = over | any_upper | any_lower
 
-    return look_upper, look_lower, arrive, watch
+    return look_upper, look_lower, watch
 
 
 @block
 def excess_legs(clk, first, wires, over):
-    """Whether any bit of the legs above is set; first: the digits a cycle ago were their first."""
-    anything, late = vector(len(over)), vector(len(over))
+    """Whether any bit of the legs above is set; first: the digits shown are their first."""
+    anything = vector(len(over))
     look = any_of(wires, anything)
     look.name = "look"
 
     @always(clk.posedge)
-    def arrive():
-        late.next = anything
-
-    @always(clk.posedge)
     def watch():
         if first:
-            over.next = late
+            over.next = anything
         else:
-            over.next = over | late
+            over.next = over | anything
 
-    return look, arrive, watch
+    return look, watch
 
 
 @block
