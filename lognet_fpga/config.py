@@ -108,7 +108,7 @@ class DeployConfig:
             raise UsageError(f"the greatest drop must be 0 to 100 points of accuracy, not {self.max_drop}")
         if self.max_drop is not None and self.frames is None and self.eval_frames is None:
             raise UsageError(
-                "a limit on the drop of accuracy needs frames to measure it", hint="give labelled --frames or --eval"
+                "--max-drop needs frames to measure the accuracy on", hint="give labelled --frames or --eval"
             )
         if self.eval_limit is not None and self.eval_limit < 1:
             raise UsageError(f"the number of frames to judge must be 1 or more, not {self.eval_limit}")

@@ -100,7 +100,7 @@ class PlacedFigures:
                 f"details: {reports}",
             ],
             hint=("" if hold else f"deploy with --clk-mhz {would_do}, the board's fastest clock that it meets, or ")
-            + "take it as it is with --allow-timing-violation, which marks the bundle",
+            + "accept it as it is with --allow-timing-violation, which marks the bundle",
         )
 
 

@@ -143,7 +143,7 @@ def _require_free_or_bundle(paths: BundlePaths) -> None:
         if os.path.lexists(place) and (why := problem(place)):
             raise OutputError(
                 f"{place} is in the way: {why}; it was left as it is",
-                hint="move or remove it, or choose another folder with --out",
+                hint="move or delete it, or choose another folder with --out",
             )
 
 

@@ -240,7 +240,7 @@ def print_out(text: str) -> None:
         _point_away(sys.stdout)
         raise OutputError(
             f"standard output cannot be written: {error.strerror or error}",
-            hint="let it go to a file or a program that takes it",
+            hint="redirect it to a file or program that can take it",
         ) from error
 
 

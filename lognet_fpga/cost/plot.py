@@ -16,7 +16,7 @@ def cost_svg(study: Study) -> str:
     """An SVG, byte for byte the same for the same study.  Raises MissingToolError without matplotlib."""
     if importlib.util.find_spec("matplotlib") is None:
         raise MissingToolError(
-            "matplotlib is not installed, which the plot needs",
+            "matplotlib is not installed; the plot needs it",
             hint="pip install 'lognet-fpga[plot]'; the figures are in cost.csv and cost.json all the same",
         )
     import matplotlib

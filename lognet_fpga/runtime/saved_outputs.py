@@ -24,7 +24,7 @@ def check_place(place: Path, source: FrameSource) -> None:
         raise UsageError(f"--save-outputs writes an .npz file, not {place.name}", hint=f"name it {place.stem}{SUFFIX}")
     if source.total is None:
         raise UsageError(
-            "nobody knows how many frames will come, and all outputs are kept until they are written",
+            "the number of frames is not known, and all outputs are kept until they are written",
             hint="give the number of frames with --limit",
         )
     try:

@@ -48,7 +48,7 @@ class Session:
     def output(self) -> ModelOutput:
         """What the model gives.  Raises BundleError for a bundle that does not say it, until something was given."""
         if self._output is None:
-            raise BundleError("the bundle does not say what its model's outputs are", hint="run a frame first")
+            raise BundleError("the bundle does not tell what its model's outputs are", hint="run a frame first")
         return self._output
 
     def fpga(self, frames: np.ndarray) -> DeviceRun:

@@ -153,7 +153,7 @@ def stream(
     most = max(1, MAX_BATCH_BYTES // math.prod(session.bundle.input_shape))
     if (batch if source.total is None else min(batch, source.total)) > most:
         raise InputError(
-            f"a batch of {batch:,} frames is more than fits into memory beside the others that wait",
+            f"a batch of {batch:,} frames does not fit into memory beside those that wait",
             hint=f"give a batch of {most:,} frames or fewer; above some hundreds nothing gets faster",
         )
     policy = policy or ("drop" if source.live else "block")

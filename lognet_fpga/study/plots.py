@@ -28,7 +28,7 @@ def plots(study: Study) -> dict[str, str]:
     """Heading -> SVG, in the order of the report.  Raises MissingToolError without matplotlib."""
     if importlib.util.find_spec("matplotlib") is None:
         raise MissingToolError(
-            "matplotlib is not installed, which the plots need",
+            "matplotlib is not installed; the plots need it",
             hint="pip install 'lognet-fpga[plot]'; the figures are in the CSV files all the same",
         )
     largest = study.boundaries.weights.layer

@@ -130,7 +130,7 @@ def _with_classes(graph: Graph, preprocessing: Preprocessing) -> ModelOutput:
     output = settle_output(graph, preprocessing)
     if not output.has_classes:
         raise UnsupportedModelError(
-            f"accuracy cannot be counted: no classes are read from the output of this model, for {output.reason}",
+            f"the accuracy cannot be measured: no classes are read from the output of this model, for {output.reason}",
             hint="leave --data out, for the errors of the weights alone",
         )
     return output

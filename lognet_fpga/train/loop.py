@@ -219,7 +219,7 @@ class _Run:
             if other:
                 raise UsageError(
                     f"{path} is the checkpoint of a run with another {', '.join(other)}",
-                    hint="delete it to start anew, or choose another --out",
+                    hint="delete it to start over, or choose another --out",
                 )
             self._network.load_state_dict(state["network"])
             self._optimizer.load_state_dict(state["optimizer"])

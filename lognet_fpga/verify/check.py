@@ -152,7 +152,7 @@ def _run_onnx(
         import onnxruntime
     except ImportError as error:
         raise MissingToolError(
-            "onnxruntime was not found, which verification compares with", hint="pip install onnxruntime"
+            "onnxruntime was not found; verification compares with it", hint="pip install onnxruntime"
         ) from error
     names = [layer.name for layer in quant.layers]
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])

@@ -19,7 +19,7 @@ class OnnxSession:
             import onnxruntime
         except ImportError as error:
             raise MissingToolError(
-                "onnxruntime is not installed, and the accuracy is counted with it", hint="pip install onnxruntime"
+                "onnxruntime is not installed; it is needed to measure the accuracy", hint="pip install onnxruntime"
             ) from error
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors only: its warnings are about graphs, not for the user

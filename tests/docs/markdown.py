@@ -11,7 +11,7 @@ FENCE = re.compile(r"^( *)(```|~~~)")
 
 
 def files() -> list[Path]:
-    return [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(
+    return [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "zoo/README.md")] + sorted(
         (ROOT / "docs").rglob("*.md")
     )
 

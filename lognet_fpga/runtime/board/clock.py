@@ -66,5 +66,5 @@ def _set(first: int, second: int) -> int:
     except Exception as error:  # of registers that say what pynq does not know
         raise BoardError(
             f"pynq cannot set the overlay's clock: {type(error).__name__}: {' '.join(str(error).split())[:200]}",
-            hint="boot the board anew, with the image that its pynq came with",
+            hint="reboot the board, with the image that its pynq came with",
         ) from error

@@ -96,7 +96,7 @@ class GrpcServer:
         except RuntimeError as error:
             raise BoardError(
                 f"{address} cannot be served by gRPC",
-                hint="give an address of this machine (0.0.0.0 is all of them) and a port that is free (0 takes one)",
+                hint="give an address of this machine (0.0.0.0 for all of them) and a free port (0 for any)",
             ) from error
         await server.start()
         self._server = server

@@ -80,7 +80,7 @@ class Listener:
             self._close_sockets()
             raise BoardError(
                 f"{host}:{port} cannot be served: {error.strerror or error}",
-                hint="give an address of this machine (0.0.0.0 is all of them) and a port that is free (0 takes one)",
+                hint="give an address of this machine (0.0.0.0 for all of them) and a free port (0 for any)",
             ) from error
         self._accepting = [loop.create_task(self._accept(listening)) for listening in self._sockets]
         return self._sockets[0].getsockname()[:2]

@@ -89,7 +89,7 @@ class DeviceServer:
             from lognet_fpga.runtime.remote.http_server import HttpServer
         except ImportError as error:
             raise MissingToolError(
-                "aiohttp is not installed, and lognet-serve serves with it", hint="pip install 'lognet-fpga[serve]'"
+                "aiohttp is not installed; lognet-serve needs it", hint="pip install 'lognet-fpga[serve]'"
             ) from error
         self._web, self._http_server, self._token = web, HttpServer, token
         self._model = ServedModel(bundle, device, max_body_bytes)
