@@ -16,6 +16,8 @@ AUTO_BITS: Literal["auto"] = "auto"  # for act_bits: each layer's chosen by the 
 # For fpga_layers: the number with the best predicted rate; all that can go, fully connected layers among them.
 AUTO_LAYERS: Literal["auto"] = "auto"
 ALL_LAYERS: Literal["all"] = "all"
+# For output.
+OUTPUTS = SCORES_OUTPUT, CLASS_OUTPUT = "scores", "class"
 MAX_CLK_MHZ = 1000.0
 EVAL_FRAMES = 1000
 _HOST = re.compile(r"(?:[A-Za-z0-9_.][A-Za-z0-9_.-]*@)?[A-Za-z0-9][A-Za-z0-9.-]*")
@@ -62,6 +64,7 @@ class DeployConfig:
     input_shape: (channels, height, width), for a model that leaves one of them open.  preprocessing: from a picture to
     the model's input.  mean_image: where preprocessing.mean comes from a mean image.
     max_drop: points of top-1 accuracy, 0..100, that the deployed model may lose against the float one; None: any.
+    output: SCORES_OUTPUT, what the model gives, or CLASS_OUTPUT, the number of the largest of its scores.
     bitstream: how to make one of the written bundle; None: not at all.
     """
 
@@ -83,6 +86,7 @@ class DeployConfig:
     mean_image: MeanImage | None = None
     input_shape: tuple[int, int, int] | None = None
     max_drop: float | None = None
+    output: Literal["scores", "class"] = "scores"
     bitstream: BitstreamRequest | None = None
 
     def __post_init__(self) -> None:

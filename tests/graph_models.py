@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lognet_fpga.errors import DoesNotFitError
 from lognet_fpga.ir import reference
 from lognet_fpga.ir.graph import AveragePool, MaxPool
 from lognet_fpga.ir.quant import QuantGraph
@@ -65,10 +66,17 @@ def build_graph(
 
 
 def plan_graph(quant: QuantGraph, speed: str, in_memory: Sequence[bool] | None = None) -> HardwarePlan:
-    """The plan for one of SPEEDS, on a board that is never too small; in_memory: as of `solved`."""
-    board = endless_board()
-    fps = board.clk_mhz * 1e6 / frame_cycles(quant, speed)
-    return plan_engines(solved(quant, in_memory), target(board, fps=fps), quant.sources)
+    """The plan for one of SPEEDS, or the next slower one that there is, on a board that is never too small; in_memory:
+    as of `solved`."""
+    board, engines = endless_board(), solved(quant, in_memory)
+    cycles = frame_cycles(quant, speed)
+    while True:
+        try:
+            return plan_engines(engines, target(board, fps=board.clk_mhz * 1e6 / cycles), quant.sources)
+        except DoesNotFitError:  # a join takes a beat of each part for a position, and more where these are narrow
+            if cycles > 64 * frame_cycles(quant, "fastest"):
+                raise
+            cycles *= 2
 
 
 def random_plan(quant: QuantGraph, seed: int) -> HardwarePlan:

@@ -11,7 +11,7 @@ from lognet_fpga.cli import options, runner
 from lognet_fpga.cli.bitstream_options import add_bitstream_options, refuse_bitstream_options, request_of
 from lognet_fpga.cli.input_options import add_input, preprocessing_of
 from lognet_fpga.cli.reporter import Reporter
-from lognet_fpga.config import EVAL_FRAMES
+from lognet_fpga.config import EVAL_FRAMES, OUTPUTS, SCORES_OUTPUT
 
 PROGRAM = "lognet-deploy"
 EXAMPLES = """\
@@ -58,6 +58,13 @@ def parser() -> runner.Parser:
     plan = this.add_argument_group("what is built")
     options.add_board(plan, "pynq-z2", "the board to plan for (default: %(default)s)")
     options.add_layers(plan)
+    plan.add_argument(
+        "--output",
+        choices=OUTPUTS,
+        default=SCORES_OUTPUT,
+        help="what leaves the whole: the model's scores, or the number of the class alone, which the FPGA finds where "
+        "all layers are on it (default: %(default)s)",
+    )
     options.add_plan(plan)
     checks = this.add_argument_group("checks")
     checks.add_argument(
@@ -107,6 +114,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> int | None:
         fpga_layers=arguments.fpga_layers,
         act_bits=arguments.act_bits,
         weights=arguments.weights,
+        output=arguments.output,
         prune=arguments.prune,
         clk_mhz=arguments.clk_mhz,
         synth=arguments.synth,

@@ -42,6 +42,8 @@ def _nets(planned: PlannedLayer) -> dict[str, list[list]]:
     layer, streams = planned.layer, planned.streams
     in_lanes, out_channels = streams.in_channels_per_beat, layer.codes.shape[0]
     results = _beat(streams.channels_per_beat, out_channels, layer.out_bits, "output")
+    if layer.ranking is not None:
+        results = [[0, layer.out_bits, "number of the channel with the largest sum"]]
     nets, first = {}, 0
     parts = planned.parts or (Part(streams.in_beats, layer.in_bits),)
     for side, part in zip(stream_names("in", len(parts)), parts):
@@ -53,6 +55,8 @@ def _nets(planned: PlannedLayer) -> dict[str, list[list]]:
         nets["code_data"] = _beat(
             streams.channels_per_beat, out_channels, layer.code_bits, "output, before its function,"
         )
+    if layer.ranking is not None:
+        nets["conv_data"] = _beat(streams.channels_per_beat, out_channels, layer.code_bits, "output, whole,")
     if layer.pool is not None:
         nets["conv_data"] = _beat(streams.channels_per_beat, out_channels, layer.act_bits, "output, before the pool,")
     return nets

@@ -23,6 +23,7 @@ SHELL = Resources(590, 650, 0, 0, 300, 40)  # AXI4-Lite registers, entry and exi
 POOL_CONTROL = Resources(15, 21, 0, 0, 5)
 POOL_ROWS_CONTROL = Resources(40, 0, 0)  # where the frame has more than one
 POOL_MEMORY_CONTROL = Resources(5, 0, 0)
+RANK_CONTROL = Resources(10, 12, 0, 0, 6)
 TABLE_CONTROL = Resources(2, 6, 0, 0, 4)
 LUT_PLACES = 64  # of a memory's bit that one LUT holds
 TABLE_LUTS = 0.8  # that synthesis makes of one: functions are smooth, and constant over a part of the codes
@@ -90,6 +91,18 @@ def table_resources(table: CodeTable, act_bits: int, lanes: int) -> Resources:
         places = depth / LUT_PLACES
         lane = registers + Resources(act_bits * (TABLE_LUTS * places + (math.ceil(places / 4) - 1) / 3), 0, 0)
     return TABLE_CONTROL + lane * lanes
+
+
+def rank_blocks(layer: QuantLayer, lanes: int) -> dict[str, Resources]:
+    """What compares the sums of a layer that puts out a class, by name; lanes: channels a beat."""
+    if layer.ranking is None:
+        return {}
+    bits, number = layer.ranking.bits, layer.out_bits
+    # Of a comparison two bits a step, and the choice of value and number behind it, two bits in a site.
+    step = carry_sites(bits / 2) + (bits + number) / 2
+    registers = tree_registers(lanes) * (bits + number) + lanes * bits
+    total = RANK_CONTROL + Resources(lanes * step, registers + bits + 2 * number, 0, 0, lanes * bits)
+    return {"rank": total + Resources(lanes * number / 2, 0, 0)}
 
 
 def pool_blocks(layer: QuantLayer, channels_per_beat: int) -> dict[str, Resources]:

@@ -22,6 +22,11 @@ OUTPUT_LATENCY = 4  # from a captured sum to the beat that carries its activatio
 FIFO_LATENCY = 3  # from a push into an empty FIFO until it can be popped
 
 
+def rank_latency(lanes: int) -> int:
+    """Of what compares the values of a position, so many channels a beat: from its last beat to the result."""
+    return 2 + (lanes - 1).bit_length()
+
+
 def rooms_latency(fifos: int) -> int:
     """From what so many FIFOs behind a layer tell until the layer knows whether all of them have room."""
     return 0 if fifos <= 1 else 1 + rooms_latency(-(-fifos // ROOMS_TOGETHER))

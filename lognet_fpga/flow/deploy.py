@@ -23,7 +23,7 @@ from lognet_fpga.flow.inputs import (
     settle_preprocessing,
     verified,
 )
-from lognet_fpga.flow.layer_choice import asked_bits, choose_layers, quantize_choice, target_of
+from lognet_fpga.flow.layer_choice import asked_bits, asked_output, choose_layers, quantize_choice, target_of
 from lognet_fpga.flow.reports import deployment
 from lognet_fpga.flow.reports.accuracy import accuracy_sections, warn_of_a_lost_model
 from lognet_fpga.flow.reports.answers import answers_data
@@ -69,7 +69,7 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
         progress.known(deployment.title(config, board), *some)
 
     with progress.stage(f"read {config.model.name}"):
-        graph = load(config.model, input_shape=config.input_shape)
+        graph = asked_output(config, load(config.model, input_shape=config.input_shape))
         config, act_bits = settle_preprocessing(config, graph), asked_bits(config, graph)
         graph = with_pixels(graph, config.preprocessing)
     choice = choose_layers(config, graph, target, act_bits, progress)

@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lognet_fpga.config import ALL_LAYERS, AUTO_BITS, AUTO_LAYERS, DeployConfig
+from lognet_fpga.config import ALL_LAYERS, AUTO_BITS, AUTO_LAYERS, CLASS_OUTPUT, DeployConfig
 from lognet_fpga.engines.folding import Engine
 from lognet_fpga.engines.stores import sketch_layers, stores_of
 from lognet_fpga.fabric.board import Board
 from lognet_fpga.fabric.target import Target
+from lognet_fpga.frontend.classes import with_class_output
 from lognet_fpga.ir.graph import Graph
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
 from lognet_fpga.partition import Partition, partition
@@ -84,6 +85,11 @@ def choose_layers(
     )
     require_possible(sketch, target)
     return LayerChoice(parts, candidates)
+
+
+def asked_output(config: DeployConfig, graph: Graph) -> Graph:
+    """graph with the output that config asks for."""
+    return with_class_output(graph) if config.output == CLASS_OUTPUT else graph
 
 
 def quantize_choice(

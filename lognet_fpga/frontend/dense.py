@@ -67,6 +67,7 @@ class _Lowering:
         self._made: set[str] = set()  # frames whose flattened form nothing has computed yet
         self._nodes: list[onnx.NodeProto] = []
         self._tensors: list[onnx.TensorProto] = []
+        self._classes: list[str] = []
         for node in model.graph.node:
             self._take(node)
         if self.found:
@@ -77,6 +78,8 @@ class _Lowering:
     def _take(self, node: onnx.NodeProto) -> None:
         if node.domain in STANDARD_DOMAINS:
             if node.op_type in ("Gemm", "MatMul") and self._as_convolution(node):
+                return
+            if node.op_type == "ArgMax" and self._as_class(node):
                 return
             if node.op_type in _ALONG and self._along(node):
                 return
@@ -170,6 +173,21 @@ class _Lowering:
         self._nodes.append(copy)
         return True
 
+    def _as_class(self, node: onnx.NodeProto) -> bool:
+        """Write node, which gives a class for rows of frames that a layer here has made, on frames."""
+        frame = self._rows(node.input[0])
+        options = {item.name: helper.get_attribute_value(item) for item in node.attribute}
+        if frame is None or frame.tensor != _frame_of(node.input[0]) or options.get("axis", 0) % 2 != 1:
+            return False
+        made, sizes = _frame_of(node.output[0]), [-1, 1][: 1 + options.get("keepdims", 1)]
+        copy = onnx.NodeProto.FromString(node.SerializeToString())
+        _set(copy, {"axis": 1, "keepdims": 1})
+        copy.input[:], copy.output[:] = [frame.tensor], [made]
+        shape = self._constant(node.output[0], "shape", np.array(sizes, np.int64))
+        self._nodes += [copy, helper.make_node("Reshape", [made, shape], [node.output[0]], name=f"{made}__rows")]
+        self._classes.append(made)
+        return True
+
     def _on_frames(self, rows: str, shape: tuple[int, int, int]) -> None:
         self._frames[rows] = _Frame(_frame_of(rows), shape)
         self._made.add(rows)
@@ -198,6 +216,10 @@ class _Lowering:
                 value = helper.make_tensor_value_info(frame.tensor, onnx.TensorProto.FLOAT, [None, *frame.shape])
                 value.type.tensor_type.shape.dim[0].CopyFrom(batch)
                 model.graph.value_info.append(value)
+        for name in self._classes:
+            value = helper.make_tensor_value_info(name, onnx.TensorProto.INT64, [None, 1, 1, 1])
+            value.type.tensor_type.shape.dim[0].CopyFrom(batch)
+            model.graph.value_info.append(value)
         outputs = output_names(model.graph)
         stated = [value for value in model.graph.value_info if value.name in present and value.name not in outputs]
         copies = [onnx.ValueInfoProto.FromString(value.SerializeToString()) for value in stated]
@@ -205,6 +227,14 @@ class _Lowering:
         model.graph.value_info.extend(copies)
         drop_unneeded(model.graph)
         check_model(model)
+
+
+def _set(node: onnx.NodeProto, attributes: dict[str, int]) -> None:
+    """Give node these attributes in the place of its own of their names."""
+    kept = [item for item in node.attribute if item.name not in attributes]
+    copies = [onnx.AttributeProto.FromString(item.SerializeToString()) for item in kept]
+    del node.attribute[:]
+    node.attribute.extend([*copies, *(helper.make_attribute(name, value) for name, value in attributes.items())])
 
 
 def _frame_of(rows: str) -> str:

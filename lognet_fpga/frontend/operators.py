@@ -25,6 +25,7 @@ from lognet_fpga.ir.graph import (
     Every,
     HostOp,
     Identity,
+    Largest,
     Minimum,
     Node,
     Op,
@@ -208,6 +209,15 @@ def _choice(context: Context) -> Combined:
     return Combined(context.node.op_type, _JOIN, ProblemKind.PRODUCT, function=function)
 
 
+def _largest(context: Context) -> Largest:
+    channels, _, _ = context.frame()
+    if context.attributes.get("axis", 0) % 4 != 1:
+        raise Unfit("it compares other things than channels")
+    if context.attributes.get("select_last_index", 0):
+        raise Unfit("it takes the last of equal channels; the FPGA takes the first")
+    return Largest()
+
+
 def _ramp(context: Context) -> Ramp | Pointwise:
     scale, offset = (float(context.attributes.get(name, usual)) for name, usual in (("alpha", 0.2), ("beta", 0.5)))
     return Ramp(scale, offset) if scale > 0 else _pointwise("HardSigmoid", 0, parameters=(scale, offset))
@@ -383,6 +393,7 @@ _READERS: dict[str, Callable[[Context], Op]] = {
     "Mul": _arithmetic,
     "Div": _arithmetic,
     "Relu": lambda context: Relu(),
+    "ArgMax": _largest,
     "HardSigmoid": _ramp,
     "PRelu": _channel_slopes,
     "Pow": _power,

@@ -23,6 +23,7 @@ from lognet_fpga.ir.graph import (
     Graph,
     HostOp,
     Identity,
+    Largest,
     MaxPool,
     Minimum,
     Node,
@@ -79,6 +80,8 @@ def _double(op: FpgaOp, x: np.ndarray) -> np.ndarray:
         return np.clip(op.scale * x + op.offset, 0, 1)
     if isinstance(op, Pointwise):
         return op.function(x)
+    if isinstance(op, Largest):
+        return x.argmax(axis=1)[:, None]
     if isinstance(op, MaxPool):
         return _max_pool(op, x)
     if isinstance(op, AveragePool):

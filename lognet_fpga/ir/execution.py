@@ -50,6 +50,7 @@ def fuses(layer: QuantLayer) -> bool:
     sums = 2 * _LARGEST_PIXEL * codes.sum(axis=(1, 2, 3)) + np.abs(layer.bias >> layer.channel_shift)
     return bool(
         down.min() >= 0
+        and layer.ranking is None
         and layer.code_bits <= _BYTE_BITS
         and layer.code_bits + down.max() <= _EXACT_BITS
         and codes.max() <= _LARGEST_CODE

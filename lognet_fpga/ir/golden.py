@@ -79,7 +79,10 @@ def add_layer(nodes: LayerNodes, layer: QuantLayer, source: str) -> None:
     value = nodes.add("Div", [value, nodes.constant("lsb", np.array(2**layer.shift, np.int32))], "shifted")
     value = nodes.add("Min", [value, nodes.constant("top", np.array(2**layer.code_bits - 1, np.int32))], "clipped")
     activations = "" if layer.pool is None else "activations"
-    if layer.table is not None:
+    if layer.ranking is not None:
+        value = nodes.add("ArgMax", [value], "class", axis=1, keepdims=1)
+        value = nodes.add("Cast", [value], "", to=onnx_type(layer.out_bits))
+    elif layer.table is not None:
         value = add_table(nodes, layer.table, value, activations)
     else:
         value = nodes.add("Cast", [value], activations, to=onnx_type(layer.act_bits))

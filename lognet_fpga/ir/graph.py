@@ -1,8 +1,8 @@
 """The float graph: what the frontend reads out of an ONNX model.
 
-A Graph is a list of nodes in execution order.  Conv, Affine, Relu, Minimum, Ramp, Pointwise, MaxPool, AveragePool,
-ZeroPad and Every are the operators that the FPGA can take; every other operator is a HostOp, known by its ONNX type
-only and executed by onnxruntime.
+A Graph is a list of nodes in execution order.  Conv, Affine, Relu, Minimum, Ramp, Pointwise, Largest, MaxPool,
+AveragePool, ZeroPad and Every are the operators that the FPGA can take; every other operator is a HostOp, known by its
+ONNX type only and executed by onnxruntime.
 All tensors are batch-first; the shapes here leave the batch out.
 """
 
@@ -93,6 +93,11 @@ class Pointwise:
 
 
 @dataclass(frozen=True)
+class Largest:
+    """The number of the channel with the largest value at each position, the first of equals: a class."""
+
+
+@dataclass(frozen=True)
 class MaxPool:
     """kernel, stride: (y, x); pads: (top, left, bottom, right), each less than the kernel.
 
@@ -177,7 +182,9 @@ class Sum(Combined):
     """A sum of computed tensors: the host's, unless a convolution can add what it joins."""
 
 
-FpgaOp = Conv | Affine | Relu | Minimum | Ramp | Pointwise | MaxPool | AveragePool | ZeroPad | Every | Identity
+FpgaOp = (
+    Conv | Affine | Relu | Minimum | Ramp | Pointwise | Largest | MaxPool | AveragePool | ZeroPad | Every | Identity
+)
 Op = FpgaOp | HostOp
 
 

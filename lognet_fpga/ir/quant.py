@@ -63,6 +63,15 @@ class CodeTable:
         return self.array[np.arange(len(self.entries)).reshape(-1, 1, 1), codes]
 
 
+@dataclass(frozen=True)
+class Ranking:
+    """The number of the channel with the largest sum in the place of the sums.  bits: of the codes of sums; zero: the
+    one that a sum of zero becomes."""
+
+    bits: int
+    zero: int
+
+
 @dataclass(frozen=True, eq=False)
 class QuantLayer:
     """One convolution layer of the FPGA part: conv, requantize with ReLU or a table, and an optional pool.
@@ -74,7 +83,7 @@ class QuantLayer:
     out_bits: of what leaves the layer.  average: of an average pool, None where there is none.  act_zero: the
     activation in front of the pool that stands for zero: 0 behind a ReLU; without one half of all codes, so that they
     are numbers in two's complement with their sign turned.  table: of an activation function other than ReLU, None for
-    none.
+    none.  ranking: of a last layer that puts out a class, None for one that does not.
     """
 
     name: str
@@ -95,6 +104,7 @@ class QuantLayer:
     average: Average | None = None
     act_zero: int = 0
     table: CodeTable | None = None
+    ranking: Ranking | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.pool, AveragePool) != (self.average is not None):
@@ -125,13 +135,15 @@ class QuantLayer:
 
     @property
     def code_bits(self) -> int:
-        """Bits of the codes that sums are made, with a table in front of it."""
-        return self.act_bits if self.table is None else self.table.bits
+        """Bits of the codes that sums are made, in front of a table or what ranks them."""
+        made = self.table or self.ranking
+        return made.bits if made else self.act_bits
 
     @property
     def code_zero(self) -> int:
         """The code that a sum of zero is made."""
-        return self.act_zero if self.table is None else self.table.zero
+        made = self.table or self.ranking
+        return made.zero if made else self.act_zero
 
     @property
     def kernel(self) -> tuple[int, int]:
@@ -153,7 +165,8 @@ class QuantLayer:
 
     @property
     def out_shape(self) -> tuple[int, int, int]:
-        return reference.pool_shape(self.conv_shape, self.pool)
+        channels, *size = reference.pool_shape(self.conv_shape, self.pool)
+        return 1 if self.ranking else channels, size[0], size[1]
 
     @property
     def sparsity(self) -> float:
@@ -182,6 +195,8 @@ class QuantLayer:
         """As run, in front of the pool: (batch, *conv_shape)."""
         acc = self.accumulate(x) if sums is None else sums(self, x)
         codes = np.clip(acc >> self.shift, 0, 2**self.code_bits - 1).astype(code_type(self.code_bits))
+        if self.ranking is not None:
+            return codes.argmax(axis=1)[:, None].astype(code_type(self.out_bits))
         return codes if self.table is None else self.table.activations(codes)
 
     def pooled(self, y: np.ndarray) -> np.ndarray:

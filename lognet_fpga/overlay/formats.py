@@ -19,8 +19,8 @@ def sink_format(plan: HardwarePlan) -> StreamFormat:
 
 def layer_format(planned: PlannedLayer) -> StreamFormat:
     """Of a layer's results."""
-    layer, lanes = planned.layer, planned.streams.channels_per_beat
-    return StreamFormat(layer.out_shape, layer.out_bits, lanes, tdata_bits(lanes * layer.out_bits))
+    layer = planned.layer
+    return StreamFormat(layer.out_shape, layer.out_bits, planned.lanes, tdata_bits(planned.beat_bits))
 
 
 def tdata_bits(width: int) -> int:

@@ -11,6 +11,7 @@ from lognet_fpga.fabric.pools import pool_shape
 from lognet_fpga.hw.join import join_slice
 from lognet_fpga.hw.pool import pool
 from lognet_fpga.hw.ports import Port, inputs, outputs
+from lognet_fpga.hw.rank import RankShape, rank
 from lognet_fpga.hw.structure import Composite, Constant, Instance, Joined, Leaf, Slice, Source, same, with_reset_leaves
 from lognet_fpga.overlay.fork import CLOCK, Made, fork, stream_names
 from lognet_fpga.overlay.table import table_module
@@ -21,15 +22,26 @@ def layer_module(planned: PlannedLayer, name: str) -> Composite:
     """The ports of a stream are called by `stream_names`; those that go out are in the order of planned.fifos."""
     layer, folding, streams = planned.layer, planned.folding, planned.streams
     instances, nets = folding.modules(streams, name)
-    beat_bits, conv_bits = streams.channels_per_beat * layer.out_bits, streams.channels_per_beat * layer.act_bits
+    beat_bits, conv_bits = planned.beat_bits, streams.channels_per_beat * layer.act_bits
     if layer.table is not None:
         coded = {"conv_valid": "code_valid", "conv_data": "code_data"}
-        module = table_module(layer.table, layer.act_bits, streams.channels_per_beat, planned.beats, f"{name}_curve")
+        module = table_module(layer.table, layer.act_bits, streams.channels_per_beat, _beats(planned), f"{name}_curve")
         wires = {"in_valid": "code_valid", "in_data": "code_data", "out_valid": "conv_valid", "out_data": "conv_data"}
         instances = (*_rewired(instances, coded), Instance("curve", module, same("clk", "rst") | wires))
         nets += inputs(code_valid=None, code_data=streams.channels_per_beat * layer.code_bits)
     conv = {"conv_valid": "mon_valid", "conv_data": "mon_data"}
-    if layer.pool is None:
+    if layer.ranking is not None:
+        shape = RankShape(layer.code_bits, streams.channels_per_beat, _beats(planned), layer.out_bits)
+        code_bits = streams.channels_per_beat * layer.code_bits
+        ranking = Leaf(
+            f"{name}_rank",
+            CLOCK + inputs(in_valid=None, in_data=code_bits) + outputs(out_valid=None, out_data=beat_bits),
+            partial(rank, shape=shape),
+        )
+        coded = {"in_valid": "conv_valid", "in_data": "conv_data", "out_valid": "mon_valid", "out_data": "mon_data"}
+        instances += (Instance("rank", ranking, same("clk", "rst") | coded),)
+        nets += inputs(conv_valid=None, conv_data=code_bits)
+    elif layer.pool is None:
         instances = _rewired(instances, conv)
     else:
         pooling = Leaf(
@@ -63,6 +75,11 @@ def layer_module(planned: PlannedLayer, name: str) -> Composite:
     # Named after the net; nets that differ in their number only are as wide as each other.
     sizes = {net.name: f"{net.name.rstrip('0123456789').upper()}_BITS" for net in nets if net.width is not None}
     return with_reset_leaves(Composite(name, ports, nets, instances, text, sizes), "rst")
+
+
+def _beats(planned: PlannedLayer) -> int:
+    """Of a position of what leaves the engine."""
+    return -(-len(planned.layer.codes) // planned.streams.channels_per_beat)
 
 
 def _rewired(instances: tuple[Instance, ...], nets: Mapping[str, str]) -> tuple[Instance, ...]:

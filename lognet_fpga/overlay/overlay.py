@@ -67,7 +67,7 @@ def overlay(plan: HardwarePlan, model_sha256: str) -> Composite:
         instances.append(Instance(ENTRY, entry_module(source, plan.entry_fifos, ENTRY), wires))
     entering = {taker: stream for its in leaving for taker, stream in its.items()}
     for i, (planned, name) in enumerate(zip(plan.layers, names)):
-        beat_bits = planned.streams.channels_per_beat * planned.layer.out_bits
+        beat_bits = planned.beat_bits
         into, out = [entering[i, place] for place in range(len(plan.sources[i]))], list(leaving[i + 1].values())
         wires = {"clk": "clk", "rst": "core_rst", "mon_valid": f"mon_{name}_valid", "mon_data": f"mon_{name}_data"}
         for side, its in (("in", into), ("out", out)):

@@ -18,6 +18,7 @@ from lognet_fpga.ir.graph import (
     Every,
     HostOp,
     Identity,
+    Largest,
     MaxPool,
     Minimum,
     Node,
@@ -78,6 +79,7 @@ class Draft:
     function: Function | None = None
     excused: bool = False
     pool: Pool | None = None
+    ranks: bool = False
 
     def finish(self, name: str) -> FloatLayer:
         return FloatLayer(
@@ -94,6 +96,7 @@ class Draft:
             self.op.exact,
             linear=not self.relu,
             function=self.function,
+            ranks=self.ranks,
         )
 
     @property
@@ -140,13 +143,15 @@ class Chain:
             self.last.function = Function((Step("Min", (0, (self.last.bound,))),))
             self.last.bound = math.inf
 
-    def obstacle(self, node: Node, op: Pool | Activation, padding: Pads = NO_PADS) -> Problem | None:
+    def obstacle(self, node: Node, op: Pool | Activation | Largest, padding: Pads = NO_PADS) -> Problem | None:
         """Why the last layer cannot take node, a pool or an activation op; None where it can.
 
         padding: zeros that will be put around the stream before node.
         """
         if self.last is None:
             return Problem.of(node, "it stands before the first convolution")
+        if isinstance(op, Largest):
+            return self._ranking_obstacle(self.last, node)
         if isinstance(op, (MaxPool, AveragePool)):
             return self._pool_obstacle(self.last, node, op, add_pads(self.padding, padding))
         return self._activation_obstacle(self.last, node, op)
@@ -166,7 +171,9 @@ class Chain:
         elif not self.unread:
             self._take_into_last(node, op)
 
-    def _take_into_last(self, node: Node, op: Affine | Activation | Pool | ZeroPad | Every | Identity) -> None:
+    def _take_into_last(
+        self, node: Node, op: Affine | Activation | Largest | Pool | ZeroPad | Every | Identity
+    ) -> None:
         """Take what belongs to the last layer, or to the next convolution."""
         if isinstance(op, ZeroPad):
             self.padding = add_pads(self.padding, op.pads)
@@ -178,6 +185,11 @@ class Chain:
             self._take_pool(node, op)
         elif isinstance(op, (Relu, Minimum, Ramp, Pointwise)):
             self._take_activation(node, op)
+        elif isinstance(op, Largest):
+            if (problem := self.obstacle(node, op)) is not None:
+                self.problems.append(problem)
+            elif self.last is not None:
+                self.last.ranks = True
         elif isinstance(op, Every):
             self.report(node, "it skips positions; the FPGA does so on the way to a join only")
         elif not isinstance(op, Identity):
@@ -296,6 +308,11 @@ class Chain:
         else:
             layer.weight = layer.weight * op.scale.reshape(-1, 1, 1, 1)
             layer.bias = layer.bias * op.scale + op.offset
+
+    def _ranking_obstacle(self, layer: Draft, node: Node) -> Problem | None:
+        if layer.activated or layer.pool is not None or layer.bound < math.inf or self.affine is not None:
+            return Problem.of(node, "it compares what is no sum of a convolution or fully connected layer any more")
+        return None
 
     def _activation_obstacle(self, layer: Draft, node: Node, op: Activation) -> Problem | None:
         if self.affine is not None:

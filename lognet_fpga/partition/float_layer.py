@@ -17,7 +17,7 @@ _CHUNK_BYTES = 128 << 20  # of unfolded windows held at once
 @dataclass(frozen=True, eq=False)
 class FloatLayer:
     """Padding, convolution, bias, ReLU unless it is linear, else an optional activation function, and an optional pool,
-    with every per-channel scaling folded in.
+    with every per-channel scaling folded in; or, where it ranks, the number of the channel with the largest sum.
 
     weight: (out, in / groups, kernel_h, kernel_w) float64; bias: (out,) float64; stride: (y, x); pads: (top, left,
     bottom, right); pad_value: (in,) float64, the input value that means zero to the model; bound: (out,) float64 > 0,
@@ -39,6 +39,7 @@ class FloatLayer:
     exact: np.ndarray | None = None
     linear: bool = False
     function: Function | None = None
+    ranks: bool = False
 
     @property
     def groups(self) -> int:
@@ -64,7 +65,8 @@ class FloatLayer:
 
     @property
     def out_shape(self) -> tuple[int, int, int]:
-        return reference.pool_shape(self.conv_shape, self.pool)
+        channels, *size = reference.pool_shape(self.conv_shape, self.pool)
+        return 1 if self.ranks else channels, size[0], size[1]
 
     def run(self, x: np.ndarray) -> np.ndarray:
         """Activations, (batch, *out_shape) float32, for x, (batch, *in_shape) of floats."""
@@ -80,7 +82,7 @@ class FloatLayer:
                 y = np.clip(y, np.float32(0), self.bound.astype(np.float32).reshape(1, -1, 1, 1))
             elif self.function is not None:
                 y = self.function(y).astype(np.float32)
-            out[start : start + step] = self.pooled(y)
+            out[start : start + step] = y.argmax(axis=1)[:, None] if self.ranks else self.pooled(y)
         return out
 
     def pooled(self, y: np.ndarray) -> np.ndarray:

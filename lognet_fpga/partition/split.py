@@ -10,7 +10,7 @@ import numpy as np
 from lognet_fpga.errors import UnsupportedModelError, UsageError, brief
 from lognet_fpga.frontend import without_outputs
 from lognet_fpga.frontend.operators import FPGA_OPERATORS, is_quantized
-from lognet_fpga.ir.graph import Affine, Concat, Graph, HostOp, Identity, Pointwise, Sum, ZeroPad
+from lognet_fpga.ir.graph import Affine, Concat, Graph, HostOp, Identity, Largest, Pointwise, Sum, ZeroPad
 from lognet_fpga.ir.sources import Sources, gather
 from lognet_fpga.partition.draft import Problem
 from lognet_fpga.partition.float_layer import FloatLayer
@@ -204,6 +204,8 @@ def _placements(graph: Graph, span: Span) -> tuple[Placement, ...]:
         if isinstance(node.op, Concat):
             one = isinstance(standing.op, Concat) or len(standing.inputs) == 1
             reason = f"{place}: its branches are one convolution" if one else f"{place}: takes what it joins"
+        elif isinstance(node.op, Largest):
+            reason = f"{place}: compares its sums, and gives the number of the largest"
         elif isinstance(standing.op, Pointwise):
             reason = f"{place}: its activation function, a table of codes"
         elif isinstance(node.op, Sum):

@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from lognet_fpga.frontend.file import STANDARD_DOMAINS, check_model
 from lognet_fpga.frontend.normalize import IR_VERSION
+from lognet_fpga.frontend.shapes import known_shapes
 from lognet_fpga.ir.layer_nodes import onnx_type
 from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.partition.alignment import aligned_onnx
@@ -34,6 +35,10 @@ def make_tail(partition: Partition, quant: QuantGraph) -> bytes:
 
     def head(cut: str, unused: Callable[[str], str]) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
         as_float, as_frame, scale = (unused(f"{INPUT}_{part}") for part in ("float", "nchw", "scale"))
+        if partition.layers[-1].ranks:
+            turned = helper.make_node("Transpose", [INPUT], [as_frame], name="fpga_to_nchw", perm=[0, 3, 1, 2])
+            nodes, tensors = _class_nodes(partition, as_frame, cut, unused)
+            return [turned, *nodes], tensors
         nodes = [
             helper.make_node("Cast", [INPUT], [as_float], name="fpga_to_float", to=TensorProto.FLOAT),
             helper.make_node("Transpose", [as_float], [as_frame], name="fpga_to_nchw", perm=[0, 3, 1, 2]),
@@ -54,9 +59,26 @@ def make_float_tail(partition: Partition) -> bytes:
     """As make_tail, fed with what the FPGA layers stand for: float32 (batch, channels, height, width)."""
 
     def head(cut: str, unused: Callable[[str], str]) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
+        if partition.layers[-1].ranks:
+            return _class_nodes(partition, INPUT, cut, unused)
         return [helper.make_node("Identity", [INPUT], [cut], name="fpga_float")], []
 
     return _behind_the_cut(partition, TensorProto.FLOAT, partition.cut_shape, head)
+
+
+def _class_nodes(
+    partition: Partition, frame: str, cut: str, unused: Callable[[str], str]
+) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
+    """From numbers of channels, (batch, 1, height, width), to what the model's ArgMax puts out."""
+    model = onnx.ModelProto.FromString(partition.graph.onnx_model)
+    if len(known_shapes(model).get(partition.cut, (0,) * 4)) == 4:
+        return [helper.make_node("Cast", [frame], [cut], name="fpga_to_class", to=TensorProto.INT64)], []
+    number, axes = unused(f"{INPUT}_class"), unused(f"{INPUT}_axes")
+    nodes = [
+        helper.make_node("Cast", [frame], [number], name="fpga_to_class", to=TensorProto.INT64),
+        helper.make_node("Squeeze", [number, axes], [cut], name="fpga_class"),
+    ]
+    return nodes, [numpy_helper.from_array(np.array([1], np.int64), axes)]
 
 
 def _behind_the_cut(partition: Partition, kind: int, shape: tuple[int, int, int], head: Callable) -> bytes:

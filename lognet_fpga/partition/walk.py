@@ -14,6 +14,7 @@ from lognet_fpga.ir.graph import (
     Graph,
     HostOp,
     Identity,
+    Largest,
     MaxPool,
     Minimum,
     Node,
@@ -135,7 +136,7 @@ def _sources(graph: Graph, chain: Chain, conv: Node, given: dict[str, int], main
 
 def _next_for_layer(
     graph: Graph, tensor: str, rest: tuple[Node, ...], *, scaled: bool
-) -> tuple[tuple[Node, Pool | Activation] | None, Pads]:
+) -> tuple[tuple[Node, Pool | Activation | Largest] | None, Pads]:
     """The pool or activation at the beginning of rest, behind tensor, that the last layer might take, with its
     operator, and zeros that are put around the frame before it; None where a branch, the model's output or anything
     else comes first.  scaled: it can also take scaling that comes before it."""
@@ -149,7 +150,7 @@ def _next_for_layer(
             padding = add_pads(padding, op.pads)
         elif isinstance(op, (MaxPool, AveragePool)):
             return (node, op), padding
-        elif isinstance(op, (Relu, Minimum, Ramp, Pointwise)):
+        elif isinstance(op, (Largest, Relu, Minimum, Ramp, Pointwise)):
             return (None if any(padding) else (node, op)), padding
         elif not isinstance(op, Identity) and not (scaled and isinstance(op, Affine)):
             break

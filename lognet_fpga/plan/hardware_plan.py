@@ -16,6 +16,7 @@ from lognet_fpga.fabric.costs import (
     join_resources,
     pick_resources,
     pool_blocks,
+    rank_blocks,
     rooms_resources,
     table_blocks,
 )
@@ -70,7 +71,17 @@ class PlannedLayer:
     @property
     def beats(self) -> int:
         """Of a position of the results."""
-        return -(-self.layer.codes.shape[0] // self.streams.channels_per_beat)
+        return -(-self.layer.out_shape[0] // self.lanes)
+
+    @property
+    def lanes(self) -> int:
+        """Channels a beat of the results."""
+        return 1 if self.layer.ranking else self.streams.channels_per_beat
+
+    @property
+    def beat_bits(self) -> int:
+        """Of the results."""
+        return self.lanes * self.layer.out_bits
 
     @property
     def nonzero_weights(self) -> int:
@@ -115,9 +126,14 @@ def _estimate(
 
 def _around(layer: QuantLayer, streams: Streams, fifos: Sequence[Fifo], parts: Sequence[Part]) -> dict[str, Resources]:
     """The blocks around a layer's engine, by the names of their instances."""
-    in_bits, out_bits = streams.in_channels_per_beat * layer.in_bits, streams.channels_per_beat * layer.out_bits
-    lanes = streams.channels_per_beat
-    blocks = table_blocks(layer, lanes) | pool_blocks(layer, lanes) | fifo_blocks(out_bits, fifos)
+    in_bits, lanes = streams.in_channels_per_beat * layer.in_bits, streams.channels_per_beat
+    out_bits = layer.out_bits * (1 if layer.ranking else lanes)
+    blocks = (
+        rank_blocks(layer, lanes)
+        | table_blocks(layer, lanes)
+        | pool_blocks(layer, lanes)
+        | fifo_blocks(out_bits, fifos)
+    )
     for number in range(1, len(parts)):
         blocks[f"join{number}"] = join_resources(in_bits)
     return blocks

@@ -348,6 +348,8 @@ def channels_per_beat(layer: QuantLayer, folding: Folding, following: Folding | 
     have; following None: of the last layer."""
     channels, beat_bits = layer.codes.shape[0], SINK_BEAT_BITS if following is None else INNER_BEAT_BITS
     cycles = min(folding.ii_cycles, following.ii_cycles if following else folding.ii_cycles)
-    least = max(min(channels, beat_bits // layer.out_bits), -(-channels // cycles))
+    least = max(
+        min(channels, beat_bits // (layer.code_bits if layer.ranking else layer.out_bits)), -(-channels // cycles)
+    )
     nearest = [*range(least, channels + 1), *range(min(least - 1, channels), 0, -1)]
     return next(lanes for lanes in nearest if folding.sends(lanes) and (not following or following.takes(lanes)))

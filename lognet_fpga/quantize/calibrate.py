@@ -30,7 +30,7 @@ from lognet_fpga.quantize.correlation import correlations
 from lognet_fpga.quantize.grid import GivenCodes, bias_shift, given_codes
 from lognet_fpga.quantize.methods import Methods
 from lognet_fpga.quantize.padding import WORTH, falls_short, pad_codes
-from lognet_fpga.quantize.signed import goes_out_whole, with_sign, with_whole_sums
+from lognet_fpga.quantize.signed import goes_out_whole, with_ranking, with_sign, with_whole_sums
 from lognet_fpga.quantize.trained import TrainedLayer
 
 IN_BITS = 8
@@ -191,7 +191,7 @@ def _quantize_layer(
     stated = _checked(data, given, result_lsb, stated)
     if layer.linear and stated is None:
         given = None  # nothing else tells what an LSB is
-    whole = following is None and goes_out_whole(layer)
+    whole = following is None and (layer.ranks or goes_out_whole(layer))
     span = scales.Span.of(act_bits, signed=layer.linear)
     if given is not None:
         rounded, drop, shift = _as_given(data, given, result_lsb, stated)
@@ -233,7 +233,9 @@ def _quantize_layer(
         act_zero=0 if made is None else made.zero,
         table=None if made is None else made.table,
     )
-    if whole:
+    if layer.ranks:
+        quantized = with_ranking(quantized)
+    elif whole:
         quantized = with_whole_sums(quantized)
     elif layer.linear and made is None:
         quantized = with_sign(quantized)
@@ -307,7 +309,10 @@ class _Rounded:
 
 
 def _round_whole(data: _Data) -> tuple[_Rounded, np.ndarray, int]:
-    """(codes, drop, shift) of a layer whose sums go out whole."""
+    """(codes, drop, shift) of a layer whose sums go out whole, or are compared: then in one unit for all channels."""
+    if data.layer.ranks:
+        rounded, drop, shift = _round_tied(data, np.full(len(data.rows), scales.nearest_unit(data.search_alpha())))
+        return rounded, drop - shift, 0
     return _round(data, data.search_alpha(), fit=data.methods.fit), np.zeros(len(data.rows), np.int64), 0
 
 

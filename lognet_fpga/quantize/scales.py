@@ -26,6 +26,7 @@ class Span:
         return cls(-half, half - 1) if signed else cls(0, 2**bits - 1)
 
 
+_PHASES = 16  # of an octave, that a common unit is looked for in
 MAX_CHANNEL_SHIFT = 5  # each step is one more bit in every accumulator of the layer
 
 
@@ -42,6 +43,14 @@ def tied_alpha(alpha: np.ndarray, bound: np.ndarray, top: int) -> tuple[np.ndarr
     lsb = bound / top
     drop = np.maximum(np.rint(np.log2(lsb / alpha)), -MAX_CHANNEL_SHIFT).astype(np.int64)
     return lsb / 2.0**drop, drop
+
+
+def nearest_unit(alpha: np.ndarray) -> float:
+    """The number of which, times powers of two, alpha, (out,), are the nearest together."""
+    phase = np.log2(alpha)
+    candidates = np.arange(_PHASES) / _PHASES
+    off = phase[None] - candidates[:, None]
+    return float(2.0 ** candidates[np.argmin(((off - np.rint(off)) ** 2).sum(axis=1))] * 2.0 ** np.floor(phase.max()))
 
 
 def squared_error(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from lognet_fpga.ir.quant import QuantLayer
+import numpy as np
+
+from lognet_fpga.ir.quant import QuantLayer, Ranking
 from lognet_fpga.partition import FloatLayer
 
 
@@ -23,6 +25,23 @@ def with_sign(layer: QuantLayer) -> QuantLayer:
 
 def with_whole_sums(layer: QuantLayer) -> QuantLayer:
     """layer, of shift 0, with sign and as many bits as its sums have."""
+    return with_sign(replace(layer, out_bits=_sum_bits(layer)))
+
+
+def with_ranking(layer: QuantLayer) -> QuantLayer:
+    """layer, of shift 0 and with sums of one unit, that gives the number of the channel with the largest."""
+    bits, channels = _sum_bits(layer), len(layer.codes)
+    zero = 2 ** (bits - 1)
+    return replace(
+        layer,
+        bias=layer.bias + zero,
+        out_bits=max(1, (channels - 1).bit_length()),
+        out_scale=np.ones(1),
+        ranking=Ranking(bits, zero),
+    )
+
+
+def _sum_bits(layer: QuantLayer) -> int:
+    """Of a layer's sums as numbers in two's complement."""
     low, high = layer.accumulator_range()
-    bits = 1 + max(high.bit_length() if high > 0 else 0, (-low - 1).bit_length() if low < 0 else 0)
-    return with_sign(replace(layer, out_bits=bits))
+    return 1 + max(high.bit_length() if high > 0 else 0, (-low - 1).bit_length() if low < 0 else 0)

@@ -17,7 +17,7 @@ from lognet_fpga.partition.float_layer import FloatLayer
 from lognet_fpga.quantize import averages, functions
 from lognet_fpga.quantize.calibrate import IN_BITS
 from lognet_fpga.quantize.scales import MAX_CHANNEL_SHIFT
-from lognet_fpga.quantize.signed import goes_out_whole, with_sign, with_whole_sums
+from lognet_fpga.quantize.signed import goes_out_whole, with_ranking, with_sign, with_whole_sums
 from lognet_fpga.quantize.weights import magnitude_prune, nmse, search_alpha
 
 SAMPLED_WEIGHTS = 50_000  # of a layer, at most, are looked at for its alphas
@@ -48,7 +48,7 @@ def sketch_layer(
     layer: FloatLayer, in_bits: int, out_bits: int, prune: float = 0.0, *, last: bool = False
 ) -> QuantLayer:
     """last: no layer follows it."""
-    whole = last and goes_out_whole(layer)
+    whole = last and (layer.ranks or goes_out_whole(layer))
     rows = magnitude_prune(layer.weight, prune).reshape(len(layer.weight), -1)
     alpha = _alphas(rows)
     table = None if layer.function is None else functions.sketched(layer.function, len(rows), out_bits)
@@ -80,6 +80,8 @@ def sketch_layer(
     )
     if table is not None:
         return sketched
+    if layer.ranks:
+        return with_ranking(sketched)
     return with_whole_sums(sketched) if whole else with_sign(sketched) if layer.linear else sketched
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lognet_fpga.fabric.latencies import TABLE_LATENCY
+from lognet_fpga.fabric.latencies import TABLE_LATENCY, rank_latency
 from lognet_fpga.fabric.pools import pool_shape
 from lognet_fpga.ir.quant import QuantLayer
 from lognet_fpga.plan.hardware_plan import Fifo, PlannedLayer
@@ -22,6 +22,9 @@ def layer_timing(planned: PlannedLayer) -> LayerTiming:
     behind = 0 if pool is None else pool_shape(planned.layer, streams.channels_per_beat).latency_cycles
     if planned.layer.table is not None:
         behind += TABLE_LATENCY
+    beats = folding.beat_cycles(streams.channels_per_beat)
+    if planned.layer.ranking is not None:  # one beat, behind the last
+        beats, behind = beats[-1:], rank_latency(streams.channels_per_beat)
     return LayerTiming(
         folding.raster,
         folding.ii_cycles,
@@ -29,7 +32,7 @@ def layer_timing(planned: PlannedLayer) -> LayerTiming:
         folding.early_beats(streams),
         folding.place_cycles(streams),
         streams.in_beats,
-        tuple(cycles + behind for cycles in folding.beat_cycles(streams.channels_per_beat)),
+        tuple(cycles + behind for cycles in beats),
         None if pool is None else (pool.kernel, pool.stride),
         planned.fifo.depth or None,
         planned.fifo.reserve,
