@@ -149,6 +149,7 @@ def deploy(
     mean_image: MeanImage | None = None,
     input_shape: tuple[int, int, int] | None = None,
     max_drop: float | None = None,
+    output: Literal["scores", "class"] = "scores",
     bitstream: BitstreamRequest | None = None,
     progress: Progress = NoProgress(),
 ) -> Deployment:
@@ -181,6 +182,7 @@ def deploy(
             mean_image=mean_image,
             input_shape=input_shape,
             max_drop=max_drop,
+            output=output,
             bitstream=bitstream,
         )
         result = deploy_by(config, progress)

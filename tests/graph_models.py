@@ -33,6 +33,15 @@ GRAPHS: dict[str, tuple[tuple[int, int, int], list[tuple[Spec, list[int | Source
         (2, 6, 6),
         [(PLAIN, [FRAMES]), (PLAIN, [0]), (Spec(8, pool=None), [0]), (POINT, [0]), (PLAIN, [3, 1, 2])],
     ),
+    "functions": (
+        (2, 6, 6),
+        [
+            (Spec(4, pool=None, table="shared"), [FRAMES]),
+            (Spec(4, pool=None, table="each"), [0]),
+            (Spec(4, pool=POOL_2X2, out_bits=4, table="each"), [1, 0]),
+            (Spec(7, (3, 3), pads=(0, 0, 0, 0), pool=None, ranks=True), [2]),
+        ],
+    ),
     "narrow": (
         (2, 6, 6),
         [(Spec(4, pool=None, out_bits=4), [FRAMES]), (PLAIN, [0]), (Spec(3, pool=None, out_bits=5), [1, 0])],

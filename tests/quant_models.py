@@ -21,6 +21,7 @@ from lognet_fpga.ir.quant import Average, CodeTable, QuantGraph, QuantLayer
 from lognet_fpga.plan.hardware_plan import HardwarePlan
 from lognet_fpga.plan.planner import plan_engines
 from lognet_fpga.plan.search import Planner
+from lognet_fpga.quantize.signed import with_ranking
 
 POOL_2X2 = MaxPool((2, 2), (2, 2))
 POOL_3X3 = MaxPool((3, 3), (2, 2))
@@ -32,7 +33,8 @@ class Spec:
     """One layer of a random graph.  zeros: share of zero codes; odd_pad: pad with values other than zero.  out_bits:
     of the activations, and of averages unless average_bits says otherwise; average_drop: bits dropped of a window's
     sum, None for as many as it is wider than what leaves.  holes: share of the stretches of so many outputs and so many
-    inputs that have no weight under a tap.  table: of an activation function, "shared" or one for "each" channel."""
+    inputs that have no weight under a tap.  table: of an activation function, "shared" or one for "each" channel.
+    ranks: what leaves is the number of the channel with the largest sum."""
 
     outputs: int
     kernel: tuple[int, int] = (3, 3)
@@ -47,6 +49,7 @@ class Spec:
     groups: int = 1
     holes: tuple[float, int, int] = (0.0, 1, 1)
     table: str = ""
+    ranks: bool = False
 
     @property
     def leaving_bits(self) -> int:
@@ -82,7 +85,7 @@ def random_layer(
     shift = max(0, int(np.ceil(np.log2(max(1.0, 2.5 * float(np.median(deviation))) / 2**bits))))
     bias = np.rint(rng.uniform(-0.5, 1.5, spec.outputs) * deviation - mean).astype(np.int64)
     pad_value = rng.integers(0, top + 1, in_shape[0]) if spec.odd_pad else np.zeros(in_shape[0], np.int64)
-    return QuantLayer(
+    layer = QuantLayer(
         name,
         in_shape,
         in_bits,
@@ -102,6 +105,7 @@ def random_layer(
         table.zero if table else 0,
         table,
     )
+    return with_ranking(dataclasses.replace(layer, shift=0)) if spec.ranks else layer
 
 
 def random_table(rng: np.random.Generator, spec: Spec) -> CodeTable:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from lognet_fpga.config import ALL_LAYERS
 from lognet_fpga.frontend import without_outputs
+from lognet_fpga.frontend.classes import ranked_directly
 from lognet_fpga.frontend.dense import dense_as_convolutions
 from lognet_fpga.ir.graph import Graph, Node
 from lognet_fpga.partition.draft import Problem
@@ -92,11 +93,11 @@ def _spans(graph: Graph) -> list[Span]:
 
 
 def asked_graph(graph: Graph, fpga_layers: int | str | None) -> Graph:
-    """graph, with its fully connected layers as convolutions where more layers than it has of these are wanted.
-    fpga_layers: as in DeployConfig."""
+    """graph, with its fully connected layers as convolutions where more layers than it has of these are wanted, and
+    classes then found among what a Softmax takes.  fpga_layers: as in DeployConfig."""
     convolutions = sum(node.op_type == "Conv" for node in graph.nodes)
     more = isinstance(fpga_layers, int) and fpga_layers > convolutions
-    return dense_as_convolutions(graph) if more or fpga_layers == ALL_LAYERS else graph
+    return dense_as_convolutions(ranked_directly(graph)) if more or fpga_layers == ALL_LAYERS else graph
 
 
 def cut(graph: Graph, fpga_layers: int | Literal["all"] | None) -> Partition:

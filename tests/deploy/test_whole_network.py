@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import TensorProto
 
+import lognet_fpga as ln
 from lognet_fpga.bundle import read_bundle
 from lognet_fpga.cli import deploy, selftest, stream
 from tests.models import ModelBuilder, run_onnx, save
@@ -110,3 +112,51 @@ def test_a_model_of_vectors(tmp_path: Path, in_process, capsys) -> None:
     capsys.readouterr()
     assert in_process(deploy.main, place, "--no-verify", *options) == 4
     assert "--fpga-layers all" in capsys.readouterr().err
+
+
+def lit_corners(count: int, seed: int = 1) -> np.ndarray:
+    """Frames of which only some quarters are lit, so that they are of several classes."""
+    rng = np.random.default_rng(seed)
+    quarters = rng.integers(0, 256, (count, SHAPE[0], 2, 2)) * rng.integers(0, 2, (count, SHAPE[0], 2, 2))
+    return quarters.repeat(SHAPE[1] // 2, 2).repeat(SHAPE[2] // 2, 3).astype(np.uint8)
+
+
+@pytest.mark.parametrize("by", ["option", pytest.param("model", marks=pytest.mark.slow)])
+def test_the_class_alone_leaves_the_fpga(by: str, tmp_path: Path, in_process, capsys) -> None:
+    """With --output class, or because the model ends in ArgMax: through every command, verified in Verilog."""
+    net = whole_model(seed=110)
+    model, frames = net.model(), lit_corners(200)
+    wanted = run_onnx(model, frames * SCALE)[0].argmax(1)
+    assert len(np.unique(wanted)) > 2
+    if by == "model":
+        net.add("ArgMax", axis=1, keepdims=0)
+        model = net.model()
+        model.graph.output[0].type.tensor_type.elem_type = TensorProto.INT64
+    place = save(model, tmp_path, "net.onnx")
+    np.savez(tmp_path / "frames.npz", frames=frames, labels=wanted)
+    options = ["--fpga-layers", "all", "--frames", tmp_path / "frames.npz", "--input-scale", "1/255"]
+    options += ["--output", "class"] if by == "option" else []
+    assert in_process(deploy.main, place, *options, "--out", tmp_path, "--json") == 0
+    done = json.loads(capsys.readouterr().out)
+    where = {entry["op_type"]: entry for entry in done["partition"]}
+    assert where["ArgMax"]["where"] == "FPGA" and "number of the largest" in where["ArgMax"]["reason"]
+    assert {entry["op_type"] for entry in done["partition"] if entry["where"] == "host"} <= {"Reshape"}
+    assert done["verification"]["passed"] and done["output"]["kind"] == "class number"
+
+    bundle = read_bundle(tmp_path / "net.lognet")
+    assert bundle.output_shape == (1, 1, 1) and bundle.sink.bits == 2 and bundle.model_output.classes == 4
+    assert in_process(selftest.main, tmp_path / "net.lognet", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["passed"]
+    saved = tmp_path / "out.npz"
+    arguments = ("--frames", tmp_path / "frames.npz", "--save-outputs", saved, "--json")
+    assert in_process(stream.main, tmp_path / "net.lognet", *arguments) == 0
+    with np.load(saved) as arrays:
+        found = arrays["outputs"]
+    assert found.shape == (200,) and found.dtype == np.int64 and np.mean(found == wanted) > 0.9
+    assert np.array_equal(ln.open_bundle(tmp_path / "net.lognet").classify(frames), found)
+
+
+def test_a_class_of_what_has_no_classes_is_refused(tmp_path: Path, in_process, capsys) -> None:
+    place = save(ModelBuilder(SHAPE, seed=1).conv(4).relu().model(), tmp_path, "net.onnx")
+    assert in_process(deploy.main, place, "--output", "class", "--out", tmp_path) == 2
+    assert "has no scores of classes" in capsys.readouterr().err

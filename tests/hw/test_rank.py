@@ -24,14 +24,10 @@ def test_the_first_of_the_largest(channels, lanes, bits, idle):
     values[0] = 0
     padded = np.zeros((len(values), beats * lanes), np.int64)
     padded[:, :channels] = values
-    sent = [
-        sum(int(value) << lane * bits for lane, value in enumerate(beat)) for beat in padded.reshape(-1, lanes)
-    ]
+    sent = [sum(int(value) << lane * bits for lane, value in enumerate(beat)) for beat in padded.reshape(-1, lanes)]
     clk, rst, in_valid, out_valid = (flag() for _ in range(4))
     in_data, out_data = vector(lanes * bits), vector(out_bits)
-    dut = shallow(
-        rank, clk, rst, in_valid, in_data, out_valid, out_data, shape=RankShape(bits, lanes, beats, out_bits)
-    )
+    dut = shallow(rank, clk, rst, in_valid, in_data, out_valid, out_data, shape=RankShape(bits, lanes, beats, out_bits))
     waiting, found, pushed, shown = list(sent), [], [], []
 
     def drive(cycle):
@@ -49,4 +45,6 @@ def test_the_first_of_the_largest(channels, lanes, bits, idle):
 
     run(dut, clk, drive, observe, cap=20000)
     assert found == values.argmax(axis=1).tolist()
-    assert [cycle - last for cycle, last in zip(shown, pushed[beats - 1 :: beats])] == [rank_latency(lanes)] * len(found)
+    assert [cycle - last for cycle, last in zip(shown, pushed[beats - 1 :: beats])] == [rank_latency(lanes)] * len(
+        found
+    )
