@@ -22,6 +22,7 @@ from lognet_fpga.ir.graph import (
     FpgaOp,
     Graph,
     Identity,
+    Largest,
     MaxPool,
     Minimum,
     Pointwise,
@@ -50,6 +51,7 @@ def test_every_operator_but_the_host_s_can_run() -> None:
         Conv(weight, np.array([0.0, 1.0])): [[-1, 2, 3, 4], [-1, 5, 7, 9]],
         Affine(np.array([2.0, 1.0]), np.array([1.0, -1.0])): [[-1, 5, 7, 9], [-1] * 4],
         Relu(3.5): [[0, 2, 3, 3.5], [0] * 4],
+        Largest(): [[1, 0, 0, 0]],
         Ramp(0.25, 0.5): [[0.25, 1, 1, 1], [0.5] * 4],
         Pointwise(Function((Step("LeakyRelu", (0,), (0.5,)), Step("Mul", (1, (1.0, 3.0)))))): [
             [-0.5, 2, 3, 4],
