@@ -66,7 +66,7 @@ def test_every_operator_but_the_host_s_can_run() -> None:
     }
     assert {type(op) for op in wanted} == set(get_args(FpgaOp))
     for op, channels in wanted.items():
-        np.testing.assert_array_equal(run_op(op, x).reshape(2, -1), channels, str(op))
+        np.testing.assert_array_equal(run_op(op, x).reshape(len(channels), -1), channels, str(op))
 
 
 @pytest.mark.parametrize("count", [1, 3])
