@@ -40,11 +40,11 @@ BOARDS = ("pynq-z2", "aup-zu3", "kv260", "zcu104")
 BEGIN, END = "<!-- the table, by zoo/build.py --table -->", "<!-- its end -->"
 COLUMNS = (
     "model", "board", "layers", "frames/s", "latency, us", "LUT", "FF", "BRAM36", "bits differing", "float",
-    "deployed", "points lost", "processor s", "bundle",
+    "deployed", "points lost", "processor s", "bundle", "made at",
 )  # fmt: skip
 
 Row = dict[str, Any]
-"""A row as table.json has it: model, board and key; then error, or the figures."""
+"""A row as table.json has it: model, board, key and commit; then error, or the figures."""
 
 
 def main() -> None:
@@ -108,7 +108,8 @@ def build(args: argparse.Namespace) -> Iterator[Row]:
             key = hashlib.sha256("\0".join([made_by("lognet_fpga.flow.deploy"), *parts]).encode()).hexdigest()
             kept = args.out / "rows" / f"{key}.json"
             if not kept.exists():
-                row = {"model": entry["name"], "board": board, "key": key, **deploy(model, board, options, args)}
+                row = {"model": entry["name"], "board": board, "key": key, "commit": commit()}
+                row |= deploy(model, board, options, args)
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 kept.write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
             yield json.loads(kept.read_text(encoding="utf-8"))
@@ -194,7 +195,7 @@ def cells(row: Row) -> tuple[str, ...]:
     """As the table shows a row."""
     head = (row["model"], row["board"])
     if "error" in row:
-        return (*head, row["error"].splitlines()[0], *["-"] * (len(COLUMNS) - len(head) - 1))
+        return (*head, row["error"].splitlines()[0], *["-"] * (len(COLUMNS) - len(head) - 2), row["commit"])
     known = row["float_top1"] is not None
     agrees = f"as float: {row['agreement']:.1%}" if row["agreement"] is not None else "-"
     return (
@@ -211,7 +212,14 @@ def cells(row: Row) -> tuple[str, ...]:
         f"{row['lost']:.2f} ({row['lost_error']:.2f})" if known else "-",
         "-" if row["processor_s"] is None else f"{row['processor_s']:.0f}",
         f"`{row['bundle_sha256'][:12]}`",
+        row["commit"],
     )
+
+
+def commit() -> str:
+    """Of this repository, in short; empty where it is none."""
+    done = subprocess.run(["git", "rev-parse", "--short=7", "HEAD"], cwd=HERE, capture_output=True, text=True)
+    return done.stdout.strip()
 
 
 def sha256(path: Path) -> str:
