@@ -62,8 +62,8 @@ def parser() -> runner.Parser:
         "--output",
         choices=OUTPUTS,
         default=SCORES_OUTPUT,
-        help="what leaves the whole: the model's scores, or the number of the class alone, which the FPGA finds where "
-        "all layers are on it (default: %(default)s)",
+        help="what the deployed model returns: its scores, or only the number of the class, which the FPGA itself "
+        "finds if all layers are on it (default: %(default)s)",
     )
     options.add_plan(plan)
     checks = this.add_argument_group("checks")

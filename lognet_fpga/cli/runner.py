@@ -8,6 +8,7 @@ import gc
 import os
 import re
 import sys
+import textwrap
 import time
 import traceback
 import warnings
@@ -69,6 +70,20 @@ def _names(action: argparse.Action) -> set[str]:
     return {"/".join(action.option_strings), str(action.metavar), action.dest}
 
 
+class _Help(argparse.HelpFormatter):
+    """Paragraphs as wide as the terminal; blocks with indented lines, such as examples, as they are written."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        blocks = text.strip("\n").split("\n\n")
+        filled = [
+            textwrap.indent(block, indent)
+            if re.search(r"^ ", block, re.MULTILINE)
+            else textwrap.fill(" ".join(block.split()), width, initial_indent=indent, subsequent_indent=indent)
+            for block in blocks
+        ]
+        return "\n\n".join(filled)
+
+
 class Parser(argparse.ArgumentParser):
     """ArgumentParser that raises UsageError where the original prints and exits."""
 
@@ -78,7 +93,7 @@ class Parser(argparse.ArgumentParser):
             description=description,
             epilog=f"{examples}\n{EXIT_CODES}",
             allow_abbrev=False,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_Help,
         )
         self._printing = shown = self.add_argument_group("what is printed")
         shown.add_argument("--json", action="store_true", help="print one JSON object on stdout instead of text")

@@ -1,0 +1,25 @@
+"""--help: as wide as the terminal, its options in groups, what all commands have at the end."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+COMMANDS = (
+    *("bitstream", "cost", "deploy", "doctor", "explain", "inspect", "retrain", "selftest", "serve", "stream"),
+    "study",
+)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("width", [80, 120])
+def test_help_is_as_wide_as_the_terminal(name, width, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
+    text = importlib.import_module(f"lognet_fpga.cli.{name}").parser().format_help()
+    wide = [line for line in text.splitlines() if len(line) > width and "lognet-" not in line]  # examples are one line
+    assert not wide
+    for word in ("examples:\n  ", "\nexit codes:\n  0  done", "\nwhat is printed:\n  --json"):
+        assert word in text
+    headings = [line for line in text.splitlines() if line.endswith(":") and not line.startswith(" ")]
+    assert headings[headings.index("what is printed:") + 1] == "examples:"
