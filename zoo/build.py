@@ -57,6 +57,7 @@ def main() -> None:
     parser.add_argument("--board", action="append", help=f"again and again (default: {', '.join(BOARDS)})")
     parser.add_argument("--first-three", action="store_true", help="of every model, the first three convolutions only")
     parser.add_argument("--limit", default="1000", help="frames to judge, or all (default: %(default)s)")
+    parser.add_argument("--act-bits", help="as of lognet-deploy (default: leave it to that)")
     parser.add_argument("--no-verify", action="store_true", help="do not simulate in Verilator")
     parser.add_argument(
         "--cold", action="store_true", help="an empty cache for each row, so that its time means something"
@@ -92,6 +93,7 @@ def build(args: argparse.Namespace) -> Iterator[Row]:
         options += ["--fpga-layers", "all"] * (entry["whole"] and not args.first_three) + [
             "--no-verify"
         ] * args.no_verify
+        options += ["--act-bits", args.act_bits] if args.act_bits else []
         frames = None
         if entry["frames"] is not None:
             frames = provide_frames(args.frames / entry["frames"], args.mnist, args.cifar10)

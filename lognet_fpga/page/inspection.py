@@ -140,16 +140,22 @@ def _layers(ids: Ids, data: Data) -> list[Part]:
             layer["weights"],
             percent(layer["zeros"]),
             percent(layer["zeros_log2"]),
+            layer.get("act_bits"),  # which older reports do not have
             layer["macs"],
             percent(layer["macs_share"]),
         )
         for layer in layers
     )
-    columns = ("layer", "kernel", "stride", "input", "output", "weights", "zeros", "zeros as log2", "MACs", "of model")
+    columns = (
+        *("layer", "kernel", "stride", "input", "output", "weights", "zeros", "zeros as log2", "bits"),
+        *("MACs", "of model"),
+    )
     return [
         element("div", drawn, class_="charts"),
         table(
-            Table(columns, rows), "Sizes (channels × height × width), weights and multiply-accumulates (MACs) a frame"
+            Table(columns, rows),
+            "Sizes (channels × height × width), weights, bits of the activations that sizes are estimated with, and "
+            "multiply-accumulates (MACs) a frame",
         ),
     ]
 

@@ -34,7 +34,8 @@ def test_the_page_has_the_figures_of_the_json(in_process, capsys, tmp_path):
         assert (row[6] == "best") == (candidate["layers"] == board["best_layers"])
     layers = next(rows for caption, rows in page.tables.items() if caption.startswith("Sizes"))[1:]
     assert [row[0] for row in layers] == [layer["name"] for layer in data["layers"]]
-    assert [row[8] for row in layers] == [f"{layer['macs']:,}" for layer in data["layers"]]
+    assert [row[8] for row in layers] == [str(layer["act_bits"]) for layer in data["layers"]]
+    assert [row[9] for row in layers] == [f"{layer['macs']:,}" for layer in data["layers"]]
     nodes = page.tables["Nodes of the model, where they run and why"][1:]
     assert [row[0] for row in nodes] == [row["node"] for row in data["operators"]]
     fastest = max(candidate["fps"] for _, candidate in candidates)
