@@ -23,6 +23,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,8 @@ def build(args: argparse.Namespace) -> Iterator[Row]:
         model = find(entry["model"], args.models)
         if args.only not in entry["name"] or model is None:
             continue
+        if entry.get("model_sha256") not in (None, sha256(model)):
+            sys.exit(f"{model} is another file than models.json names for {entry['name']}: its SHA-256 differs")
         options = [option.format(frames=args.frames) for option in entry["options"]]
         options += ["--fpga-layers", "all"] * (entry["whole"] and not args.first_three) + [
             "--no-verify"
@@ -179,18 +182,23 @@ def record(row: Row) -> None:
 
 
 def with_table(page: str, rows: Iterable[Row]) -> str:
-    """The page with the table of these rows, and a line for each model that has none."""
+    """The page with the table of these rows, and where all models come from."""
     rows = list(rows)
     table = Table(COLUMNS, tuple(cells(row) for row in rows)).markdown_lines()
     table[1] = "|---|---|---|" + "---:|" * (len(COLUMNS) - 5) + "---|---|"
     run = {row["model"] for row in rows}
-    left = [
-        f"* {entry['name']}: {entry['model_from']}, {entry['licence']}"
-        for entry in entries()
-        if entry["name"] not in run
-    ]
-    lines = [*table, "", "Listed and not run:", "", *left] if left else table
+    about = [line for entry in entries() for line in textwrap.wrap(described(entry, run), 160, subsequent_indent="  ")]
+    lines = [*table, "", "## Where the models come from", "", *about]
     return re.sub(f"{BEGIN}.*{END}", lambda _: "\n".join([BEGIN, "", *lines, "", END]), page, flags=re.DOTALL)
+
+
+def described(entry: Mapping[str, Any], run: set[str]) -> str:
+    """A model's source, licence, digest and frames, as an item of a list."""
+    digest = f"; SHA-256 `{entry['model_sha256'][:16]}`" if entry.get("model_sha256") else ""
+    frames = f"; frames: {entry['frames_from']}" if entry.get("frames_from") else "; calibrated on noise"
+    state = "" if entry["name"] in run else "; **not run**"
+    source = f"{entry['model_from']}; licence: {entry['licence']}"
+    return f"* **{entry['name']}** ({entry['kind']}): {source}{digest}{frames}{state}"
 
 
 def cells(row: Row) -> tuple[str, ...]:

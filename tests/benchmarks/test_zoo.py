@@ -26,7 +26,14 @@ def zoo(tmp_path, require_tool) -> dict:
     random = np.random.default_rng(1)
     frames = random.integers(0, 256, (40, 1, 6, 6), dtype=np.uint8)
     np.savez(tmp_path / "frames.npz", frames=frames, labels=random.integers(0, 3, 40))
-    entry = {"model_from": "here", "licence": "none", "whole": True, "options": [], "frames": "frames.npz"}
+    entry = {
+        "kind": "noise",
+        "model_from": "here",
+        "licence": "none",
+        "whole": True,
+        "options": [],
+        "frames": "frames.npz",
+    }
     listed = [
         {**entry, "name": "small", "model": "small.onnx"},
         {**entry, "name": "refused", "model": "refused.onnx", "frames": None},
@@ -64,5 +71,5 @@ def test_the_table_has_every_row_and_what_was_not_run(zoo, tmp_path):
     made = rows(zoo, tmp_path, board=["pynq-z2"])
     page = zoo["with_table"](f"above\n{zoo['BEGIN']}\nold\n{zoo['END']}\nbelow\n", made)
     assert "old" not in page and page.startswith("above\n") and page.endswith("\nbelow\n")
-    assert "| small | pynq-z2 | 2 (" in page and "Sigmoid" not in page.split("* absent")[1]
-    assert "* absent: here, none" in page and page.count("| refused |") == 1
+    assert "| small | pynq-z2 | 2 (" in page and page.count("| refused |") == 1
+    assert "* **absent** (noise): here; licence: none" in page and page.count("**not run**") == 1

@@ -305,8 +305,8 @@ def plan_section(plan: HardwarePlan, asked_mhz: float | None) -> Section:
         f"(flip-flops), {total.bram36 / board.bram36:.0%} of its BRAM36 (memories of 36 Kbit),",
         f"           {total.m_lut / board.m_lut:.0%} of the LUTs that can hold memory and shift registers (M LUT), "
         f"{total.positions / board.lut:.0%} of the positions,",
-        "           each of which has a LUT and two FFs; lone: FFs without a LUT in front, of which it takes but one",
-        "weights: other than zero; slot: one position of the output; in, where the weights are:",
+        "           each of which has a LUT and two FFs; lone: FFs without a LUT in front, of which it takes only one",
+        "weights: those other than zero; slot: one position of the output; in: where the weights are:",
         *(f"           {store.name}, {store.title}" for store in STORES.values()),
         *_input_lines(plan),
     ]
