@@ -22,7 +22,8 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist wo
 
 demo: $(VENV)/.deploy-installed
 	mkdir -p $(DEMO)
-	$(BIN)/lognet-deploy $(MODEL)/$(MODEL_FILE).onnx --frames $(MODEL)/test_frames.npz --out $(DEMO) $(if $(filter-out 0,$(SYNTH)),--synth) >$(DEMO)/deploy.txt
+	$(BIN)/lognet-deploy $(MODEL)/$(MODEL_FILE).onnx --calibrate $(MODEL)/calibration_frames.npz \
+	    --frames $(MODEL)/test_frames.npz --out $(DEMO) $(if $(filter-out 0,$(SYNTH)),--synth) >$(DEMO)/deploy.txt
 	$(BIN)/lognet-stream $(DEMO)/$(MODEL_FILE).lognet --frames $(MODEL)/test_frames.npz >$(DEMO)/stream.txt
 	@$(BIN)/python $(MODEL)/demo.py $(DEMO)/deploy.txt $(DEMO)/stream.txt $(DEMO)/$(MODEL_FILE).lognet
 

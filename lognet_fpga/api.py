@@ -77,8 +77,9 @@ class Deployment:
     def outputs(self, frames: Place | np.ndarray, device: Device | None = None) -> list[np.ndarray]:
         """Every output of the model; of one with scores, the first is those, (n, classes).
 
-        frames: a folder of images, an .npz or .npy, or an array, (n, channels, height, width) uint8 in RGB as the model
-        sees it after its resize.  device: another one than `find_device` gives.  Raises a LogNetError.
+        frames: a folder of images, an .npz, .npy or .csv, or an array, (n, channels, height, width) uint8 in RGB as the
+        model sees it after its resize, or the signed or float numbers that the model was deployed for.  device: another
+        one than `find_device` gives.  Raises a LogNetError.
         """
         with self.session(device) as session:
             parts = list(self._outputs(session, frames))
@@ -136,6 +137,7 @@ def deploy(
     board: str = "pynq-z2",
     out: Place | None = None,
     fps: float | None = None,
+    calibration_frames: Place | np.ndarray | None = None,
     eval_frames: Place | None = None,
     eval_limit: int | None = EVAL_FRAMES,
     fpga_layers: int | Literal["auto", "all"] | None = None,
@@ -155,20 +157,22 @@ def deploy(
 ) -> Deployment:
     """What lognet-deploy does; the options are those of `DeployConfig`.
 
-    frames: for calibration, and where labelled for accuracy: a folder of images, an .npz or .npy, or an array,
-    (n, channels, height, width) uint8; None draws random ones.  preprocessing: or the name of a preset, "imagenet" or
+    frames: to judge the accuracy on, and without calibration_frames for calibration, too: a folder of images, an .npz,
+    .npy or .csv, or an array, (n, channels, height, width), of pixels, signed or float numbers; None draws random
+    ones.  preprocessing: or the name of a preset, "imagenet" or
     "caffe".  progress: `Reporter("my program")` of lognet_fpga.cli.reporter prints as the commands do.  Raises a
     LogNetError where the command would end with one.
     """
     from lognet_fpga.flow.deploy import deploy as deploy_by
 
-    with _place_of(frames) as place:
+    with _place_of(frames) as place, _place_of(calibration_frames) as calibration_place:
         config = DeployConfig(
             model=Path(model),
             board=board,
             out=None if out is None else Path(out),
             fps=fps,
             frames=place,
+            calibration_frames=calibration_place,
             eval_frames=None if eval_frames is None else Path(eval_frames),
             eval_limit=eval_limit,
             fpga_layers=fpga_layers,

@@ -51,9 +51,11 @@ class DeployConfig:
     """One run of lognet-deploy.  Raises UsageError for a value out of range.
 
     model: the float ONNX file.  board: name of the board.  out: folder that gets the bundle, the current one
-    when None.  fps: least frames per second asked for; None plans the fastest that fits.  frames: calibration
-    frames, as lognet_fpga.runtime.frames reads them; None draws random ones.  eval_frames: frames to judge the
-    accuracy on; None: those of frames that calibration leaves.  eval_limit: the most frames to judge; None: all.
+    when None.  fps: least frames per second asked for; None plans the fastest that fits.  frames: to calibrate
+    with and to judge the accuracy on, those that calibration leaves, as lognet_fpga.runtime.frames reads them; None
+    draws random ones.  calibration_frames: to calibrate with and never to judge on; then frames are all judged.
+    eval_frames: the other way round, to judge on, and frames all calibrate.  eval_limit: the most frames to judge;
+    None: all.
     fpga_layers: number of layers on the FPGA, 1 or more, convolutions first and then fully connected ones; None: as
     many of the first three convolutions as can go; AUTO_LAYERS: the number of convolutions with the best predicted
     rate; ALL_LAYERS: all that can go.  act_bits: bits of the activations between layers, one of ACT_BITS; AUTO_BITS:
@@ -73,6 +75,7 @@ class DeployConfig:
     out: Path | None = None
     fps: float | None = None
     frames: Path | None = None
+    calibration_frames: Path | None = None
     eval_frames: Path | None = None
     eval_limit: int | None = EVAL_FRAMES
     fpga_layers: int | Literal["auto", "all"] | None = None
@@ -110,7 +113,13 @@ class DeployConfig:
             raise UsageError(f"the share of weights to prune must be at least 0 and below 1, not {self.prune}")
         if self.max_drop is not None and not 0 <= self.max_drop <= 100:
             raise UsageError(f"the greatest drop must be 0 to 100 points of accuracy, not {self.max_drop}")
-        if self.max_drop is not None and self.frames is None and self.eval_frames is None:
+        if None not in (self.frames, self.calibration_frames, self.eval_frames):
+            raise UsageError(
+                f"{self.calibration_frames} calibrates and {self.eval_frames} is judged, which leaves nothing for "
+                f"{self.frames}",
+                hint="give --calibrate and --frames, or --frames and --eval",
+            )
+        if self.max_drop is not None and self.judged_source is None:
             raise UsageError(
                 "--max-drop needs frames to measure the accuracy on", hint="give labelled --frames or --eval"
             )
@@ -123,6 +132,21 @@ class DeployConfig:
     def layers_asked(self) -> int | None:
         """fpga_layers where it is a number."""
         return self.fpga_layers if isinstance(self.fpga_layers, int) else None
+
+    @property
+    def calibration_source(self) -> Path | None:
+        """Where the frames to calibrate with are; None: noise."""
+        return self.calibration_frames or self.frames
+
+    @property
+    def judged_source(self) -> Path | None:
+        """Where the frames to judge the accuracy on are; None: there are none."""
+        return self.eval_frames or self.frames
+
+    @property
+    def judged_apart(self) -> bool:
+        """Whether all frames of judged_source are judged, for others calibrate."""
+        return self.eval_frames is not None or self.calibration_frames is not None
 
     @property
     def out_folder(self) -> Path:

@@ -21,7 +21,8 @@ examples:
   lognet-deploy model.onnx --frames photos/ --input-preset imagenet
   lognet-deploy model.onnx --frames photos/ --resize 256 --channel-order bgr --input-mean mean.npy
   lognet-deploy model.onnx --frames photos/ --fps 1000 --synth --json
-  lognet-deploy model.onnx --frames train.npz --eval test.npz --limit all --max-drop 1
+  lognet-deploy model.onnx --calibrate train.npz --frames test.npz --limit all --max-drop 1
+  lognet-deploy keywords.onnx --frames mfcc.npz --fpga-layers all
   lognet-deploy model.onnx --frames train.npz --bitstream vivado
 
 The bundle is DIR/NAME.lognet and DIR/NAME.lognet.zip, with the model's NAME.  An earlier bundle there is replaced once
@@ -40,13 +41,23 @@ def parser() -> runner.Parser:
     this.add_argument("--out", type=Path, metavar="DIR", help="folder that gets the bundle (default: the current one)")
     frames = this.add_argument_group("frames")
     frames.add_argument(
-        "--frames", type=Path, metavar="SRC", help="frames to calibrate with: .npz, .npy, an image, a folder of images"
+        "--frames",
+        type=Path,
+        metavar="SRC",
+        help="frames to calibrate with and, those that are left, to count the accuracy on: .npz, .npy, .csv, an image "
+        "or a folder of images",
+    )
+    frames.add_argument(
+        "--calibrate",
+        type=Path,
+        metavar="SRC",
+        help="frames to calibrate with, of which none is judged; the accuracy is then counted on all of --frames",
     )
     frames.add_argument(
         "--eval",
         type=Path,
         metavar="SRC",
-        help="frames to measure the accuracy on (default: those of --frames that the calibration does not use)",
+        help="the other way round: frames to measure the accuracy on, while --frames calibrate",
     )
     frames.add_argument(
         "--limit",
@@ -109,6 +120,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> int | None:
         out=arguments.out,
         fps=arguments.fps,
         frames=arguments.frames,
+        calibration_frames=arguments.calibrate,
         eval_frames=arguments.eval,
         eval_limit=arguments.limit,
         fpga_layers=arguments.fpga_layers,
@@ -133,7 +145,7 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> int | None:
     if result.problem is not None:
         return reporter.verdict(result.report, result.problem, bundle)
     reporter.result(result.report, bundle)
-    source = config.eval_frames or config.frames
+    source = config.judged_source or config.calibration_source
     frames = shlex.quote(str(source)) if source else "YOUR_FRAMES"
     reporter.after(
         f"bundle: {result.bundle_path} (and the same as {result.bundle_path.name}.zip)\n"

@@ -17,11 +17,13 @@ def add_input(parser: argparse.ArgumentParser) -> None:
     """The group of options that `preprocessing_of` reads, and --input-shape."""
     inputs = parser.add_argument_group(
         "input",
-        "How pictures become the model's input.  They are resized, cropped and put into the\n"
-        "model's channel order; then model input = (pixel * S - mean) / std, with pixels from\n"
-        "0 to 255.  Mean and std are one value, or one for each channel in the model's order;\n"
-        "write --input-mean=-1,2 if the first one is negative.  Leave out what the model does\n"
-        "itself.  The bundle remembers all of this: lognet-stream needs none of it.",
+        "How frames become the model's input.  Pictures are resized, cropped and put into the\n"
+        "model's channel order; then model input = ((number - Z) * S - mean) / std, with pixels\n"
+        "from 0 to 255 or signed numbers from -128 to 127.  These are one value, or one for each\n"
+        "channel in the model's order; write --input-mean=-1,2 if the first one is negative.\n"
+        "Leave out what the model does itself.  Float features are rounded to 8 bits on the host,\n"
+        "with S and Z chosen from the frames that calibrate.  The bundle remembers all of this:\n"
+        "lognet-stream needs none of it.",
     )
     inputs.add_argument(
         "--input-preset",
@@ -29,7 +31,24 @@ def add_input(parser: argparse.ArgumentParser) -> None:
         help="imagenet: 1/255, torchvision's mean and std, resize and crop as 256 to 224; caffe: BGR, mean "
         "104,117,123; the options below override single parts of a preset",
     )
-    inputs.add_argument("--input-scale", type=options.number, metavar="S", help="for example 1/255 (default: 1)")
+    inputs.add_argument(
+        "--input-dtype",
+        choices=("uint8", "int8", "float32"),
+        help="what the frames' numbers are (default: as they look: int8 by type, uint8 where all are whole numbers of "
+        "0..255, else float32)",
+    )
+    inputs.add_argument(
+        "--input-scale",
+        type=options.number_or_numbers,
+        metavar="S",
+        help="for example 1/255 (default: 1; of float32 features chosen)",
+    )
+    inputs.add_argument(
+        "--input-zero-point",
+        type=options.whole_or_wholes,
+        metavar="Z",
+        help="the number that stands for 0, as quantized models have it (default: 0; of float32 features chosen)",
+    )
     inputs.add_argument(
         "--input-mean",
         type=options.numbers_or_array,
@@ -72,7 +91,9 @@ def preprocessing_of(arguments: argparse.Namespace) -> tuple[Preprocessing, Mean
         mean_image = MeanImage.read(mean)
         mean = mean_image.mean
     given = {
+        "dtype": arguments.input_dtype,
         "scale": arguments.input_scale,
+        "zero_point": arguments.input_zero_point,
         "mean": mean,
         "std": arguments.input_std,
         "channel_order": arguments.channel_order,

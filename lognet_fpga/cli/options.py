@@ -24,6 +24,27 @@ def numbers(text: str) -> tuple[float, ...]:
     return tuple(number(part) for part in text.split(","))
 
 
+def number_or_numbers(text: str) -> float | tuple[float, ...]:
+    """As numbers; one of them as itself."""
+    several = numbers(text)
+    return several if len(several) > 1 else several[0]
+
+
+def whole_or_wholes(text: str) -> int | tuple[int, ...]:
+    """A whole number, or several separated by commas."""
+    try:
+        several = tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from error
+    return several if len(several) > 1 else several[0]
+
+
+def input_shape(text: str) -> tuple[int, ...]:
+    """CHANNELS,HEIGHT,WIDTH, or CHANNELS,LENGTH of frames of one row."""
+    found = sizes(text)
+    return (found[0], 1, found[1]) if len(found) == 2 else found
+
+
 def numbers_or_array(text: str) -> tuple[float, ...] | Path:
     """As numbers, or the path of a .npy file."""
     return Path(text) if text.endswith(".npy") else numbers(text)
@@ -131,9 +152,10 @@ def add_plan(parser: argparse._ActionsContainer) -> None:
 def add_input_shape(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--input-shape",
-        type=sizes,
+        type=input_shape,
         metavar="C,H,W",
-        help="channels, height and width of a frame, for a model that leaves them open",
+        help="channels, height and width of a frame, for a model that leaves them open; channels and length of "
+        "one-dimensional frames",
     )
 
 

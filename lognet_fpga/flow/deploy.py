@@ -102,11 +102,12 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
             judged.frames,
             judged.labels,
             config.preprocessing,
+            features=judged.features,
             output=output,
             calibrated=calibrated_among(judged, frames),
             progress=progress,
         )
-    settled(*accuracy_sections(accuracy, config.eval_frames or config.frames))
+    settled(*accuracy_sections(accuracy, config.judged_source))
     if isinstance(accuracy, Accuracy) and judged is not None:
         warn_of_a_lost_model(accuracy, judged.labels)
         if config.max_drop is not None:

@@ -13,7 +13,8 @@ from lognet_fpga.errors import InputError, ModelError, UsageError
 from lognet_fpga.ir.graph import Graph
 from lognet_fpga.ir.output import ModelOutput
 from lognet_fpga.machine.tools import find_cxx, find_verilator
-from lognet_fpga.runtime.frames import Frames, load_frames
+from lognet_fpga.partition import input_padding
+from lognet_fpga.runtime.frames import Frames, load_frames, settle
 from lognet_fpga.synth.yosys import find_yosys
 
 CALIBRATION_FRAMES = 256  # at most; fewer of large frames, which is as many positions and bounds the memory
@@ -37,29 +38,36 @@ def check_surroundings(config: DeployConfig) -> None:
 
 
 def settle_preprocessing(config: DeployConfig, graph: Graph) -> DeployConfig:
-    """config with its preprocessing settled for the model; raises UsageError where that cannot be."""
-    return replace(config, preprocessing=config.preprocessing.for_model(graph.input_shape))
+    """config with its preprocessing settled for the model and the frames that calibrate; raises what `settle` does."""
+    settled = settle(
+        config.preprocessing,
+        config.calibration_source,
+        graph.input_shape,
+        calibration_limit(graph.input_shape),
+        lambda: input_padding(graph),
+    )
+    return replace(config, preprocessing=settled)
 
 
 def read_frames(config: DeployConfig, graph: Graph, output: ModelOutput) -> Frames:
-    """The user's frames to calibrate with, and to judge where --eval is not given; else noise: enough to size and
-    verify the hardware, no use for accuracy.
+    """The frames to calibrate with, and behind them those to judge where no others are given; else noise: enough to
+    size and verify the hardware, no use for accuracy.
 
     Raises InputError for frames that the model cannot take and labels that it does not know.
     """
-    shape = graph.input_shape
-    if config.frames is None:
+    shape, source = graph.input_shape, config.calibration_source
+    if source is None:
         return Frames(np.random.default_rng(_NOISE_SEED).integers(0, 256, (_NOISE_FRAMES, *shape), dtype=np.uint8))
-    judged = 0 if config.eval_frames is not None else config.eval_limit
-    limit = None if judged is None else CALIBRATION_FRAMES + judged
-    return load_frames(config.frames, shape, config.preprocessing, limit=limit, classes=output.classes)
+    judged = 0 if config.judged_apart else config.eval_limit
+    limit = None if judged is None else calibration_limit(shape) + judged
+    return load_frames(source, shape, config.preprocessing, limit=limit, classes=output.classes)
 
 
 def read_judged(config: DeployConfig, graph: Graph, frames: Frames, output: ModelOutput) -> Frames | None:
-    """The frames to count the accuracy on: of --eval, else those of `frames` that calibration leaves; without labels
-    where the model's output has no classes.
+    """The frames to count the accuracy on: those given apart from the ones that calibrate, else those of `frames` that
+    calibration leaves; without labels where the model's output has no classes.
 
-    None for noise.  Raises InputError for frames that the model cannot take, labels that it does not know, and
+    None without any.  Raises InputError for frames that the model cannot take, labels that it does not know, and
     where --max-drop has no labels; UsageError where it has no classes.
     """
     if config.max_drop is not None and not output.has_classes:
@@ -68,24 +76,25 @@ def read_judged(config: DeployConfig, graph: Graph, frames: Frames, output: Mode
             f"its output, for {output.reason}",
             hint="leave --max-drop out; the report says how near the outputs are to the float model's",
         )
-    if config.eval_frames is not None:
+    source = config.judged_source
+    if source is None:
+        return None
+    if config.judged_apart:
         judged = load_frames(
-            config.eval_frames,
+            source,
             graph.input_shape,
             config.preprocessing,
             limit=config.eval_limit,
             classes=output.classes,
             class_names=names_of_all(output.classes, frames),
         )
-    elif config.frames is not None:
-        judged = unseen(frames).first(config.eval_limit)
     else:
-        return None
+        judged = unseen(frames).first(config.eval_limit)
     if not output.has_classes:
         return replace(judged, labels=None, class_names=None)
     if config.max_drop is not None and judged.labels is None:
         raise InputError(
-            f"{config.eval_frames or config.frames} has no labels, which --max-drop needs",
+            f"{source} has no labels, which --max-drop needs",
             hint="give an .npz with labels, a folder with a subfolder a class, or one with a labels.csv",
         )
     return judged
@@ -100,8 +109,12 @@ def names_of_all(classes: int | None, *frames: Frames | None) -> tuple[str, ...]
 
 def calibration(frames: Frames) -> np.ndarray:
     """The frames that the quantizer is calibrated with, (n, channels, height, width) uint8."""
-    height, width = frames.frames.shape[2:]
-    return frames.frames[: max(8, min(CALIBRATION_FRAMES, CALIBRATION_POSITIONS // (height * width)))]
+    return frames.frames[: calibration_limit(frames.frames.shape[1:])]
+
+
+def calibration_limit(shape: tuple[int, ...]) -> int:
+    """The most frames, (channels, height, width) each, that the quantizer is calibrated with."""
+    return max(8, min(CALIBRATION_FRAMES, CALIBRATION_POSITIONS // (shape[1] * shape[2])))
 
 
 def verified(frames: Frames) -> np.ndarray:
@@ -114,9 +127,7 @@ def verified(frames: Frames) -> np.ndarray:
 def unseen(frames: Frames) -> Frames:
     """The frames that calibration did not use; all of them where too few are left to say anything."""
     used = len(calibration(frames))
-    first = used if len(frames) >= 2 * used else 0
-    labels = None if frames.labels is None else frames.labels[first:]
-    return Frames(frames.frames[first:], labels, None if frames.names is None else frames.names[first:])
+    return frames[used if len(frames) >= 2 * used else 0 :]
 
 
 def calibrated_among(judged: Frames, frames: Frames) -> int:

@@ -10,11 +10,12 @@ from onnx import TensorProto, helper
 from lognet_fpga.errors import ModelError, UnsupportedModelError, UsageError
 from lognet_fpga.frontend.adapters import take_adapters
 from lognet_fpga.frontend.needed import drop_unneeded, needed_inputs
+from lognet_fpga.frontend.one_dimensional import take_one_dimensional
 
 
 def settle_signature(model: onnx.ModelProto, input_shape: tuple[int, int, int] | None) -> None:
     """Let model have one float32 input, (batch, channels, height, width); vectors, (batch, features), are frames of one
-    position.
+    position, and signals, (batch, channels, length), frames of one row.
 
     Initializers that double as inputs become plain initializers; outputs behind the first that are no tensors, or need
     other inputs than it, are dropped, and nodes that no output needs; what adapts an input of another layout, rank or
@@ -27,6 +28,7 @@ def settle_signature(model: onnx.ModelProto, input_shape: tuple[int, int, int] |
     drop_unneeded(graph)
     _only_input(graph)
     take_adapters(model, input_shape)
+    take_one_dimensional(model)
     _vectors_as_frames(graph)
     frame = model.graph.input[0]
     if frame.type.tensor_type.elem_type != TensorProto.FLOAT:
@@ -83,7 +85,7 @@ def _settle_shape(frame: onnx.ValueInfoProto, input_shape: tuple[int, int, int] 
     if len(known) != 4:
         raise UnsupportedModelError(
             f"input {frame.name} has {len(known)} dimensions, not 4 (batch, channels, height, width)",
-            hint="use a model of two-dimensional frames, or of vectors",
+            hint="use a model of two-dimensional or one-dimensional frames, or of vectors",
         )
     batch, *static = known
     if input_shape is not None:

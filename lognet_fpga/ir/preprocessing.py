@@ -1,13 +1,14 @@
-"""The way from a picture to the model's input, given once to lognet-deploy and kept in the bundle.
+"""The way from a picture, or from features, to the model's input, given once to lognet-deploy and kept in the bundle.
 
-Two parts.  The spatial one (resize, crop, order of the channels) makes the uint8 frames that the FPGA gets; the host
-does it, in `runtime.images`.  The numeric one (scale, mean, std) is folded into the first FPGA layer.
+Two parts.  The host makes the frames that the FPGA gets, of uint8 codes: of pictures by resize, crop and order of the
+channels (`runtime.images`), of signed and of float numbers by their dtype (`ir.input_codes`).  The numeric part (zero
+point, scale, mean, std) is folded into the first FPGA layer.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from fractions import Fraction
 from pathlib import Path
@@ -16,19 +17,36 @@ from typing import Any
 import numpy as np
 
 from lognet_fpga.errors import BundleError, InputError, UsageError
+from lognet_fpga.ir.input_codes import DTYPES, FLOAT, code_parameters, code_shift, codes_of, dtype_of
 from lognet_fpga.machine.array_file import ONLY, ArrayFile
 
 CHANNEL_ORDERS = ("rgb", "bgr")
 INTERPOLATIONS = ("bilinear", "nearest", "bicubic")
 MAX_INPUT_SIZE = 65_536  # channels, height or width
+MAX_ZERO_POINT = 2**31 - 1
+
+
+def _several(value: Any, default: float) -> tuple[Any, ...]:
+    """One number, several, or none, as a tuple."""
+    return value if isinstance(value, tuple) else (default if value is None else value,)
+
+
+def _range_words(values: Sequence[float]) -> str:
+    """One number, or the range of several."""
+    low, high = min(values), max(values)
+    return f"{low:.6g}" if low == high else f"{low:.4g}..{high:.4g} (by channel)"
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """From a picture to the float model's input: resize, crop, order the channels, then
-    model_input = (frame * scale - mean) / std.
+    """From a frame as it is given to the float model's input: resize, crop, order the channels, then
+    model_input = ((number - zero_point) * scale - mean) / std.
 
-    scale: one number.  mean, std: one number for all channels or one a channel, in the model's channel order.
+    dtype: what the numbers are: "uint8", 0..255, such as pixels; "int8", -128..127; "float32", features, each of
+    which the host rounds to a uint8 code, number = features / scale + zero_point; None: as the frames that calibrate,
+    see settled, and uint8 where there are none.
+    scale, zero_point: one number for all channels or one a channel; None: 1 and 0, and for float32 what settled
+    chooses.  mean, std: the same, in the model's channel order.
     channel_order: what the model takes; pictures and arrays are RGB, and "bgr" reverses their three channels.
     resize: (shorter side,), which keeps the ratio of the sides, or (height, width), which does not; a Fraction is
     a shorter side relative to the model's longer one, settled by for_model; None leaves the size alone.
@@ -38,17 +56,24 @@ class Preprocessing:
     Raises UsageError for a value out of range.
     """
 
-    scale: float = 1.0
+    scale: float | tuple[float, ...] | None = None
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
     channel_order: str = "rgb"
     resize: tuple[int, ...] | Fraction | None = None
     crop: bool = False
     interpolation: str = "bilinear"
+    dtype: str | None = None
+    zero_point: int | tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.scale) and self.scale != 0):
+        if not all(math.isfinite(value) and value != 0 for value in _several(self.scale, 1.0)):
             raise UsageError(f"the input scale must be a finite number other than 0, not {self.scale}")
+        if not all(abs(value) <= MAX_ZERO_POINT for value in _several(self.zero_point, 0)):
+            raise UsageError(
+                f"the input zero point must be a whole number from -{MAX_ZERO_POINT} to {MAX_ZERO_POINT}, "
+                f"not {self.zero_point}"
+            )
         for name, values in (("mean", self.mean), ("std", self.std)):
             if not values or not all(math.isfinite(value) for value in values):
                 raise UsageError(f"the input {name} must be finite numbers, not {values}")
@@ -57,6 +82,7 @@ class Preprocessing:
         for name, value, known in (
             ("channel order", self.channel_order, CHANNEL_ORDERS),
             ("interpolation", self.interpolation, INTERPOLATIONS),
+            ("input dtype", self.dtype or DTYPES[0], DTYPES),
         ):
             if value not in known:
                 raise UsageError(f"the {name} must be {' or '.join(known)}, not {value!r}")
@@ -69,6 +95,30 @@ class Preprocessing:
                 hint="for example --resize 256",
             )
 
+        if self.is_float and (self.scale is None) != (self.zero_point is None):
+            raise UsageError(
+                "float frames have a scale and a zero point, which are given both or not at all",
+                hint="leave both out, and they are chosen from the frames that calibrate; or give --input-scale and "
+                "--input-zero-point (of a code of 0 to 255)",
+            )
+        if self.is_float and min(_several(self.scale, 1.0)) < 0:
+            raise UsageError(f"the scale of float frames must be greater than 0, not {self.scale}")
+        if self.is_float and self.changes_size:
+            raise UsageError(
+                "float frames are no pictures: they are not resized or cropped",
+                hint="leave out --resize and --crop, or give pictures of 0 to 255",
+            )
+
+    @property
+    def is_float(self) -> bool:
+        """Whether frames are given as float numbers, which become codes here."""
+        return self.dtype == FLOAT
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing of it is left to be chosen from the frames that calibrate."""
+        return None not in (self.dtype, self.scale, self.zero_point)
+
     @property
     def changes_size(self) -> bool:
         """Whether frames of other sizes than the model's are taken."""
@@ -77,7 +127,48 @@ class Preprocessing:
     @property
     def rescales(self) -> bool:
         """Whether the numeric part changes anything."""
-        return self.scale != 1 or any(self.mean) or any(value != 1 for value in self.std)
+        return (
+            any(value != 1 for value in _several(self.scale, 1.0))
+            or any(_several(self.zero_point, 0))
+            or any(self.mean)
+            or any(value != 1 for value in self.std)
+        )
+
+    def settled(self, values: np.ndarray, padding: np.ndarray | None = None) -> Preprocessing:
+        """The same with its dtype, and the scale and zero point of float numbers, as the frames values, (n, channels,
+        height, width) of any number type, have them.
+
+        padding: (channels,), the model's input that the first layer puts around the frame; it becomes a code.  Raises
+        UsageError where the options contradict the frames.
+        """
+        settled = replace(self, dtype=self.dtype or dtype_of(values))
+        if not settled.is_float:
+            return settled.of_codes()
+        if settled.is_settled:
+            return settled
+        channels = values.shape[1]
+        if padding is not None:
+            mean, std = (self._per_channel(*each, channels) for each in (("mean", self.mean), ("std", self.std)))
+            padding = padding * std + mean
+        scale, zero_point = code_parameters(values, padding)
+        return replace(settled, scale=tuple(scale.tolist()), zero_point=tuple(zero_point.tolist()))
+
+    def of_codes(self) -> Preprocessing:
+        """The same with what is left open settled for whole numbers: no scale, no zero point, and uint8."""
+        return replace(
+            self,
+            dtype=self.dtype or DTYPES[0],
+            scale=1.0 if self.scale is None else self.scale,
+            zero_point=0 if self.zero_point is None else self.zero_point,
+        )
+
+    def codes(self, values: np.ndarray) -> np.ndarray:
+        """Numbers of this dtype, (n, channels, height, width), as the uint8 codes that the FPGA takes."""
+        if not self.is_float:
+            return codes_of(values, code_shift(self.dtype))
+        channels = values.shape[1]
+        scale = self._per_channel("scale", _several(self.scale, 1.0), channels)
+        return codes_of(values, self._per_channel("zero point", _several(self.zero_point, 0), channels), scale)
 
     def for_model(self, shape: tuple[int, int, int]) -> Preprocessing:
         """The same for a model that takes (channels, height, width), with a relative resize settled.
@@ -133,12 +224,20 @@ class Preprocessing:
         Raises UsageError where mean or std has neither one value nor one a channel.
         """
         mean, std = self._per_channel("mean", self.mean, channels), self._per_channel("std", self.std, channels)
-        return self.scale / std, -mean / std
+        scale = self._per_channel("scale", _several(self.scale, 1.0), channels)
+        zero_point = self._per_channel("zero point", _several(self.zero_point, 0), channels) + code_shift(self.dtype)
+        return scale / std, -(zero_point * scale + mean) / std
 
     def apply(self, frames: np.ndarray) -> np.ndarray:
         """The numeric part: float32 model input for frames, (n, channels, height, width) uint8; same shape."""
         factor, offset = self.affine(frames.shape[1])
         return (frames * factor.reshape(1, -1, 1, 1) + offset.reshape(1, -1, 1, 1)).astype(np.float32)
+
+    def apply_to_features(self, features: np.ndarray) -> np.ndarray:
+        """The model's input for float numbers that are not rounded to codes; shapes as of apply."""
+        channels = features.shape[1]
+        mean, std = (self._per_channel(*each, channels) for each in (("mean", self.mean), ("std", self.std)))
+        return ((features - mean.reshape(1, -1, 1, 1)) / std.reshape(1, -1, 1, 1)).astype(np.float32)
 
     def spatial_words(self, shape: tuple[int, int, int]) -> str:
         """What happens to a picture before it is a frame of shape (channels, height, width), in words."""
@@ -156,7 +255,10 @@ class Preprocessing:
     def numeric_words(self) -> str:
         """The numeric part in words."""
         mean, std = (", ".join(f"{value:.6g}" for value in values) for values in (self.mean, self.std))
-        return f"(pixel * {self.scale:.6g} - mean) / std with mean {mean} and std {std}"
+        scale, zero_point = _range_words(_several(self.scale, 1.0)), _range_words(_several(self.zero_point, 0))
+        number = {None: "pixel", "uint8": "pixel", "int8": "number"}.get(self.dtype, "code")
+        shifted = f"({number} - {zero_point})" if any(_several(self.zero_point, 0)) else number
+        return f"({shifted} * {scale} - mean) / std with mean {mean} and std {std}"
 
     def to_dict(self) -> dict[str, object]:
         """As in a bundle's manifest: the fields by name, tuples as lists.  A relative resize must be settled."""
@@ -180,13 +282,15 @@ class Preprocessing:
             if name not in data:
                 raise BundleError(f"the bundle's preprocessing lacks {name}; deploy the model again")
         checks = {
-            "scale": _is_number,
+            "scale": lambda value: value is None or _is_number(value) or _is_list_of(_is_number)(value),
             "mean": _is_list_of(_is_number),
             "std": _is_list_of(_is_number),
             "channel_order": lambda value: isinstance(value, str),
             "resize": lambda value: value is None or _is_list_of(_is_whole)(value),
             "crop": lambda value: isinstance(value, bool),
             "interpolation": lambda value: isinstance(value, str),
+            "dtype": lambda value: value is None or isinstance(value, str),
+            "zero_point": lambda value: value is None or _is_whole(value) or _is_list_of(_is_whole)(value),
         }
         for name, value in data.items():
             if not checks[name](value):
@@ -200,7 +304,7 @@ class Preprocessing:
             raise BundleError(f"the bundle's preprocessing cannot be used: {error.message}") from error
 
     @staticmethod
-    def _per_channel(name: str, values: tuple[float, ...], channels: int) -> np.ndarray:
+    def _per_channel(name: str, values: Sequence[float], channels: int) -> np.ndarray:
         if len(values) not in (1, channels):
             raise UsageError(
                 f"the input {name} has {len(values)} values, but the model's channels are {channels}",
@@ -215,7 +319,7 @@ PRESETS = {
     "imagenet": Preprocessing(
         scale=1 / 255, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), resize=Fraction(256, 224), crop=True
     ),
-    "caffe": Preprocessing(mean=(104.0, 117.0, 123.0), channel_order="bgr"),
+    "caffe": Preprocessing(scale=1.0, mean=(104.0, 117.0, 123.0), channel_order="bgr"),
 }
 
 

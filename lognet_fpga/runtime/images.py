@@ -54,7 +54,7 @@ def _read(
 ) -> np.ndarray:
     """files: each with what it is called in errors."""
     pillow = _pillow("image files are read")
-    check_channels("image files", shape)
+    check_pictures("image files", shape, preprocessing)
     frames = np.empty((len(files), *shape), np.uint8)
     for index, (file, where) in enumerate(files):
         try:
@@ -149,12 +149,17 @@ def frame_of(pixels: np.ndarray, where: str, shape: tuple[int, int, int], prepro
     where: names the picture in errors.  Raises as read_images.
     """
     pillow = _pillow("pictures are resized")
-    check_channels("pictures", shape)
+    check_pictures("pictures", shape, preprocessing)
     return _frame(pillow.fromarray(pixels).convert("L" if shape[0] == 1 else "RGB"), where, shape, preprocessing)
 
 
-def check_channels(what: str, shape: tuple[int, int, int]) -> None:
+def check_pictures(what: str, shape: tuple[int, int, int], preprocessing: Preprocessing) -> None:
     """Raise InputError where the model takes other than grey or colour pictures.  what: those that are given."""
+    if preprocessing.dtype not in (None, "uint8"):
+        raise InputError(
+            f"{what} hold pixels of 0 to 255, but the model takes {preprocessing.dtype} numbers",
+            hint="give the frames as an .npz, .npy or .csv file of what the model takes",
+        )
     if shape[0] not in (1, 3):
         raise InputError(
             f"{what} have 1 or 3 channels, but the model takes {shape[0]}", hint="give the frames as an .npz file"

@@ -12,6 +12,7 @@ from lognet_fpga.bundle import Bundle
 from lognet_fpga.errors import BundleError, InputError
 from lognet_fpga.ir.output import SCORES, ModelOutput, guessed
 from lognet_fpga.runtime.device import Device, DeviceRun
+from lognet_fpga.runtime.frame_arrays import codes_of_array
 from lognet_fpga.runtime.numpy_function import NumpyFunction
 from lognet_fpga.runtime.onnx_function import OnnxFunction
 
@@ -52,7 +53,8 @@ class Session:
         return self._output
 
     def fpga(self, frames: np.ndarray) -> DeviceRun:
-        """Run the FPGA part on frames, (n, channels, height, width) uint8."""
+        """Run the FPGA part on frames, (n, channels, height, width) uint8, or, where the model takes signed or float
+        numbers, those, as of codes_of_array."""
         return self.device.run(self._checked(frames))
 
     def fpga_runs(self, batches: Iterable[np.ndarray | None]) -> Iterator[DeviceRun]:
@@ -93,6 +95,8 @@ class Session:
 
     def _checked(self, frames: np.ndarray) -> np.ndarray:
         shape = self.bundle.input_shape
+        if frames.dtype != np.uint8 and (how := self.bundle.preprocessing).dtype not in (None, "uint8"):
+            return codes_of_array(frames, shape, how)
         if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[1:] != shape or not len(frames):
             raise InputError(
                 f"frames must be uint8 of shape (n, {', '.join(map(str, shape))}), "

@@ -14,7 +14,7 @@ import numpy as np
 from lognet_fpga.errors import InputError, MissingToolError
 from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.runtime.frame_source import FrameSource
-from lognet_fpga.runtime.images import MAX_PIXELS, check_channels, frame_of
+from lognet_fpga.runtime.images import MAX_PIXELS, check_pictures, frame_of
 
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm")
 CAMERA = "camera"
@@ -29,7 +29,7 @@ def video_file(
     OpenCV, InputError where there is no file; while it runs, InputError for a file that is no video.
     """
     _require_opencv("video files are read")
-    check_channels("videos", shape)
+    check_pictures("videos", shape, preprocessing)
     if not os.path.isfile(path):
         raise InputError(f"there is no video at {path}", hint="give a video file, or another source of frames")
 
@@ -54,7 +54,7 @@ def camera(
     there is no such camera, and when it gives no more pictures.
     """
     _require_opencv("cameras are read")
-    check_channels("cameras", shape)
+    check_pictures("cameras", shape, preprocessing)
     shown = re.sub(r"(?<=://)[^/@]*@", "", which)  # without the name and the password of its address
 
     def pieces() -> Iterator[np.ndarray]:

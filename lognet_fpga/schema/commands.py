@@ -17,6 +17,10 @@ _REPORT: dict[str, Schema] = {
             "source": text("the file's name, or `random noise`"),
         }
     ),
+    "judged": or_null(
+        fields({"frames": whole("that the accuracy was counted on"), "source": text("the file's name")}),
+        "null without frames",
+    ),
     "input": fields(
         {
             "shape": SHAPE,
@@ -456,6 +460,21 @@ DOCUMENTS: dict[str, Schema] = {
     "lognet-serve": {
         "description": "At its end.",
         "anyOf": [fields({"frames": whole(), "requests": whole(), "refused": whole("requests")}), _ONLY_ERROR],
+    },
+    "lognet-mlperf": {
+        "description": "A deployment of a task of MLPerf Tiny.",
+        "anyOf": [fields({**_REPORT, "mlperf_tiny": part("mlperf_tiny"), "bundle": text("its folder")}), _ONLY_ERROR],
+    },
+    "lognet-dut": {
+        "description": "At its end.",
+        "anyOf": [fields({"inferences": whole(), "port": text("where the runner found it")}), _ONLY_ERROR],
+    },
+    "lognet-submit": {
+        "description": "A submission's folders.",
+        "anyOf": [
+            fields({"folder": text("the organization's"), "results": items(text(), "the files of results, below it")}),
+            _ONLY_ERROR,
+        ],
     },
     "lognet-bitstream": {
         "description": "A bitstream that was made.",

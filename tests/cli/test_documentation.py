@@ -9,7 +9,21 @@ from pathlib import Path
 import pytest
 
 from lognet_fpga import errors
-from lognet_fpga.cli import bitstream, cost, deploy, doctor, explain, inspect, runner, selftest, serve, stream
+from lognet_fpga.cli import (
+    bitstream,
+    cost,
+    deploy,
+    doctor,
+    dut,
+    explain,
+    inspect,
+    mlperf,
+    runner,
+    selftest,
+    serve,
+    stream,
+    submit,
+)
 
 TEXT = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
 
@@ -34,7 +48,9 @@ def error_classes(base: type = errors.LogNetError) -> list[type]:
     ]
 
 
-@pytest.mark.parametrize("command", [bitstream, cost, deploy, doctor, explain, inspect, selftest, serve, stream])
+@pytest.mark.parametrize(
+    "command", [bitstream, cost, deploy, doctor, dut, explain, inspect, mlperf, selftest, serve, stream, submit]
+)
 def test_options_are_the_parser_s(command):
     expected = []
     for action in command.parser()._actions:

@@ -164,7 +164,7 @@ def test_a_folder_without_images_and_one_with_a_broken_image(place, tmp_path, re
         (["--board", "basys3"], 2, "unknown board 'basys3'.*pynq-z2"),
         (["--input-mean", "1,2"], 2, "mean has 2 values"),
         (["--input-shape", "1,9,8"], 2, "contradicts the model"),
-        (["--input-shape", "1,8"], 2, "CHANNELS,HEIGHT,WIDTH"),
+        (["--input-shape", "1,8,8,8"], 2, "CHANNELS,HEIGHT,WIDTH"),
     ],
 )
 def test_options_that_do_not_go_with_the_model(place, tmp_path, options, code, says):

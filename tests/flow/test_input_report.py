@@ -99,6 +99,8 @@ def test_images_of_odd_sizes_give_the_same_accuracy_everywhere(photos, tmp_path)
             "resize": [11],
             "crop": True,
             "interpolation": "bilinear",
+            "dtype": "uint8",
+            "zero_point": 0,
         },
         "inside_model": [],
         "mean_image": None,

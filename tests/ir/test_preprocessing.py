@@ -84,7 +84,7 @@ def test_a_manifest_keeps_it(value, tmp_path):
 
 
 def test_a_manifest_without_the_later_fields_reads():
-    assert make_bundle({}, small_bundle.manifest()).preprocessing == Preprocessing()
+    assert make_bundle({}, small_bundle.manifest()).preprocessing == Preprocessing(scale=1.0)
     assert set(small_bundle.MANIFEST["input"]["preprocessing"]) == {"scale", "mean", "std"}
 
 

@@ -67,7 +67,7 @@ def test_class_names_and_a_column_of_labels(tmp_path, pixels):
         (lambda x: x / 255.0, "whole"),
         (lambda x: x.astype(np.int16) - 1, "-1 to"),
         (lambda x: x.astype(np.int16) + 1, "to 256"),
-        (lambda x: np.where(x == 0, np.nan, x.astype(np.float32)), "whole"),
+        (lambda x: np.where(x == 0, np.nan, x.astype(np.float32)), "frame 0, holds nan"),
         (lambda x: x.astype(np.complex64), "complex64"),
         (lambda x: x > 9, "bool"),
         (lambda x: x.astype("U3"), "<U3"),

@@ -73,13 +73,15 @@ def data(
     answers: Mapping[str, object] | None,
 ) -> dict[str, object]:
     """The figures of all sections, for programs.  activations: of every layer, for the vectors."""
+    source, judged = config.calibration_source, config.judged_source
     return {
         "model": config.model.name,
         "board": plan.target.board.name,
         "calibration": {
             "frames": len(calibration(frames)),
-            "source": config.frames.name if config.frames else "random noise",
+            "source": "random noise" if source is None else source.name,
         },
+        "judged": None if accuracy is None or judged is None else {"frames": accuracy.frames, "source": judged.name},
         "input": input_data(config, choice.parts),
         "partition": [asdict(placement) for placement in choice.parts.placements],
         "layer_choice": _choice_data(choice),
@@ -230,11 +232,12 @@ def _layer_data(layer: QuantLayer, activations: np.ndarray) -> dict:
 
 
 def quantization_section(quant: QuantGraph, bits: ChosenBits | None, config: DeployConfig, frames: Frames) -> Section:
-    if config.frames is None:
+    place = config.calibration_source
+    if place is None:
         source = "calibrated on random noise, because no --frames were given: the accuracy will suffer"
     else:
         count = len(calibration(frames))
-        source = f"calibrated on {'the first ' if count < len(frames) else ''}{count} frames of {config.frames.name}"
+        source = f"calibrated on {'the first ' if count < len(frames) else ''}{count} frames of {place.name}"
     rows = tuple(
         (
             layer.name,

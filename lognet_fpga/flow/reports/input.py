@@ -22,9 +22,12 @@ def input_section(config: DeployConfig, parts: Partition) -> Section:
     shape, preprocessing = parts.layers[0].in_shape, config.preprocessing
     inside = nodes_inside(parts)
     lines = [
-        f"frames: {shape[0]} x {shape[1]} x {shape[2]} (channels x height x width), uint8",
-        f"pictures: {preprocessing.spatial_words(shape)}",
-        f"from the options: {preprocessing.numeric_words()}; folded into {parts.layers[0].name}"
+        f"frames: {shape[0]} x {shape[1]} x {shape[2]} (channels x height x width), {_numbers_words(preprocessing)}",
+        f"pictures: {preprocessing.spatial_words(shape)}"
+        if preprocessing.dtype in (None, "uint8")
+        else "pictures: none; frames are arrays and tables of numbers",
+        f"{'from the frames and ' if preprocessing.is_float else ''}from the options: {preprocessing.numeric_words()}; "
+        f"folded into {parts.layers[0].name}"
         if preprocessing.rescales
         else "from the options: nothing; the model gets the pixels as they are, 0 to 255",
         f"inside the model: {', '.join(inside)}; folded into {parts.layers[0].name}"
@@ -39,6 +42,13 @@ def input_section(config: DeployConfig, parts: Partition) -> Section:
             f"no pixel is further from that than {config.mean_image.largest_deviation:.4g}"
         )
     return Section("Input: from a picture to the model's input", tuple(lines))
+
+
+def _numbers_words(preprocessing: Preprocessing) -> str:
+    """What the frames' numbers are, and the codes that the FPGA gets."""
+    if preprocessing.is_float:
+        return "float32 features, which the host rounds to codes of 0 to 255"
+    return "int8, which the FPGA gets with 128 added" if preprocessing.dtype == "int8" else "uint8"
 
 
 def input_data(config: DeployConfig, parts: Partition) -> dict[str, object]:
@@ -77,6 +87,8 @@ def warn_of_scaling(parts: Partition, preprocessing: Preprocessing, frames: np.n
     less than 1/50 of the pixels' range from the pixels as they are.  A model without biases in its first layer and
     without a normalization inside takes any scale, as far as can be seen here.
     """
+    if preprocessing.is_float:
+        return  # they are what the model takes, on a scale of their own
     some = max(1, min(_PROBED, _PROBED_POSITIONS // (frames.shape[2] * frames.shape[3])))
     layer, x = parts.layers[0], preprocessing.apply(frames[:some])
     if any(size < kernel for size, kernel in zip(x.shape[2:], layer.weight.shape[2:])):

@@ -120,24 +120,9 @@ def csv_meter(path: Path) -> LineMeter:
 
 def serial_meter(path: Path, baud: int = BAUD) -> LineMeter:
     """A meter at a serial port, 8 bits, no parity.  Raises UsageError for a port or a rate that is not there."""
-    import termios
-    import tty
+    from lognet_fpga.machine.serial_port import open_serial_port  # of Unix alone
 
-    speed = getattr(termios, f"B{baud}", None)
-    if speed is None:
-        raise UsageError(f"{baud} baud is no rate of a serial port", hint="give one such as 9600 or 115200")
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be opened: {error.strerror}", hint="give the meter's serial port") from error
-    try:
-        tty.setraw(descriptor)
-        settings = termios.tcgetattr(descriptor)
-        settings[4] = settings[5] = speed
-        termios.tcsetattr(descriptor, termios.TCSANOW, settings)
-    except termios.error as error:
-        os.close(descriptor)
-        raise UsageError(f"{path} is no serial port", hint="give the meter's serial port") from error
+    descriptor = open_serial_port(path, baud, os.O_RDONLY, "the meter's serial port")
     return LineMeter(f"meter at {path}", descriptor)
 
 

@@ -196,7 +196,8 @@ class GrpcServer:
         for part in (request, *request.inputs, *request.outputs):
             check_parameters(part.parameters)
         entry = the_input(request.inputs)
-        name, count = check_tensor(entry.name, entry.datatype, list(entry.shape), self._model.limits)
+        limits = self._model.limits
+        name, dtype, count = check_tensor(entry.name, entry.datatype, list(entry.shape), limits)
         raw = request.raw_input_contents
         if len(raw) > 1:
             raise Refusal(400, f"there are {len(raw)} raw_input_contents for one input")
@@ -204,7 +205,8 @@ class GrpcServer:
         frames, pictures = None, None
         try:
             if name == FRAMES:
-                frames = frames_of(list(entry.contents.uint_contents), binary, count, self._model.limits.shape)
+                written = getattr(entry.contents, _CONTENTS[dtype])
+                frames = frames_of(list(written), binary, count, dtype, limits)
             elif binary is not None:
                 pictures = pictures_of(None, binary, count)
             else:
@@ -215,6 +217,10 @@ class GrpcServer:
             raise Refusal(400, f"input {name}: {error}") from None
         wanted = check_wanted([Wanted(output.name, True) for output in request.outputs])
         return Inference(request.id, frames, pictures, wanted, True)
+
+
+# Of a tensor's contents, the field that has the numbers of a type.
+_CONTENTS = {"uint8": "uint_contents", "int8": "int_contents", "float32": "fp32_contents"}
 
 
 class _Gate(grpc.aio.ServerInterceptor):

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.runtime.remote import tensors
 from lognet_fpga.runtime.remote.protocol import BINARY_DATA, BINARY_OUTPUT, BINARY_SIZE, FRAMES, PICTURES
 from lognet_fpga.runtime.remote.refusal import Refusal
@@ -27,6 +28,7 @@ MAX_JSON_BYTES = 2 << 20  # of a request: parsed, it may take some twenty times 
 MAX_JSON_ELEMENTS = 1 << 20  # of an answer
 MAX_TENSORS = 64  # in a list of a request
 MAX_ID = 256  # characters
+CODES = "uint8"  # what the FPGA takes; our own clients send these
 _SHORT = 1 << 10  # bytes of JSON
 _LONG_NUMBER = re.compile(rb"[0-9]{40}")  # Python takes a number's digits squared in time
 _LEFT_OUT = ("classification", "shared_memory_region")  # of Triton: a client that asks for them gets none, and is told
@@ -67,21 +69,28 @@ class Answer:
     parameters: Mapping[str, float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FrameLimits:
-    """shape: (channels, height, width) of a frame.  max_frames: the most of them in a request, pictures as well."""
+    """shape: (channels, height, width) of a frame.  max_frames: the most of them in a request, pictures as well.
+    preprocessing: of the model, whose dtype frames may have beside uint8, their codes."""
 
     shape: tuple[int, int, int]
     max_frames: int
+    preprocessing: Preprocessing = Preprocessing()
+
+    @property
+    def dtype(self) -> str:
+        return self.preprocessing.dtype or CODES
 
 
 @dataclass(frozen=True, eq=False)
 class _Question:
-    """The JSON of a request.  count: frames, or pictures.  data: of the input, where it is in the JSON; else
-    binary_size bytes are behind it."""
+    """The JSON of a request.  dtype: of frames.  count: frames, or pictures.  data: of the input, where it is in the
+    JSON; else binary_size bytes are behind it."""
 
     id: str | None
     name: str
+    dtype: str
     count: int
     data: object
     binary_size: int | None
@@ -101,7 +110,7 @@ def parse_inference(body: memoryview, json_bytes: int, limits: FrameLimits) -> I
     frames, pictures = None, None
     try:
         if question.name == FRAMES:
-            frames = frames_of(question.data, binary, question.count, limits.shape)
+            frames = frames_of(question.data, binary, question.count, question.dtype, limits)
         else:
             pictures = pictures_of(question.data, binary, question.count)
     except ValueError as error:
@@ -113,14 +122,14 @@ def _question(text: bytes, limits: FrameLimits) -> _Question:
     request = _object(parse_json(text), "the request")
     given = None if request.get("id") is None else check_id(request["id"])
     entry = the_input([_object(entry, "an input") for entry in _list(request, "inputs")])
-    name, count = check_tensor(entry.get("name"), entry.get("datatype"), entry.get("shape"), limits)
+    name, dtype, count = check_tensor(entry.get("name"), entry.get("datatype"), entry.get("shape"), limits)
     size = _parameters(entry).get(BINARY_SIZE)
     if size is not None and (type(size) is not int or not 0 <= size < 1 << 63):
         raise Refusal(400, f"{BINARY_SIZE} must be a number of bytes, not {_shown(size)}")
     if size is not None and "data" in entry:
         raise Refusal(400, f"an input has either data or {BINARY_SIZE}")
     binary = _flag(_parameters(request), BINARY_OUTPUT, default=False)
-    return _Question(given, name, count, entry.get("data"), size, _wanted(request, binary), binary)
+    return _Question(given, name, dtype, count, entry.get("data"), size, _wanted(request, binary), binary)
 
 
 # A client that streams asks the same again and again, but for the bytes behind it.
@@ -134,13 +143,17 @@ def the_input(inputs: Sequence[_T]) -> _T:
     return inputs[0]
 
 
-def check_tensor(name: object, datatype: object, shape: object, limits: FrameLimits) -> tuple[str, int]:
-    """Name of an input, and how many frames are in it.  Raises Refusal for one that the model does not take."""
-    datatypes = {FRAMES: "UINT8", PICTURES: tensors.BYTES}
+def check_tensor(name: object, datatype: object, shape: object, limits: FrameLimits) -> tuple[str, str, int]:
+    """Name of an input, its NumPy type (of pictures none), and how many frames are in it.  Raises Refusal for one that
+    the model does not take."""
+    datatypes = {
+        FRAMES: {tensors.datatype_of(dtype): dtype for dtype in (limits.dtype, CODES)},
+        PICTURES: {tensors.BYTES: ""},
+    }
     if not isinstance(name, str) or name not in datatypes:
         raise Refusal(400, f"the model takes an input {FRAMES} or {PICTURES}, not {_shown(name)}")
-    if datatype != datatypes[name]:
-        raise Refusal(400, f"input {name} has datatype {datatypes[name]}, not {_shown(datatype)}")
+    if not isinstance(datatype, str) or datatype not in datatypes[name]:
+        raise Refusal(400, f"input {name} has datatype {' or '.join(datatypes[name])}, not {_shown(datatype)}")
     if not isinstance(shape, (list, tuple)) or not all(type(size) is int for size in shape):
         raise Refusal(400, f"input {name} must have a shape, a list of whole numbers")
     rest = limits.shape if name == FRAMES else ()
@@ -149,7 +162,7 @@ def check_tensor(name: object, datatype: object, shape: object, limits: FrameLim
         raise Refusal(400, f"input {name} has shape [{wanted}], n at least 1, not {_shown(list(shape))}")
     if shape[0] > limits.max_frames:
         raise Refusal(413, f"{_shown(shape[0])} frames are more than {limits.max_frames:,} at a time")
-    return name, shape[0]
+    return name, datatypes[name][datatype], shape[0]
 
 
 def parse_json(text: bytes) -> object:
@@ -205,20 +218,39 @@ def _with_data(name: str, array: np.ndarray) -> str:
     return _JSON.encode({"name": name, "datatype": tensors.datatype(array), "shape": array.shape, "data": data})
 
 
-def frames_of(data: object, binary: memoryview | None, count: int, shape: tuple[int, int, int]) -> np.ndarray:
-    """Out of lists of numbers, or of bytes where there are any.  Raises ValueError for what is no such tensor."""
-    size = count * math.prod(shape)
+def frames_of(data: object, binary: memoryview | None, count: int, dtype: str, limits: FrameLimits) -> np.ndarray:
+    """The frames' codes, (count, *limits.shape) uint8, out of lists of numbers of that dtype, or of bytes where there
+    are any.  Raises ValueError for what is no such tensor."""
+    size = count * math.prod(limits.shape)
+    kind = np.dtype(dtype).newbyteorder("<")
     if binary is None:
-        values = tensors.flat(data, size)
-        if not set(map(type, values)) <= {int}:
-            raise ValueError("its data must be whole numbers")
-        try:
-            binary = memoryview(bytes(values))
-        except (ValueError, OverflowError):
-            raise ValueError("its data must be 0 to 255") from None
-    if len(binary) != size:
-        raise ValueError(f"its shape has {size:,} elements, its data {len(binary):,}")
-    return np.frombuffer(binary, np.uint8).reshape(count, *shape)
+        numbers = _numbers_of(tensors.flat(data, size), kind)
+    else:
+        if len(binary) % kind.itemsize:
+            raise ValueError(f"its data are {len(binary):,} bytes, {kind.itemsize} an element")
+        numbers = np.frombuffer(binary, kind)
+    if len(numbers) != size:
+        raise ValueError(f"its shape has {size:,} elements, its data {len(numbers):,}")
+    numbers = numbers.reshape(count, *limits.shape)
+    if dtype == CODES:
+        return numbers
+    if kind.kind == "f" and not np.isfinite(numbers).all():
+        raise ValueError("its data must be finite numbers")
+    return limits.preprocessing.codes(numbers)
+
+
+def _numbers_of(values: list, kind: np.dtype) -> np.ndarray:
+    if kind.kind == "f":
+        if not set(map(type, values)) <= {int, float}:
+            raise ValueError("its data must be numbers")
+        with np.errstate(over="ignore"):
+            return np.array(values, np.float64).astype(kind)
+    if not set(map(type, values)) <= {int}:
+        raise ValueError("its data must be whole numbers")
+    least, most = int(np.iinfo(kind).min), int(np.iinfo(kind).max)
+    if values and not least <= min(values) <= max(values) <= most:
+        raise ValueError(f"its data must be {least} to {most}")
+    return np.array(values, kind)
 
 
 def pictures_of(data: object, binary: memoryview | None, count: int) -> list[bytes]:

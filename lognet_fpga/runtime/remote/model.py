@@ -16,7 +16,7 @@ from lognet_fpga.ir.output import ModelOutput
 from lognet_fpga.runtime.device import Device, DeviceRun
 from lognet_fpga.runtime.images import read_pictures
 from lognet_fpga.runtime.remote import tensors
-from lognet_fpga.runtime.remote.inference import Answer, FrameLimits, Inference, Wanted
+from lognet_fpga.runtime.remote.inference import CODES, Answer, FrameLimits, Inference, Wanted
 from lognet_fpga.runtime.remote.protocol import (
     ACTIVATIONS,
     CLK_MHZ,
@@ -45,9 +45,10 @@ class ServedModel:
     def __init__(self, bundle: Bundle, device: Device, max_body_bytes: int) -> None:
         self._bundle, self._device = bundle, device
         self._session: Session | None = None
-        frame_bytes = math.prod(bundle.input_shape)
+        preprocessing = bundle.preprocessing
+        frame_bytes = math.prod(bundle.input_shape) * np.dtype(preprocessing.dtype or CODES).itemsize
         self.name, self.version = bundle.name, bundle.digest
-        self.limits = FrameLimits(bundle.input_shape, max(1, max_body_bytes // frame_bytes))
+        self.limits = FrameLimits(bundle.input_shape, max(1, max_body_bytes // frame_bytes), preprocessing)
         self.max_input_bytes = max(self.limits.max_frames * frame_bytes, max_body_bytes)
         self._output = bundle.model_output or self._settled()
         self._names = tuple(f"model_{t.name}" if t.name in _OURS else t.name for t in self._output.tensors)
@@ -84,16 +85,19 @@ class ServedModel:
         ]
         if self._output.has_classes:
             outputs.append({"name": PREDICTIONS, "datatype": "INT64", "shape": [-1]})
+        dtype = self.limits.dtype
+        inputs: list[dict[str, object]] = [
+            {"name": FRAMES, "datatype": tensors.datatype_of(dtype), "shape": [-1, *self._bundle.input_shape]}
+        ]
+        if dtype == CODES:  # pixels
+            inputs.append({"name": PICTURES, "datatype": tensors.BYTES, "shape": [-1]})
         kind = tensors.datatype_of(np.dtype(self._bundle.sink.dtype).name)
         outputs.append({"name": ACTIVATIONS, "datatype": kind, "shape": [-1, height, width, channels]})
         return {
             "name": self.name,
             "versions": [self.version],
             "platform": PLATFORM,
-            "inputs": [
-                {"name": FRAMES, "datatype": "UINT8", "shape": [-1, *self._bundle.input_shape]},
-                {"name": PICTURES, "datatype": tensors.BYTES, "shape": [-1]},
-            ],
+            "inputs": inputs,
             "outputs": outputs,
             "parameters": self.info.to_dict(),
         }
