@@ -44,14 +44,14 @@ def parser() -> runner.Parser:
         "--frames",
         type=Path,
         metavar="SRC",
-        help="frames to calibrate with and, those that are left, to count the accuracy on: .npz, .npy, .csv, an image "
+        help="frames to calibrate with and, those that are left, to measure the accuracy on: .npz, .npy, .csv, an image "
         "or a folder of images",
     )
     frames.add_argument(
         "--calibrate",
         type=Path,
         metavar="SRC",
-        help="frames to calibrate with, of which none is judged; the accuracy is then counted on all of --frames",
+        help="frames to calibrate with, none of which are judged; the accuracy is then measured on all of --frames",
     )
     frames.add_argument(
         "--eval",
