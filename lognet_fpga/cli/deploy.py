@@ -44,7 +44,7 @@ def parser() -> runner.Parser:
         "--frames",
         type=Path,
         metavar="SRC",
-        help="frames to calibrate with and, those that are left, to measure the accuracy on: .npz, .npy, .csv, an image "
+        help="frames to calibrate with and, those left, to measure the accuracy on: .npz, .npy, .csv, an image "
         "or a folder of images",
     )
     frames.add_argument(
