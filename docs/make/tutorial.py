@@ -76,6 +76,7 @@ def outputs(source: str, names: dict[str, object], folder: Path, stem: str) -> I
     if hasattr(shown, "page"):
         file = folder / f"{stem}.html"
         file.write_text(shown.page(), encoding="utf-8")
+        yield f"It shows itself as [a page]({file.name}):"
         yield f'<iframe src="{file.name}" title="The report as a page" width="100%" height="600"></iframe>'
 
 
