@@ -17,6 +17,7 @@ from lognet_fpga.bitstream.figures import LongestPath
 from lognet_fpga.bitstream.make import make_bitstream
 from lognet_fpga.bitstream.open_tools.fasm import LutSites
 from lognet_fpga.bitstream.open_tools.log import longest_path, read_log, state
+from lognet_fpga.bitstream.open_tools.netlist import estimate_text
 from lognet_fpga.bitstream.open_tools.toolchain import OPEN
 from lognet_fpga.bitstream.open_tools.top import SYSTEM, system_files
 from lognet_fpga.bitstream.overlay_system import system_of
@@ -271,6 +272,15 @@ def test_yosys_takes_the_script(tmp_path, require_tool):
     types = Counter(cell["type"] for cell in modules[SYSTEM]["cells"].values())
     assert types["PS7"] == types["BUFG"] == 1 and types["FDRE"] > 1000
     assert all(re.fullmatch("[A-Z][A-Z0-9_]+", kind) for kind in types), types
+    estimate = re.fullmatch(
+        r"netlist of the whole system: ([\d,]+) LUT6 sites, ([\d,]+) flip-flops, [\d,]+ positions; "
+        r"(\d+) MHz estimated before placement, by \S+ to \S+",
+        estimate_text(tmp_path, SYSTEM) or "",
+    )
+    assert estimate is not None
+    sites, flip_flops, mhz = (int(number.replace(",", "")) for number in estimate.groups())
+    assert flip_flops == sum(count for kind, count in types.items() if kind.startswith("FD"))
+    assert 0.4 * sum(count for kind, count in types.items() if kind.startswith("LUT")) < sites and 100 < mhz < 400
 
 
 def test_other_chips_are_refused(tmp_path, in_process, capsys):

@@ -29,6 +29,7 @@ from lognet_fpga.bitstream.open_tools.commands import (
 from lognet_fpga.bitstream.open_tools.fasm import LutSites, lut_sites
 from lognet_fpga.bitstream.open_tools.find import GETTING, OpenTools, find_open_tools, require_size
 from lognet_fpga.bitstream.open_tools.log import reached_mhz, read_log, state
+from lognet_fpga.bitstream.open_tools.netlist import estimate_text
 from lognet_fpga.bitstream.open_tools.top import SYSTEM, system_files
 from lognet_fpga.bitstream.overlay_system import OverlaySystem
 from lognet_fpga.bitstream.toolchain import RESULT, RESULTS, WORK, Toolchain, Tools, required_file, tool_versions
@@ -87,6 +88,8 @@ def _find(remote: str | None) -> Tools:
             else:
                 stage.update(number, len(todo), tools.programs[step.program].name)
                 tools.run(step, folder)
+                if step == synthesis() and (estimate := estimate_text(folder, SYSTEM)):
+                    stage.note(estimate)
         yosys, nextpnr = (tools.programs[key].version for key in ("LOGNET_YOSYS", "LOGNET_NEXTPNR"))
         project = (folder / "project.txt").read_text()
         said = f"project {project}tool Yosys={yosys}\ntool nextpnr={nextpnr}\n"
