@@ -154,7 +154,7 @@ def _folder_problem(folder: Path) -> str:
     try:
         manifest = json.loads(read_plain(folder / MANIFEST, MAX_MANIFEST_BYTES))
     except (OSError, ValueError, RecursionError):
-        return f"it is not a bundle, for it has no readable {MANIFEST}"
+        return f"it is not a bundle: it has no readable {MANIFEST}"
     listed = manifest.get("files") if isinstance(manifest, dict) and manifest.get("format") == FORMAT else None
     if not isinstance(listed, dict):
         return "it is not a bundle"

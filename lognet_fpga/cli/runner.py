@@ -243,5 +243,5 @@ def _save_traceback(program: str) -> Path | str:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(traceback.format_exc(), encoding="utf-8", errors="backslashreplace")
     except (OSError, OutputError):
-        return "no file, for none could be written; set LOGNET_DEBUG=1 to see it"
+        return "no file, because none could be written; set LOGNET_DEBUG=1 to see it"
     return path

@@ -79,9 +79,7 @@ class RtlDevice:
         return Simulated(value, unit, f"Verilog in Verilator, at {mhz_text(self._bundle.clk_mhz)} MHz")
 
     def power(self) -> str:
-        return (
-            f"not measured, for no board was used (sensor of a {self._bundle.board_title}: {self._bundle.power_sensor})"
-        )
+        return f"not measured: no board was used (sensor of a {self._bundle.board_title}: {self._bundle.power_sensor})"
 
     def close(self) -> None:
         self._simulator = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -71,7 +72,8 @@ def test_stream_on_the_bundle_agrees_with_deploy(place, deployed):
     assert (data["pl_rate"]["source"], data["tail_rate"]["source"]) == ("simulated", "measured")
 
 
-def test_the_files_of_a_bundle_are_as_documented(place, deployed, documents):
+def test_the_files_of_a_bundle_are_as_documented(place, deployed, documents, require_tool):
+    require_tool("jsonschema", found=importlib.util.find_spec("jsonschema") is not None)
     for name in ("manifest", "report"):
         documents.check(name, json.loads((place.folder / deployed["bundle"] / f"{name}.json").read_text("utf-8")))
 

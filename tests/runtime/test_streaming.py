@@ -278,7 +278,7 @@ def test_the_report_tells_simulated_from_measured(session):
     text = report.text()
     assert "fps (simulated PL, cycle-true at 100 MHz)" in text
     assert "fps (measured on this host)" in text
-    assert "board PYNQ-Z2 has no power sensor" in text and "not measured, for no board was used" in text
+    assert "board PYNQ-Z2 has no power sensor" in text and "not measured: no board was used" in text
     assert re.search(r"float model .* 90\.00 .*\n.*deployed model .* 80\.00", text)
     assert "cat" in text and "first 10" in text
     assert report.data["frames"] == len(report.data["predictions"]) == 12

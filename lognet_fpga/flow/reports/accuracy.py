@@ -47,7 +47,9 @@ def _judged_on(accuracy: Accuracy | RawAccuracy, source: str) -> str:
 def _models(accuracy: Accuracy, source: str) -> Section:
     lines = [_judged_on(accuracy, source)]
     if not accuracy.labelled:
-        lines.append("right class: not known, for these frames have no labels; lost: agreement with the float model")
+        lines.append(
+            "right class: not known, because these frames have no labels; lost: agreement with the float model"
+        )
     low, high = (accuracy.loss.points + sign * 2 * accuracy.loss.standard_error for sign in (-1, 1))
     lines.append(
         f"points lost: {accuracy.loss.points:.2f}; with this many frames the true figure lies between {low:.2f} and "

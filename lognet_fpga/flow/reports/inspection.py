@@ -250,7 +250,7 @@ def _macs(works: Iterable[Work]) -> int | None:
 
 def _host_section(seen: Inspection, host: dict) -> Section:
     if host["macs"] is None:
-        macs = "multiply-accumulates not known, for some of its sizes are not static or some operators not standard"
+        macs = "multiply-accumulates not known: some sizes are not static, or some operators are not standard"
     elif host["fpga_macs_share"] is None:
         macs = "no convolution and no product of matrices: no multiply-accumulates that count"
     else:
