@@ -23,18 +23,9 @@ ELSEWHERE = {
     "CHANGELOG.md": "changelog.md",
     "zoo/README.md": "zoo.md",
 }
-COMMANDS = (
-    "inspect",
-    "deploy",
-    "stream",
-    "selftest",
-    "explain",
-    "serve",
-    "bitstream",
-    "retrain",
-    "study",
-    "cost",
-    "doctor",
+# The modules of the commands, in the order of pyproject.toml.
+COMMANDS = re.findall(
+    r'^lognet-\w+ = "lognet_fpga\.cli\.(\w+):main"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE
 )
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^()\s]+)\)")
 

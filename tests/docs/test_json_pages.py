@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import runpy
 
 import pytest
@@ -13,6 +14,11 @@ from tests.docs.markdown import ROOT
 from tests.json_documents import Documents
 
 pages = runpy.run_path(str(ROOT / "docs" / "make" / "json_pages.py"))
+
+
+def test_every_command_has_its_document():
+    scripts = re.findall(r"^(lognet-\w+) = ", (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(scripts) == {name for name in DOCUMENTS if name.startswith("lognet-")}
 
 
 def test_the_published_files_are_current():
