@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from lognet_fpga.ir.graph import AveragePool, MaxPool
 from lognet_fpga.ir.groups import dense_kernel, of_own_inputs
 from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
-from lognet_fpga.ir.sources import FRAMES, gather, taken
+from lognet_fpga.ir.sources import FRAMES, Source, gather, taken
 from lognet_fpga.partition import Partition, make_float_tail
 from lognet_fpga.partition.tail import INPUT as TAIL_INPUT
 from lognet_fpga.quantize import real_rows, trained
@@ -156,15 +156,27 @@ def _front(
         quant = layer.quant
         name, weight, bias = f"conv{number + 1}", layer.weight, layer.bias
         factor, offset = (np.concatenate([units[source.layer][part] for source in sources]) for part in (0, 1))
-        value = _joined(name, [(values[source.layer], source.stride) for source in sources], nodes, constant)
         # From the layer's input to its distance from what padding is, in the units that the input has in this model.
         zero = np.concatenate([zeros[source.layer] for source in sources])
         pad_value = quant.pad_value if any(quant.pads) else zero
         outside = offset + factor * pad_value
+        counts = [len(zeros[source.layer]) for source in sources]
+        aside = _shortcuts(quant, weight, sources, counts)
+        passed = np.repeat([place in aside for place in range(len(sources))], counts)
+        pad_value = np.where(passed, -offset / factor, pad_value)  # nothing is around what is not padded
         bias = bias + (weight * of_own_inputs(pad_value, quant.groups, len(weight))).sum(axis=(1, 2, 3))
         weight = weight / of_own_inputs(factor, quant.groups, len(weight))
         if layer.lsb is not None:
             weight, bias = weight * layer.lsb.reshape(-1, 1, 1, 1), bias * layer.lsb
+        if aside:
+            outside, shortcuts = outside[~passed], np.split(weight, np.cumsum(counts)[:-1], axis=1)
+            weight = weight[:, ~passed]
+        value = _joined(
+            name,
+            [(values[source.layer], source.stride) for place, source in enumerate(sources) if place not in aside],
+            nodes,
+            constant,
+        )
         if np.any(outside):
             shift = constant(f"{name}.outside", outside.reshape(1, -1, 1, 1))
             nodes.append(helper.make_node("Sub", [value, shift], [f"{name}.centred"], name=f"{name}.centre"))
@@ -175,9 +187,17 @@ def _front(
             window["group"] = quant.groups
         nodes.append(helper.make_node("Conv", inputs, [name], name=name, **window))
         value = name
+        for place in aside:
+            source, part = sources[place], f"{name}.shortcut{place}"
+            (top, left), steps = quant.pads[:2], [a * b for a, b in zip(quant.stride, sources[place].stride)]
+            point = constant(f"{part}.weight", shortcuts[place][:, :, top : top + 1, left : left + 1])
+            window = {"kernel_shape": [1, 1], "strides": steps}
+            nodes.append(helper.make_node("Conv", [values[source.layer], point], [part], name=part, **window))
+            nodes.append(helper.make_node("Add", [value, part], [f"{part}.sum"], name=f"{part}.sum"))
+            value = f"{part}.sum"
         if layer.lsb is None:
             high = constant(f"{name}.top", np.array(2.0**quant.act_bits - 1))
-            nodes.append(helper.make_node("Clip", [name, low, high], [f"{name}.relu"], name=f"{name}.relu"))
+            nodes.append(helper.make_node("Clip", [value, low, high], [f"{name}.relu"], name=f"{name}.relu"))
             value = f"{name}.relu"
         if quant.pool is not None:
             pool = quant.pool
@@ -219,6 +239,22 @@ def _front(
         tensors,
     )
     return helper.make_model(graph, opset_imports=list(tail.opset_import), ir_version=tail.ir_version)
+
+
+def _shortcuts(
+    quant: QuantLayer, weight: np.ndarray, sources: Sequence[Source], counts: Sequence[int]
+) -> tuple[int, ...]:
+    """The places among a layer's sources of those that a convolution of one place with a stride takes, and a sum adds:
+    what they were before they became channels of the layer.  counts: channels of each source."""
+    (top, left), parts = quant.pads[:2], np.split(weight, np.cumsum(counts)[:-1], axis=1)
+    if quant.groups > 1 or top >= weight.shape[2] or left >= weight.shape[3]:
+        return ()
+    found = []
+    for place, (source, part) in enumerate(zip(sources, parts)):
+        others = np.count_nonzero(part) - np.count_nonzero(part[:, :, top, left])
+        if source.stride != (1, 1) and not others:
+            found.append(place)
+    return tuple(found) if len(found) < len(sources) else ()
 
 
 def _joined(

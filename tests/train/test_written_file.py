@@ -51,9 +51,14 @@ def random_net(rng: np.random.Generator) -> ModelBuilder:
 def whole_net(rng: np.random.Generator) -> ModelBuilder:
     """Up to its scores: residual sums, depthwise and linear layers, pools without a ReLU, one or two dense layers."""
     net = ModelBuilder((3, 10, 10), seed=int(rng.integers(1000))).conv(4).relu()
-    for kind in rng.permutation(["residual", "inverted", "linear", "pooled"])[: int(rng.integers(1, 4))]:
+    for kind in rng.permutation(["residual", "strided", "inverted", "linear", "pooled"])[: int(rng.integers(1, 4))]:
         if kind == "residual":
             net.residual(lambda block: block.conv(4).relu().conv(4)).relu()
+        elif kind == "strided":
+            net.residual(
+                lambda block: block.conv(4, strides=[2, 2]).relu().conv(4),
+                lambda block: block.conv(4, 1, strides=[2, 2]),
+            ).relu()
         elif kind == "inverted":
             net.residual(lambda block: block.conv(8, 1).relu().conv(8, group=8).relu().conv(4, 1))
         elif kind == "linear":
@@ -63,10 +68,8 @@ def whole_net(rng: np.random.Generator) -> ModelBuilder:
     if rng.random() < 0.5:
         net.conv(6, 1).relu().add("GlobalAveragePool").flatten()
         return net.gemm(6, 3)
-    side = 10
-    for node in net.nodes:
-        side = side // 2 if node.op_type == "MaxPool" else side
-    net.flatten().gemm(net.channels * side * side, 5)
+    width = net.flatten().model().graph.output[0].type.tensor_type.shape.dim[1].dim_value
+    net.gemm(width, 5)
     return (net.relu() if rng.random() < 0.5 else net).gemm(5, 3)
 
 
@@ -139,16 +142,16 @@ def test_any_whole_net_deploys_to_what_was_trained(seed: int, tmp_path: Path) ->
     net = whole_net(np.random.default_rng(seed))
     path, layers, frames, integers = written(tmp_path, seed, None, net=net, layers="all")
     parts = partition(load(path), layers)
-    assert any(layer.linear for layer in parts.layers) and np.any(integers < 0), seed
+    assert parts.layers[-1].linear and len(np.unique(integers)) > 8, seed
     calibration = smooth_frames(6, 77, frames.shape[1:])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         quant = quantize(parts, calibration, HOW, act_bits=pinned_bits(parts.graph))
     np.testing.assert_array_equal(quant.run(frames) - np.int64(quant.layers[-1].out_zero), integers, f"seed {seed}")
-    # And the file in float is nearly that: activations are not rounded there.
+    # And the file in float is near to that: activations are not rounded there, and signed ones not clipped.
     scores = run_onnx(onnx.load(path), HOW.apply(frames))[0]
     real = (integers * quant.layers[-1].out_scale.reshape(1, -1, 1, 1))[:, :, 0, 0]
-    assert np.abs(scores - real).mean() < 0.25 * real.std(), seed
+    assert np.abs(scores - real).mean() < 0.5 * real.std(), seed
 
 
 def without_metadata(path: Path) -> Path:
