@@ -11,8 +11,9 @@ import numpy as np
 
 from lognet_fpga.bundle import Bundle
 from lognet_fpga.errors import BoardError, UsageError
+from lognet_fpga.ir.output import SCORES
 from lognet_fpga.mlperf_tiny.benchmark_device import BenchmarkDevice, Infer
-from lognet_fpga.mlperf_tiny.tasks import Task
+from lognet_fpga.mlperf_tiny.tasks import TOP1, Task
 from lognet_fpga.runtime.session import Session
 
 _CHUNK = 1 << 12
@@ -27,7 +28,14 @@ def require_task(bundle: Bundle, task: Task) -> None:
         raise UsageError(
             f"{bundle.name} takes {have} frames of {' x '.join(map(str, bundle.input_shape))} (channels x height x "
             f"width), and the runner sends {task.dtype} of {channels} x {height} x {width} for {task.name}",
-            hint=f"deploy it with lognet-mlperf deploy {task.name}",
+            hint=f"deploy it with lognet-mlperf {task.name}",
+        )
+    output = bundle.model_output
+    if task.metric == TOP1 and (output is None or output.kind != SCORES or output.classes != task.classes):
+        have = "outputs that it does not describe" if output is None else f"{output.classes} classes, as {output.kind}"
+        raise UsageError(
+            f"{bundle.name} gives {have}, and the runner wants the scores of {task.classes} classes for {task.name}",
+            hint=f"deploy it with lognet-mlperf {task.name}",
         )
 
 

@@ -8,13 +8,16 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import count
 
 import numpy as np
 import pytest
 
-from lognet_fpga.errors import BoardError
+from lognet_fpga.bundle import read_bundle
+from lognet_fpga.errors import BoardError, UsageError
 from lognet_fpga.mlperf_tiny.benchmark_device import BenchmarkDevice
+from lognet_fpga.mlperf_tiny.serve import require_task
 from lognet_fpga.mlperf_tiny.tasks import TASKS
 from tests.deploy.workplace import Workplace
 from tests.mlperf_tiny.runner_client import RunnerClient
@@ -210,6 +213,19 @@ def test_over_a_pseudo_terminal(place):
     done = place("stream", "kws01.lognet", "--frames", "five.npz", "--save-outputs", "out.npz")
     assert done.returncode == 0, done.stderr
     np.testing.assert_allclose(found, np.load(place.folder / "out.npz")["outputs"], atol=6e-4)
+
+
+NUMBER = [{"name": "class", "dtype": "int64", "shape": [], "rows": True}]
+
+
+@pytest.mark.parametrize("changes", [{"classes": 11}, {"kind": "class number", "tensors": NUMBER}])
+def test_a_bundle_of_other_outputs(place, changes):
+    """Such as one whose FPGA finds the class: the runner wants the scores."""
+    bundle = read_bundle(place.folder / "kws01.lognet")
+    require_task(bundle, TASKS["kws"])
+    output = {**bundle.manifest["model_output"], **changes}
+    with pytest.raises(UsageError, match="wants the scores of 12 classes"):
+        require_task(replace(bundle, manifest={**bundle.manifest, "model_output": output}), TASKS["kws"])
 
 
 @pytest.mark.parametrize(
