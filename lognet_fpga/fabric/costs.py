@@ -9,24 +9,26 @@ takes follows from its widths; what steers it (counters, strobes, their leaves) 
 
 from __future__ import annotations
 
-import math
+from functools import lru_cache
+
+import numpy as np
 
 from lognet_fpga.fabric.board import Resources
 from lognet_fpga.fabric.latencies import ROOMS_TOGETHER
-from lognet_fpga.fabric.memory import BLOCK_RAM_DEPTH, BLOCK_TABLE_DEPTH, block_rams, row_choice_luts
+from lognet_fpga.fabric.memory import BLOCK_RAM_DEPTH, BLOCK_TABLE_DEPTH, block_rams, row_choice_luts, table_words
 from lognet_fpga.fabric.pools import Scale, pool_shape
 from lognet_fpga.fabric.sites import carry_sites
-from lognet_fpga.ir.quant import CodeTable, QuantLayer
+from lognet_fpga.ir.quant import QuantLayer
 
 SHELL = Resources(590, 650, 0, 0, 300, 40)  # AXI4-Lite registers, entry and exit
 # What steers a block, whatever its width.
 POOL_CONTROL = Resources(15, 21, 0, 0, 5)
 POOL_ROWS_CONTROL = Resources(40, 0, 0)  # where the frame has more than one
 POOL_MEMORY_CONTROL = Resources(5, 0, 0)
-RANK_CONTROL = Resources(10, 12, 0, 0, 6)
+RANK_CONTROL = Resources(8, 9, 0, 0, 6)
 TABLE_CONTROL = Resources(2, 6, 0, 0, 4)
 LUT_PLACES = 64  # of a memory's bit that one LUT holds
-TABLE_LUTS = 0.8  # that synthesis makes of one: functions are smooth, and constant over a part of the codes
+TABLE_LUTS = 1.1  # that synthesis makes of each: some are chosen between by others
 FIFO_CONTROL = Resources(14, 14, 0, 0, 5)
 JOIN_CONTROL = Resources(13, 13, 0, 0, 3, 2)
 PICK_CONTROL = Resources(28, 19, 0, 0, 1, 5)
@@ -75,34 +77,47 @@ def rooms_resources(fifos: int) -> Resources:
 
 def table_blocks(layer: QuantLayer, lanes: int) -> dict[str, Resources]:
     """The tables of a layer's activation function, by name, if it has one; lanes: channels a beat."""
-    return {} if layer.table is None else {"curve": table_resources(layer.table, layer.act_bits, lanes)}
+    if layer.table is None:
+        return {}
+    contents = (table_words(layer.table, lane, lanes, len(layer.codes)) for lane in range(lanes))
+    return {"curve": sum((table_resources(content, layer.act_bits) for content in contents), TABLE_CONTROL)}
 
 
-def table_resources(table: CodeTable, act_bits: int, lanes: int) -> Resources:
-    """For every lane a memory, registers of its address and of its word."""
-    beats = 1 if table.is_shared else -(-len(table.entries) // lanes)
-    depth = beats << table.bits
+@lru_cache(maxsize=1 << 10)
+def table_resources(content: tuple[int, ...], act_bits: int) -> Resources:
+    """Of a lane: a memory, registers of its address and of its word."""
+    depth = len(content)
     address = (depth - 1).bit_length()
     registers = Resources(0, address + act_bits, 0, 0, address)
     if depth >= BLOCK_TABLE_DEPTH:
         blocks, rows = block_rams(act_bits, depth)
-        lane = registers + Resources(act_bits * row_choice_luts(rows), act_bits, blocks, 0, act_bits)
-    else:
-        places = depth / LUT_PLACES
-        lane = registers + Resources(act_bits * (TABLE_LUTS * places + (math.ceil(places / 4) - 1) / 3), 0, 0)
-    return TABLE_CONTROL + lane * lanes
+        return registers + Resources(act_bits * row_choice_luts(rows), act_bits, blocks, 0, act_bits)
+    # Of every bit the parts that a LUT holds, but for those that are constant or like another one; and their choice.
+    parts = np.resize(np.array(content), (-(-depth // LUT_PLACES), LUT_PLACES))
+    luts = 0
+    for bit in range(act_bits):
+        different = {part.tobytes() for part in (parts >> bit & 1).astype(bool) if part.any() and not part.all()}
+        luts += len(different)
+    return registers + Resources(TABLE_LUTS * luts, 0, 0)
 
 
 def rank_blocks(layer: QuantLayer, lanes: int) -> dict[str, Resources]:
     """What compares the sums of a layer that puts out a class, by name; lanes: channels a beat."""
     if layer.ranking is None:
         return {}
-    bits, number = layer.ranking.bits, layer.out_bits
-    # Of a comparison two bits a step, and the choice of value and number behind it, two bits in a site.
-    step = carry_sites(bits / 2) + (bits + number) / 2
-    registers = tree_registers(lanes) * (bits + number) + lanes * bits
-    total = RANK_CONTROL + Resources(lanes * step, registers + bits + 2 * number, 0, 0, lanes * bits)
-    return {"rank": total + Resources(lanes * number / 2, 0, 0)}
+    return {"rank": rank_resources(layer.ranking.bits, layer.out_bits, lanes)}
+
+
+def rank_resources(bits: int, number: int, lanes: int) -> Resources:
+    """Of values of so many bits, whose channels have numbers of so many: the beat, a tree of comparisons, and the
+    largest value so far."""
+    kept, pairs, nodes = bits + number, lanes - 1, tree_registers(lanes) if lanes > 1 else 0
+    # A comparison takes two bits a step, the choice behind it two bits a site.
+    lut = pairs * (carry_sites(bits / 2) + kept / 2) + carry_sites(bits / 2) + kept / 4
+    alone = (
+        lanes * bits + kept + (nodes - pairs) * kept
+    )  # the beat, the largest, and what has nothing to be paired with
+    return RANK_CONTROL + Resources(lut, lanes * bits + nodes * kept + kept + number, 0, 0, alone, pairs * kept / 2)
 
 
 def pool_blocks(layer: QuantLayer, channels_per_beat: int) -> dict[str, Resources]:

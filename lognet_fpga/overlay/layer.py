@@ -25,7 +25,7 @@ def layer_module(planned: PlannedLayer, name: str) -> Composite:
     beat_bits, conv_bits = planned.beat_bits, streams.channels_per_beat * layer.act_bits
     if layer.table is not None:
         coded = {"conv_valid": "code_valid", "conv_data": "code_data"}
-        module = table_module(layer.table, layer.act_bits, streams.channels_per_beat, _beats(planned), f"{name}_curve")
+        module = table_module(layer.table, layer.act_bits, streams.channels_per_beat, len(layer.codes), f"{name}_curve")
         wires = {"in_valid": "code_valid", "in_data": "code_data", "out_valid": "conv_valid", "out_data": "conv_data"}
         instances = (*_rewired(instances, coded), Instance("curve", module, same("clk", "rst") | wires))
         nets += inputs(code_valid=None, code_data=streams.channels_per_beat * layer.code_bits)

@@ -29,6 +29,7 @@ CASES = {
         (Spec(5, pool=MEAN, average_bits=6, average_drop=2, table="each"), [FRAMES]),
         (Spec(4, pool=PADDED, table="shared"), [0]),
     ],
+    "last, of a part empty beat": [(Spec(13, pool=None, table="shared"), [FRAMES])],
     "joined": [
         (Spec(4, pool=None, table="each"), [FRAMES]),
         (Spec(4, pool=None, table="shared"), [0]),

@@ -9,10 +9,11 @@ import pytest
 
 from lognet_fpga.codegen.verilog import verilog_files
 from lognet_fpga.fabric.board import Resources
-from lognet_fpga.fabric.costs import admit_resources, join_resources, pick_resources
+from lognet_fpga.fabric.costs import admit_resources, join_resources, pick_resources, rank_resources
 from lognet_fpga.hw.branch import admit, pick
 from lognet_fpga.hw.join import join_slice
 from lognet_fpga.hw.ports import inputs, outputs
+from lognet_fpga.hw.rank import RankShape, rank
 from lognet_fpga.hw.structure import Leaf
 from lognet_fpga.synth.cells import count_netlist
 from lognet_fpga.synth.yosys import netlist_of
@@ -38,6 +39,11 @@ def admit_of(width: int) -> Leaf:
     return Leaf("admit", CLOCK + ports + outputs(out_valid=None, out_data=width), admit)
 
 
+def rank_of(bits: int, number: int, lanes: int, beats: int) -> Leaf:
+    ports = inputs(in_valid=None, in_data=lanes * bits) + outputs(out_valid=None, out_data=number)
+    return Leaf("rank", CLOCK + ports, partial(rank, shape=RankShape(bits, lanes, beats, number)))
+
+
 @pytest.mark.parametrize(
     "leaf,estimate",
     [
@@ -45,8 +51,10 @@ def admit_of(width: int) -> Leaf:
         (join_of(64, 4, 8), join_resources(64)),
         (pick_of(32, (32, 32), 4), pick_resources(32)),
         (admit_of(24), admit_resources(24)),
+        (rank_of(19, 4, 1, 10), rank_resources(19, 4, 1)),
+        (rank_of(20, 4, 3, 4), rank_resources(20, 4, 3)),
     ],
-    ids=["single beats", "several beats", "pick", "admit"],
+    ids=["single beats", "several beats", "pick", "admit", "rank", "rank, three lanes"],
 )
 def test_estimates_are_near_what_is_counted(leaf: Leaf, estimate: Resources, tmp_path: Path, require_tool) -> None:
     require_tool("pyosys")
