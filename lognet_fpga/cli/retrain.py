@@ -177,8 +177,10 @@ def command(arguments: argparse.Namespace, reporter: Reporter) -> None:
         make_folder(out.parent)
     done = retrain(config, reporter)
     reporter.result(build(config, done))
+    layers = f" --fpga-layers {config.fpga_layers}" if config.fpga_layers else ""
     reporter.after(
-        f"written: {out}\nnext:    lognet-deploy {shlex.quote(str(out))} --frames {shlex.quote(str(config.data))}"
+        f"written: {out}\n"
+        f"next:    lognet-deploy {shlex.quote(str(out))}{layers} --frames {shlex.quote(str(config.data))}"
     )
 
 
