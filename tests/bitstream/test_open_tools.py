@@ -15,6 +15,7 @@ import pytest
 
 from lognet_fpga.bitstream.figures import LongestPath
 from lognet_fpga.bitstream.make import make_bitstream
+from lognet_fpga.bitstream.open_tools.commands import yosys_script
 from lognet_fpga.bitstream.open_tools.fasm import LutSites
 from lognet_fpga.bitstream.open_tools.log import longest_path, read_log, state
 from lognet_fpga.bitstream.open_tools.netlist import estimate_text
@@ -257,6 +258,21 @@ def test_timing_is_judged_at_the_bundle_s_clock(tmp_path, put):
     assert "--freq 142.857143 " in record.read_text()
 
 
+def test_nextpnr_is_told_how_far_to_look(tmp_path):
+    """Yosys cannot write nextpnr's settings, so a shell puts them into its netlist."""
+    for name in ("verilog", "work"):
+        (tmp_path / name).mkdir()
+    netlist = {"modules": {"LUT1": {"attributes": {}}, SYSTEM: {"attributes": {"top": "1"}}}}
+    (tmp_path / "work" / "yosys.json").write_text(json.dumps(netlist, indent=2))
+    rewrite = yosys_script((), SYSTEM).splitlines()[-1]
+    subprocess.run(rewrite.removeprefix("!"), shell=True, check=True, cwd=tmp_path / "verilog")
+    modules = json.loads((tmp_path / "work" / "system.json").read_text())["modules"]
+    settings = modules[SYSTEM].pop("settings")
+    assert {"modules": modules} == netlist
+    assert list(settings) == ["router2/bbMargin/y"]
+    assert not all(set(value) <= set("01xz") for value in settings.values()), "nextpnr reads such a string as bits"
+
+
 @pytest.mark.slow
 def test_yosys_takes_the_script(tmp_path, require_tool):
     """The whole system of a small overlay as one module of the chip's own cells."""
@@ -269,6 +285,7 @@ def test_yosys_takes_the_script(tmp_path, require_tool):
     modules = json.loads((tmp_path / "work" / "system.json").read_text())["modules"]
     ours = {name for name, module in modules.items() if not {"blackbox", "whitebox"} & module["attributes"].keys()}
     assert ours == {SYSTEM}
+    assert modules[SYSTEM]["settings"], "for nextpnr"
     types = Counter(cell["type"] for cell in modules[SYSTEM]["cells"].values())
     assert types["PS7"] == types["BUFG"] == 1 and types["FDRE"] > 1000
     assert all(re.fullmatch("[A-Z][A-Z0-9_]+", kind) for kind in types), types

@@ -25,6 +25,10 @@ SEEDS = "LOGNET_SEEDS"
 DEFAULT_SEEDS, MOST_SEEDS = 4, 64
 LOG, FASM = f"{RESULTS}/nextpnr.log", f"{RESULTS}/system.fasm.gz"
 _FASM = f"{WORK}/system.fasm"
+# Rows that nextpnr's router looks beyond the ends of a wire; a setting of its netlist.  The processor's outputs leave
+# along a hundred rows, and nextpnr takes them all to be in the middle of these: with its own margin of three it
+# looks for most of them in vain.
+_MARGIN = '"router2\\/bbMargin\\/y": "52"'
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,8 @@ class Step:
 def yosys_script(verilog: tuple[str, ...], top: str) -> str:
     """For a run in the folder of the Verilog, where the contents of memories are.
 
-    The copies of control registers keep their modules until nothing merges them any more.
+    The copies of control registers keep their modules until nothing merges them any more.  Yosys cannot write nextpnr's
+    settings; its last line lets a shell do it.
     """
     lines = [f"read_verilog {name}" for name in verilog]
     lines += [
@@ -49,7 +54,8 @@ def yosys_script(verilog: tuple[str, ...], top: str) -> str:
         "flatten",
         "clean",
         "delete t:$scopeinfo",
-        f"write_json ../{WORK}/system.json",
+        f"write_json ../{WORK}/yosys.json",
+        f'!sed \'s/^    "{top}": {{$/& "settings": {{ {_MARGIN} }},/\' ../{WORK}/yosys.json > ../{WORK}/system.json',
     ]
     return "\n".join(lines) + "\n"
 
