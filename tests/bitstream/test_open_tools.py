@@ -206,6 +206,10 @@ def test_the_longest_path_of_both_flavours():
     )
     assert longest_path(older) == LongestPath("dma.pack", "overlay.layer1.fifo", 0.5, 2.2, 2, "dma.pack.closed", 2.2)
     assert longest_path("Info: hello\n") is None
+    unnamed = re.sub(
+        r"Source (dma.pack.closed|overlay.layer1.fifo.write)_FDRE_\w+", "Source $auto$ff.cc:337:slice$1", text
+    )
+    assert unnamed.count("$auto$ff") == 2 and longest_path(unnamed) == longest_path(text)
 
 
 def test_damaged_results_are_told(tmp_path, put):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from lognet_fpga.bitstream.figures import Counts, LongestPath, PlacedFigures, Timing
 from lognet_fpga.bitstream.open_tools.fasm import LutSites
@@ -74,9 +75,17 @@ def longest_path(text: str) -> LongestPath | None:
     net_ns, net = max(nets, default=(0.0, "-"))
     logic = sum(delay for delay, _ in cells)
     wire = sum(delay for delay, _ in nets)
-    return LongestPath(
-        _block(cells[0][1]), _block(cells[-1][1]), round(logic, 2), round(wire, 2), len(nets) + 1, net, net_ns
-    )
+    names = [name for _, name in nets]
+    begin, end = _place(cells[0][1], names), _place(cells[-1][1], reversed(names))
+    return LongestPath(begin, end, round(logic, 2), round(wire, 2), len(nets) + 1, net, net_ns)
+
+
+def _place(pin: str, nearest: Iterable[str]) -> str:
+    """Yosys gives many registers names of its own ($auto$...), without a place in the hierarchy; the nearest net with a
+    name of the design's tells where they are."""
+    if pin.startswith("$"):
+        pin = next((f"{net}." for net in nearest if not net.startswith("$")), pin)
+    return _block(pin)
 
 
 def _block(pin: str) -> str:
