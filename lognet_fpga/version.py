@@ -1,3 +1,3 @@
 """The toolkit's version, which bundles and Verilog name; apart from the package's front, which names its API."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
