@@ -45,7 +45,7 @@ def zoo(tmp_path, require_tool) -> dict:
 
 def rows(zoo: dict, folder, **options) -> list[dict]:
     given = {"only": "", "board": ["pynq-z2", "kv260"], "limit": "all", "first_three": False, "cold": False}
-    given |= {"no_verify": True, "mnist": None, "cifar10": None, **options}
+    given |= {"no_verify": True, "act_bits": None, "mnist": None, "cifar10": None, **options}
     places = {"models": folder / "models", "frames": folder, "out": folder / "out"}
     return list(zoo["build"](argparse.Namespace(**given, **places)))
 

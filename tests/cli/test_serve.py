@@ -211,7 +211,7 @@ def test_serve_says_what_to_do_where_the_port_is_taken(command, demo, require_to
     with socket.create_server(("127.0.0.1", 0)) as other:
         done = command("serve", demo[0], "--port", str(other.getsockname()[1]))
     assert_error(done, 13)
-    assert "a port that is free" in done.stderr
+    assert "a free port" in done.stderr
 
 
 @pytest.mark.parametrize(
