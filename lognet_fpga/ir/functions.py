@@ -53,6 +53,12 @@ class Function:
         return max((len(constant) for constant in constants), default=1)
 
     @property
+    def finite(self) -> bool:
+        """Whether it has a value everywhere, as far as samples show: logarithms and square roots have not."""
+        with np.errstate(all="ignore"):
+            return bool(np.all(np.isfinite(self(np.tile(_SAMPLES, (self.channels, 1)), axis=0))))
+
+    @property
     def rises(self) -> bool:
         """Whether a larger argument never gives a smaller value, as far as samples show."""
         values = self._samples()

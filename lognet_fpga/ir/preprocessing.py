@@ -282,7 +282,7 @@ class Preprocessing:
             if name not in data:
                 raise BundleError(f"the bundle's preprocessing lacks {name}; deploy the model again")
         checks = {
-            "scale": lambda value: _is_number(value) or _is_list_of(_is_number)(value),
+            "scale": lambda value: value is None or _is_number(value) or _is_list_of(_is_number)(value),
             "mean": _is_list_of(_is_number),
             "std": _is_list_of(_is_number),
             "channel_order": lambda value: isinstance(value, str),

@@ -315,6 +315,8 @@ class Chain:
         return None
 
     def _activation_obstacle(self, layer: Draft, node: Node, op: Activation) -> Problem | None:
+        if isinstance(op, Pointwise) and not op.function.finite:
+            return Problem.of(node, "it has no value, or an infinite one, for some numbers")
         if self.affine is not None:
             return Problem.of(node, "it follows a scaling that follows another activation function")
         if isinstance(op, (Pointwise, Ramp)) and layer.pool is not None:

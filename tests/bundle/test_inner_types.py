@@ -113,6 +113,7 @@ def test_every_field_of_the_manifest_with_every_wrong_value(tmp_path):
         ("board.power_sensor", "'x'"),
         ("board.power_sensor", "'../x'"),
         ("clk_mhz", "1.5"),
+        ("input.preprocessing.scale", "None"),  # 1, of pixels
         ("input.preprocessing.scale", "-1"),
         ("input.preprocessing.scale", "1.5"),
         ("input.preprocessing.scale", f"{10**30}"),

@@ -271,10 +271,9 @@ def test_what_reads_the_shape_of_the_input_elsewhere_keeps_its_adapter(tmp_path:
     except UnsupportedModelError as refusal:
         assert "3 dimensions" in refusal.message
         return
-    frames = np.ones((2, 1, HEIGHT, WIDTH), np.float32)
-    np.testing.assert_allclose(
-        execute(graph, frames, host_evaluator(graph)), run_onnx(model, frames[:, 0])[0], rtol=0, atol=1e-5
-    )
+    frames = np.ones((2, *graph.input_shape), np.float32)  # pictures, or one-dimensional frames of HEIGHT channels
+    wanted = run_onnx(model, frames.reshape(2, HEIGHT, WIDTH))[0]
+    np.testing.assert_allclose(execute(graph, frames, host_evaluator(graph)), wanted, rtol=0, atol=1e-5)
 
 
 def test_a_model_of_vectors_has_frames_of_one_position(tmp_path: Path) -> None:

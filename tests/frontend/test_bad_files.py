@@ -149,7 +149,7 @@ def test_two_inputs(tmp_path: Path) -> None:
     assert "image, second" in error_of(save(model, tmp_path), UnsupportedModelError).message
 
 
-@pytest.mark.parametrize("shape", [(3, 8), (3, 8, 8, 8)])
+@pytest.mark.parametrize("shape", [(3, 8, 8, 8), (3, 2, 8, 8, 8)])
 def test_input_of_another_rank(shape: tuple[int, ...], tmp_path: Path) -> None:
     start = ModelBuilder(shape)
     start.reshape(-1, 3, 1, 1).conv(4, 1)

@@ -190,7 +190,7 @@ def _unfit(graph: Graph) -> dict[str, str]:
             "averages 116x116 elements; the FPGA takes 4,096",
         ),
         (lambda m: m.add("ReduceMean", axes=[1, 2, 3]), "ReduceMean", "height and width alone"),
-        (lambda m: m.add("ReduceMean", axes=[-1, -2], keepdims=0), "ReduceMean", "two-dimensional"),
+        (lambda m: m.add("ReduceMean", axes=[-1, -2], keepdims=0), "ReduceMean", "into a vector"),
         (lambda m: m.pad(1, 1, 1, 1, mode="edge"), "Pad", "mode edge"),
         (lambda m: m.pad(1, 1, -1, 1), "Pad", "negative"),
         (lambda m: m.add("Pad", m.constant(np.array([0, 1, 0, 0, 0, 0, 0, 0]))), "Pad", "channels"),

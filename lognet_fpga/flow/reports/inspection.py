@@ -212,7 +212,7 @@ def _layer_section(layers: list[dict]) -> Section:
         "weights",
         "zeros",
         "as log2",
-        "bits",
+        "act",
         "MACs a frame",
         "of model",
     )
@@ -221,8 +221,8 @@ def _layer_section(layers: list[dict]) -> Section:
         (
             "sizes: channels x height x width; zeros: share of the weights, in the file and after rounding to log2 "
             "codes (with --prune, where given)",
-            "bits: of the activations, that sizes are estimated with; without --act-bits or a model that states them "
-            "lognet-deploy chooses them by error",
+            "act: bits of the activations, that sizes are estimated with; without --act-bits or a model that states "
+            "them lognet-deploy chooses them by error",
             "MACs: multiply-accumulates, and their share of the whole model's",
         ),
         Table(columns, rows),
