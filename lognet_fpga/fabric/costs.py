@@ -114,9 +114,8 @@ def rank_resources(bits: int, number: int, lanes: int) -> Resources:
     kept, pairs, nodes = bits + number, lanes - 1, tree_registers(lanes) if lanes > 1 else 0
     # A comparison takes two bits a step, the choice behind it two bits a site.
     lut = pairs * (carry_sites(bits / 2) + kept / 2) + carry_sites(bits / 2) + kept / 4
-    alone = (
-        lanes * bits + kept + (nodes - pairs) * kept
-    )  # the beat, the largest, and what has nothing to be paired with
+    # The beat, the largest, and what has nothing to be paired with.
+    alone = lanes * bits + kept + (nodes - pairs) * kept
     return RANK_CONTROL + Resources(lut, lanes * bits + nodes * kept + kept + number, 0, 0, alone, pairs * kept / 2)
 
 

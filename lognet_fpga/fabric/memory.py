@@ -6,9 +6,8 @@ from lognet_fpga.ir.quant import CodeTable
 
 BLOCK_RAM_DEPTH = 65  # memories at least this deep go to block RAM, shallower ones to LUTs
 BLOCK_ROM_DEPTH = 129  # the same for memories that are only read: 64 places of a bit take one LUT
-BLOCK_TABLE_DEPTH = (
-    2048  # of activation functions: a byte of up to 1,024 places takes fewer LUTs than a block RAM is worth
-)
+# The same for tables of activation functions: a byte of up to 1,024 places takes fewer LUTs than a block RAM is worth.
+BLOCK_TABLE_DEPTH = 2048
 ROM_COLUMN_BITS = 36  # of the memories that a wide one is made of: the natural width of a block RAM
 
 # Depths of the shapes of half a BRAM36, by its width (Xilinx UG473, simple dual port).

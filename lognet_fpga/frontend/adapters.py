@@ -18,7 +18,7 @@ from lognet_fpga.frontend.batch import with_small_batch
 from lognet_fpga.frontend.file import STANDARD_DOMAINS
 from lognet_fpga.frontend.needed import drop_unneeded, output_names
 from lognet_fpga.frontend.ort_session import ORT_ERRORS, open_session
-from lognet_fpga.frontend.shapes import forget_shapes, known_shapes
+from lognet_fpga.frontend.shapes import copied, inferred, known_shapes
 
 _RANKS = ("Reshape", "Squeeze", "Unsqueeze", "Flatten")
 _ADAPTERS = (*_RANKS, "Transpose", "Identity", "Cast")
@@ -51,7 +51,7 @@ def take_adapters(model: onnx.ModelProto, input_shape: tuple[int, int, int] | No
     """
     _one_channel_as_transpose(model)
     if _changes_rank_late(model.graph):
-        hoisted = _copy(model)
+        hoisted = copied(model)
         _hoist(hoisted)
         _drop(hoisted, input_shape)
         if not _changes_rank_late(hoisted.graph):
@@ -85,7 +85,7 @@ def _drop(model: onnx.ModelProto, input_shape: tuple[int, int, int] | None) -> N
         legal = all(_to_float(node) for node in casts) and kind.elem_type in (TensorProto.FLOAT, *_INTEGERS)
         dims = _frame_behind(model, way, input_shape) if legal or not casts else None
         if dims is not None:
-            out = _copy(model)
+            out = copied(model)
             _cut(out.graph, way, dims)
             if not any(node.op_type == "Shape" and out.graph.input[0].name in node.input for node in out.graph.node):
                 model.CopyFrom(out)
@@ -215,7 +215,7 @@ def _changes_rank_late(graph: onnx.GraphProto) -> bool:
 
 def _hoist(model: onnx.ModelProto) -> None:
     """Let every change of rank on the way from the input change places with the arithmetic in front of it."""
-    shapes = known_shapes(_inferred(model))
+    shapes = known_shapes(inferred(model))
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     while True:
         way = _way(model.graph, (*_ARITHMETIC, *_RANKS))
@@ -294,7 +294,7 @@ def _one_channel_as_transpose(model: onnx.ModelProto) -> None:
     way = [node for node in _way(model.graph, (*_LAYOUT_FREE, *_ADAPTERS)) if node.op_type == "Reshape"]
     if not way:
         return
-    shapes = known_shapes(_inferred(model))
+    shapes = known_shapes(inferred(model))
     for node in way:
         before, after = shapes.get(node.input[0], ()), shapes.get(node.output[0], ())
         if len(before) != 4 or len(after) != 4 or min(before[1:]) < 1 or before[0] not in (-1, after[0]):
@@ -339,16 +339,3 @@ def _transpose_back(graph: onnx.GraphProto) -> None:
     dims = [type(dim).FromString(dim.SerializeToString()) for dim in frame.type.tensor_type.shape.dim]
     del frame.type.tensor_type.shape.dim[:]
     frame.type.tensor_type.shape.dim.extend(dims[axis] for axis in _NHWC)
-
-
-def _inferred(model: onnx.ModelProto) -> onnx.ModelProto:
-    """model with the shapes that follow from its input's."""
-    out = _copy(model)
-    forget_shapes(out)
-    return onnx.shape_inference.infer_shapes(out, data_prop=True)
-
-
-def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
-    out = onnx.ModelProto()
-    out.CopyFrom(model)
-    return out

@@ -17,6 +17,7 @@ from onnx import TensorProto, numpy_helper
 from onnx.model_container import make_large_tensor_proto
 
 from lognet_fpga.frontend.file import STANDARD_DOMAINS
+from lognet_fpga.frontend.shapes import copied
 
 Weights = Mapping[str, np.ndarray]
 """By name: float32 arrays of any shape, which whoever works on the structure need not read."""
@@ -50,8 +51,7 @@ def weights_apart(model: onnx.ModelProto, known: Weights = NONE) -> tuple[onnx.M
         else:
             continue
         tensor.CopyFrom(make_large_tensor_proto(f"#{name}", name, tensor.data_type, tuple(tensor.dims)))
-    out = onnx.ModelProto()
-    out.CopyFrom(model)
+    out = copied(model)
     return out, weights
 
 

@@ -10,7 +10,7 @@ import onnx
 from onnx import numpy_helper
 
 from lognet_fpga.frontend.file import STANDARD_DOMAINS
-from lognet_fpga.frontend.shapes import forget_shapes
+from lognet_fpga.frontend.shapes import copied, forget_shapes
 
 SMALL = 2  # what a large batch becomes: two frames show whether they are kept apart
 _RUN_BATCH, _RUN_ELEMENTS = 4, 2**20  # a batch of up to so many frames, or elements, is run as it stands in the file
@@ -28,8 +28,7 @@ def with_small_batch(model: onnx.ModelProto) -> onnx.ModelProto:
     batch, *frame = (dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim)
     if batch <= _RUN_BATCH or batch * math.prod(frame) <= _RUN_ELEMENTS:
         return model
-    out = onnx.ModelProto()
-    out.CopyFrom(model)
+    out = copied(model)
     graph = out.graph
     constants = {tensor.name: tensor for tensor in graph.initializer}
     of_frames = {graph.input[0].name}

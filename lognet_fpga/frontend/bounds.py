@@ -7,7 +7,7 @@ import math
 import onnx
 
 from lognet_fpga.errors import UnsupportedModelError
-from lognet_fpga.frontend.shapes import forget_shapes, known_shapes
+from lognet_fpga.frontend.shapes import copied, forget_shapes, known_shapes
 from lognet_fpga.ir.preprocessing import MAX_INPUT_SIZE
 
 MAX_VALUES = 1 << 26  # of a tensor, for one frame: 256 MiB as float32
@@ -17,8 +17,7 @@ _NAMED = 5
 def require_bounded(model: onnx.ModelProto) -> None:
     """Raise UnsupportedModelError, naming the nodes, where a tensor is larger than MAX_VALUES for a single frame, or
     wider or higher than MAX_INPUT_SIZE: a slip of the pen in a pad or a scale, that would take all memory."""
-    single = onnx.ModelProto()
-    single.CopyFrom(model)
+    single = copied(model)
     forget_shapes(single)
     batch = single.graph.input[0].type.tensor_type.shape.dim[0]
     batch.Clear()

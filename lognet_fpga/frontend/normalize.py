@@ -34,7 +34,7 @@ from lognet_fpga.frontend.names import name_as_in_file, restore_functions
 from lognet_fpga.frontend.needed import drop_unneeded
 from lognet_fpga.frontend.ort_session import ORT_ERRORS, open_session
 from lognet_fpga.frontend.rewrite import floor_pools, free_batch, relu_before_pool, trim_inputs
-from lognet_fpga.frontend.shapes import forget_shapes, known_shapes
+from lognet_fpga.frontend.shapes import copied, forget_shapes, known_shapes
 
 OPSET = 17
 IR_VERSION = 10
@@ -70,7 +70,7 @@ def normalize(model: onnx.ModelProto, weights: Weights) -> tuple[onnx.ModelProto
     Raises ModelError when onnxruntime cannot run the model at all, UnsupportedModelError when it is fixed to a batch
     too large to try out and cannot be run with a smaller one.
     """
-    model = _copy(model)
+    model = copied(model)
     trim_inputs(model.graph)
     stated = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value
     model = with_small_batch(model)
@@ -161,7 +161,7 @@ def lower_opset(model: onnx.ModelProto) -> onnx.ModelProto:
     Versions later than 17 that change an operator's meaning also change its inputs or attributes, so that the
     checker tells; the rest only add element types.
     """
-    out = _copy(model)
+    out = copied(model)
     out.ir_version = min(out.ir_version, IR_VERSION)
     for entry in out.opset_import:
         if entry.domain in STANDARD_DOMAINS:
@@ -172,7 +172,7 @@ def lower_opset(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def _with_batch(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:
     """A copy of model with its batch fixed; shapes stated inside the model are forgotten."""
-    out = _copy(model)
+    out = copied(model)
     out.graph.input[0].type.tensor_type.shape.dim[0].Clear()
     out.graph.input[0].type.tensor_type.shape.dim[0].dim_value = batch
     forget_shapes(out)
@@ -209,7 +209,7 @@ def _optimize_once(model: onnx.ModelProto, weights: Weights) -> tuple[onnx.Model
 
 def _finish(model: onnx.ModelProto) -> onnx.ModelProto:
     """model without dead parts and unused imports, its shapes inferred, checked."""
-    out = _copy(model)
+    out = copied(model)
     drop_unneeded(out.graph)
     used = {node.domain for node in out.graph.node}
     imports = [
@@ -266,9 +266,3 @@ def _close(found: np.ndarray, wanted: np.ndarray) -> bool:
         return found.dtype == wanted.dtype
     scale = float(np.max(np.abs(wanted[np.isfinite(wanted)]), initial=0.0))
     return np.allclose(found, wanted, rtol=0, atol=_TOLERANCE * max(scale, 1e-6), equal_nan=True)
-
-
-def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
-    out = onnx.ModelProto()
-    out.CopyFrom(model)
-    return out

@@ -18,7 +18,7 @@ from lognet_fpga.frontend.batch import with_small_batch
 from lognet_fpga.frontend.file import STANDARD_DOMAINS, opset_of
 from lognet_fpga.frontend.needed import drop_unneeded
 from lognet_fpga.frontend.ort_session import ORT_ERRORS, open_session
-from lognet_fpga.frontend.shapes import forget_shapes, known_shapes
+from lognet_fpga.frontend.shapes import copied, forget_shapes, inferred, known_shapes
 
 _ROW = 2  # the axis of one row in (batch, channels, 1, length)
 _WINDOWED = ("Conv", "MaxPool", "AveragePool", "LpPool")
@@ -40,10 +40,10 @@ def take_one_dimensional(model: onnx.ModelProto) -> None:
     graph = model.graph
     if len(graph.input[0].type.tensor_type.shape.dim) == 3:
         _input_as_rows(graph, opset_of(model))
-    shapes = known_shapes(_inferred(model))
+    shapes = known_shapes(inferred(model))
     if not any(node.op_type == "Squeeze" and len(shapes.get(node.output[0], ())) == 3 for node in graph.node):
         return
-    lifted = _copy(model)
+    lifted = copied(model)
     _Lift(lifted, shapes).run()
     if _agree(model, lifted):
         model.CopyFrom(lifted)
@@ -273,7 +273,7 @@ def _agree(model: onnx.ModelProto, lifted: onnx.ModelProto) -> bool:
 
 def _stated(model: onnx.ModelProto) -> onnx.ModelProto:
     """model with every size of its input known."""
-    out = _copy(with_small_batch(model))
+    out = copied(with_small_batch(model))
     for place, dim in enumerate(out.graph.input[0].type.tensor_type.shape.dim):
         if dim.dim_value < 1:
             dim.Clear()
@@ -298,15 +298,3 @@ def _free_name(wanted: str, taken: Container[str]) -> str:
     while name in taken:
         name += "_"
     return name
-
-
-def _inferred(model: onnx.ModelProto) -> onnx.ModelProto:
-    out = _copy(model)
-    forget_shapes(out)
-    return onnx.shape_inference.infer_shapes(out, data_prop=True)
-
-
-def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
-    out = onnx.ModelProto()
-    out.CopyFrom(model)
-    return out

@@ -26,3 +26,16 @@ def forget_shapes(model: onnx.ModelProto) -> None:
         kind = value.type.tensor_type.elem_type
         value.type.Clear()
         value.type.tensor_type.elem_type = kind or TensorProto.FLOAT
+
+
+def copied(model: onnx.ModelProto) -> onnx.ModelProto:
+    out = onnx.ModelProto()
+    out.CopyFrom(model)
+    return out
+
+
+def inferred(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy of model with the shapes that follow from its input's."""
+    out = copied(model)
+    forget_shapes(out)
+    return onnx.shape_inference.infer_shapes(out, data_prop=True)

@@ -6,10 +6,14 @@ The tests hold every JSON that a command writes while they run against it: a new
 
 from __future__ import annotations
 
-from lognet_fpga.schema.commands import DOCUMENTS
+from lognet_fpga.schema.deployment import DEPLOYMENT
+from lognet_fpga.schema.files import FILES
 from lognet_fpga.schema.parts import PARTS
+from lognet_fpga.schema.running import RUNNING
+from lognet_fpga.schema.studies import STUDIES
 from lognet_fpga.schema.types import Schema
 
+DOCUMENTS: dict[str, Schema] = {**DEPLOYMENT, **RUNNING, **STUDIES, **FILES}
 SCHEMA: Schema = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "title": "JSON of the LogNet FPGA toolkit",

@@ -336,3 +336,9 @@ PARTS: dict[str, Schema] = {
         "A netlist's cells",
     ),
 }
+
+ERROR = or_null(part("error"), "what went wrong, if anything did")
+ONLY_ERROR = fields({"error": part("error")}, "Where there is no report.")
+STREAM_FORMAT = fields(
+    {name: whole() for name in ("bits", "channels_per_beat", "tdata_bits", "beats_per_frame")} | {"shape": SHAPE}
+)

@@ -150,7 +150,7 @@ def test_a_stream_over_three_boards_of_which_two_die_and_a_fourth_is_not_there(
     devices = ["--device", servers[0][1], "--devices", str(tmp_path / "boards")]
     client = subprocess.Popen(
         [
-            *(sys.executable, "-m", "lognet_fpga.cli.stream", demo[0], "--frames", "synthetic", "--limit", "300"),
+            *(sys.executable, "-m", "lognet_fpga.cli.stream", demo[0], "--frames", "synthetic", "--limit", "600"),
             *("--pace", "100", "--policy", "block", "--batch", "2", *devices, "--json"),
         ],
         cwd=ROOT,
@@ -170,11 +170,11 @@ def test_a_stream_over_three_boards_of_which_two_die_and_a_fourth_is_not_there(
     data = json.loads(out)
     assert client.returncode == 0 and "Traceback" not in err
     assert f"warning: {nobody} is set aside: does not answer" in err
-    assert data["frames"] == 300 and [board["name"] for board in data["boards"]] == [*(u for _, u in servers), nobody]
-    assert sum(board["frames"] for board in data["boards"]) == 300
+    assert data["frames"] == 600 and [board["name"] for board in data["boards"]] == [*(u for _, u in servers), nobody]
+    assert sum(board["frames"] for board in data["boards"]) == 600
     aside = [board["aside"] for board in data["boards"]]
     assert sum(aside[:2]) >= 1 and aside[2:] == [0, 1]  # at that pace one may have all that there is to do
-    expected = synthetic_predictions(300)
+    expected = synthetic_predictions(600)
     assert data["predictions"] == expected
     other = write_bundle({**small_bundle.files(), "more.txt": b"x"}, small_bundle.manifest(), tmp_path / "other").folder
     done = command("stream", other, "--frames", demo[1], *devices, env=TOKEN)
