@@ -15,7 +15,7 @@ import pytest
 
 from lognet_fpga.bitstream.figures import LongestPath
 from lognet_fpga.bitstream.make import make_bitstream
-from lognet_fpga.bitstream.open_tools.commands import yosys_script
+from lognet_fpga.bitstream.open_tools.commands import with_settings
 from lognet_fpga.bitstream.open_tools.fasm import LutSites
 from lognet_fpga.bitstream.open_tools.log import longest_path, read_log, state
 from lognet_fpga.bitstream.open_tools.netlist import estimate_text
@@ -31,7 +31,7 @@ from lognet_fpga.errors import MissingToolError, TimingError, ToolError, UsageEr
 from lognet_fpga.ir.system import OWN_DMA_VLNV
 from lognet_fpga.machine.tools import find_yosys, run_tool
 from tests.bitstream.bundles import FAKES, generated_bundle, written_bundle
-from tests.bitstream.open_programs import BIT_BYTES, PART, open_tools
+from tests.bitstream.open_programs import BIT_BYTES, NETLIST, PART, open_tools
 
 REQUEST = BitstreamRequest("open")
 SITES = LutSites(5, 2)
@@ -262,19 +262,34 @@ def test_timing_is_judged_at_the_bundle_s_clock(tmp_path, put):
     assert "--freq 142.857143 " in record.read_text()
 
 
-def test_nextpnr_is_told_how_far_to_look(tmp_path):
-    """Yosys cannot write nextpnr's settings, so a shell puts them into its netlist."""
-    for name in ("verilog", "work"):
-        (tmp_path / name).mkdir()
-    netlist = {"modules": {"LUT1": {"attributes": {}}, SYSTEM: {"attributes": {"top": "1"}}}}
-    (tmp_path / "work" / "yosys.json").write_text(json.dumps(netlist, indent=2))
-    rewrite = yosys_script((), SYSTEM).splitlines()[-1]
-    subprocess.run(rewrite.removeprefix("!"), shell=True, check=True, cwd=tmp_path / "verilog")
-    modules = json.loads((tmp_path / "work" / "system.json").read_text())["modules"]
+@pytest.mark.parametrize("by_script", [False, True])
+def test_nextpnr_is_told_how_far_to_look(by_script, tmp_path, put):
+    """Yosys cannot write nextpnr's settings, so they are put into its netlist behind it; the rest of that stays."""
+    put()
+    path = written_bundle(tmp_path)
+    if by_script:
+        assert build(path, tmp_path / "there").returncode == 0
+        netlist = tmp_path / "there" / "work" / "system.json"
+        modules = json.loads(netlist.read_text())["modules"]
+    else:
+        write_netlist(tmp_path)
+        with_settings(tmp_path, SYSTEM)
+        modules = json.loads((tmp_path / "work" / "system.json").read_text())["modules"]
     settings = modules[SYSTEM].pop("settings")
-    assert {"modules": modules} == netlist
+    assert {"modules": modules} == json.loads(NETLIST)
     assert list(settings) == ["router2/bbMargin/y"]
     assert not all(set(value) <= set("01xz") for value in settings.values()), "nextpnr reads such a string as bits"
+
+
+def write_netlist(project: Path, text: str = NETLIST) -> None:
+    (project / "work").mkdir()
+    (project / "work" / "yosys.json").write_text(text)
+
+
+def test_a_netlist_without_the_system_is_an_error(tmp_path):
+    write_netlist(tmp_path, "{}")
+    with pytest.raises(ToolError, match=f"no module {SYSTEM}"):
+        with_settings(tmp_path, SYSTEM)
 
 
 @pytest.mark.slow
@@ -286,6 +301,7 @@ def test_yosys_takes_the_script(tmp_path, require_tool):
         (tmp_path / name).write_bytes(data)
     (tmp_path / "work").mkdir()
     run_tool(find_yosys(), ["system.ys"], tmp_path / "verilog", "synthesis")
+    with_settings(tmp_path, SYSTEM)
     modules = json.loads((tmp_path / "work" / "system.json").read_text())["modules"]
     ours = {name for name, module in modules.items() if not {"blackbox", "whitebox"} & module["attributes"].keys()}
     assert ours == {SYSTEM}

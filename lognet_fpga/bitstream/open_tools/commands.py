@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lognet_fpga.bitstream.toolchain import RESULTS, WORK
+from lognet_fpga.errors import ToolError
 from lognet_fpga.ir.clocks import mhz_text
 from lognet_fpga.synth.yosys import synthesis_commands
 
@@ -28,7 +29,8 @@ _FASM = f"{WORK}/system.fasm"
 # Rows that nextpnr's router looks beyond the ends of a wire; a setting of its netlist.  The processor's outputs leave
 # along a hundred rows, and nextpnr takes them all to be in the middle of these: with its own margin of three it
 # looks for most of them in vain.
-_MARGIN = '"router2\\/bbMargin\\/y": "52"'
+_SETTINGS = '"settings": { "router2/bbMargin/y": "52" },'
+NETLIST, _SYNTHESIZED = f"{WORK}/system.json", f"{WORK}/yosys.json"
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,7 @@ class Step:
 def yosys_script(verilog: tuple[str, ...], top: str) -> str:
     """For a run in the folder of the Verilog, where the contents of memories are.
 
-    The copies of control registers keep their modules until nothing merges them any more.  Yosys cannot write nextpnr's
-    settings; its last line lets a shell do it.
+    The copies of control registers keep their modules until nothing merges them any more.
     """
     lines = [f"read_verilog {name}" for name in verilog]
     lines += [
@@ -54,14 +55,27 @@ def yosys_script(verilog: tuple[str, ...], top: str) -> str:
         "flatten",
         "clean",
         "delete t:$scopeinfo",
-        f"write_json ../{WORK}/yosys.json",
-        f'!sed \'s/^    "{top}": {{$/& "settings": {{ {_MARGIN} }},/\' ../{WORK}/yosys.json > ../{WORK}/system.json',
+        f"write_json ../{_SYNTHESIZED}",
     ]
     return "\n".join(lines) + "\n"
 
 
 def synthesis() -> Step:
     return Step("LOGNET_YOSYS", ("system.ys",), "verilog")
+
+
+def with_settings(project: Path, top: str) -> None:
+    """From Yosys' netlist to nextpnr's: with settings, which Yosys cannot write (and one in WebAssembly runs no shell
+    that could)."""
+    begin = f'    "{top}": {{\n'
+    text = (project / _SYNTHESIZED).read_text(encoding="utf-8")
+    if begin not in text:
+        raise ToolError(f"Yosys wrote a netlist with no module {top}")
+    (project / NETLIST).write_text(text.replace(begin, f"{begin[:-1]} {_SETTINGS}\n", 1), encoding="utf-8")
+
+
+def _settings_by_shell(top: str) -> str:
+    return f"sed 's#^    \"{top}\": {{$#& {_SETTINGS}#' {_SYNTHESIZED} > {NETLIST}"
 
 
 def seed_log(seed: object) -> str:
@@ -80,7 +94,7 @@ def place_and_route(part: str, clk_mhz: float, flavour: str, seed: object) -> St
     A design that misses its clock is made all the same; whoever reads the log decides.  The analytic placer (heap)
     came to two thirds of the wire of the other one; its own limit on a cell's places overflows in large designs.
     """
-    arguments: tuple[str, ...] = ("--chipdb", "$CHIPDB", "--json", f"{WORK}/system.json")
+    arguments: tuple[str, ...] = ("--chipdb", "$CHIPDB", "--json", NETLIST)
     arguments += ("--freq", mhz_text(clk_mhz), "--timing-allow-fail")
     if flavour == HIMBAECHEL:
         arguments += ("--device", part, "-o", "xdc=constraints.xdc", "-o", f"fasm={seed_fasm(seed)}")
@@ -112,7 +126,7 @@ def keep_best(project: Path, seed: int) -> None:
         shutil.copyfileobj(plain, packed)
 
 
-def shell_script(name: str, part: str, clk_mhz: float) -> str:
+def shell_script(name: str, top: str, part: str, clk_mhz: float) -> str:
     """build.sh: the same steps for both flavours."""
     first = synthesis()
     log, fasm = seed_log("$seed"), seed_fasm("$seed")
@@ -128,6 +142,7 @@ def shell_script(name: str, part: str, clk_mhz: float) -> str:
         f"rm -rf {WORK} {RESULTS}",
         f"mkdir -p {WORK} {RESULTS}",
         f'(cd {first.folder} && "$LOGNET_YOSYS" -q -s {first.arguments[0]})',
+        _settings_by_shell(top),
         "seed=0",
         f'while [ "$seed" -lt "${SEEDS}" ]; do',
         "    seed=$((seed + 1))",

@@ -9,11 +9,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from lognet_fpga.bitstream.toolchain import WORK
+from lognet_fpga.bitstream.open_tools.commands import NETLIST
 from lognet_fpga.synth.cells import count_netlist
 from lognet_fpga.synth.paths import longest_path
-
-NETLIST = f"{WORK}/system.json"
 
 
 def estimate_text(folder: Path, top: str) -> str | None:

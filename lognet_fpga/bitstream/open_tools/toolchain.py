@@ -24,6 +24,7 @@ from lognet_fpga.bitstream.open_tools.commands import (
     seed_log,
     shell_script,
     synthesis,
+    with_settings,
     yosys_script,
 )
 from lognet_fpga.bitstream.open_tools.fasm import LutSites, lut_sites
@@ -61,7 +62,7 @@ def _files(overlay: OverlaySystem) -> dict[str, bytes]:
     clk_mhz = overlay.system.clock.mhz
     verilog = tuple(name for name, _ in files if is_verilog(name))
     texts = {
-        "build.sh": shell_script(overlay.name, PART, clk_mhz),
+        "build.sh": shell_script(overlay.name, SYSTEM, PART, clk_mhz),
         "constraints.xdc": _CONSTRAINTS,
         "README.txt": _README.format(
             name=overlay.name, title=overlay.title, results=RESULTS, chipdb=CHIPDB, database=DATABASE
@@ -88,8 +89,10 @@ def _find(remote: str | None) -> Tools:
             else:
                 stage.update(number, len(todo), tools.programs[step.program].name)
                 tools.run(step, folder)
-                if step == synthesis() and (estimate := estimate_text(folder, SYSTEM)):
-                    stage.note(estimate)
+                if step == synthesis():
+                    with_settings(folder, SYSTEM)
+                    if estimate := estimate_text(folder, SYSTEM):
+                        stage.note(estimate)
         yosys, nextpnr = (tools.programs[key].version for key in ("LOGNET_YOSYS", "LOGNET_NEXTPNR"))
         project = (folder / "project.txt").read_text()
         said = f"project {project}tool Yosys={yosys}\ntool nextpnr={nextpnr}\n"
