@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from myhdl import Signal, always, always_comb, block
 
-from lognet_fpga.hw.control import control_leaf, late_logic, stream_gate
+from lognet_fpga.hw.control import control_leaf, late_logic, leaf_groups, stream_gate
 from lognet_fpga.hw.counting import table_counter
-from lognet_fpga.hw.wiring import flag, vector
+from lognet_fpga.hw.wiring import bits, flag, join, vector
 
 
 @block
@@ -32,10 +32,9 @@ def join_slice(
     Ports: three streams; first_ready, second_ready: out of registers, never both high.
     Latency: `SLICE_LATENCY`.  Throughput: one beat a cycle, from one stream to the other, too.
     """
-    spare, offered, moves_data = vector(len(out_data)), flag(), flag()
+    offered = flag()
     ready_first, ready_second = Signal(bool(1)), flag()  # as in register_slice, from power on
     opens, shuts, moved, brings, turn_soon, first_soon = (flag() for _ in range(6))
-    empty, shows_new, turn_new, turn_spare = (flag() for _ in range(4))
     place, ends = vector(max(1, (first_beats + second_beats - 1).bit_length())), flag()
     turns = vector(2)  # of the next beat, and of the one behind it: whether it comes from the second stream
     from_second = [False] * first_beats + [True] * second_beats
@@ -65,16 +64,8 @@ def join_slice(
         part.name = name
     counting = table_counter(clk, rst, moved, place, ends, turns, table=table)
     counting.name = "count"
-    leaves = [
-        control_leaf(clk, opens, empty),
-        control_leaf(clk, opens, shows_new),
-        control_leaf(clk, turn_soon, turn_new),
-        control_leaf(clk, turn_soon, turn_spare),
-    ]
-    for leaf, name in zip(leaves, ("empty", "shows_new", "turn_new", "turn_spare")):
-        leaf.name = name
-    gate = stream_gate(offered, out_ready, moves_data)
-    gate.name = "moves_data"
+    beats = join_beats(clk, opens, turn_soon, offered, out_ready, first_data, second_data, out_data)
+    beats.name = "beats"
 
     @always_comb
     def handshake():
@@ -99,19 +90,59 @@ def join_slice(
         elif out_ready or not offered:
             offered.next = brings
 
+    return logic, counting, beats, handshake, take_turns, control
+
+
+@block
+def join_beats(clk, opens, turn_soon, offered, out_ready, first_data, second_data, out_data):
+    """As slice_beats, of two entries."""
+    parts, wires = [], []
+    come = vector(len(out_data)), vector(len(out_data))  # as there
+    first, second = come
+    for number, run in enumerate(leaf_groups(len(out_data))):
+        empty, shows_new, turn_new, turn_spare, moves = (flag() for _ in range(5))
+        entries = [join(bits(data)[run.start : run.stop]) for data in come]
+        shown = vector(len(run))
+        steering = [
+            control_leaf(clk, opens, empty),
+            control_leaf(clk, opens, shows_new),
+            control_leaf(clk, turn_soon, turn_new),
+            control_leaf(clk, turn_soon, turn_spare),
+            stream_gate(offered, out_ready, moves),
+            join_stretch(clk, empty, shows_new, turn_new, turn_spare, moves, *entries, shown),
+        ]
+        for part, name in zip(steering, ("empty", "shows_new", "turn_new", "turn_spare", "moves", "stretch")):
+            part.name = f"{name}{number}"
+        parts += steering
+        wires += bits(shown)
+    gathered = join(wires)
+
+    @always_comb
+    def gather():
+        first.next = first_data
+        second.next = second_data
+        out_data.next = gathered
+
+    return parts, gather
+
+
+@block
+def join_stretch(clk, empty, shows_new, turn_new, turn_spare, moves, first, second, shown):
+    spare = vector(len(shown))
+
     @always(clk.posedge)
     def keep():
         if empty:  # whether or not a beat comes
             if turn_spare:
-                spare.next = second_data
+                spare.next = second
             else:
-                spare.next = first_data
-        if moves_data:
+                spare.next = first
+        if moves:
             if not shows_new:
-                out_data.next = spare
+                shown.next = spare
             elif turn_new:
-                out_data.next = second_data
+                shown.next = second
             else:
-                out_data.next = first_data
+                shown.next = first
 
-    return logic, counting, leaves, gate, handshake, take_turns, control, keep
+    return keep

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from myhdl import Signal, always, always_comb, block
 
-from lognet_fpga.hw.control import control_leaf, late_logic, stream_gate
-from lognet_fpga.hw.wiring import flag, vector
+from lognet_fpga.hw.control import control_leaf, late_logic, leaf_groups, stream_gate
+from lognet_fpga.hw.wiring import bits, flag, join, vector
 
 
 @block
@@ -14,27 +14,61 @@ def register_slice(clk, rst, in_data, in_valid, in_ready, out_data, out_valid, o
 
     Latency: 1.  Throughput: one beat a cycle.
     """
-    spare, opens = vector(len(in_data)), flag()
-    empty, shows_new, moves_data = flag(), flag(), flag()
+    opens = flag()
     handshake = slice_handshake(clk, rst, in_valid, in_ready, out_valid, out_ready, opens)
     handshake.name = "handshake"
-    leaves = [control_leaf(clk, opens, empty), control_leaf(clk, opens, shows_new)]
-    for leaf, name in zip(leaves, ("empty", "shows_new")):
-        leaf.name = name
-    gate = stream_gate(out_valid, out_ready, moves_data)
-    gate.name = "moves_data"
+    beats = slice_beats(clk, opens, opens, out_valid, out_ready, in_data, out_data)
+    beats.name = "beats"
+    return handshake, beats
+
+
+@block
+def slice_beats(clk, empty_soon, new_soon, out_valid, out_ready, in_data, out_data):
+    """The beats of a slice of two, the one offered and a spare one, in stretches that have what steers them to
+    themselves.
+
+    empty_soon, new_soon: a cycle early: the spare beat may be lost; what is offered next is what comes, not the spare.
+    """
+    parts, wires = [], []
+    come = vector(len(in_data))  # for MyHDL cannot convert a slice of wires that are joined
+    for number, run in enumerate(leaf_groups(len(in_data))):
+        empty, shows_new, moves = flag(), flag(), flag()
+        shown = vector(len(run))
+        steering = [
+            control_leaf(clk, empty_soon, empty),
+            control_leaf(clk, new_soon, shows_new),
+            stream_gate(out_valid, out_ready, moves),
+            slice_stretch(clk, empty, shows_new, moves, join(bits(come)[run.start : run.stop]), shown),
+        ]
+        for part, name in zip(steering, ("empty", "shows_new", "moves", "stretch")):
+            part.name = f"{name}{number}"
+        parts += steering
+        wires += bits(shown)
+    gathered = join(wires)
+
+    @always_comb
+    def gather():
+        come.next = in_data
+        out_data.next = gathered
+
+    return parts, gather
+
+
+@block
+def slice_stretch(clk, empty, shows_new, moves, coming, shown):
+    spare = vector(len(coming))
 
     @always(clk.posedge)
     def keep():
         if empty:  # whether or not a beat comes
-            spare.next = in_data
-        if moves_data:
+            spare.next = coming
+        if moves:
             if shows_new:
-                out_data.next = in_data
+                shown.next = coming
             else:
-                out_data.next = spare
+                shown.next = spare
 
-    return handshake, leaves, gate, keep
+    return keep
 
 
 @block

@@ -5,9 +5,10 @@ from __future__ import annotations
 from myhdl import ConcatSignal, always, always_comb, block, concat
 
 from lognet_fpga.hw.axi import AxiStream
-from lognet_fpga.hw.control import control_leaf, late_logic, late_next, stream_gate
+from lognet_fpga.hw.control import control_leaf, late_logic, late_next
 from lognet_fpga.hw.dma.countdown import beats_left
 from lognet_fpga.hw.dma.units import LENGTH_BITS, ROW_BITS, WORD_BITS
+from lognet_fpga.hw.slice import slice_beats
 from lognet_fpga.hw.wiring import counter, flag, join, vector
 
 
@@ -83,9 +84,9 @@ def packet_slice(clk, rst, begins, closes, in_data, in_valid, in_ready, in_last,
 
     in_valid and in_last pass one level of logic.  Latency: 1.  Throughput: one beat a cycle.
     """
-    spare, offered, full, ready, is_open = vector(len(in_data)), flag(), flag(), flag(), flag()
+    offered, full, ready, is_open = flag(), flag(), flag(), flag()
     begun, stuck, open_idle, open_end, ready_idle, ready_beat, ready_end = (flag() for _ in range(7))
-    offers, fills, open_soon, ready_soon, takes, loads = (flag() for _ in range(6))
+    offers, fills, empties, open_soon, ready_soon = (flag() for _ in range(5))
     came = [in_valid, ready, full, stuck]
     state = [is_open, closes, full, offered, out_ready]
 
@@ -96,6 +97,11 @@ def packet_slice(clk, rst, begins, closes, in_data, in_valid, in_ready, in_last,
     logic = [
         late_logic(came, offers, rule=lambda valid, ready, full, stuck: stuck or full or (valid and ready)),
         late_logic(came, fills, rule=lambda valid, ready, full, stuck: stuck and (full or (valid and ready))),
+        late_logic(
+            [*came, rst],
+            empties,
+            rule=lambda valid, ready, full, stuck, rst: rst or not (stuck and (full or (valid and ready))),
+        ),
         late_logic(state, ready_idle, rule=room),
         late_logic(
             [*state, ready],
@@ -107,10 +113,9 @@ def packet_slice(clk, rst, begins, closes, in_data, in_valid, in_ready, in_last,
         ),
         late_next(in_valid, in_last, open_idle, open_idle, open_end, open_soon),
         late_next(in_valid, in_last, ready_idle, ready_beat, ready_end, ready_soon),
-        control_leaf(clk, ready_soon, takes),
-        stream_gate(offered, out_ready, loads),
+        slice_beats(clk, ready_soon, empties, offered, out_ready, in_data, out_data),
     ]
-    names = ("offers", "fills", "idle", "beat", "end", "open", "ready", "takes", "loads")
+    names = ("offers", "fills", "empties", "idle", "beat", "end", "open", "ready", "beats")
     for part, name in zip(logic, names):
         part.name = name
 
@@ -137,17 +142,7 @@ def packet_slice(clk, rst, begins, closes, in_data, in_valid, in_ready, in_last,
             ready.next = ready_soon
         begun.next = begins
 
-    @always(clk.posedge)
-    def keep():
-        if takes:  # whether or not a beat comes
-            spare.next = in_data
-        if loads:
-            if full:
-                out_data.next = spare
-            else:
-                out_data.next = in_data
-
-    return logic, look, control, keep
+    return logic, look, control
 
 
 @block
