@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,9 @@ from typing import Any
 
 from tests.patience import HANG_S
 
+AXE = "axe-core@4.14.1"
+VIOLATIONS = """axe.run({preload: false}).then(found =>
+  found.violations.map(each => [each.id, each.nodes.map(node => node.html)]))"""
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-background-networking --no-first-run --disable-component-update "
@@ -24,6 +28,19 @@ _FLAGS = (
 
 def find_browser() -> str | None:
     return next(filter(None, map(shutil.which, PROGRAMS)), None)
+
+
+def find_axe(folder: Path) -> str | None:
+    """axe-core's source: of the file that LOGNET_AXE names, else from npm by way of the folder, checked by npm."""
+    if path := os.environ.get("LOGNET_AXE"):
+        return Path(path).read_text(encoding="utf-8")
+    command = ["npm", "pack", AXE, "--silent"]
+    if shutil.which("npm") is None or subprocess.run(command, cwd=folder, capture_output=True, timeout=300).returncode:
+        return None
+    with tarfile.open(next(folder.glob("*.tgz"))) as archive:
+        content = archive.extractfile("package/axe.min.js")
+        assert content is not None
+        return content.read().decode()
 
 
 class Page:
@@ -51,10 +68,10 @@ class Page:
                 assert "error" not in answer, answer
                 return answer["result"]
 
-    def open(self, path: Path) -> None:
-        """Load a file and wait until all of it is there."""
+    def open(self, page: Path | str) -> None:
+        """Load a file or an address, and wait until all of it is there."""
         self._loaded = False
-        self.call("Page.navigate", url=path.absolute().as_uri())
+        self.call("Page.navigate", url=page if isinstance(page, str) else page.absolute().as_uri())
         while not self._loaded:
             self._next()
 
@@ -63,6 +80,11 @@ class Page:
         answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
+
+    def violations(self, axe: str) -> Any:
+        """Rules for screen readers that the page breaks, each with the elements that do."""
+        self.value(f"{axe};0")  # by the browser's own hand, which the page's policy does not bind
+        return self.value(VIOLATIONS)
 
     def resize(self, width: int, height: int = 900) -> None:
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)

@@ -18,6 +18,7 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from lognet_fpga.machine import signals, tools
+from tests.browser import Page, browser, find_axe, find_browser
 from tests.json_documents import Documents
 from tests.virtual_time import VirtualTime
 
@@ -42,6 +43,25 @@ def require_tool() -> Callable[..., None]:
             (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"{name} is not installed")
 
     return require
+
+
+@pytest.fixture(scope="module")
+def tab(require_tool) -> Iterator[Page]:
+    """A page of a headless browser."""
+    program = find_browser()
+    require_tool("chromium", program is not None)
+    assert program
+    with browser(program) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory) -> str:
+    """axe-core's source, for Page.violations."""
+    source = find_axe(tmp_path_factory.mktemp("axe"))
+    if source is None:
+        pytest.skip("axe-core: LOGNET_AXE names no file, and npm cannot get it")
+    return source
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -49,12 +49,26 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         name, _, anchor = target.partition("#")
         place = posixpath.normpath(posixpath.join("docs", here, name))
         if place.startswith("docs/"):
-            return match[0]
+            return match[0].replace(text, title(text, files, place.removeprefix("docs/")), 1)
         if place in ELSEWHERE:
+            text = title(text, files, ELSEWHERE[place])
             return f"{mark}[{text}]({posixpath.relpath(ELSEWHERE[place], here or '.')}{'#' + anchor if anchor else ''})"
         return text
 
     return _LINK.sub(led, markdown)
+
+
+def title(text: str, files: Files, target: str) -> str:
+    """A link's text; where that is the name of a file, in the repository, it is the title of the page in the site."""
+    file = files.get_file_from_path(target)
+    named = re.fullmatch(r"[\w./]+\.md", text) and file is not None and file.page is not None and file.page.title
+    return f"*{named}*" if named else text
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """No empty cell is the head of a column, and pictures of their own paragraph are drawings (see site.css)."""
+    html = re.sub(r"<th( style=[^>]*)?></th>", r"<td\1></td>", html)
+    return re.sub(r"<p>(<img [^>]*\.svg[^>]*>)</p>", r'<p class="drawing">\1</p>', html)
 
 
 def moved(text: str, here: str, there: str) -> str:

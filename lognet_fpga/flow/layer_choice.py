@@ -114,10 +114,11 @@ def quantize_choice(
         return choice, *quantized(choice.parts)
     except PaddingError as obstacle:
         graph = choice.parts.graph
-        fewer = max((count for count in reach(graph).counts if count <= obstacle.layers), default=0)
+        far = reach(graph)
+        fewer = max((count for count in far.counts if count <= obstacle.layers), default=0)
         if not fewer or config.layers_asked is not None:
             raise
-        layers = "1 convolution layer goes" if fewer == 1 else f"{fewer} convolution layers go"
+        layers = f"1 {far.word} goes" if fewer == 1 else f"{fewer} {far.word}s go"
         warnings.warn(f"{layers} onto the FPGA, not {len(choice.parts.layers)}: {obstacle.message}", stacklevel=2)
     again = choose_layers(replace(config, fpga_layers=fewer), graph, target, act_bits)
     return replace(again, candidates=choice.candidates), *quantized(again.parts)

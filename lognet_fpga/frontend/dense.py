@@ -20,7 +20,7 @@ from lognet_fpga.frontend.needed import drop_unneeded, output_names
 from lognet_fpga.frontend.operators import POINTWISE, read_nodes
 from lognet_fpga.frontend.shapes import known_shapes
 from lognet_fpga.ir.functions import COMPARISONS
-from lognet_fpga.ir.graph import Graph
+from lognet_fpga.ir.graph import DENSE_TYPES, Graph
 
 _VIEWS = ("Flatten", "Reshape", "Squeeze")
 _BY_CHANNEL = (
@@ -77,7 +77,7 @@ class _Lowering:
 
     def _take(self, node: onnx.NodeProto) -> None:
         if node.domain in STANDARD_DOMAINS:
-            if node.op_type in ("Gemm", "MatMul") and self._as_convolution(node):
+            if node.op_type in DENSE_TYPES and self._as_convolution(node):
                 return
             if node.op_type == "ArgMax" and self._as_class(node):
                 return

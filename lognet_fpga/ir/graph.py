@@ -24,6 +24,9 @@ Pads = tuple[int, int, int, int]
 
 NO_PADS: Pads = (0, 0, 0, 0)
 
+DENSE_TYPES = ("Gemm", "MatMul")
+"""ONNX's operators of fully connected layers."""
+
 LARGEST_AVERAGE = 4096  # elements of a window: sums of 8-bit activations have 20 bits, float32 means tell them apart
 
 
@@ -211,6 +214,11 @@ class Node:
     def is_convolution(self) -> bool:
         """Whether it is one, be it for the FPGA or not, or a fully connected layer that became one."""
         return self.op_type == "Conv" or isinstance(self.op, Conv)
+
+    @property
+    def is_dense(self) -> bool:
+        """Fully connected in the user's file, whatever it is here."""
+        return self.op_type in DENSE_TYPES
 
     @property
     def names(self) -> tuple[str, ...]:

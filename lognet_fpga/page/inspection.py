@@ -37,8 +37,8 @@ def sentence(data: Data) -> str:
     """What would become of the model, in one sentence."""
     name, layers = data["model"], data["conv_layers"]
     if not data["possible_layers"]:
-        return f"No convolution layer of {name} can go onto an FPGA as it is; nothing was built."
-    can = f"{data['possible_layers']} of {counted(layers, 'convolution layer')} of {name} can go onto an FPGA"
+        return f"No {_word(data)} of {name} can go onto an FPGA as it is; nothing was built."
+    can = f"{data['possible_layers']} of {counted(layers, _word(data))} of {name} can go onto an FPGA"
     best = [(board, _best(board)) for board in data["boards"]]
     fit = [(board, candidate) for board, candidate in best if candidate is not None]
     if not fit:
@@ -51,6 +51,11 @@ def sentence(data: Data) -> str:
     if len(best) > 1:
         where = f"{len(fit)} of {len(best)} boards have room, and it would be fastest on {there}"
     return f"{can}; {where}; all of this is estimated, and nothing was built."
+
+
+def _word(data: Data) -> str:
+    """What the layers are called, as in partition.walk.layer_word."""
+    return "layer" if data["dense_layers"] else "convolution layer"
 
 
 def _best(board: Data) -> Data | None:
@@ -111,7 +116,7 @@ def _obstacles(data: Data) -> Part:
         for each in data["obstacles"]
     )
     if not rows:
-        return element("p", "Nothing: all convolution layers in sequence can go by their operators.")
+        return element("p", f"Nothing: every {_word(data)} in sequence can go by its operators.")
     columns = ("node", "operator", "with layers", "why", "what would help")
     return table(Table(columns, rows), "Obstacles, and what would help")
 

@@ -16,7 +16,7 @@ from lognet_fpga.partition.functions import take_functions
 from lognet_fpga.partition.further_outputs import further_outputs
 from lognet_fpga.partition.merge import merge_branches
 from lognet_fpga.partition.split import Partition, Stop, partition
-from lognet_fpga.partition.walk import Span, convolutions, walk
+from lognet_fpga.partition.walk import Span, convolutions, layer_word, walk
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,12 @@ class Obstacle:
 
 @dataclass(frozen=True)
 class Reach:
-    """spans: for 1, 2, ... convolution layers, parallel ones merged, residual blocks made chains."""
+    """spans: for 1, 2, ... layers, parallel ones merged, residual blocks made chains.  word: what these are called;
+    dense: how many of them are fully connected."""
 
     spans: tuple[Span, ...]
+    word: str
+    dense: int
 
     @property
     def available(self) -> int:
@@ -53,7 +56,7 @@ class Reach:
         if count == self.available:
             return None
         beyond = next((more for more in self.counts if more > count), None)
-        return Stop(count, self.available, self.spans[count].problems, beyond)
+        return Stop(count, self.available, self.spans[count].problems, self.word, beyond)
 
     def nodes(self, count: int) -> tuple[Node, ...]:
         """The model's nodes up to the cut behind the first count layers."""
@@ -84,7 +87,9 @@ def reach(graph: Graph) -> Reach:
         one if two is None or (one and (not one.problems or two.problems)) else two
         for one, two in zip_longest(spans, alone)
     ]
-    return Reach(tuple(better))
+    merged = merge_branches(take_functions(graph))
+    dense = sum(node.is_dense for node in convolutions(merged))
+    return Reach(tuple(better), layer_word(merged), dense)
 
 
 def _spans(graph: Graph) -> list[Span]:

@@ -17,7 +17,7 @@ from lognet_fpga.partition.float_layer import FloatLayer
 from lognet_fpga.partition.functions import take_functions
 from lognet_fpga.partition.further_outputs import further_outputs, outputs_in_front
 from lognet_fpga.partition.merge import merge_branches
-from lognet_fpga.partition.walk import Span, convolutions, walk
+from lognet_fpga.partition.walk import Span, convolutions, layer_word, walk
 
 USUAL_LAYERS = 3  # as in the paper
 _MOST_NAMED = 12  # nodes of a quantized model
@@ -37,19 +37,20 @@ class Placement:
 
 @dataclass(frozen=True)
 class Stop:
-    """Why the FPGA has `layers` convolution layers and not the `wanted` ones: the problems of one more.
+    """Why the FPGA has `layers` layers and not the `wanted` ones: the problems of one more.
 
-    beyond: the least number above `wanted` that can go, None for none."""
+    word: what the layers are called.  beyond: the least number above `wanted` that can go, None for none."""
 
     layers: int
     wanted: int
     problems: tuple[Problem, ...]
+    word: str
     beyond: int | None = None
 
     def __str__(self) -> str:
         more = "" if self.beyond is None else f"; {self.beyond} layers can go, too (--fpga-layers {self.beyond})"
         return (
-            f"{self.layers} of the first {self.wanted} convolution layers can go onto the FPGA; what stops the next: "
+            f"{self.layers} of the first {self.wanted} {self.word}s can go onto the FPGA; what stops the next: "
             + "; ".join(f"{brief(_line(problem))} (what would help: {problem.remedy})" for problem in self.problems)
             + more
         )
@@ -128,7 +129,7 @@ def _cut(graph: Graph, fpga_layers: int | None) -> Partition:
     stopped = None
     if span.problems and fpga_layers is None and (count := _nearest(merged, range(wanted, 0, -1))):
         beyond = _nearest(merged, range(wanted + 1, available + 1))
-        stopped = Stop(count, wanted, walk(merged, count + 1).problems, beyond)
+        stopped = Stop(count, wanted, walk(merged, count + 1).problems, layer_word(merged), beyond)
         span = walk(merged, count)
     if span.problems or available < wanted:
         raise _refusal(merged, span, wanted, available)
@@ -146,22 +147,19 @@ def _refusal(graph: Graph, span: Span, asked: int, available: int) -> Unsupporte
     possible = " or ".join(str(count) for count in nearest if count)
     if not possible and any(is_quantized(problem.op_type) for problem in span.problems):
         return _quantized(graph, list(span.problems))
+    layer = layer_word(graph)
     if available < asked:
-        dense = any(node.op_type != "Conv" for node in convolutions(graph))  # fully connected layers among them
-        layer = "layer" if dense else "convolution layer"
         layers = f"one {layer}" if available == 1 else f"{available} {layer}s"
         message = f"the model has {layers} in sequence, fewer than the {asked} asked for"
     else:
         message = (
             f"{len(span.problems)} {'node' if len(span.problems) == 1 else 'nodes'} within the first "
-            f"{asked} convolution layers cannot go onto the FPGA"
+            f"{asked} {layer}s cannot go onto the FPGA"
         )
     if possible:
-        hint = f"pass --fpga-layers {possible}; everything behind that many convolution layers runs on the host"
+        hint = f"pass --fpga-layers {possible}; everything behind that many {layer}s runs on the host"
     else:
-        hint = (
-            f"not even the first convolution layer can go onto the FPGA: change the nodes listed, to {FPGA_OPERATORS}"
-        )
+        hint = f"not even the first {layer} can go onto the FPGA: change the nodes listed, to {FPGA_OPERATORS}"
     return UnsupportedModelError(message, context=[_line(problem) for problem in span.problems], hint=hint)
 
 
@@ -200,7 +198,7 @@ def _placements(graph: Graph, span: Span) -> tuple[Placement, ...]:
             out.append(Placement(node.name, node.op_type, "host", reason, sources[node.outputs[0]]))
             continue
         layer = layer_of[node.name]
-        place = f"conv layer {order[layer]} of {len(span.layers)}"
+        place = f"layer {order[layer]} of {len(span.layers)}"
         if isinstance(node.op, Concat):
             one = isinstance(standing.op, Concat) or len(standing.inputs) == 1
             reason = f"{place}: its branches are one convolution" if one else f"{place}: takes what it joins"

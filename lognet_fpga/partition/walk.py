@@ -67,8 +67,13 @@ def convolutions(graph: Graph) -> tuple[Node, ...]:
     return tuple(node for node in main_path(take_joins(graph)) if node.is_convolution)
 
 
+def layer_word(graph: Graph) -> str:
+    """What those in sequence are called: a fully connected one among them is a layer, and no convolution layer."""
+    return "layer" if any(node.is_dense for node in convolutions(graph)) else "convolution layer"
+
+
 def walk(graph: Graph, count: int) -> Span:
-    """Gather the first count convolution layers of graph.  count: 0 to the number of its `convolutions`."""
+    """Gather the first count layers of graph.  count: 0 to the number of its `convolutions`."""
     ends = blocks(graph)
     graph = take_joins(graph, frozenset(node.name for node in convolutions(graph)[:count]))
     path = main_path(graph)
@@ -104,7 +109,8 @@ def walk(graph: Graph, count: int) -> Span:
             sources.append(_sources(graph, chain, node, given, tensor))
         chain.take(node, [shapes[name] for name in node.inputs], node.inputs.index(tensor))
     chain.end_layer()
-    layers = tuple(draft.finish(f"conv{number}") for number, draft in enumerate(chain.drafts, 1))
+    kinds = ["dense" if node.is_dense else "conv" for node in inside]
+    layers = tuple(draft.finish(f"{kinds[number]}{number + 1}") for number, draft in enumerate(chain.drafts))
     cut = path[length - 1].outputs[0] if length else graph.input
     return Span(graph, path[:length], layers, tuple(sources), tuple(chain.problems), cut, declined)
 

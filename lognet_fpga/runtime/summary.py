@@ -38,7 +38,7 @@ def stream_report(session: Session, result: StreamResult, saved: Path | None = N
     batches = f"batches of {min(result.batch, len(result)):,}"
     stages = (
         ("frames: loading and preprocessing", "one by one", result.load_rate),
-        ("FPGA: the convolution layers", batches, result.pl_rate),
+        ("FPGA: its layers of the model", batches, result.pl_rate),
         ("FPGA: latency of a frame", "one frame", result.pl_latency),
         ("FPGA with the transfers to and from it", batches, result.device_rate),
         ("host: the rest of the model", batches, result.tail_rate),

@@ -227,6 +227,7 @@ DEPLOYMENT: dict[str, Schema] = {
                     "model": text("file name of the model"),
                     "input_shape": SHAPE,
                     "conv_layers": whole("in sequence from the input; with `--fpga-layers all` fully connected, too"),
+                    "dense_layers": whole("of them, that are fully connected"),
                     "possible_layers": whole("of them, that can go onto the FPGA by their operators"),
                     "possible_counts": items(
                         whole(), "the numbers of layers that can go: a cut must not lie inside a residual block"

@@ -52,7 +52,7 @@ def chain() -> ModelBuilder:
 def test_the_report_names_operators_layers_and_boards(tmp_path):
     done = inspect(save(small_cnn(), tmp_path))
     assert done.returncode == 0 and "error" not in done.stderr
-    for part in ("3 of 3 convolution layers", "conv layer 1 of 3", "fully connected layers run on the host"):
+    for part in ("3 of 3 convolution layers", "layer 1 of 3", "fully connected layers run on the host"):
         assert part in done.stdout
     assert "estimated, before quantization and adder sharing" in done.stdout
     lines = done.stdout.splitlines()
@@ -62,6 +62,18 @@ def test_the_report_names_operators_layers_and_boards(tmp_path):
     assert sorted(titles) == sorted(load_board(name).title for name in board_names())
     assert any(line.startswith("  PYNQ-Z1, PYNQ-Z2  ") for line in answers)  # those that are alike
     assert max(map(len, lines[:-1])) <= 120  # the last one has a path
+
+
+def test_a_fully_connected_layer_is_no_convolution_layer(tmp_path):
+    model = save(small_cnn(), tmp_path)  # three convolutions and a Gemm
+    done = inspect(model, "--fpga-layers", "all", "--board", "pynq-z2")
+    assert done.returncode == 0 and "  4 of 4 layers of model.onnx can go" in done.stdout
+    assert "4 of 4 layers in sequence" in done.stdout and "layer 4 of 4" in done.stdout
+    assert "convolution layer" not in done.stdout
+    data = as_json(model, "--fpga-layers", "all", "--board", "pynq-z2")
+    assert (data["conv_layers"], data["dense_layers"]) == (4, 1)
+    assert [layer["name"] for layer in data["layers"]] == ["conv1", "conv2", "conv3", "dense4"]
+    assert as_json(model, "--board", "pynq-z2")["dense_layers"] == 0
 
 
 def test_figures_are_those_of_the_model(tmp_path):

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
 import runpy
-import subprocess
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from tests.docs.markdown import ROOT
-from tests.patience import HANG_S
 
 tutorial = runpy.run_path(str(ROOT / "docs" / "make" / "tutorial.py"))
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
-
-
-@pytest.fixture(scope="module")
-def site(require_tool, tmp_path_factory) -> Path:
-    for name in ("mkdocs", "material", "mkdocstrings"):
-        require_tool(name)
-    folder = tmp_path_factory.mktemp("site")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "NO_MKDOCS_2_WARNING": "1"}
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=HANG_S)
-    assert done.returncode == 0, done.stderr  # a link that leads nowhere is an error
-    return folder
 
 
 class Links(HTMLParser):

@@ -6,11 +6,6 @@ Screenshots are left in pytest's folder (--basetemp) for whoever wants to look.
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
@@ -19,13 +14,11 @@ import pytest
 from lognet_fpga.cli import inspect
 from lognet_fpga.page.deployment import deployment_page
 from lognet_fpga.page.inspection import inspection_page
-from tests.browser import Page, browser, find_browser
 from tests.models import ModelBuilder, save, small_cnn
 from tests.page.reports import BITSTREAM, HOSTILE, deployment, pictures
 
 pytestmark = pytest.mark.slow
 
-AXE = "axe-core@4.14.1"
 WIDTHS = (400, 1400)
 # Text that sticks out of its drawing, as far as a browser sees it; and text smaller than is read with ease.
 OUTSIDE = """[...document.querySelectorAll('svg text')].filter(text => {
@@ -42,32 +35,6 @@ OVERLAPPING = """[...document.querySelectorAll('svg')].flatMap(drawing => {
     its.left < other.right - 1 && other.left < its.right - 1 && its.top < other.bottom - 5 && other.top < its.bottom - 5
   ).map(([other]) => [name, other]));
 })"""
-VIOLATIONS = "axe.run().then(found => found.violations.map(each => [each.id, each.nodes.map(node => node.html)]))"
-
-
-@pytest.fixture(scope="module")
-def tab(require_tool) -> Iterator[Page]:
-    program = find_browser()
-    require_tool("chromium", program is not None)
-    assert program
-    with browser(program) as page:
-        yield page
-
-
-@pytest.fixture(scope="module")
-def axe(tmp_path_factory) -> str:
-    """Its source: of the file that LOGNET_AXE names, else from npm, which checks what it fetches."""
-    if path := os.environ.get("LOGNET_AXE"):
-        return Path(path).read_text(encoding="utf-8")
-    if shutil.which("npm") is None:
-        pytest.skip("npm is not installed")
-    folder = tmp_path_factory.mktemp("axe")
-    if subprocess.run(["npm", "pack", AXE, "--silent"], cwd=folder, capture_output=True, timeout=300).returncode:
-        pytest.skip(f"npm cannot get {AXE}")
-    with tarfile.open(next(folder.glob("*.tgz"))) as archive:
-        content = archive.extractfile("package/axe.min.js")
-        assert content is not None
-        return content.read().decode()
 
 
 def branches() -> onnx.ModelProto:
@@ -123,8 +90,7 @@ def test_it_is_readable(tab, path, width):
 def test_it_breaks_no_rule_for_screen_readers(tab, axe, path, width):
     tab.resize(width)
     tab.open(path)
-    tab.value(f"{axe};0")  # by the browser's own hand, which the page's policy does not bind
-    assert tab.value(VIOLATIONS) == []
+    assert tab.violations(axe) == []
 
 
 def test_it_can_be_printed(tab, path):

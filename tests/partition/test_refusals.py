@@ -229,8 +229,8 @@ def test_every_node_has_a_placement_with_a_reason(tmp_path: Path) -> None:
     assert [place.node for place in split.placements] == [node.name for node in graph.nodes]
     assert [(place.where, place.reason) for place in split.placements] == [
         ("FPGA", "folded into conv1"),
-        *[("FPGA", "conv layer 1 of 2")] * 3,
-        *[("FPGA", "conv layer 2 of 2")] * 3,
+        *[("FPGA", "layer 1 of 2")] * 3,
+        *[("FPGA", "layer 2 of 2")] * 3,
         *[("host", "after the cut")] * 3,
         ("host", "after the cut; it turns the feature map into a vector"),
         ("host", "after the cut; fully connected layers run on the host"),
@@ -317,8 +317,8 @@ def test_every_part_of_a_merged_layer_has_a_placement(tmp_path: Path) -> None:
     inside = {place.node: place.reason for place in split.placements if place.where == "FPGA"}
     parts = ("Conv_2", "Relu_3", "Conv_4", "Relu_5", "MaxPool_7")
     assert sorted(split.layers[1].nodes) == sorted((*parts, "Concat_6")) and split.cut == "MaxPool_7_out"
-    assert all(inside[name] == "conv layer 2 of 2" for name in parts)
-    assert inside["Concat_6"] == "conv layer 2 of 2: its branches are one convolution"
+    assert all(inside[name] == "layer 2 of 2" for name in parts)
+    assert inside["Concat_6"] == "layer 2 of 2: its branches are one convolution"
 
 
 def test_a_smaller_model_goes_onto_the_fpga_whole(tmp_path: Path) -> None:

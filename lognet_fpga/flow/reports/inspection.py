@@ -32,6 +32,7 @@ def build(config: DeployConfig, seen: Inspection) -> Report:
         "model": config.model.name,
         "input_shape": seen.graph.input_shape,
         "conv_layers": seen.reach.available,
+        "dense_layers": seen.reach.dense,
         "possible_layers": seen.reach.possible,
         "possible_counts": seen.reach.counts,
         "cut": None if seen.parts is None else {"layers": len(seen.parts.layers), "tensor": seen.parts.cut},
@@ -113,7 +114,7 @@ def _operator_table(operators: list[dict[str, object]]) -> Table:
 
 def _cut_lines(seen: Inspection) -> tuple[str, ...]:
     lines = [
-        f"{seen.reach.possible} of {seen.reach.available} convolution layers in sequence can go onto the FPGA "
+        f"{seen.reach.possible} of {seen.reach.available} {seen.reach.word}s in sequence can go onto the FPGA "
         "by their operators"
     ]
     counts = seen.reach.counts
