@@ -44,20 +44,20 @@ def parser() -> runner.Parser:
         "--frames",
         type=Path,
         metavar="SRC",
-        help="frames to calibrate with and, those left, to measure the accuracy on: .npz, .npy, .csv, an image "
-        "or a folder of images",
+        help="frames: .npz, .npy, .csv, an image or a folder of images; the first ones calibrate, the accuracy is "
+        "measured on the others",
     )
     frames.add_argument(
         "--calibrate",
         type=Path,
         metavar="SRC",
-        help="frames to calibrate with, none of which are judged; the accuracy is then measured on all of --frames",
+        help="calibrate with these frames instead; the accuracy is then measured on all of --frames",
     )
     frames.add_argument(
         "--eval",
         type=Path,
         metavar="SRC",
-        help="the other way round: frames to measure the accuracy on, while --frames calibrate",
+        help="conversely, measure the accuracy on these frames; --frames then only calibrate",
     )
     frames.add_argument(
         "--limit",

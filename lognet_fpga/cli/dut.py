@@ -31,9 +31,9 @@ Ctrl-C ends it.  The runner is that of github.com/mlcommons/tiny, benchmark/runn
 def parser() -> runner.Parser:
     this = runner.Parser(
         PROGRAM,
-        "Answer MLPerf Tiny's runner over a serial port or a pseudo-terminal, by a bundle on any\n"
-        "device.  Times are measured here, around the inferences; those of a simulated device\n"
-        "are the simulation's, and its name says so.",
+        "Answer MLPerf Tiny's runner over a serial port or a pseudo-terminal, running a bundle on\n"
+        "any device.  Times are measured here, around the inferences; those of a simulated device\n"
+        "are the simulation's, and the device's name says so.",
         EXAMPLES,
     )
     this.add_argument("bundle", type=Path, metavar="BUNDLE", help="NAME.lognet or NAME.lognet.zip")
@@ -42,16 +42,20 @@ def parser() -> runner.Parser:
         choices=TASK_NAMES,
         required=True,
         metavar="TASK",
-        help=f"what the bundle does: {', '.join(TASK_NAMES)}",
+        help=f"task that the bundle does: {', '.join(TASK_NAMES)}",
     )
     this.add_argument(
         "--port",
         default=PTY,
         metavar="PORT",
-        help="a serial port; pty, a new pseudo-terminal; or pty:LINK, with a link to it (default: %(default)s)",
+        help="a serial port; pty: a new pseudo-terminal; pty:LINK: one with a link to it (default: %(default)s)",
     )
     this.add_argument(
-        "--baud", type=options.positive, default=115200, metavar="N", help="of a serial port (default: %(default)s)"
+        "--baud",
+        type=options.positive,
+        default=115200,
+        metavar="N",
+        help="rate of a serial port (default: %(default)s)",
     )
     add_device_options(this)
     return this

@@ -19,7 +19,7 @@ examples:
 
 def parser() -> runner.Parser:
     this = runner.Parser(
-        PROGRAM, "Say what is on a bit of the Verilog: layer, node of the adder graph, output channel, leg.", EXAMPLES
+        PROGRAM, "Tell what a bit of the Verilog is: layer, node of the adder graph, output channel, leg.", EXAMPLES
     )
     this.add_argument("bundle", type=Path, metavar="BUNDLE", help="NAME.lognet or NAME.lognet.zip")
     this.add_argument("signal", metavar="SIGNAL", help="its name in the Verilog, or as a tool shows it, with an index")

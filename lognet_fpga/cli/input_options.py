@@ -19,35 +19,35 @@ def add_input(parser: argparse.ArgumentParser) -> None:
         "input",
         "How frames become the model's input.  Pictures are resized, cropped and put into the\n"
         "model's channel order; then model input = ((number - Z) * S - mean) / std, with pixels\n"
-        "from 0 to 255 or signed numbers from -128 to 127.  These are one value, or one for each\n"
-        "channel in the model's order; write --input-mean=-1,2 if the first one is negative.\n"
+        "from 0 to 255 or signed numbers from -128 to 127.  Z, S, mean and std are one value each,\n"
+        "or one per channel in the model's order; write --input-mean=-1,2 if the first is negative.\n"
         "Leave out what the model does itself.  Float features are rounded to 8 bits on the host,\n"
-        "with S and Z chosen from the frames that calibrate.  The bundle remembers all of this:\n"
-        "lognet-stream needs none of it.",
+        "with S and Z chosen from the calibration frames.  The bundle remembers all of this:\n"
+        "lognet-stream needs none of these options.",
     )
     inputs.add_argument(
         "--input-preset",
         choices=("imagenet", "caffe"),
-        help="imagenet: 1/255, torchvision's mean and std, resize and crop as 256 to 224; caffe: BGR, mean "
+        help="imagenet: 1/255, torchvision's mean and std, resize and crop in the ratio 256 to 224; caffe: BGR, mean "
         "104,117,123; the options below override single parts of a preset",
     )
     inputs.add_argument(
         "--input-dtype",
         choices=("uint8", "int8", "float32"),
-        help="what the frames' numbers are (default: as they look: int8 by type, uint8 where all are whole numbers of "
-        "0..255, else float32)",
+        help="what the frames' numbers are (default: int8 for arrays of int8, uint8 if all are whole numbers from 0 to "
+        "255, else float32)",
     )
     inputs.add_argument(
         "--input-scale",
         type=options.number_or_numbers,
         metavar="S",
-        help="for example 1/255 (default: 1; of float32 features chosen)",
+        help="for example 1/255 (default: 1; chosen for float32 features)",
     )
     inputs.add_argument(
         "--input-zero-point",
         type=options.whole_or_wholes,
         metavar="Z",
-        help="the number that stands for 0, as quantized models have it (default: 0; of float32 features chosen)",
+        help="the number that stands for 0, as in quantized models (default: 0; chosen for float32 features)",
     )
     inputs.add_argument(
         "--input-mean",

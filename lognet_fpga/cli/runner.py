@@ -35,7 +35,7 @@ from lognet_fpga.machine.tools import stop_tools
 EXIT_CODES = """\
 exit codes:
   0  done                             6  does not fit the board
-  1  defect of this program           7  verification failed
+  1  a bug in this program            7  verification failed
   2  wrong option or argument         8  damaged or foreign bundle
   3  not a readable ONNX model        9  a tool or package is missing
   4  the FPGA cannot take the model  10  the result cannot be written
@@ -187,7 +187,7 @@ def _outcome(parser: Parser, command: Command, arguments: Sequence[str], reporte
 
 
 def _told(error: Exception) -> LogNetError | None:
-    """What the user is told of it; None for a defect of this program."""
+    """What the user is told of it; None for a bug in this program."""
     if isinstance(error, LogNetError):
         return error
     if isinstance(error, ModuleNotFoundError):

@@ -23,8 +23,8 @@ examples:
 def parser() -> runner.Parser:
     this = runner.Parser(
         PROGRAM,
-        "Run the frames that lognet-deploy verified the bundle with through a device, and name\n"
-        "the first value that differs: tensor, index, got, expected.",
+        "Run a device on the frames with which lognet-deploy verified the bundle, and name the\n"
+        "first value that differs: tensor, index, got, expected.",
         EXAMPLES,
     )
     this.add_argument("bundle", type=Path, metavar="BUNDLE", help="NAME.lognet or NAME.lognet.zip")

@@ -52,7 +52,7 @@ def parser() -> runner.Parser:
         "--host",
         default="127.0.0.1",
         metavar="ADDRESS",
-        help="address to listen at; 0.0.0.0 for all (default: %(default)s)",
+        help="address to listen on; 0.0.0.0 for all (default: %(default)s)",
     )
     network.add_argument(
         "--port", type=options.number, default=8421, metavar="N", help="0 for any free one (default: %(default)d)"
@@ -66,7 +66,7 @@ def parser() -> runner.Parser:
     )
     access.add_argument("--no-token", action="store_true", help="serve anyone on this machine; not with another --host")
     network.add_argument(
-        "--grpc-port", type=options.number, metavar="N", help="also serve by gRPC, at this port; 0 for any free one"
+        "--grpc-port", type=options.number, metavar="N", help="also serve gRPC on this port; 0 for any free one"
     )
     this.add_argument(
         "--power",

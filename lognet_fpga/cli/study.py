@@ -29,7 +29,7 @@ def parser() -> runner.Parser:
         PROGRAM,
         "Quantize the weights and activations of a float ONNX model, linearly and logarithmically,\n"
         "and measure error, sparsity and accuracy: the simulations of the LogNet paper. Writes\n"
-        "report.html, CSV files and study.json. A study that was interrupted resumes where it stopped.",
+        "report.html, CSV files and study.json. An interrupted study resumes where it stopped.",
         EXAMPLES,
     )
     this.add_argument("model", type=Path, metavar="MODEL", help="the ONNX file, or an .npz file with weights alone")
@@ -58,8 +58,8 @@ def parser() -> runner.Parser:
         "--fsr",
         choices=("max", "nmse", "output"),
         default="max",
-        help="full scale range of single layers by the greatest magnitude, by least NMSE or by least error of the "
-        "layer's sums; other tables compare them (default: %(default)s)",
+        help="full scale range where single layers are quantized: by the greatest magnitude, the smallest NMSE or the "
+        "smallest error of the layer's sums; the other tables compare all three (default: %(default)s)",
     )
     schemes.add_argument(
         "--base", type=options.number, default=2.0, metavar="B", help="base of the logarithm (default: 2)"
@@ -68,7 +68,8 @@ def parser() -> runner.Parser:
         "--rounding",
         choices=("geometric", "arithmetic"),
         default="geometric",
-        help="of log codes: of the logarithm, as printed, or to the nearest value (default: %(default)s)",
+        help="how log codes are rounded: to the nearest logarithm, as in the paper, or to the nearest value "
+        "(default: %(default)s)",
     )
     schemes.add_argument(
         "--small",
@@ -81,8 +82,8 @@ def parser() -> runner.Parser:
         type=options.positive,
         default=0,
         metavar="N",
-        help="also deploy the first layers, 4-bit log2 weights and 8-bit activations, and add in the log domain, on N "
-        "frames; up to seconds a frame (default: no)",
+        help="also deploy the first layers with 4-bit log2 weights and 8-bit activations, and add in the log domain on "
+        "N frames; takes up to several seconds per frame (default: no)",
     )
     this.add_argument(
         "--dask",

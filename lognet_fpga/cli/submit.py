@@ -27,24 +27,31 @@ def parser() -> runner.Parser:
         PROGRAM,
         "Write systems/, code/ and results/ of an MLPerf Tiny submission: copies of what the\n"
         "benchmark's runner wrote about this bundle on a board, and nothing that was not\n"
-        "measured.  What is not known of the system stays empty, for you to fill in.",
+        "measured.  What is not known about the system is left empty, for you to fill in.",
         EXAMPLES,
     )
     this.add_argument("bundle", type=Path, metavar="BUNDLE", help="NAME.lognet or NAME.lognet.zip")
     this.add_argument("--task", choices=TASK_NAMES, required=True, metavar="TASK", help=", ".join(TASK_NAMES))
-    this.add_argument("--organization", required=True, metavar="NAME", help="who submits, as the folder is called")
-    this.add_argument("--system", required=True, metavar="ID", help="the system, as its files are called")
+    this.add_argument("--organization", required=True, metavar="NAME", help="who submits: the name of the folder")
+    this.add_argument("--system", required=True, metavar="ID", help="the system: the name of its files")
     for mode in ("performance", "accuracy", "energy"):
-        this.add_argument(
-            f"--{mode}", type=Path, metavar="DIR", help=f"the folder of the runner's session in the mode {mode}"
-        )
+        this.add_argument(f"--{mode}", type=Path, metavar="DIR", help=f"folder of the runner's session in {mode} mode")
     this.add_argument(
-        "--division", choices=("closed", "open"), default="closed", help="of the benchmark (default: %(default)s)"
+        "--division",
+        choices=("closed", "open"),
+        default="closed",
+        help="division of the benchmark (default: %(default)s)",
     )
     this.add_argument(
         "--description", type=Path, metavar="FILE", help="a JSON object of fields to add to the system's description"
     )
-    this.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="folder that gets it (default: this one)")
+    this.add_argument(
+        "--out",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="folder that gets the submission (default: the current one)",
+    )
     return this
 
 

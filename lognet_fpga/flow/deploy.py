@@ -29,6 +29,8 @@ from lognet_fpga.flow.reports.accuracy import accuracy_sections, warn_of_a_lost_
 from lognet_fpga.flow.reports.answers import answers_data
 from lognet_fpga.flow.reports.host import host_section
 from lognet_fpga.flow.reports.input import warn_of_scaling
+from lognet_fpga.flow.reports.plan import plan_section
+from lognet_fpga.flow.reports.synthesis import synthesis_section
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.execution import execution_onnx
 from lognet_fpga.ir.golden import golden_onnx
@@ -114,7 +116,7 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
             accuracy.require(config.max_drop)
 
     plan = plan_hardware(quant, target, progress)
-    settled(deployment.plan_section(plan, config.clk_mhz), host_section(tail, board))
+    settled(plan_section(plan, config.clk_mhz), host_section(tail, board))
     with progress.stage("generate Verilog"):
         design = generate(plan, core_sha256, quant.name)
 
@@ -127,7 +129,7 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
     if verdict is not None:
         verdict.require()
     synthesis: SynthesisReport | None = synthesize(design, progress) if config.synth else None
-    settled(deployment.synthesis_section(plan, synthesis))
+    settled(synthesis_section(plan, synthesis))
 
     activations = quant.run_layers(vectors)
     outputs = host_outputs(tail, activations[-1], output)

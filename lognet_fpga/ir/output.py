@@ -183,7 +183,7 @@ class ModelOutput:
     def lines(self) -> tuple[str, ...]:
         """For the user: its kind, its tensors, and how it is run."""
         words = {
-            SCORES: f"scores of {self.classes} classes; the greatest is the class",
+            SCORES: f"scores of {self.classes} classes; the largest score gives the class",
             CLASS_NUMBER: "the number of the class" + (f", of {self.classes}" if self.classes else ""),
             BINARY_SCORE: f"a binary score: class 1 above {self.threshold or 0:g}, else class 0",
             RAW: "raw: no classes are read from it",

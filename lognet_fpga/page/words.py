@@ -61,3 +61,8 @@ def host_rates(data: Data) -> tuple[float, float] | None:
         return None
     best, worst = estimate["frame_ms"]
     return 1e3 / worst, 1e3 / best
+
+
+def amount(resource: str, value: float) -> str:
+    """Of a resource, in words: block memories come in halves."""
+    return f"{value:,.1f}" if resource == "bram36" else f"{value:,.0f}"

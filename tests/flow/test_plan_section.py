@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lognet_fpga.flow.reports.deployment import plan_section
+from lognet_fpga.flow.reports.plan import plan_section
 from tests.graph_models import graph, plan_graph
 
 

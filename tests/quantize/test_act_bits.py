@@ -88,7 +88,7 @@ def test_layers_that_hurt_keep_bits_and_are_named(tmp_path) -> None:
     _, chosen = quantize_by_error(parts, frames, SCALE, given=AskedBits().given(len(parts.layers)))
     hurting = [layer for layer in chosen.layers if layer.hurts]
     assert hurting and all(layer.bits > LEAST_BITS and layer.least > BUDGET for layer in hurting)
-    (line,) = [line for line in lines(chosen) if "layers that hurt" in line]
+    (line,) = [line for line in lines(chosen) if "sensitive layers" in line]
     assert all((layer.name in line) == layer.hurts for layer in chosen.layers)
 
 

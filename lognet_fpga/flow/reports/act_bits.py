@@ -11,15 +11,15 @@ COLUMNS = ("error added", f"with {LEAST_BITS} bits")
 def lines(chosen: ChosenBits) -> tuple[str, ...]:
     """In words."""
     told = [
-        f"bits of the activations: {LEAST_BITS} to {MOST_BITS}, as few as add no more than {BUDGET:.0%} to the squared "
-        f"error that the FPGA's results have with {MOST_BITS}",
+        f"bits of the activations: {LEAST_BITS} to {MOST_BITS}, as few as possible while the squared error of "
+        f"the FPGA's results grows by no more than {BUDGET:.0%} over that with {MOST_BITS}",
         f"error of the results: {chosen.error:.1%} of their root mean square, {chosen.error_most:.1%} with {MOST_BITS} "
-        "bits everywhere (on frames of the calibration)",
+        "bits everywhere (on calibration frames)",
         f"error added: what rounding this layer's activations adds to the squared error, with its bits and with "
         f"{LEAST_BITS}",
     ]
     if hurting := [layer.name for layer in chosen.layers if layer.hurts]:
-        told.append(f"layers that hurt: {', '.join(hurting)}; {LEAST_BITS} bits there would take the whole budget")
+        told.append(f"sensitive layers: {', '.join(hurting)}; {LEAST_BITS} bits there would take the whole budget")
     return tuple(told)
 
 

@@ -10,8 +10,7 @@ from dataclasses import asdict
 import numpy as np
 
 from lognet_fpga.config import DeployConfig
-from lognet_fpga.engines.stores import STORES
-from lognet_fpga.fabric.board import Board, Resources
+from lognet_fpga.fabric.board import Board
 from lognet_fpga.flow.inputs import calibration
 from lognet_fpga.flow.layer_choice import LayerChoice
 from lognet_fpga.flow.reports import act_bits
@@ -19,17 +18,14 @@ from lognet_fpga.flow.reports.candidates import ESTIMATED, candidate_data, candi
 from lognet_fpga.flow.reports.chip import chip_data
 from lognet_fpga.flow.reports.host import host_data
 from lognet_fpga.flow.reports.input import input_data, input_section
-from lognet_fpga.ir.clocks import mhz_text
 from lognet_fpga.ir.design import VerilogDesign
 from lognet_fpga.ir.graph import Graph
 from lognet_fpga.ir.output import ModelOutput
 from lognet_fpga.ir.packed import pack
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
-from lognet_fpga.ir.sources import FRAMES, Source
 from lognet_fpga.ir.stream_format import StreamFormat
 from lognet_fpga.machine.archive import ARRAY, write_zip
 from lognet_fpga.partition import Partition
-from lognet_fpga.plan.budget import budget
 from lognet_fpga.plan.hardware_plan import HardwarePlan
 from lognet_fpga.quantize import ChosenBits
 from lognet_fpga.report import Section, Table
@@ -268,94 +264,6 @@ def quantization_section(quant: QuantGraph, bits: ChosenBits | None, config: Dep
     )
 
 
-def plan_section(plan: HardwarePlan, asked_mhz: float | None) -> Section:
-    rows: list[tuple[object, ...]] = [
-        (
-            layer.name,
-            layer.nonzero_weights,
-            layer.folding.store,
-            layer.folding.text,
-            layer.folding.ii_cycles,
-            layer.folding.cycles_per_frame,
-            *_parts(layer.estimate),
-        )
-        for layer in plan.layers
-    ]
-    rows.append(("shell", None, None, None, None, None, *_parts(plan.around)))
-    rows.append(
-        (
-            "total",
-            sum(layer.nonzero_weights for layer in plan.layers),
-            None,
-            None,
-            None,
-            plan.cycles_per_frame,
-            *_parts(plan.total),
-        )
-    )
-    board, clk_mhz = plan.target.board, plan.target.clk_mhz
-    whole = Resources(board.lut, board.ff, board.bram36, board.m_lut)
-    rows.append((f"{board.title} has", None, None, None, None, None, *_parts(whole, lone=False)))
-    rows.append(("a plan may take", None, None, None, None, None, *_parts(budget(board), lone=False)))
-    total = plan.total
-    lines = [
-        f"predicted  {plan.fps:,.0f} frames a second: {plan.cycles_per_frame:,} clock "
-        f"cycles a frame at {mhz_text(clk_mhz)} MHz",
-        f"latency    {plan.latency_cycles / clk_mhz:,.1f} us: "
-        f"{plan.latency_cycles:,} cycles from a frame's first pixel "
-        "to its last result",
-        f"estimated  {total.lut / board.lut:.0%} of the board's LUTs (logic), {total.ff / board.ff:.0%} of its FFs "
-        f"(flip-flops), {total.bram36 / board.bram36:.0%} of its BRAM36 (memories of 36 Kbit),",
-        f"           {total.m_lut / board.m_lut:.0%} of the LUTs that can hold memory and shift registers (M LUT), "
-        f"{total.positions / board.lut:.0%} of the positions,",
-        "           each of which has a LUT and two FFs; lone: FFs without a LUT in front, of which it takes only one",
-        "weights: those other than zero; slot: one position of the output; in: where the weights are:",
-        *(f"           {store.name}, {store.title}" for store in STORES.values()),
-        *_input_lines(plan),
-    ]
-    if asked_mhz is not None and board.pll_mhz is not None and clk_mhz != asked_mhz:
-        lines.append(
-            f"clock: {mhz_text(clk_mhz)} MHz, the fastest at or below the {mhz_text(asked_mhz)} MHz asked for "
-            f"that the board's processor makes, from its PLL of {mhz_text(board.pll_mhz)} MHz"
-        )
-    if clk_mhz != board.clk_mhz:
-        lines.append(
-            f"clock: not the {mhz_text(board.clk_mhz)} MHz that this board is planned with by itself; what a chip "
-            "reaches shows only after placement and routing"
-        )
-    return Section(
-        f"Plan for {board.title} ({board.part})",
-        tuple(lines),
-        Table(("layer", "weights", "in", "folding", "cycles a slot", "cycles a frame", *_PARTS), tuple(rows)),
-    )
-
-
-def _input_lines(plan: HardwarePlan) -> list[str]:
-    """What layers take that do not just take what the one before them puts out."""
-    lines = []
-    for number, (layer, sources) in enumerate(zip(plan.layers, plan.sources)):
-        if sources == (Source(number - 1),):
-            continue
-        parts = []
-        for place, source in enumerate(sources):
-            name = "the frames" if source.layer == FRAMES else plan.layers[source.layer].name
-            stride_y, stride_x = source.stride
-            every = "" if stride_y == stride_x == 1 else f" (one of every {stride_y} x {stride_x} positions)"
-            fifo = plan.fifo_to(number, place)
-            parts.append(f"{name}{every}" + ("" if fifo is None else f" (FIFO of {fifo.depth:,} beats)"))
-        lines.append(f"           {layer.name} takes {', then '.join(parts)}")
-    return ["inputs, one position after the other:", *lines] if lines else []
-
-
-_PARTS = ("LUT", "M LUT", "FF", "lone", "BRAM36")
-
-
-def _parts(parts: Resources, lone: bool = True) -> tuple[int, int, int, int | None, float]:
-    """lone False: of what a board has, not what is taken of it."""
-    own = round(parts.lone) if lone else None
-    return round(parts.lut), round(parts.m_lut), round(parts.ff), own, float(parts.bram36)
-
-
 def verification_section(verdict: Verdict | None) -> Section:
     if verdict is None:
         return Section("Verification", ("not done (--no-verify)",))
@@ -377,83 +285,3 @@ def verification_section(verdict: Verdict | None) -> Section:
         f"{verdict.stall_percent}%, at random (seed {verdict.seed})",
     )
     return Section("Verification", lines, Table(("compared", "frames", "bits", "differing"), rows))
-
-
-def synthesis_section(plan: HardwarePlan, synthesis: SynthesisReport | None) -> Section:
-    if synthesis is None:
-        return Section("Synthesis", ("not done; with --synth Yosys counts LUTs, flip-flops and block RAM",))
-    estimates: dict[str, Resources] = {layer.name: layer.estimate for layer in plan.layers} | {"shell": plan.around}
-    merged: dict[str, list] = {}
-    for name, counts in synthesis.parts:
-        merged.setdefault(name, []).append(counts)
-    rows = []
-    for name, several in merged.items():
-        counts = sum(several[1:], several[0])
-        rows.append(_compare(name, counts, estimates[name]))
-    rows.append(_compare("total", synthesis.total, plan.total))
-    tool = synthesis.tool if synthesis.tool.startswith("Yosys") else f"Yosys {synthesis.tool}"
-    board, clk_mhz, total = plan.target.board, plan.target.clk_mhz, synthesis.total
-    lines = [
-        f"by {tool}; not placed, not routed, not run on hardware",
-        f"whole overlay: {total.lut_sites / board.lut:.0%} of the LUTs, "
-        f"{total.m_lut / board.m_lut:.0%} of those for memory and shift registers, "
-        f"{total.ff / board.ff:.0%} of "
-        f"the flip-flops, {total.bram36 / board.bram36:.0%} of the block RAM of {board.title}",
-        f"positions of slices: {total.positions:,} of {board.lut:,} ({total.positions / board.lut:.0%}; estimated "
-        f"{plan.total.positions:,.0f}, of {plan.total.lone:,.0f} lone flip-flops), for "
-        f"{total.lone_ffs:,} flip-flops are lone (driven by no LUT beside them) and {total.dual_sites:,} LUT sites "
-        f"have no bypass for one; {total.control_sets:,} control sets",
-        "LUT: sites as a placed design fills them, from the netlist: two small LUTs share one, a carry bit has one",
-        "LUT cells: as Yosys counts, for information",
-    ]
-    slowest, path = max(synthesis.paths, key=lambda item: item[1].ns)
-    widest, control = max(synthesis.paths, key=lambda item: item[1].control_loads)
-    lines += [
-        f"longest path: about {path.ns:.1f} ns ({path.mhz:.0f} MHz), {path.levels} levels of LUTs, in {slowest} from "
-        f"{path.begin} to {path.end}; estimated before placement, with guessed nets"
-        + (f": slower than the {mhz_text(clk_mhz)} MHz planned for" if path.mhz < clk_mhz else ""),
-        f"widest control net: {control.control_loads} registers, {control.control_net} in {widest}",
-    ]
-    if not board.part.startswith("xc7"):
-        lines.append(f"{board.title} ({board.part}) is of another family: a rough guide only")
-    return Section(
-        "Synthesis for Xilinx 7-series",
-        tuple(lines),
-        Table(
-            (
-                "part",
-                "LUT",
-                "estimate",
-                "error",
-                "M LUT",
-                "estimate",
-                "FF",
-                "estimate",
-                "error",
-                "BRAM36",
-                "estimate",
-                "LUT cells",
-            ),
-            tuple(rows),
-        ),
-    )
-
-
-def _compare(name: str, counts, estimate: Resources) -> tuple:
-    def error(estimated: float, counted: float) -> str:
-        return f"{estimated / counted - 1:+.1%}" if counted else "-"
-
-    return (
-        name,
-        counts.lut_sites,
-        round(estimate.lut),
-        error(estimate.lut, counts.lut_sites),
-        counts.m_lut,
-        round(estimate.m_lut),
-        counts.ff,
-        round(estimate.ff),
-        error(estimate.ff, counts.ff),
-        float(counts.bram36),
-        float(estimate.bram36),
-        counts.lut,
-    )
