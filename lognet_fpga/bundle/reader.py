@@ -30,7 +30,7 @@ from lognet_fpga.bundle.contents import (
     manifest_digest,
     name_problem,
 )
-from lognet_fpga.errors import BundleError
+from lognet_fpga.errors import BundleError, did_you_mean_file
 
 MAX_MANIFEST_BYTES = 16 << 20
 MAX_BUNDLE_BYTES = 2 << 30
@@ -79,7 +79,8 @@ def _read_whole(path: Path) -> Bundle:
         if path.is_dir():
             return _read(path.name, _folder_sizes(path), lambda name, limit: read_plain(path / name, limit))
         if not path.exists():
-            raise BundleError(f"there is no bundle at {path}: give the NAME.lognet that lognet-deploy wrote")
+            hint = did_you_mean_file(path, "give the NAME.lognet that lognet-deploy wrote")
+            raise BundleError(f"there is no bundle at {path}", hint=hint)
         if not path.is_file():  # a pipe would be waited for
             raise BundleError(f"{path} is not a bundle: it is neither a folder nor a file")
         with zipfile.ZipFile(path) as archive:

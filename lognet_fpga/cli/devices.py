@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lognet_fpga.cli.reporter import Reporter
-from lognet_fpga.errors import UsageError
+from lognet_fpga.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from lognet_fpga.bundle import Bundle
@@ -59,9 +59,8 @@ def devices_of(arguments: argparse.Namespace) -> list[str]:
     devices = devices or [DEVICES[0]]
     for device in devices:
         if device not in DEVICES and not device.startswith(URLS):
-            raise UsageError(
-                f"{device!r} is no device", hint=f"give {', '.join(DEVICES)}, http://HOST[:PORT] or https://HOST[:PORT]"
-            )
+            otherwise = f"give {', '.join(DEVICES)}, http://HOST[:PORT] or https://HOST[:PORT]"
+            raise UsageError(f"{device!r} is no device", hint=did_you_mean(device, DEVICES, otherwise))
     if len(devices) > 1 and not arguments.several:
         raise UsageError(f"one device at a time, not {len(devices)}", hint="give --device once")
     if len(devices) > 1 and not all(device.startswith(URLS) for device in devices):

@@ -64,22 +64,29 @@ def positive(text: str) -> int:
 
 def positive_or_all(text: str) -> int | None:
     """A whole number from 1 up, or None for "all"."""
-    return None if text == "all" else positive(text)
+    found = positive_layers(text)
+    return None if found == ALL_LAYERS else int(found)
 
 
 def layers(text: str) -> int | str:
     """A whole number from 1 up, "auto" or "all"."""
-    if text in (AUTO_LAYERS, ALL_LAYERS):
+    return _number_or(text, AUTO_LAYERS, ALL_LAYERS)
+
+
+def _number_or(text: str, *words: str) -> int | str:
+    """A whole number from 1 up, or one of the words."""
+    if text in words:
         return text
     try:
         return positive(text)
     except argparse.ArgumentTypeError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither a whole number from 1 up nor auto or all") from error
+        message = f"{text!r} is neither a whole number from 1 up nor {' or '.join(words)}"
+        raise argparse.ArgumentTypeError(message) from error
 
 
 def positive_layers(text: str) -> int | str:
     """A whole number from 1 up, or "all"."""
-    return text if text == ALL_LAYERS else positive(text)
+    return _number_or(text, ALL_LAYERS)
 
 
 def act_bits(text: str) -> int | str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from lognet_fpga.bundle import check_place, safe_name
 from lognet_fpga.config import DeployConfig
-from lognet_fpga.errors import InputError, ModelError, UsageError
+from lognet_fpga.errors import InputError, ModelError, UsageError, did_you_mean_file
 from lognet_fpga.ir.graph import Graph
 from lognet_fpga.ir.output import ModelOutput
 from lognet_fpga.machine.tools import find_cxx, find_verilator
@@ -28,7 +28,9 @@ _NOISE_SEED = 1
 def check_surroundings(config: DeployConfig) -> None:
     """Raise the ModelError, MissingToolError or OutputError that would otherwise come after minutes of work."""
     if not os.path.exists(config.model):  # before the question of tools: more often the reason
-        raise ModelError(f"no such file: {config.model}", hint="give the path of the .onnx file")
+        raise ModelError(
+            f"no such file: {config.model}", hint=did_you_mean_file(config.model, "give the path of the .onnx file")
+        )
     if config.verify:
         find_verilator()
         find_cxx()

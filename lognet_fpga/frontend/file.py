@@ -10,7 +10,7 @@ import onnx
 import onnx.inliner
 from google.protobuf.message import DecodeError
 
-from lognet_fpga.errors import ModelError, UnsupportedModelError
+from lognet_fpga.errors import ModelError, UnsupportedModelError, did_you_mean_file
 from lognet_fpga.frontend.order import name_inlined, name_nodes, sort_nodes
 from lognet_fpga.frontend.tensors import check_finite, check_types, load_external_data
 
@@ -92,7 +92,8 @@ def _read_bytes(path: Path) -> bytes:
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
-        raise ModelError(f"no such file: {path}", hint="give the path of the .onnx file") from error
+        hint = did_you_mean_file(Path(path), "give the path of the .onnx file")
+        raise ModelError(f"no such file: {path}", hint=hint) from error
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}") from error
     if not data:

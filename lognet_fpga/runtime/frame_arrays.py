@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lognet_fpga.errors import InputError
+from lognet_fpga.errors import InputError, did_you_mean_file
 from lognet_fpga.ir.input_codes import FLOAT
 from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.machine.array_file import ONLY, ArrayFile
@@ -55,7 +55,7 @@ def read_arrays(place: ArrayPlace, shape: tuple[int, int, int], any_size: bool, 
     Raises InputError for what is no frames of that shape.
     """
     if not place.file.exists():
-        raise InputError(f"there are no frames at {place.file}", hint=GIVE)
+        raise InputError(f"there are no frames at {place.file}", hint=did_you_mean_file(place.file, GIVE))
     if place.file.suffix.lower() == TABLE_SUFFIX:
         table = read_table(place.file, limit)
         layout = layout_of(str(place.file), table.values.shape, shape, False)

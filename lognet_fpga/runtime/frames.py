@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lognet_fpga.errors import InputError, UsageError
+from lognet_fpga.errors import InputError, UsageError, did_you_mean_file
 from lognet_fpga.ir.input_codes import dtype_of
 from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.runtime.frame_arrays import GIVE, array_place, checked_numbers, read_arrays
@@ -144,7 +144,7 @@ def _from_anything(
         codes = fit_arrays(arrays.where, preprocessing.codes(numbers), shape, preprocessing)
         return Frames(codes, arrays.labels, None, arrays.class_names)
     if not source.exists():
-        raise InputError(f"there are no frames at {source}", hint=GIVE)
+        raise InputError(f"there are no frames at {source}", hint=did_you_mean_file(source, GIVE))
     if source.is_dir():
         images = list_images(source, limit, classes, class_names)
         frames = read_images(list(images.files), shape, preprocessing)

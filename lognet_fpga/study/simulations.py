@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lognet_fpga.errors import ModelError, UnsupportedModelError, UsageError
+from lognet_fpga.errors import ModelError, UnsupportedModelError, UsageError, did_you_mean_file
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.graph import Graph
 from lognet_fpga.ir.output import ModelOutput
@@ -90,7 +90,10 @@ def run_study(config: StudyConfig, progress: Progress = NoProgress()) -> Study:
     Raises ModelError, InputError, UsageError, MissingToolError, ToolError.
     """
     if not os.path.exists(config.model):
-        raise ModelError(f"no such file: {config.model}", hint="give an .onnx file, or an .npz file of weights")
+        raise ModelError(
+            f"no such file: {config.model}",
+            hint=did_you_mean_file(config.model, "give an .onnx file, or an .npz file of weights"),
+        )
     if config.model.suffix == ".npz":
         if config.data is not None:
             raise UsageError(

@@ -12,7 +12,14 @@ import numpy as np
 import torch
 
 from lognet_fpga.config import AUTO_BITS
-from lognet_fpga.errors import InputError, ModelError, UnsupportedModelError, UsageError, VerificationError
+from lognet_fpga.errors import (
+    InputError,
+    ModelError,
+    UnsupportedModelError,
+    UsageError,
+    VerificationError,
+    did_you_mean_file,
+)
 from lognet_fpga.frontend import load
 from lognet_fpga.ir.execution import execution_onnx
 from lognet_fpga.ir.graph import AveragePool, Graph
@@ -79,7 +86,9 @@ def retrain(config: RetrainConfig, progress: Progress = NoProgress()) -> Retrain
     written does not give the codes that were trained.
     """
     if not os.path.exists(config.model):
-        raise ModelError(f"no such file: {config.model}", hint="give the path of the .onnx file")
+        raise ModelError(
+            f"no such file: {config.model}", hint=did_you_mean_file(config.model, "give the path of the .onnx file")
+        )
     torch.manual_seed(config.seed)
     with progress.stage(f"read {config.model.name}"):
         graph = load(config.model, input_shape=config.input_shape)

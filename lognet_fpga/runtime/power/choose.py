@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lognet_fpga.errors import LogNetError, UsageError
+from lognet_fpga.errors import LogNetError, UsageError, did_you_mean
 from lognet_fpga.runtime.power.lines import BAUD, NvidiaMeter, csv_meter, serial_meter
 from lognet_fpga.runtime.power.rails import RailMeter
 from lognet_fpga.runtime.power.sampler import Meter
@@ -45,6 +45,10 @@ def open_meter(which: str, *, on_board: bool) -> Meter | None:
         return serial_meter(Path(port), int(baud or BAUD))
     raise UsageError(
         f"{which!r} is no power sensor",
-        hint="give auto, none, hwmon[:CHIP/CHANNEL], rail[:NAME], rapl, nvidia-smi[:INDEX], csv:FILE or "
-        "serial:PORT[@BAUD]",
+        hint=did_you_mean(
+            kind,
+            ("auto", "none", "hwmon", "rail", "rapl", "nvidia-smi", "csv", "serial"),
+            "give auto, none, hwmon[:CHIP/CHANNEL], rail[:NAME], rapl, nvidia-smi[:INDEX], csv:FILE or "
+            "serial:PORT[@BAUD]",
+        ),
     )
