@@ -68,7 +68,7 @@ def expected_record(nextpnr: str, folder: Path, seeds: int = 1) -> list[str]:
     lines = [
         "yosys -q -s system.ys",
         *(
-            f"{nextpnr} --chipdb {chipdb} --json work/system.json --freq 100 --timing-allow-fail "
+            f"{nextpnr} --chipdb {chipdb} --json work/system.json --freq 250 --timing-allow-fail "
             f"{ROUTE[nextpnr].format(seed)} --seed {seed} --log work/seed{seed}.log"
             for seed in range(1, seeds + 1)
         ),
@@ -259,7 +259,7 @@ def test_timing_is_judged_at_the_bundle_s_clock(tmp_path, put):
     path = written_bundle(tmp_path, clk_mhz=142.857143)
     with pytest.raises(TimingError, match="misses its clock of 142.857143 MHz(.|\n)*131.5 MHz"):
         make_bitstream(path, REQUEST)
-    assert "--freq 142.857143 " in record.read_text()
+    assert "--freq 250 " in record.read_text(), "nextpnr works hardest where a clock is not met"
 
 
 @pytest.mark.parametrize("by_script", [False, True])

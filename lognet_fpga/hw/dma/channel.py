@@ -30,9 +30,10 @@ def dma_channel(
 ):
     """One channel's registers.
 
-    whole: a transfer must be of whole steps.  An error is told when nothing is on its way any more, and ends the run:
-    only a reset brings the channel back.
+    step: bytes, a power of two, that a transfer must have at least; whole: and must be of whole ones.  An error is told
+    when nothing is on its way any more, and ends the run: only a reset brings the channel back.
     """
+    step_bits = step.bit_length() - 1
     run, busy, idle, began, failed, opened, rests, accepts = (flag() for _ in range(8))
     internal, slave, decode, told, error_told, not_running = (flag() for _ in range(6))
     was_started, has_ended, is_quiet, slave_failed, decode_failed, went_over = (flag() for _ in range(6))
@@ -50,13 +51,15 @@ def dma_channel(
 
         @always(clk.posedge)
         def check():
-            wrong.next = write.data[LENGTH_BITS:] < step or (write.data & (step - 1)) != 0 or transfer.address[3:] != 0
+            wrong.next = (
+                write.data[LENGTH_BITS:step_bits] == 0 or (write.data & (step - 1)) != 0 or transfer.address[3:] != 0
+            )
 
     else:
 
         @always(clk.posedge)
         def check():
-            wrong.next = write.data[LENGTH_BITS:] < step or transfer.address[3:] != 0
+            wrong.next = write.data[LENGTH_BITS:step_bits] == 0 or transfer.address[3:] != 0
 
     @always_comb
     def admit():

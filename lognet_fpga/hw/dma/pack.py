@@ -181,7 +181,9 @@ def beats_to_words(
     lanes = max(1, WORD_BITS // width)
     loading, counting, active, accept, at_limit, taken, is_final = (flag() for _ in range(7))
     received = vector(LENGTH_BITS + 1 - shift)
-    ready, ends, over, closed, active_soon, free_soon = (flag() for _ in range(6))
+    ready, ends, over, closed, active_soon = (flag() for _ in range(5))
+    ready_idle, ready_beat, ready_end, ready_soon = (flag() for _ in range(4))
+    free_idle, free_beat, free_behind = flag(), flag(), flag()  # for a beat behind none, one taken now, one offered
     row, place, first = (
         vector(ROW_BITS),
         vector(4),
@@ -203,6 +205,13 @@ def beats_to_words(
         ends.next = s_axis.tlast or at_limit
         over.next = at_limit and not s_axis.tlast
         active_soon.next = counting or (active and not (accept and ends))
+        free_behind.next = (ready and free_beat) or (not ready and free_idle)
+        ready_idle.next = (counting or active) and not closed and free_idle
+        ready_beat.next = (counting or active) and not closed and free_behind
+        ready_end.next = (counting or (active and not ready)) and not closed and free_behind
+
+    choosing = late_next(s_axis.tvalid, ends, ready_idle, ready_beat, ready_end, ready_soon)
+    choosing.name = "ready"
 
     @always(clk.posedge)
     def close_entry():
@@ -222,7 +231,7 @@ def beats_to_words(
             counting.next = False
             active.next = False
         else:
-            ready.next = active_soon and not closed and free_soon
+            ready.next = ready_soon
             taken.next = accept
             loading.next = begins
             counting.next = loading
@@ -282,7 +291,8 @@ def beats_to_words(
         def gather():
             data.next = joined
             filled.next = joined_lanes
-            free_soon.next = True
+            free_idle.next = True
+            free_beat.next = True
 
         parts.append(gather)
 
@@ -304,16 +314,12 @@ def beats_to_words(
         @always_comb
         def look():
             """may_take: one word at most has not been pushed."""
-            if was_reset:
-                may_take_next.next = True
-            elif accept:
-                may_take_next.next = False
+            free_idle.next = was_reset or may_take or more == 2
+            free_beat.next = was_reset
+            if accept:
+                may_take_next.next = free_beat
             else:
-                may_take_next.next = may_take or more == 2
-
-        @always_comb
-        def free():
-            free_soon.next = may_take_next
+                may_take_next.next = free_idle
 
         @always(clk.posedge)
         def keep():
@@ -343,7 +349,7 @@ def beats_to_words(
             if accept:
                 is_last.next = ends
 
-        parts += [look, free, remember]
+        parts += [look, remember]
 
     @always_comb
     def close():
@@ -397,7 +403,22 @@ def beats_to_words(
         elif behind:
             ended.next = True
 
-    return (countdown, handshake, close_entry, take, count, tell, keep, parts, fill, close, mark, push, finish)
+    return (
+        countdown,
+        handshake,
+        choosing,
+        close_entry,
+        take,
+        count,
+        tell,
+        keep,
+        parts,
+        fill,
+        close,
+        mark,
+        push,
+        finish,
+    )
 
 
 @block

@@ -40,11 +40,9 @@ def dma_read(
     until rst.
     Latency: 7 from start to the first address.  Throughput: one word a cycle.
     """
-    row, place, left = (
-        vector(ROW_BITS),
-        vector(4),
-        vector(24),
-    )  # of the words not asked for yet: where in which 16, how many
+    row, place = vector(ROW_BITS), vector(4)  # of the words not asked for yet: where in which 16
+    left, more_left, borrows = vector(12), vector(12), flag()  # how many, the upper bits apart, a cycle late
+    lower = vector(13)
     beats, words = vector(5), vector(24)
     begins, stops, chosen, failed, moves, comes, left_one = (flag() for _ in range(7))
     rows = 1 << ROW_BITS
@@ -101,18 +99,28 @@ def dma_read(
         if rst:
             settled.next = False
         else:
-            settled.next = not (begins or moves or are_asked)
-        few.next = left[24:4] == 0
+            settled.next = not (begins or moves or are_asked or borrows)
+        few.next = left[:4] == 0 and more_left == 0
         to_end.next = BURST_WORDS - place
+
+    @always_comb
+    def subtract():
+        lower.next = concat(True, left) - asked
 
     @always(clk.posedge)
     def go_on():
+        """The count in halves, for carries through all of it would be the longest path of a small system."""
+        borrows.next = are_asked and not lower[12]
         if rst:
             left.next = 0
+            more_left.next = 0
         elif begins:
-            left.next = words
+            left.next = words[12:]
+            more_left.next = words[:12]
         elif are_asked:
-            left.next = left - asked
+            left.next = lower[12:]
+        elif borrows:
+            more_left.next = more_left - 1
         if begins:
             row.next = address[32:7]
             place.next = address[7:3]
@@ -122,7 +130,7 @@ def dma_read(
 
     @always(clk.posedge)
     def ask():
-        """One burst in six cycles: what is left, how long, whether there is room and the one before has gone."""
+        """One burst in six cycles or seven: what is left, how long, if there is room and the one before has gone."""
         if rst or moves:
             chosen.next = False
             moves.next = False
@@ -176,4 +184,4 @@ def dma_read(
             if comes and resp == DECERR:
                 decode_error.next = True
 
-    return asking, ports, listen, reserve, look, go_on, ask, measure, account, take
+    return asking, ports, listen, reserve, look, subtract, go_on, ask, measure, account, take
