@@ -146,6 +146,40 @@ def mobilenet() -> onnx.ModelProto:
     return chain.average_pool(3, 3).flatten().gemm(256, 2).model()
 
 
+def mobilenet_v2() -> onnx.ModelProto:
+    """The shapes of MobileNetV2 0.35 at 96 x 96."""
+
+    def block(net: ModelBuilder, wide: int, out: int, stride: int) -> None:
+        if wide > net.channels:
+            net.conv(wide, 1).clip()
+        pads = [0, 0, 1, 1] if stride == 2 else [1, 1, 1, 1]
+        net.conv(wide, group=wide, strides=[stride, stride], pads=pads).clip().conv(out, 1)
+
+    chain = ModelBuilder((3, 96, 96), seed=10).conv(16, strides=[2, 2], pads=[0, 0, 1, 1]).clip()
+    block(chain, 16, 8, 1)
+    for out, stride, count in ((8, 2, 2), (16, 2, 3), (24, 2, 4), (32, 1, 3), (56, 2, 3), (112, 1, 1)):
+        for number in range(count):
+            wide = 6 * chain.channels
+            if number:
+                chain.residual(lambda net, wide=wide, out=out: block(net, wide, out, 1))
+            else:
+                block(chain, wide, out, stride)
+    return chain.conv(1280, 1).clip().average_pool(3, 3).flatten().gemm(1280, 2).model()
+
+
+def resnet18() -> onnx.ModelProto:
+    """The shapes of ResNet-18 at 64 x 64, with ten classes."""
+    chain = ModelBuilder((3, 64, 64), seed=18).conv(64, 7, strides=[2, 2]).relu()
+    chain.pool(3, 2, pads=[1, 1, 1, 1])
+    for channels, stride in ((64, 1), (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1)):
+        steps = {"strides": [stride, stride]}
+        ways = [lambda net, c=channels, steps=steps: net.conv(c, **steps).relu().conv(c)]
+        if stride == 2:
+            ways.append(lambda net, c=channels, steps=steps: net.conv(c, 1, **steps))
+        chain.residual(*ways).relu()
+    return chain.average_pool(2, 2).flatten().gemm(512, 10).model()
+
+
 def vgg16() -> onnx.ModelProto:
     """The convolutions of VGG16 at 224 x 224, with a head of ten classes."""
     chain = ModelBuilder((3, 224, 224), seed=16)

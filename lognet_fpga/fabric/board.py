@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lognet_fpga.errors import UsageError
 from lognet_fpga.ir.clocks import fastest_clock, hertz, mhz_text
@@ -32,6 +32,10 @@ class Board:
     host_mhz: float
     power_sensor: str
     pll_mhz: float | None = None
+
+    def plans_like(self, other: Board) -> bool:
+        """Whether whatever is planned for the one is planned for the other: all but what they are called is alike."""
+        return other == replace(self, name=other.name, title=other.title, power_sensor=other.power_sensor)
 
     def clock_mhz(self, most: float | None = None) -> float:
         """The fastest clock of the overlay that this board makes and that is not above `most`; None: what it is planned

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from lognet_fpga.config import ALL_LAYERS, AUTO_LAYERS, DeployConfig
 from lognet_fpga.errors import DoesNotFitError, LogNetError, UnsupportedModelError
@@ -15,7 +16,7 @@ from lognet_fpga.ir.quant import QuantGraph, QuantLayer
 from lognet_fpga.partition import FloatLayer, Partition, partition, with_pixels
 from lognet_fpga.partition.reach import Reach, asked_graph, reach
 from lognet_fpga.partition.work import Work, node_work
-from lognet_fpga.plan.survey import Candidate, best, survey
+from lognet_fpga.plan.survey import Candidate, best, on_board, survey
 from lognet_fpga.progress import NoProgress, Progress
 
 
@@ -26,7 +27,7 @@ class BoardFit:
     board: Board
     candidates: tuple[Candidate, ...]
 
-    @property
+    @cached_property
     def best(self) -> Candidate | None:
         return best(self.candidates)
 
@@ -80,11 +81,13 @@ def inspect(config: DeployConfig, board: str | None = None, progress: Progress =
     if far.possible:
         with progress.stage("size the layers") as stage:
             sketch = sketch_reach(config, far, boards, act_bits, stage)
-        fits = []
+        fits: list[BoardFit] = []
         with progress.stage("estimate rates") as stage:
             for number, each in enumerate(boards):
                 stage.update(number, len(boards), each.title)
-                fits.append(BoardFit(each, survey(sketch, host_work(far, work), target_of(config, each))))
+                target, twin = target_of(config, each), next((fit for fit in fits if fit.board.plans_like(each)), None)
+                found = on_board(twin.candidates, target) if twin else survey(sketch, host_work(far, work), target)
+                fits.append(BoardFit(each, found))
                 stage.note(_in_brief(fits[-1]))
         seen = replace(seen, sketch=sketch, boards=tuple(fits))
     seen = _with_cut(seen, _count(config, far, seen.boards))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from lognet_fpga.errors import UsageError
 from lognet_fpga.fabric.board import Board
@@ -30,7 +30,7 @@ class Runtime:
 
     def count(self, work: HostWork) -> float:
         """Instructions for that."""
-        return sum(count * self.instructions[unit] for unit, count in asdict(work).items())
+        return sum(count * self.instructions[unit] for unit, count in vars(work).items())
 
 
 # The packages of NumPy and OpenBLAS for 32-bit ARM use no vector instructions: products of matrices take what the inner

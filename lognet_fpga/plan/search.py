@@ -154,6 +154,11 @@ class Planner:
         first = self.layers[0]
         self.entry = Entry(min(first.in_shape[0], SOURCE_BEAT_BITS // first.in_bits))
         each = [[engine.foldings(target) for engine in some] for some in engines]
+        self.parts = [channels_of(self.sources, self.layers, number) for number in range(len(self.layers))]
+        self.channels = {FRAMES: first.in_shape[0], **{n: layer.out_shape[0] for n, layer in enumerate(self.layers)}}
+        self.web_into = {taker: web for web in self.webs for taker in web.takers}
+        self.web_from = {sender: web for web in self.webs for sender in web.senders}
+        self.widths = {web: _web_widths(web.divided, min(map(self._most, web.senders))) for web in self.webs}
         self.foldings: list[Foldings] = [some[0] if len(some) == 1 else AnyOf(tuple(some)) for some in each]
         self.plan = lru_cache(maxsize=None)(self._plan)
         self.draft = lru_cache(maxsize=None)(self._draft)
@@ -245,7 +250,7 @@ class Planner:
             fitting = (
                 folding
                 for folding, behind in tried
-                if folding and (behind is None or any(_passes(folding, lanes) for lanes in behind.allowed))
+                if folding and (behind is None or behind.allowed & sent_widths(folding, max(behind.allowed, default=0)))
             )
             if (folding := next(fitting, None)) is None:
                 return None
@@ -254,7 +259,7 @@ class Planner:
         matched = []
         for number, (layer, folding) in enumerate(zip(self.layers, chosen)):
             in_lanes = lanes[self.sources[number][0].layer]
-            beats = [-(-channels // in_lanes) for channels in channels_of(self.sources, self.layers, number)]
+            beats = [-(-channels // in_lanes) for channels in self.parts[number]]
             parts = tuple(map(Part, beats, bits_of(self.sources, self.layers, number))) if len(beats) > 1 else ()
             fifo, *branches = self._fifos(number)
             streams = Streams(in_lanes, sum(beats), lanes[number])
@@ -263,13 +268,13 @@ class Planner:
 
     def _before(self, number: int, chosen: Sequence[Folding]) -> Sends:
         """What layer `number` takes, of the foldings chosen for those before it."""
-        web = next(web for web in self.webs if number in web.takers)
+        web = self.web_into[number]
         return self._sender(web.senders[0], chosen) if web.single else Widths(self._allowed(web, chosen))
 
     def _behind(self, number: int, chosen: Sequence[Folding]) -> tuple[Widths | None, ...]:
         """The widths that the streams which layer `number` sends may have, by those that are tied to them: wide ones
         first, then all; None for any."""
-        web = next(web for web in self.webs if number in web.senders)
+        web = self.web_from[number]
         if web.single:
             return (None,)
         allowed = self._allowed(web, chosen)
@@ -281,19 +286,11 @@ class Planner:
 
     def _allowed(self, web: Web, chosen: Sequence[Folding]) -> frozenset[int]:
         """Channels a beat that a web may have, by the foldings chosen so far."""
-        senders = [chosen[number] for number in web.senders if FRAMES < number < len(chosen)]
-        takers = [chosen[number] for number in web.takers if number < len(chosen)]
-        most = min(self.entry.most if number == FRAMES else self._channels(number) for number in web.senders)
-        return frozenset(
-            lanes
-            for lanes in range(1, most + 1)
-            if web.may_have(lanes)
-            and all(_passes(sender, lanes) for sender in senders)
-            and all(taker.takes(lanes) for taker in takers)
-        )
-
-    def _channels(self, sender: int) -> int:
-        return self.layers[0].in_shape[0] if sender == FRAMES else self.layers[sender].out_shape[0]
+        allowed = self.widths[web]
+        most = max(allowed)
+        senders = (sent_widths(chosen[number], most) for number in web.senders if FRAMES < number < len(chosen))
+        takers = (taken_widths(chosen[number], most) for number in web.takers if number < len(chosen))
+        return allowed.intersection(*senders, *takers)
 
     def _lanes(self, web: Web, chosen: Sequence[Folding]) -> int:
         """Channels a beat of a web's streams."""
@@ -302,32 +299,51 @@ class Planner:
             if sender == FRAMES and following:  # one position a beat where a beat of the entry holds it
                 return max(lanes for lanes in range(1, self.entry.most + 1) if following.takes(lanes))
             return channels_per_beat(self.layers[sender], chosen[sender], following)
-        passes = [self._channels(number) / chosen[number].ii_cycles for number in web.senders if number != FRAMES]
+        passes = [self.channels[number] / chosen[number].ii_cycles for number in web.senders if number != FRAMES]
         passes += [self.layers[number].in_shape[0] / chosen[number].ii_cycles for number in web.takers]
         least = max(*map(self._usual_lanes, web.senders), *map(math.ceil, passes))
         allowed = self._allowed(web, chosen)
-        wide = sorted(lanes for lanes in allowed if lanes >= least) or [max(allowed)]
         slowest = max(folding.cycles_per_frame for folding in chosen)
-        cycles = [max(self._beat_cycles(number, lanes, chosen[number]) for number in web.takers) for lanes in wide]
-        return next(
-            (lanes for lanes, needed in zip(wide, cycles) if needed <= slowest), wide[cycles.index(min(cycles))]
-        )
+        needed: dict[int, int] = {}
+        for lanes in sorted(lanes for lanes in allowed if lanes >= least) or [max(allowed)]:
+            needed[lanes] = max(self._beat_cycles(number, lanes, chosen[number]) for number in web.takers)
+            if needed[lanes] <= slowest:
+                return lanes
+        return min(needed, key=needed.__getitem__)
 
     def _beat_cycles(self, taker: int, lanes: int, folding: Folding) -> int:
         """Of a frame, where a slot lasts as long as the beats of a position at least, also one that only shifts."""
-        beats = sum(-(-channels // lanes) for channels in channels_of(self.sources, self.layers, taker))
+        beats = sum(-(-channels // lanes) for channels in self.parts[taker])
         return folding.raster.cycles(max(folding.ii_cycles, beats), max(folding.shift_cycles, beats))
+
+    def _most(self, sender: int) -> int:
+        """Channels in the widest beat."""
+        return self.entry.most if sender == FRAMES else self.channels[sender]
 
     def _usual_lanes(self, sender: int) -> int:
         """Channels in a beat of the width that the FIFO should have, or the entry can."""
         if sender == FRAMES:
             return self.entry.most
-        return min(self._channels(sender), INNER_BEAT_BITS // self.layers[sender].out_bits)
+        return min(self.channels[sender], INNER_BEAT_BITS // self.layers[sender].out_bits)
 
 
-def _passes(folding: Folding, channels_per_beat: int) -> bool:
-    """Whether a layer's results can leave it in such beats, one result a slot."""
-    return folding.sends(channels_per_beat) and -(-len(folding.layer.codes) // channels_per_beat) <= folding.ii_cycles
+@lru_cache(maxsize=1 << 12)
+def _web_widths(divided: frozenset[int], most: int) -> frozenset[int]:
+    """Channels a beat, up to `most`, that a web may have, whatever the foldings."""
+    return frozenset(lanes for lanes in range(1, most + 1) if all(channels % lanes == 0 for channels in divided))
+
+
+@lru_cache(maxsize=1 << 16)
+def sent_widths(folding: Folding, most: int) -> frozenset[int]:
+    """Channels a beat, up to `most`, in which a layer's results can leave it, one result a slot."""
+    channels, cycles = len(folding.layer.codes), folding.ii_cycles
+    return frozenset(lanes for lanes in range(1, most + 1) if folding.sends(lanes) and -(-channels // lanes) <= cycles)
+
+
+@lru_cache(maxsize=1 << 16)
+def taken_widths(folding: Folding, most: int) -> frozenset[int]:
+    """Channels a beat, up to `most`, that a layer can take."""
+    return frozenset(lanes for lanes in range(1, most + 1) if folding.takes(lanes))
 
 
 def _there(plan: HardwarePlan | None, budget: int) -> HardwarePlan:

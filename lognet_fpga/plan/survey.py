@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from lognet_fpga.engines.folding import Engine
 from lognet_fpga.engines.stores import sketch_layers
@@ -36,7 +37,7 @@ class Candidate:
     prune: float | None
     host: HostWork | None
 
-    @property
+    @cached_property
     def fits(self) -> bool:
         return self.plan is not None and fits(self.plan)
 
@@ -50,7 +51,7 @@ class Candidate:
         """Multiply-accumulates a frame behind the cut."""
         return None if self.host is None else self.host.macs + self.host.depthwise_macs
 
-    @property
+    @cached_property
     def host_time(self) -> HostTime | None:
         return None if self.host is None else host_time(self.host, self.board)
 
@@ -80,6 +81,13 @@ def survey(quant: QuantGraph, host: Mapping[int, HostWork | None], target: Targe
         prune = None if plan is None or fits(plan) else least_prune(engines[:count], target, quant.sources[:count])
         out.append(Candidate(count, target.board, plan, prune, behind))
     return tuple(out)
+
+
+def on_board(candidates: Sequence[Candidate], target: Target) -> tuple[Candidate, ...]:
+    """What is known of one board on another one for which all is planned alike, that of target."""
+    return tuple(
+        replace(each, board=target.board, plan=each.plan and replace(each.plan, target=target)) for each in candidates
+    )
 
 
 def least_prune(engines: Sequence[Sequence[Engine]], target: Target, sources: Sources = ()) -> float | None:

@@ -30,9 +30,6 @@ class Web:
         """Whether it is one stream."""
         return len(self.senders) == 1 and len(self.takers) <= 1 and not self.divided
 
-    def may_have(self, channels_per_beat: int) -> bool:
-        return all(channels % channels_per_beat == 0 for channels in self.divided)
-
 
 def webs(sources: Sources, layers: Sequence[QuantLayer]) -> tuple[Web, ...]:
     """In the order of their first senders."""

@@ -39,7 +39,7 @@ def bram_blocks(
     if shape.weight_words < BLOCK_ROM_DEPTH:  # synthesis looks into memories in LUTs
         codes = weight_codes(layer, shape)
         kept = kept_bits(codes, WEIGHT_BITS)
-        spared = spared_luts(layer.in_bits, field_wires(codes))
+        spared = spared_luts(layer.in_bits, codes)
     words = shape.passes * shape.pe // lanes
     # Results leave as a shift register; the last ones have nothing behind them to take in.
     leaving = Resources((shape.pe - lanes) * constants.sum_bits, 0, 0)
@@ -86,29 +86,21 @@ def walk_resources(shape: BramShape) -> Resources:
     return Resources(5.5 * place + 12 * turn, 2 * place + 3.5 * turn + (runs - 1).bit_length(), 0) + table
 
 
-def field_wires(codes: np.ndarray) -> np.ndarray:
-    """What synthesis knows of the field of each lane's weights, (lanes, FIELD_BITS) int64: 0 or 1 for a bit that always
-    is, otherwise the same number for bits that always are the same.  codes: (words, lanes) uint8, as weight_codes."""
-    ever, always = np.bitwise_or.reduce(codes, axis=0), np.bitwise_and.reduce(codes, axis=0)
-    first = np.tile(np.arange(2, 2 + FIELD_BITS), (codes.shape[1], 1))  # the lowest bit like this one
-    for apart in range(1, FIELD_BITS):
-        differ = np.bitwise_or.reduce(codes ^ codes >> apart, axis=0)  # bit b: whether b and b + apart ever do
-        for bit in range(FIELD_BITS - apart):
-            alike = differ >> bit & 1 == 0
-            first[alike, bit + apart] = np.minimum(first[alike, bit + apart], bit + 2)
-    bits = np.arange(FIELD_BITS)
-    return np.where(ever[:, None] >> bits & 1, np.where(always[:, None] >> bits & 1, 1, first), 0)
+@lru_cache(maxsize=None)
+def field_wires(used: int) -> tuple[int, ...]:
+    """What synthesis knows of the field of a lane's weights: of each bit 0 or 1 where it always is, otherwise the same
+    number for bits that always are the same.  used: bit f is set where a weight of the lane has field f."""
+    fields = [field for field in range(1 << FIELD_BITS) if used >> field & 1]
+    bits = [tuple(field >> bit & 1 for field in fields) for bit in range(FIELD_BITS)]
+    return tuple(values[0] if len(set(values)) == 1 else 2 + bits.index(values) for values in bits)
 
 
-def spared_luts(in_bits: int, wires: np.ndarray) -> float:
-    """By all lanes together, whose field_wires these are, beside lanes of weights that are unknown."""
-    full = lane_luts(in_bits)
-    base = UNKNOWN_FIELD[-1] + 1
-    counts = np.bincount(wires @ base ** np.arange(FIELD_BITS), minlength=1)
-    kinds = {
-        kind: tuple(kind // base**bit % base for bit in range(FIELD_BITS)) for kind in counts.nonzero()[0].tolist()
-    }
-    return sum(int(counts[kind]) * (full - lane_luts(in_bits, wires)) for kind, wires in kinds.items())
+def spared_luts(in_bits: int, codes: np.ndarray) -> float:
+    """By all lanes together, beside lanes of weights that are unknown.  codes: (words, lanes), as weight_codes."""
+    ever = np.bitwise_or.reduce(np.left_shift(np.uint8(1), codes & np.uint8((1 << FIELD_BITS) - 1)), axis=0)
+    full, counts = lane_luts(in_bits), np.bincount(ever)
+    used = counts.nonzero()[0].tolist()
+    return sum(int(counts[fields]) * (full - lane_luts(in_bits, field_wires(fields))) for fields in used)
 
 
 @lru_cache(maxsize=None)
@@ -214,9 +206,26 @@ def rom_resources(width: int, depth: int, kept: int | None = None) -> Resources:
     return Resources(kept * each, kept + addresses, 0)
 
 
+_COLUMN_WORDS = 64  # of a memory, whose values of a bit are one number
+
+
 def kept_bits(codes: np.ndarray, code_bits: int) -> int:
     """How many bits of a memory's words keep a register: those that are not always the same, equal ones of
     a stretch once.  codes: (words, count) uint8 of code_bits each, the lowest first in a word."""
+    words, step = len(codes), rom_stretch_bits(len(codes))
+    if words > _COLUMN_WORDS:
+        return _kept_of_deep(codes, code_bits)
+    columns = _columns(codes, code_bits)
+    whole = np.zeros((-(-len(columns) // step), step), np.uint64)
+    whole.reshape(-1)[: len(columns)] = columns
+    whole.sort(axis=1)
+    never, always = whole[:, 0] == 0, whole[:, -1] == _columns(np.ones((words, 1), np.uint8), 1)
+    different = np.count_nonzero(whole[:, 1:] != whole[:, :-1]) + len(whole)
+    return int(different - np.count_nonzero(never) - np.count_nonzero(always))
+
+
+def _kept_of_deep(codes: np.ndarray, code_bits: int) -> int:
+    """kept_bits of a memory whose columns are longer than one number."""
     words, step = len(codes), rom_stretch_bits(len(codes))
     ever, always = np.bitwise_or.reduce(codes, axis=0), np.bitwise_and.reduce(codes, axis=0)
     changing = ((ever & ~always)[:, None] >> np.arange(code_bits) & 1).astype(bool).reshape(-1)
@@ -229,7 +238,9 @@ def kept_bits(codes: np.ndarray, code_bits: int) -> int:
         return np.ascontiguousarray(whole.reshape(stretches, step).T)
 
     kept = by_place(changing)
-    columns = [by_place(_columns(codes[part : part + 64], code_bits)) for part in range(0, words, 64)]
+    columns = [
+        by_place(_columns(codes[part : part + _COLUMN_WORDS], code_bits)) for part in range(0, words, _COLUMN_WORDS)
+    ]
     for apart in range(1, step):
         differ = columns[0][apart:] != columns[0][:-apart]
         for column in columns[1:]:
@@ -241,12 +252,11 @@ def kept_bits(codes: np.ndarray, code_bits: int) -> int:
 def _columns(codes: np.ndarray, code_bits: int) -> np.ndarray:
     """What each bit is in all words, up to 64, as one number: (count * code_bits,) uint64, alike where the bits are.
     codes: as of kept_bits."""
-    words = np.zeros((64, codes.shape[1]), np.uint8)
+    words = np.zeros((_COLUMN_WORDS, codes.shape[1]), np.uint8)
     words[: len(codes)] = codes
     nibbles = np.ascontiguousarray((words[0::2] | words[1::2] << 4).T).view(np.uint64)  # (count, 4): 16 words in each
-    columns = np.zeros((len(nibbles), code_bits), np.uint64)
-    for bit in range(code_bits):
-        planes = nibbles >> np.uint64(bit) & np.uint64(0x1111111111111111)
-        for place in range(-(-len(codes) // 16)):
-            columns[:, bit] |= planes[:, place] << np.uint64(place)
-    return columns.reshape(-1)
+    used = np.ascontiguousarray(nibbles[:, : -(-len(codes) // 16)].T)
+    planes = used >> np.arange(code_bits, dtype=np.uint64)[:, None, None] & np.uint64(0x1111111111111111)
+    planes <<= np.arange(len(used), dtype=np.uint64)[:, None]
+    columns: np.ndarray = np.bitwise_or.reduce(planes, axis=1)
+    return columns.T.reshape(-1)

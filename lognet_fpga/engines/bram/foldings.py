@@ -140,7 +140,10 @@ class BramFoldings:
 
     def __init__(self, layer: QuantLayer) -> None:
         constants, raster = output_constants(layer), slot_raster(layer)
-        every = [BramFolding(layer, bram_shape(layer, *split), constants, raster) for split in splits(layer)]
+        every = []
+        for split in splits(layer):
+            every.append(BramFolding(layer, bram_shape(layer, *split), constants, raster))
+            price(every[-1], BRAM_PRICES[0])  # at once, while it is known which words are read
         self._cheapest_first = {
             bram_price: sorted(every, key=lambda folding: (price(folding, bram_price), folding.cycles_per_frame))
             for bram_price in BRAM_PRICES

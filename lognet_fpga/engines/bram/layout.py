@@ -93,6 +93,10 @@ class BramShape(Split):
     walk: Walk
 
     @property
+    def split(self) -> Split:
+        return Split(self.in_channels, self.out_channels, self.groups, self.pe, self.simd)
+
+    @property
     def ring(self) -> bool:
         """Whether the window is a ring of words.  A kernel of one place reads a position's words where they arrived."""
         return has_ring(self.kernel)
@@ -155,6 +159,7 @@ def _row_slots(layer: QuantLayer) -> int:
     return len(slot_raster(layer).col_flags)
 
 
+@lru_cache(maxsize=1)  # a shape is made, and then priced
 def _reads(layer: QuantLayer, split: Split, row_slots: int) -> tuple[np.ndarray, Walk]:
     """As shortest_walk."""
     kernel_h, kernel_w = layer.kernel
@@ -190,14 +195,14 @@ def weight_codes(layer: QuantLayer, shape: BramShape) -> np.ndarray:
 
     Words in the order of reading: pass, tap, word; PE p's lane s is code p * simd + s.
     """
-    reads, _ = _reads(layer, shape, shape.row_slots)
+    reads, _ = _reads(layer, shape.split, shape.row_slots)
     codes = _nibbles(layer)
     lanes = np.zeros((*codes.shape[:2], shape.pass_words * shape.simd), np.uint8)
     lanes[..., : codes.shape[2]] = codes
     split = lanes.reshape(*codes.shape[:2], shape.pass_words, shape.simd)
     folded = _by_pass(split, shape.passes, shape.pe).transpose(0, 2, 3, 1, 4)
-    every = np.broadcast_to(reads, folded.shape[:3])
-    return folded[every].reshape(shape.weight_words, shape.pe * shape.simd)
+    read = folded if reads.all() else folded[np.broadcast_to(reads, folded.shape[:3])]
+    return read.reshape(shape.weight_words, shape.pe * shape.simd)
 
 
 @lru_cache(maxsize=256)

@@ -229,8 +229,9 @@ def test_bits_of_a_memory_that_keep_a_register(words, step, code_bits):
 
 
 def test_wires_of_the_fields_of_a_lane():
-    fields = np.array([[0, 0, 6, 7], [0, 6, 6, 7], [0, 7, 6, 0]], np.uint8)  # of four lanes, a word each row
-    assert field_wires(fields).tolist() == [[0, 0, 0], [2, 3, 3], [0, 1, 1], [2, 2, 2]]
+    """Of four lanes whose weights have those fields."""
+    for fields, wires in (((0,), (0, 0, 0)), ((0, 6, 7), (2, 3, 3)), ((6,), (0, 1, 1)), ((0, 7), (2, 2, 2))):
+        assert field_wires(sum(1 << field for field in fields)) == wires
 
 
 @pytest.mark.parametrize("offset,drop,idle", [(0, 5, 5), (1, 5, 0), (-24, 5, 3), (-64, 5, 5), (12, 0, 0)])
