@@ -17,6 +17,7 @@ from lognet_fpga.plan.search import Planner
 from lognet_fpga.plan.time.cycles import count_cycles
 from lognet_fpga.plan.time.fifos import layer_timing
 from lognet_fpga.plan.time.graph import Deadlock, Queue, count_graph_cycles
+from lognet_fpga.plan.time.graph_fifos import shallowest
 from tests.graph_models import at_some_pace, graph, random_directed
 from tests.plan.event_model import count_graph_by_events
 from tests.plan.test_cycles import random_chain
@@ -99,6 +100,38 @@ def test_random_depths_are_as_the_events_say(seed):
         assert len(last_out) < 5, f"seed {seed}"
         return
     assert counts.last_out == last_out and counts.fifo_peaks == most, f"seed {seed}"
+
+
+@pytest.mark.parametrize("seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(4, 40))])
+def test_frames_that_are_not_followed_are_as_the_events_say(seed):
+    """The model ceases to follow frames once these repeat; with random depths often every second or third does."""
+    rng = np.random.default_rng(seed)
+    layers, sources, entry, queues = timed(planned(random_directed(seed), rng))
+    queues = [
+        [replace(queue, depth=queue.depth + int(rng.integers(0, 1 + queue.depth))) for queue in its] for its in queues
+    ]
+    last_out, most = count_graph_by_events(layers, sources, entry, queues, 24)
+    counts = count_graph_cycles(layers, sources, entry, queues, 24)
+    assert counts.last_out == last_out and counts.fifo_peaks == most, f"seed {seed}"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_fifo_could_be_half_as_deep(seed):
+    """Where each needs a depth of its own, or two of them a sum; few need much."""
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(1, 40))
+    needs = np.where(rng.random(count) < 0.2, rng.integers(1, 300, count), 3)
+    first, second = rng.integers(0, count, 2)
+    ample, least = [512] * count, [4] * count
+
+    def enough(depths):
+        return all(depths >= needs) and depths[first] + depths[second] >= 40
+
+    found = shallowest(ample, least, enough)
+    assert enough(found)
+    for number, depth in enumerate(found):
+        half = [max(4, some // 2) if index == number else some for index, some in enumerate(found)]
+        assert depth == 4 or not enough(half)
 
 
 def test_a_shortcut_that_is_too_shallow_stands_still():

@@ -52,27 +52,38 @@ def size_graph_fifos(
     unlimited = run([0] * len(queues))
     assert unlimited is not None  # nobody is held up
     best = unlimited.cycles_per_frame
+    known = [0] * len(queues), unlimited  # the last depths with which nothing is slower, and their cycles
+    too_few: list[list[int]] = []
 
-    def enough(depths: Sequence[int]) -> bool:
-        counts = run(depths)
-        return counts is not None and counts.cycles_per_frame <= best
+    def enough(depths: list[int]) -> bool:
+        nonlocal known
+        fifos = zip(depths, known[0], known[1].fifo_peaks, queues)
+        if any(all(depth <= other for depth, other in zip(depths, others)) for others in too_few):
+            return False
+        # Where no FIFO is felt that was not felt before, all is as before.
+        if not all(
+            depth == before or (depth and peak + queue.reserve <= depth) for depth, before, peak, queue in fifos
+        ):
+            counts = run(depths)
+            if counts is None or counts.cycles_per_frame > best:
+                too_few.append(depths)
+                return False
+            known = depths, counts
+        known = depths, known[1]
+        return True
 
     while not enough(ample):
         ample = [2 * depth for depth in ample]
-    limited = [number for number, depth in enumerate(ample) if depth]
-    depths = _shallowest(ample, limited, least, enough)
-    for number in limited:
-        depths = _shallowest(depths, [number], least, enough)
-    counts = run(depths)
-    assert counts is not None
+    depths, (_, counts) = shallowest(ample, least, enough), known
     depths = [
         depth or max(low, power_of_two(peak + queue.reserve))
         for depth, low, peak, queue in zip(depths, least, counts.fifo_peaks, queues)
     ]
     while not run(depths, _PAUSED_FRAMES, hesitant=True):
         depths = [2 * depth for depth in depths]
-        counts = run(depths)
-        assert counts is not None
+        deeper = run(depths)
+        assert deeper is not None
+        counts = deeper
     sized = (
         Fifo(depth, queue.reserve, peak, queue.stride) for depth, queue, peak in zip(depths, queues, counts.fifo_peaks)
     )
@@ -92,23 +103,31 @@ def _hold_up(number: int, sources: Sources) -> list[bool]:
     return its or [True]
 
 
-def _shallowest(
-    depths: Sequence[int], numbers: Sequence[int], least: Sequence[int], enough: Callable[[Sequence[int]], bool]
-) -> list[int]:
-    """Depths, of which those with numbers are halved as often as they may be, and all as often as each other."""
-    halved = 0
+def shallowest(depths: list[int], least: Sequence[int], enough: Callable[[list[int]], bool]) -> list[int]:
+    """Depths, of which none other than 0 can be halved without being too shallow, or less than `least`.
 
-    def at(halvings: int) -> list[int]:
+    At first all are halved as often as each other; what is then too much for all is tried for halves of them, down to
+    each alone, for it is few that cannot be shallower.
+    """
+
+    def halved(halvings: int, numbers: Sequence[int]) -> list[int]:
         return [
             max(low, depth >> halvings) if number in numbers else depth
             for number, (depth, low) in enumerate(zip(depths, least))
         ]
 
-    too_many = 1 + max(((depths[number] // least[number]).bit_length() - 1 for number in numbers), default=0)
-    while too_many - halved > 1:
-        middle = (halved + too_many) // 2
-        if enough(at(middle)):
-            halved = middle
-        else:
-            too_many = middle
-    return at(halved)
+    limited = [number for number, depth in enumerate(depths) if depth]
+    found, too_many = 0, 1 + max((depths[number] // least[number]).bit_length() - 1 for number in limited)
+    while too_many - found > 1:
+        middle = (found + too_many) // 2
+        found, too_many = (middle, too_many) if enough(halved(middle, limited)) else (found, middle)
+    depths, groups = halved(found, limited), [limited]
+    while groups:
+        group = [number for number in groups.pop() if depths[number] > least[number]]
+        if group and enough(tried := halved(1, group)):
+            depths = tried
+            groups.append(group)
+        elif len(group) > 1:
+            middle = len(group) // 2
+            groups += [group[middle:], group[:middle]]
+    return depths
