@@ -55,7 +55,10 @@ def section(progress: Progress, before: str | None) -> tuple[Section, object]:
 
 def commands(folder: Path) -> dict[str, list[str]]:
     """Module and arguments, by what they show."""
-    networks = {"resnet8": resnet8(), "mobilenet": mobilenet(), "vgg16": vgg16(), "tiny": tiny()}
+    networks = {
+        **{"resnet8": resnet8(), "mobilenet": mobilenet(), "vgg16": vgg16(), "tiny": tiny()},
+        **{"mobilenet_v2": mobilenet_v2(), "resnet18": resnet18()},
+    }
     places = {name: str(save(model, folder, f"{name}.onnx")) for name, model in networks.items()}
     frames = folder / "tiny.npz"
     np.savez(frames, frames=np.random.default_rng(1).integers(0, 256, (40, 3, 12, 12), dtype=np.uint8))
@@ -64,6 +67,8 @@ def commands(folder: Path) -> dict[str, list[str]]:
         "inspect ResNet-8, all boards": ["inspect", places["resnet8"]],
         "inspect MobileNetV1 0.25, 27 layers, one board": ["inspect", places["mobilenet"], "--board", "pynq-z2"],
         "inspect VGG16's convolutions, 59 MB, one board": ["inspect", places["vgg16"], "--board", "pynq-z2"],
+        "inspect MobileNetV2 0.35, 53 layers": ["inspect", places["mobilenet_v2"], "--fpga-layers", "all"],
+        "inspect ResNet-18 at 64 x 64": ["inspect", places["resnet18"], "--fpga-layers", "all"],
         "deploy three layers of 730 weights": ["deploy", places["tiny"], "--frames", str(frames)],
         "deploy the shipped model, without verification": ["deploy", *shipped, "--no-verify"],
         "deploy the shipped model": ["deploy", *shipped],
