@@ -78,4 +78,4 @@ def _outputs(graph: Graph) -> Sequence[str]:
 def _read(graph: Graph, model: onnx.ModelProto) -> Graph:
     drop_unneeded(model.graph)
     check_model(model)
-    return replace(graph, nodes=read_nodes(model), onnx_model=model.SerializeToString())
+    return replace(graph, nodes=read_nodes(model, graph.operators), onnx_model=model.SerializeToString())

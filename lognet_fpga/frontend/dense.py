@@ -51,9 +51,8 @@ def dense_as_convolutions(graph: Graph) -> Graph:
     if not lowering.found:
         return graph
     model = lowering.model
-    types = {_frame_of(node.outputs[0]): node.op_type for node in graph.nodes}
-    nodes = (replace(node, op_type=types.get(node.outputs[0], node.op_type)) for node in read_nodes(model))
-    return replace(graph, nodes=tuple(nodes), onnx_model=model.SerializeToString())
+    called = {_frame_of(rows): operator for rows, operator in graph.operators.items()}
+    return replace(graph, nodes=read_nodes(model, called), onnx_model=model.SerializeToString())
 
 
 class _Lowering:

@@ -70,4 +70,6 @@ def without_outputs(graph: Graph, names: Collection[str]) -> Graph:
     made = {name for node in model.graph.node for name in node.output}  # their shapes stay known
     model.graph.value_info.extend(value for value in kept if value.name in names and value.name in made)
     left_out = (*graph.left_out, *(value.name for value in kept if value.name in names))
-    return replace(graph, nodes=read_nodes(model), onnx_model=model.SerializeToString(), left_out=left_out)
+    return replace(
+        graph, nodes=read_nodes(model, graph.operators), onnx_model=model.SerializeToString(), left_out=left_out
+    )

@@ -6,7 +6,7 @@ What is not in the table, or is there with attributes the FPGA cannot take, beco
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import onnx
@@ -84,8 +84,9 @@ _FUNCTIONS: dict[str, tuple[tuple[str, float | bytes], ...]] = {
 POINTWISE = (*_FUNCTIONS, *COMPARISONS, *"Add Clip Div HardSigmoid Max Min Mul PRelu Pow Relu Sub Sum Where".split())
 
 
-def read_nodes(model: onnx.ModelProto) -> tuple[Node, ...]:
-    """The nodes of a normalized model in execution order."""
+def read_nodes(model: onnx.ModelProto, called: Mapping[str, str] | None = None) -> tuple[Node, ...]:
+    """The nodes of a normalized model in execution order.  called: operators of the user's file, by what they put out,
+    where the model has others instead."""
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     shapes = known_shapes(model)
     nodes = []
@@ -94,7 +95,7 @@ def read_nodes(model: onnx.ModelProto) -> tuple[Node, ...]:
         nodes.append(
             Node(
                 name=node.name or f"{node.op_type}_{index}",
-                op_type=node.op_type,
+                op_type=(called or {}).get(node.output[0], node.op_type),
                 op=_read_op(Context(node, attributes, tensors, shapes)),
                 inputs=tuple(name for name in node.input if name and name not in tensors),
                 outputs=tuple(name for name in node.output if name),

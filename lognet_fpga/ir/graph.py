@@ -249,6 +249,11 @@ class Graph:
     left_out: tuple[str, ...] = ()
     pixels: tuple[tuple[float, float], ...] | None = None
 
+    @property
+    def operators(self) -> dict[str, str]:
+        """Those of the user's file, by what their nodes put out first."""
+        return {node.outputs[0]: node.op_type for node in self.nodes}
+
     def producer(self, tensor: str) -> Node | None:
         """The node that puts it out; None for the model's input and for what is not there."""
         return self._producers.get(tensor)
