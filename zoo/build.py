@@ -40,8 +40,8 @@ MODELS, RECORDED, PAGE = HERE / "models.json", HERE / "table.json", HERE / "READ
 BOARDS = ("pynq-z2", "ultra96-v2", "kv260", "zcu104")
 BEGIN, END = "<!-- the table, by zoo/build.py --table -->", "<!-- its end -->"
 COLUMNS = (
-    "model", "board", "layers", "frames/s", "latency, us", "LUT", "FF", "BRAM36", "bits differing", "float",
-    "deployed", "points lost", "processor s", "bundle", "made at",
+    "model", "board", "layers", "frames/s", "latency, us", "LUT", "FF", "BRAM36", "bits differing", "judged on",
+    "float", "deployed", "points lost", "processor s", "bundle", "made at",
 )  # fmt: skip
 
 Row = dict[str, Any]
@@ -219,6 +219,7 @@ def cells(row: Row) -> tuple[str, ...]:
         f"{row['ff']:,.0f}",
         f"{row['bram36']:g}",
         "not simulated" if row["bits"] is None else f"{row['differing_bits']} of {row['bits']:,}",
+        "-" if row["frames"] is None else f"{row['frames']:,}",
         f"{row['float_top1']:.2%}" if known else "-",
         f"{row['deployed_top1']:.2%}" if known else agrees,
         f"{row['lost']:.2f} ({row['lost_error']:.2f})" if known else "-",
