@@ -47,6 +47,13 @@ def test_no_link_is_broken(site):
     assert len(pages) > 25 and not broken, "\n".join(broken)
 
 
+def test_a_link_to_a_page_has_its_title_and_no_file_name(site):
+    for page in site.rglob("*.html"):
+        assert not re.findall(r"<a [^>]*>[\w./]+\.md</a>", page.read_text(encoding="utf-8")), page
+    text = (site / "numerics.html").read_text(encoding="utf-8")
+    assert '<a href="architecture.html#execution"><em>Architecture</em></a>' in text
+
+
 def test_nothing_is_fetched_from_elsewhere(site):
     for page in site.rglob("*.html"):
         assert not re.findall(
