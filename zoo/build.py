@@ -218,13 +218,13 @@ def cells(row: Row) -> tuple[str, ...]:
         f"{row['lut']:,.0f}",
         f"{row['ff']:,.0f}",
         f"{row['bram36']:g}",
-        "not simulated" if row["bits"] is None else f"{row['differing_bits']} of {row['bits']:,}",
+        "planned" if row["bits"] is None else f"{row['differing_bits']} of {row['bits']:,}",
         "-" if row["frames"] is None else f"{row['frames']:,}",
         f"{row['float_top1']:.2%}" if known else "-",
         f"{row['deployed_top1']:.2%}" if known else agrees,
         f"{row['lost']:.2f} ({row['lost_error']:.2f})" if known else "-",
         "-" if row["processor_s"] is None else f"{row['processor_s']:.0f}",
-        f"`{row['bundle_sha256'][:12]}`",
+        f"`{row['bundle_sha256'][:10]}`",
         row["commit"],
     )
 
