@@ -224,7 +224,7 @@ def cells(row: Row) -> tuple[str, ...]:
         f"{row['deployed_top1']:.2%}" if known else agrees,
         f"{row['lost']:.2f} ({row['lost_error']:.2f})" if known else "-",
         "-" if row["processor_s"] is None else f"{row['processor_s']:.0f}",
-        f"`{row['bundle_sha256'][:10]}`",
+        f"`{row['bundle_sha256'][:8]}`",
         row["commit"],
     )
 
