@@ -110,7 +110,7 @@ def dma_read(
     @always(clk.posedge)
     def go_on():
         """The count in halves, for carries through all of it would be the longest path of a small system."""
-        borrows.next = are_asked and not lower[12]
+        borrows.next = are_asked and not lower[12] and not rst
         if rst:
             left.next = 0
             more_left.next = 0

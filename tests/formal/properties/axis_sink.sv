@@ -69,7 +69,7 @@ wire [15:0] f_next_frame = !f_ends ? f_frame : f_frame == f_more ? 0 : f_frame +
 wire f_next_ends = f_next_index == BEATS - 1;
 wire [15:0] f_after_frame = !f_next_ends ? f_next_frame : f_next_frame == f_more ? 0 : f_next_frame + 1;
 always @(posedge clk) if (f_started && !rst) begin
-    assert (f_level <= 2 && leave_empty == in_ready && leave_shows_new == in_ready);
+    assert (f_level <= 2 && leave_beats_empty == in_ready && leave_beats_shows_new == in_ready);
     assert (f_index < BEATS && f_frame <= f_more && f_in_index < BEATS && f_in_frame <= f_more);
     assert (beat == f_in_index && frame_ends == (f_in_index == BEATS - 1));
     assert (packets_more == (f_in_frame != f_more) || packets_begins_again);
@@ -82,6 +82,6 @@ always @(posedge clk) if (f_started && !rst) begin
     if (f_level == 1) assert (f_in_index == f_next_index && f_in_frame == f_next_frame);
     if (f_level == 2) assert (f_in_index == f_after_index && f_in_frame == f_after_frame);
     if (f_level != 0) assert (marked[13:12] == {f_ends, f_packet_ends});
-    if (f_level == 2) assert (leave_spare[13:12] == {f_next_ends, f_next_ends && f_next_frame == f_more});
-    if (f_tracked) assert (f_ahead < f_level && (!f_ahead || leave_spare[11:0] == f_beat));
+    if (f_level == 2) assert (leave_beats_stretch0_spare[13:12] == {f_next_ends, f_next_ends && f_next_frame == f_more});
+    if (f_tracked) assert (f_ahead < f_level && (!f_ahead || leave_beats_stretch0_spare[11:0] == f_beat));
 end

@@ -9,10 +9,11 @@ always @(posedge clk) begin
     f_pending <= rst ? 0 : f_pending + (f_asks ? m_axi_arlen + 1 : 0) - m_axi_rvalid;
     f_level <= rst ? 0 : f_level + push - pop;
 end
+wire [23:0] f_rest = {more_left - borrows, left}; // the count, which is kept in halves
 always @* begin
     if (m_axi_rvalid) assume (f_pending != 0);
     if (pop) assume (f_level != 0);
-    if (start) assume (left == 0 && !waits && !begins && !moves && !are_asked);
+    if (start) assume (f_rest == 0 && !borrows && !waits && !begins && !moves && !are_asked);
 end
 always @(posedge clk) if (f_started && !$past(rst) && $past(start)) assume (!start && $stable(address) && $stable(n_bytes));
 
@@ -49,27 +50,28 @@ wire [9:0] f_offered = waits ? m_axi_arlen + 1 : 0; // words of the burst that m
 wire signed [10:0] f_free = $signed({1'b0, free}) + fewer_free, f_due = $signed({1'b0, pending}) + more_pending;
 wire [23:0] f_words = (n_bytes + 7) / 8;
 always @(posedge clk) if (f_started && !rst) begin
-    if (begins) assert (left == 0 && words == f_words && f_left == words && f_place == address[31:3]);
-    if (begins) assert (!waits && !moves && !are_asked && !chosen);
-    assert (are_asked == (asked != 0) && asked <= left && asked <= 16);
+    if (begins) assert (f_rest == 0 && words == f_words && f_left == words && f_place == address[31:3]);
+    if (begins) assert (!waits && !moves && !are_asked && !borrows && !chosen);
+    assert (are_asked == (asked != 0) && asked <= f_rest && asked <= 16);
     assert (free <= DEPTH && pending <= DEPTH && f_level <= DEPTH && f_pending <= DEPTH);
     assert (f_free >= $signed({1'b0, asked}));
     assert (f_due >= $signed({1'b0, comes}));
     if (are_asked) assert (waits && f_offered == asked);
     assert (f_due + asked - comes == f_pending + f_offered);
     assert (fewer_free >= -16 && fewer_free <= 1 && more_pending >= -1 && more_pending <= 16);
-    if (!begins) assert (left - asked + f_offered == f_left);
+    if (!begins) assert (f_rest - asked + f_offered == f_left);
     if (!begins && f_left != f_offered)
         assert (f_place + f_offered == (are_asked ? {row + 25'd1, 4'd0} : {row, place}));
     if (waits) assert (f_place == m_axi_araddr[31:3] && m_axi_araddr[2:0] == 0 && m_axi_arlen < 16);
     if (waits) assert (m_axi_araddr[6:3] + m_axi_arlen[4:0] < 16 && f_offered <= f_left);
     assert (f_free - asked + left_one + f_pending + f_offered + comes + push + f_level <= DEPTH);
-    if (settled) assert (!are_asked && few == (left < 16) && to_end == 16 - place && fewer_free >= 0);
+    if (settled) assert (!are_asked && few == (f_rest < 16) && to_end == 16 - place && fewer_free >= 0);
+    if (borrows) assert (were_asked && !are_asked && more_left != 0);
     if (were_asked) assert (!settled && !chosen);
     else assert (fewer_free >= 0 && more_pending <= 0);
-    if (chosen) assert (settled && beats != 0 && beats <= 16 && beats <= left && place + beats <= 16);
+    if (chosen) assert (settled && beats != 0 && beats <= 16 && beats <= f_rest && place + beats <= 16);
     if (chosen && has_room) assert (free >= 16);
-    if (chosen && beats != left) assert (place + beats == 16);
+    if (chosen && beats != f_rest) assert (place + beats == 16);
     if (moves) assert (chosen && !waits && free >= 16);
     if (are_asked && f_left != f_offered) assert (f_place[3:0] + f_offered[4:0] == 16);
     if (quiet) assert (!waits && f_due + asked == comes);

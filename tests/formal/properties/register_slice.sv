@@ -35,6 +35,6 @@ end
 
 // How the registers stand to each other, which makes the above inductive.
 always @(posedge clk) if (f_started) begin
-    assert (f_level <= 2 && empty == in_ready && shows_new == in_ready);
-    if (f_tracked) assert (f_ahead < f_level && (f_ahead == 0 || spare == f_beat));
+    assert (f_level <= 2 && beats_empty == in_ready && beats_shows_new == in_ready);
+    if (f_tracked) assert (f_ahead < f_level && (f_ahead == 0 || beats_stretch0_spare == f_beat));
 end
