@@ -309,6 +309,8 @@ def test_yosys_takes_the_script(tmp_path, require_tool):
     types = Counter(cell["type"] for cell in modules[SYSTEM]["cells"].values())
     assert types["PS7"] == types["BUFG"] == 1 and types["FDRE"] > 1000
     assert all(re.fullmatch("[A-Z][A-Z0-9_]+", kind) for kind in types), types
+    shifting = [cell for cell in modules[SYSTEM]["cells"].values() if cell["type"].startswith("SRL")]
+    assert shifting and all(cell["connections"]["CE"] == ["1"] for cell in shifting), "nextpnr routes no others"
     estimate = re.fullmatch(
         r"netlist of the whole system: ([\d,]+) LUT6 sites, ([\d,]+) flip-flops, [\d,]+ positions; "
         r"(\d+) MHz estimated before placement, by \S+ to \S+",

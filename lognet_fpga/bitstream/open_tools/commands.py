@@ -8,6 +8,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from lognet_fpga.bitstream.open_tools.shift_registers import techmap_commands
 from lognet_fpga.bitstream.toolchain import RESULTS, WORK
 from lognet_fpga.errors import ToolError
 from lognet_fpga.ir.clocks import mhz_text
@@ -52,6 +53,7 @@ def yosys_script(verilog: tuple[str, ...], top: str) -> str:
     lines = [f"read_verilog {name}" for name in verilog]
     lines += [
         *synthesis_commands(f"-top {top}"),
+        *techmap_commands(),
         "setattr -mod -unset keep_hierarchy *",
         "flatten",
         "clean",

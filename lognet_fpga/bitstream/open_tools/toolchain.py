@@ -31,6 +31,7 @@ from lognet_fpga.bitstream.open_tools.fasm import LutSites, lut_sites
 from lognet_fpga.bitstream.open_tools.find import GETTING, OpenTools, find_open_tools, require_size
 from lognet_fpga.bitstream.open_tools.log import reached_mhz, read_log, state
 from lognet_fpga.bitstream.open_tools.netlist import estimate_text
+from lognet_fpga.bitstream.open_tools.shift_registers import MAP_FILE, map_text
 from lognet_fpga.bitstream.open_tools.top import SYSTEM, system_files
 from lognet_fpga.bitstream.overlay_system import OverlaySystem
 from lognet_fpga.bitstream.toolchain import RESULT, RESULTS, WORK, Toolchain, Tools, required_file, tool_versions
@@ -68,6 +69,7 @@ def _files(overlay: OverlaySystem) -> dict[str, bytes]:
             name=overlay.name, title=overlay.title, results=RESULTS, chipdb=CHIPDB, database=DATABASE
         ),
         "verilog/system.ys": yosys_script(verilog, SYSTEM),
+        f"verilog/{MAP_FILE}": map_text(),
         **{f"verilog/{name}": text for name, text in files},
     }
     return {name: text.encode() for name, text in texts.items()}
