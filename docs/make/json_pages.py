@@ -18,13 +18,13 @@ WIDTH = 180
 INTRODUCTION = """\
 # JSON
 
-What every command writes with `--json`, the two JSON files of a bundle, and the events of `--progress json`.
-The same for programs is [lognet.schema.json](lognet.schema.json), JSON Schema (draft 2020-12):
-`lognet.schema.json#/$defs/lognet-deploy` is the schema of `lognet-deploy`, and so on. The tests hold every JSON
-that a command writes against it. With an error that leaves no report the object is `{"error": ...}`. NaN and
-infinity, for which JSON has no word, are null.
+This page describes what every command writes with `--json`, the two JSON files of a bundle, and the events of
+`--progress json`. [lognet.schema.json](lognet.schema.json) says the same in a form for programs, as a JSON Schema
+(draft 2020-12): `lognet.schema.json#/$defs/lognet-deploy` is the schema of `lognet-deploy`, and so on. The tests check
+every JSON that a command writes against it. If an error leaves no report, the object is `{"error": ...}`. NaN and
+infinity, which JSON cannot express, are null.
 
-This page is made of `lognet_fpga/schema` by `docs/make/json_pages.py`.
+This page is generated from `lognet_fpga/schema` by `docs/make/json_pages.py`.
 """
 
 
@@ -41,7 +41,7 @@ def page() -> str:
     parts = [INTRODUCTION.rstrip()]
     for name, schema in {**DOCUMENTS, **PARTS}.items():
         if name == next(iter(PARTS)):
-            parts.append("## Parts\n\nObjects that several of these have.")
+            parts.append("## Parts\n\nObjects that occur in several of these documents.")
         level = "##" if name in DOCUMENTS else "###"
         parts.append(f"{level} {name}")
         if "description" in schema:

@@ -10,12 +10,12 @@ REPORT: dict[str, Schema] = {
     "board": text("as `--board` takes it"),
     "calibration": fields(
         {
-            "frames": whole("that the quantizer was calibrated with"),
+            "frames": whole("how many frames calibrated the quantizer"),
             "source": text("the file's name, or `random noise`"),
         }
     ),
     "judged": or_null(
-        fields({"frames": whole("that the accuracy was counted on"), "source": text("the file's name")}),
+        fields({"frames": whole("how many frames the accuracy was counted on"), "source": text("the file's name")}),
         "null without frames",
     ),
     "input": fields(
@@ -24,38 +24,45 @@ REPORT: dict[str, Schema] = {
             "preprocessing": part("preprocessing"),
             "inside_model": items(text(), "names of the nodes that scale the input in the model itself"),
             "mean_image": or_null(
-                fields({"file": text(), "largest_deviation": number("of a pixel from its channel's mean")})
+                fields(
+                    {
+                        "file": text(),
+                        "largest_deviation": number("the largest deviation of a pixel from its channel's mean"),
+                    }
+                )
             ),
         }
     ),
     "partition": items(part("placement")),
     "layer_choice": fields(
         {
-            "layers": whole("on the FPGA"),
-            "stopped_by": items(fields(PROBLEM), "the problems that kept the usual ones away"),
-            "candidates": items(part("candidate"), "with `--fpga-layers auto` what was chosen from, else empty"),
+            "layers": whole("how many layers go onto the FPGA"),
+            "stopped_by": items(fields(PROBLEM), "the problems that kept the usual layers off the FPGA"),
+            "candidates": items(part("candidate"), "with `--fpga-layers auto`, what was chosen from; otherwise empty"),
         }
     ),
     "act_bits": or_null(
         fields(
             {
-                "budget": share("of the squared error with 8 bits: what the chosen ones may add"),
-                "error": number("root mean square error of what leaves the FPGA, relative, on calibration frames"),
+                "budget": share("how much the chosen bits may add, as a share of the squared error with 8 bits"),
+                "error": number("relative root mean square error of what leaves the FPGA, on calibration frames"),
                 "error_8_bits": number("the same with 8 bits everywhere"),
                 "layers": items(
                     fields(
                         {
                             "name": text(),
                             "bits": whole(),
-                            "error_added": or_null(number(), "as a share of the squared error; null for no choice"),
+                            "error_added": or_null(
+                                number(), "as a share of the squared error; null if there was no choice"
+                            ),
                             "error_added_4_bits": or_null(number(), "what 4 bits would add"),
-                            "hurts": flag("whether 4 bits there alone would take more than the budget"),
+                            "hurts": flag("whether 4 bits in this layer alone would exceed the budget"),
                         }
                     )
                 ),
             }
         ),
-        "how the bits of activations were chosen; null where all were given, by the user or the model",
+        "how the bits of activations were chosen; null if the user or the model gave all of them",
     ),
     "layers": items(
         fields(
@@ -64,38 +71,39 @@ REPORT: dict[str, Schema] = {
                 "in_shape": SHAPE,
                 "out_shape": SHAPE,
                 "nmse": or_null(number(), "squared error of the weights relative to their squares"),
-                "sparsity": share("of zero weights"),
-                "in_bits": whole("of the activations"),
-                "act_bits": whole("of the activations, in front of the pool"),
-                "out_bits": whole("of the activations"),
+                "sparsity": share("share of zero weights"),
+                "in_bits": whole("bits of the activations that the layer takes"),
+                "act_bits": whole("bits of the layer's activations, in front of the pool"),
+                "out_bits": whole("bits of the activations that leave the layer"),
                 "shift": whole("bits dropped by requantize"),
-                "alpha_min": number("real value of a weight's LSB, the least of the channels"),
+                "alpha_min": number("real value of a weight's LSB, the smallest among the channels"),
                 "alpha_max": number(),
-                "weight_codes": items(items(whole()), "pairs: a code, and how many weights have it"),
-                "out_zero": whole("the activation that stands for zero: 0 behind a ReLU"),
+                "weight_codes": items(items(whole()), "pairs of a code and the number of weights that have it"),
+                "out_zero": whole("the activation that stands for zero; 0 after a ReLU"),
                 "activation_codes": or_null(
                     items(whole()),
                     "how many activations of the bundle's vectors have code 0, 1, ...; null for whole sums",
                 ),
             }
         ),
-        "an FPGA layer each",
+        "one entry for each FPGA layer",
     ),
     "chip": part("chip"),
     "plan": part("plan"),
     "host": fields(
         {
             "only_onnxruntime": items(
-                text(), "nodes of the host's part that run in onnxruntime only; where there are none, NumPy runs it too"
+                text(),
+                "nodes of the host's part that run only in onnxruntime; if there are none, NumPy can run it, too",
             ),
             "estimated": or_null(
                 fields(
                     {
                         "runtime": text("what the board runs it in", among=("NumPy", "onnxruntime")),
-                        "frame_ms": items(or_null(number()), "the least and the most milliseconds a frame"),
+                        "frame_ms": items(or_null(number()), "the least and the most milliseconds per frame"),
                     }
                 ),
-                "null where shapes are not known or the board cannot run it",
+                "null if shapes are not known, or the board cannot run it",
             ),
         },
         "The host's part",
@@ -106,7 +114,7 @@ REPORT: dict[str, Schema] = {
             {
                 "passed": flag(),
                 "frames": whole(),
-                "bits": whole("compared"),
+                "bits": whole("how many bits were compared"),
                 "differing_bits": whole(),
                 "counts": items(
                     fields(
@@ -138,9 +146,9 @@ REPORT: dict[str, Schema] = {
                     }
                 ),
                 "problems": items(text()),
-                "seed": whole("of the run with stalls"),
-                "idle_percent": whole("of the cycles, in which the source paused"),
-                "stall_percent": whole("of the cycles, in which the sink refused data"),
+                "seed": whole("seed of the run with stalls"),
+                "idle_percent": whole("percentage of the cycles in which the source paused"),
+                "stall_percent": whole("percentage of the cycles in which the sink refused data"),
             }
         ),
         "null with `--no-verify`",
@@ -156,14 +164,14 @@ REPORT: dict[str, Schema] = {
                         {
                             "levels": whole("LUTs and LUT memories"),
                             "carries": whole(),
-                            "ns": number("estimated, setup included"),
+                            "ns": number("estimated, including setup"),
                             "begin": text(),
                             "end": text(),
-                            "control_loads": whole("of the net that resets, sets or enables the most registers"),
+                            "control_loads": whole("loads of the net that resets, sets or enables the most registers"),
                             "control_net": text(),
                         }
                     ),
-                    "of each part, estimated",
+                    "the longest path of each part, estimated",
                 ),
             }
         ),
@@ -177,7 +185,7 @@ REPORT: dict[str, Schema] = {
                 "class_names": or_null(items(text())),
                 "confusion": or_null(
                     items(items(whole())),
-                    "frames by true class, a list each, and by class of the deployed model; null for more than 32",
+                    "frames by true class, a list each, and by deployed class; null for more than 32 classes",
                 ),
                 "confused": items(
                     fields(
@@ -185,14 +193,16 @@ REPORT: dict[str, Schema] = {
                             "truth": whole(),
                             "class": whole(),
                             "frames": whole(),
-                            "float_frames": whole("of the float model"),
+                            "float_frames": whole("how many frames the float model confuses in this way"),
                         }
                     ),
                     "the ten most frequent errors",
                 ),
                 "changed": fields(
                     {
-                        "frames": whole("that the deployed model puts into another class than the float one"),
+                        "frames": whole(
+                            "how many frames the deployed model puts into a different class than the float model does"
+                        ),
                         "lost": or_null(whole()),
                         "gained": or_null(whole()),
                         "shown": items(
@@ -226,15 +236,17 @@ DEPLOYMENT: dict[str, Schema] = {
                 {
                     "model": text("file name of the model"),
                     "input_shape": SHAPE,
-                    "conv_layers": whole("in sequence from the input; with `--fpga-layers all` fully connected, too"),
-                    "dense_layers": whole("of them, that are fully connected"),
-                    "possible_layers": whole("of them, that can go onto the FPGA by their operators"),
+                    "conv_layers": whole(
+                        "convolutions in sequence from the input; with `--fpga-layers all`, also fully connected layers"
+                    ),
+                    "dense_layers": whole("how many of them are fully connected"),
+                    "possible_layers": whole("how many of them can go onto the FPGA, judging by their operators"),
                     "possible_counts": items(
-                        whole(), "the numbers of layers that can go: a cut must not lie inside a residual block"
+                        whole(), "the numbers of layers that can go; a cut must not lie inside a residual block"
                     ),
                     "cut": or_null(
-                        fields({"layers": whole(), "tensor": text("that the host's part starts from")}),
-                        "null where it is impossible",
+                        fields({"layers": whole(), "tensor": text("the tensor from which the host's part starts")}),
+                        "null if it is impossible",
                     ),
                     "left_out": items(text(), "names of outputs that the host's part cannot compute"),
                     "operators": items(part("placement")),
@@ -242,7 +254,7 @@ DEPLOYMENT: dict[str, Schema] = {
                         fields(
                             {
                                 **PROBLEM,
-                                "layers": items(whole(), "the numbers of layers that meet it"),
+                                "layers": items(whole(), "the numbers of layers that meet this obstacle"),
                                 "remedy": text("what would help"),
                             }
                         )
@@ -256,25 +268,28 @@ DEPLOYMENT: dict[str, Schema] = {
                                 "in_shape": SHAPE,
                                 "out_shape": SHAPE,
                                 "groups": whole(),
-                                "weights": whole("within groups"),
-                                "zeros": share("of the weights"),
+                                "weights": whole("number of weights, counted within groups"),
+                                "zeros": share("share of the weights that are zero"),
                                 "zeros_log2": or_null(
-                                    share(), "after pruning and rounding; null for layers far beyond every board"
+                                    share(),
+                                    "zeros after pruning and rounding; null for layers far too large for any board",
                                 ),
-                                "act_bits": or_null(whole(), "of its activations, that sizes are estimated with"),
-                                "macs": or_null(whole(), "multiply-accumulates a frame"),
-                                "macs_share": or_null(share(), "of the model's"),
+                                "act_bits": or_null(whole(), "bits of its activations, with which sizes are estimated"),
+                                "macs": or_null(whole(), "multiply-accumulates per frame"),
+                                "macs_share": or_null(share(), "as a share of the model's"),
                             }
                         ),
                         "each layer that could go",
                     ),
                     "host": fields(
                         {
-                            "macs": or_null(whole(), "a frame"),
+                            "macs": or_null(whole(), "multiply-accumulates per frame"),
                             "parameters": whole(),
-                            "fpga_macs_share": or_null(share(), "what the FPGA does of the model's"),
+                            "fpga_macs_share": or_null(
+                                share(), "share of the model's multiply-accumulates that the FPGA does"
+                            ),
                         },
-                        "Behind the cut",
+                        "What is behind the cut",
                     ),
                     "boards": items(
                         fields(
@@ -282,7 +297,7 @@ DEPLOYMENT: dict[str, Schema] = {
                                 "board": text(),
                                 "chip": part("chip"),
                                 "clk_mhz": number(),
-                                "layers_that_fit": whole("the most"),
+                                "layers_that_fit": whole("the greatest number of layers that fits"),
                                 "best_layers": or_null(whole()),
                                 "candidates": items(part("candidate")),
                             }
@@ -295,7 +310,7 @@ DEPLOYMENT: dict[str, Schema] = {
         ],
     },
     "lognet-deploy": {
-        "description": "A deployment. `error` is there only where the bitstream could not be made.",
+        "description": "A deployment. `error` is present only if the bitstream could not be made.",
         "anyOf": [fields({**REPORT, "bundle": text("its folder")}, optional={"error": ERROR}), ONLY_ERROR],
     },
 }

@@ -15,14 +15,14 @@ FILES: dict[str, Schema] = {
         {
             "format": text(among=("lognet-bundle",)),
             "format_version": whole(),
-            "name": text("of the bundle"),
+            "name": text("name of the bundle"),
             "made_by": text("the toolkit's version"),
             "digest": text("SHA-256 over the manifest without this field"),
-            "files": by_name(fields({"sha256": text(), "size": whole("bytes")}), "every file but the manifest"),
-            "board": {"type": "object", "description": "the board's description, of overlays/NAME/board.json"},
-            "clk_mhz": number("of the overlay"),
+            "files": by_name(fields({"sha256": text(), "size": whole("bytes")}), "every file except the manifest"),
+            "board": {"type": "object", "description": "the board's description, from overlays/NAME/board.json"},
+            "clk_mhz": number("clock of the overlay"),
             "model": fields({"file": text(), "sha256": text()}, "the ONNX file"),
-            "core_sha256": text("what the overlay's registers identify it by"),
+            "core_sha256": text("the SHA-256 in the overlay's registers, which identifies it"),
             "input": fields(
                 {"shape": SHAPE, "dtype": text(), "preprocessing": part("preprocessing")},
                 optional={"class_names": items(text())},
@@ -32,7 +32,7 @@ FILES: dict[str, Schema] = {
                     "shape": SHAPE,
                     "bits": whole(),
                     "zero": whole("the activation that stands for zero"),
-                    "scale": items(number(), "(x - zero) * scale of its channel is what x stands for"),
+                    "scale": items(number(), "one per channel: an activation x stands for (x - zero) * scale"),
                 },
                 "The activations that leave the FPGA",
             ),
@@ -56,21 +56,21 @@ FILES: dict[str, Schema] = {
         optional={"accuracy": part("accuracy")},
     ),
     "event": {
-        "description": "A line on stderr with `--progress json`; `event` says which.",
+        "description": "A line on stderr with `--progress json`; `event` says of which kind.",
         "anyOf": [
             fields(
                 {
                     "event": text(among=("stage",)),
                     "stage": text("its name"),
-                    "depth": whole("of stages inside others"),
+                    "depth": whole("depth of a stage inside other stages"),
                     "state": text(among=("begun", "running", "done", "failed", "interrupted")),
                     "seconds": number(),
-                    "done": or_null(whole(), "items, where they are counted"),
+                    "done": or_null(whole(), "items done, if they are counted"),
                     "total": or_null(whole()),
                     "detail": text(),
                 }
             ),
-            fields({"event": text(among=("note",)), "stage": text(), "text": text("a line that a stage leaves")}),
+            fields({"event": text(among=("note",)), "stage": text(), "text": text("a line that a stage prints")}),
             fields(
                 {
                     "event": text(among=("section",)),
@@ -78,7 +78,7 @@ FILES: dict[str, Schema] = {
                     "heading": text(),
                     "lines": items(text()),
                     "columns": items(text()),
-                    "rows": items(items(text()), "every value as it is shown"),
+                    "rows": items(items(text()), "every value, as it is displayed"),
                 }
             ),
             fields({"event": text(among=("warning",)), "message": text()}),

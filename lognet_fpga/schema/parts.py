@@ -17,36 +17,38 @@ from lognet_fpga.schema.types import (
     whole,
 )
 
-SHAPE = items(whole(), "channels, height, width; of a vector its length")
-STRIDE = items(whole(), "down and across")
+SHAPE = items(whole(), "channels, height and width; for a vector, its length")
+STRIDE = items(whole(), "down, across")
 PROBLEM: dict[str, Schema] = {
     "node": text(),
     "op_type": text(),
     "why": text("in words"),
-    "kind": text("the same for programs"),
+    "kind": text("the same in a form for programs"),
 }
 
 _RESOURCES = {
     "lut": number("LUT6 sites"),
-    "positions": number("of slices, for LUT sites and lone flip-flops"),
+    "positions": number("positions of slices for LUT sites and lone flip-flops"),
     "m_lut": number("LUT6 sites that hold memory or shift registers"),
     "ff": number("flip-flops"),
     "bram36": number("block RAMs of 36 Kbit; halves count 0.5"),
 }
 _FIFO = {"depth": whole("beats"), "reserve": whole(), "peak": whole(), "stride": STRIDE}
 _CLB = {
-    "digit_bits": whole("of `clb`: bits of a number that a leg works on in one cycle"),
-    "leg_cycles": whole("of `clb`: digits of a leg"),
-    "legs": whole("of `clb`: of an accumulator"),
-    "in_digits": whole("of `clb`: of an input activation"),
-    "in_legs": whole("of `clb`: of an input activation"),
-    "adders": whole("of `clb`: of two operands, in the layer's graph before any are joined to three"),
+    "digit_bits": whole("`clb` only: bits of a number that a leg processes in one cycle"),
+    "leg_cycles": whole("`clb` only: digits of a leg"),
+    "legs": whole("`clb` only: legs of an accumulator"),
+    "in_digits": whole("`clb` only: digits of an input activation"),
+    "in_legs": whole("`clb` only: legs of an input activation"),
+    "adders": whole(
+        "`clb` only: two-operand adders in the layer's graph, before any are combined into three-operand ones"
+    ),
 }
 _BRAM = {
-    "pe": whole("of `bram`: output channels worked on side by side"),
-    "simd": whole("of `bram`: input channels that each of these meets in a cycle"),
-    "in_words": whole("of `bram`: words of a position"),
-    "weight_words": whole("of `bram`: depth of the weights' memory"),
+    "pe": whole("`bram` only: output channels that are processed in parallel"),
+    "simd": whole("`bram` only: input channels that each of these takes in one cycle"),
+    "in_words": whole("`bram` only: words of a position"),
+    "weight_words": whole("`bram` only: depth of the weights' memory"),
 }
 _PLANNED_LAYER = fields(
     {
@@ -55,22 +57,24 @@ _PLANNED_LAYER = fields(
         "ii_cycles": whole("cycles of a slot, in which one output position is made"),
         "slots_per_frame": whole(),
         "cycles_per_frame": whole(),
-        "in_bits": whole("of the activations that it takes"),
-        "act_bits": whole("of its activations, in front of the pool"),
-        "out_bits": whole("of what leaves it"),
-        "acc_bits": whole("of the accumulator"),
+        "in_bits": whole("bits of the activations that it takes"),
+        "act_bits": whole("bits of its activations, in front of the pool"),
+        "out_bits": whole("bits of what leaves it"),
+        "acc_bits": whole("bits of the accumulator"),
         "in_channels_per_beat": whole(),
-        "in_beats": whole("of a position"),
-        "channels_per_beat": whole("of its results"),
+        "in_beats": whole("beats of a position"),
+        "channels_per_beat": whole("channels per beat of its results"),
         "nonzero_weights": whole(),
         "fifo_depth": whole("beats"),
         "fifo_reserve": whole("beats"),
         "fifo_peak": whole("beats"),
-        "fifo_stride": items(whole(), "of which positions, down and across, come into it"),
-        "branches": items(fields(_FIFO), "where several layers take its results, the FIFOs to those behind the first"),
+        "fifo_stride": items(whole(), "which positions go into it: every how many, down and across"),
+        "branches": items(
+            fields(_FIFO), "if several layers take its results, the FIFOs to all of these layers but the first"
+        ),
         "sources": items(
             fields({"layer": or_null(text()), "stride": STRIDE}),
-            "what its input is made of, in order; a layer that is null: the frames",
+            "what its input is made of, in order; a `layer` of null stands for the frames",
         ),
         "estimate": part("estimate"),
     },
@@ -89,7 +93,7 @@ PARTS: dict[str, Schema] = {
     ),
     "chip": fields(
         {
-            "title": text("the board's name as people write it"),
+            "title": text("the board's name, written out"),
             "part": text(),
             "has": part("resources", "what the chip has"),
             "may_take": part("resources", "what a plan may take of it"),
@@ -99,17 +103,17 @@ PARTS: dict[str, Schema] = {
     "preprocessing": fields(
         {
             "scale": one_or_several(
-                number(), "model input = ((number - zero_point) * scale - mean) / std; a list has one a channel"
+                number(), "model input = ((number - zero_point) * scale - mean) / std; a list has one value per channel"
             ),
             "mean": items(number()),
             "std": items(number()),
         },
         "From a picture to the model's input",
         optional={
-            "dtype": text("what the frames' numbers are", among=("uint8", "int8", "float32")),
-            "zero_point": one_or_several(whole(), "the number, of float32 frames the code, that stands for 0"),
+            "dtype": text("type of the frames' numbers", among=("uint8", "int8", "float32")),
+            "zero_point": one_or_several(whole(), "the number (for float32 frames, the code) that stands for 0"),
             "channel_order": text(among=("rgb", "bgr")),
-            "resize": or_null(items(whole()), "one size: of the shorter side; two: height and width"),
+            "resize": or_null(items(whole()), "one number is the length of the shorter side; two are height and width"),
             "crop": flag("whether the centre is cut out"),
             "interpolation": text(among=("bilinear", "nearest", "bicubic")),
         },
@@ -119,19 +123,19 @@ PARTS: dict[str, Schema] = {
             "task": text(among=("ic", "ic02", "kws", "vww", "ad")),
             "model_id": text("as the benchmark's runner knows it"),
             "reference": items(fields({"path": text("in mlcommons/tiny"), "sha256": text()}), "the model's files"),
-            "target": share("of quality, in the closed division"),
+            "target": share("the quality that the closed division demands"),
             "quality": or_null(
                 fields(
                     {
                         "metric": text(among=("top-1", "AUC")),
                         "float_model": or_null(share()),
-                        "deployed": or_null(share(), "null where the frames do not tell"),
-                        "reached": or_null(flag("whether it is the target or more")),
-                        "frames": whole("that were judged"),
-                        "files": whole("that they are of"),
-                        "frames_calibrated": whole("those of them that the calibration used, too"),
-                        "float_error": or_null(number(), "of an autoencoder: mean square of what it is off, float"),
-                        "error": or_null(number(), "and deployed"),
+                        "deployed": or_null(share(), "null if it cannot be told from the frames"),
+                        "reached": or_null(flag("whether the quality reaches the target")),
+                        "frames": whole("how many frames were judged"),
+                        "files": whole("how many files they come from"),
+                        "frames_calibrated": whole("how many of these the calibration used, too"),
+                        "float_error": or_null(number(), "for an autoencoder: mean square error of the float model"),
+                        "error": or_null(number(), "for an autoencoder: mean square error of the deployed model"),
                     }
                 ),
                 "null without frames",
@@ -147,20 +151,20 @@ PARTS: dict[str, Schema] = {
                     {
                         "name": text(),
                         "dtype": text(),
-                        "shape": items(whole(), "of a frame, with -1 for a size that varies"),
+                        "shape": items(whole(), "shape for one frame, with -1 for a size that varies"),
                         "rows": flag("whether the file's first axis counts frames"),
                     }
                 )
             ),
-            "classes": or_null(whole(), "null where unknown or none"),
-            "threshold": or_null(number(), "of a binary score"),
+            "classes": or_null(whole(), "null if unknown, or if there are none"),
+            "threshold": or_null(number(), "threshold of a binary score"),
             "tail_batch": or_null(
-                whole(), "frames that the host's part takes at a time, 1 for frame by frame; null for any number"
+                whole(), "frames that the host's part takes at a time: 1 for frame by frame, null for any number"
             ),
-            "reason": text("why this kind"),
+            "reason": text("why the output is of this kind"),
             "left_out": items(text(), "names of outputs that the host's part cannot compute"),
         },
-        "What the model gives for a frame, see [what comes out](models.md#what-comes-out)",
+        "What the model gives for a frame; see [what comes out](models.md#what-comes-out)",
     ),
     "placement": fields(
         {
@@ -168,7 +172,7 @@ PARTS: dict[str, Schema] = {
             "op_type": text(),
             "where": text(among=("FPGA", "host")),
             "reason": text(),
-            "inputs": items(text(), "names of the nodes that it takes something from"),
+            "inputs": items(text(), "names of the nodes whose outputs it takes"),
         },
         "Where a node of the model runs",
     ),
@@ -176,65 +180,67 @@ PARTS: dict[str, Schema] = {
         {
             "layers": whole(),
             "fits": flag(),
-            "pl_fps": or_null(number(), "of the FPGA; null where it does not fit"),
-            "host_fps": or_null(number(), "the middle of its range; null where not known or without limit"),
-            "host_fps_range": or_null(items(or_null(number())), "least and most; null where not known"),
-            "fps": or_null(number(), "of both together"),
-            "host_macs": or_null(whole(), "multiply-accumulates of the host's part, a frame"),
+            "pl_fps": or_null(number(), "frames per second of the FPGA; null if the layers do not fit"),
+            "host_fps": or_null(number(), "the middle of its range; null if unknown or unlimited"),
+            "host_fps_range": or_null(items(or_null(number())), "least and most; null if unknown"),
+            "fps": or_null(number(), "frames per second of both together"),
+            "host_macs": or_null(whole(), "multiply-accumulates of the host's part, per frame"),
             "estimate": or_null(
-                part("estimate"), "of the smallest plan where none fits; null where no engines reach --fps"
+                part("estimate"), "if no plan fits, that of the smallest one; null if no engines reach --fps"
             ),
             "prune": or_null(
-                share(), "the least share of zeros with which it would fit; null where it fits, or never would"
+                share(), "the least share of zeros with which it would fit; null if it fits, or never would"
             ),
         },
         "A number of layers on a board, estimated",
     ),
     "plan": fields(
         {
-            "fps": number("frames a second"),
+            "fps": number("frames per second"),
             "cycles_per_frame": whole(),
-            "latency_cycles": whole("of one frame, from its first pixel to its last result"),
+            "latency_cycles": whole("latency of one frame, from its first pixel to its last result"),
             "clk_mhz": number(),
-            "estimate": part("estimate", "of the overlay"),
-            "shell": part("estimate", "of that, what is no layer's"),
-            "entry_fifos": items(fields(_FIFO), "where several layers take the frames"),
+            "estimate": part("estimate", "estimate for the overlay"),
+            "shell": part("estimate", "the part of it that belongs to no layer"),
+            "entry_fifos": items(fields(_FIFO), "the FIFOs behind the entry, if several layers take the frames"),
             "layers": items(_PLANNED_LAYER),
         },
         "The plan of the hardware",
     ),
     "accuracy": fields(
         {
-            "frames": whole("that were judged"),
-            "frames_calibrated": whole("those of them that the calibration used, too"),
-            "float_top1": or_null(share(), "of the float model"),
+            "frames": whole("how many frames were judged"),
+            "frames_calibrated": whole("how many of these the calibration used, too"),
+            "float_top1": or_null(share(), "top-1 of the float model"),
             "float_top5": or_null(share()),
-            "weights_top1": or_null(share(), "of log2 weights with float activations"),
+            "weights_top1": or_null(share(), "top-1 with log2 weights and float activations"),
             "weights_top5": or_null(share()),
-            "weights_agreement": or_null(share(), "with the float model's classes"),
+            "weights_agreement": or_null(share(), "agreement with the float model's classes"),
             "weights_lost": or_null(number(), "points lost against the float model"),
             "weights_lost_error": or_null(number(), "its standard error"),
-            "deployed_top1": or_null(share(), "of the deployed model"),
+            "deployed_top1": or_null(share(), "top-1 of the deployed model"),
             "deployed_top5": or_null(share()),
             "agreement": or_null(share()),
             "lost": or_null(number()),
             "lost_error": or_null(number()),
-            "float_auc": or_null(share(), "of a binary score with labels of both classes"),
+            "float_auc": or_null(share(), "AUC of the float model, for a binary score with labels of both classes"),
             "weights_auc": or_null(share()),
             "deployed_auc": or_null(share()),
             "by_layer_frames": whole(),
             "by_layer": items(
                 fields(
-                    {"layer": or_null(text(), "null: the float model")},
+                    {"layer": or_null(text(), "null stands for the float model")},
                     optional={**_LAYER_SCORE, "cosine": or_null(number()), "relative_error": or_null(number())},
                 ),
-                "the FPGA's layers up to each one quantized; points lost are against the row before",
+                "the FPGA's layers up to this one are quantized; points lost are relative to the previous row",
             ),
         },
         "Shares are 0..1, points are percent of the frames, what is not known is null; see [accuracy]"
         "(commands.md#accuracy)",
         optional={
-            "cosine": or_null(number(), "only of a model without classes: the deployed model beside the float one"),
+            "cosine": or_null(
+                number(), "only for a model without classes: the deployed model compared with the float one"
+            ),
             "relative_error": or_null(number()),
             "weights_cosine": or_null(number()),
             "weights_relative_error": or_null(number()),
@@ -244,8 +250,8 @@ PARTS: dict[str, Schema] = {
                         "name": text(),
                         "cosine": or_null(number()),
                         "relative_error": or_null(number()),
-                        "equal": share("of the frames, those with equal outputs"),
-                        "comparable": share("of the frames, those with comparable ones"),
+                        "equal": share("share of the frames with equal outputs"),
+                        "comparable": share("share of the frames with comparable outputs"),
                     }
                 ),
                 "each output of it",
@@ -255,29 +261,28 @@ PARTS: dict[str, Schema] = {
     "bitstream": fields(
         {
             "flow": text(among=("vivado", "open")),
-            "versions": by_name(text(), "of the tools"),
+            "versions": by_name(text(), "versions of the tools"),
             "experimental": flag("whether no board has run a bitstream of this toolchain"),
-            "hardware": text("that it was not run on hardware"),
-            "timing_met": flag("whether the routed design keeps its clock"),
-            "timing_violation_allowed": flag("whether it does not, and the user took it all the same"),
+            "hardware": text("a statement that it was not run on hardware"),
+            "timing_met": flag("whether the routed design meets its clock"),
+            "timing_violation_allowed": flag("whether it does not, and the user accepted it nevertheless"),
             "made_from": text("identifies the project"),
             "figures": fields(
                 {
-                    "total": part("placed", "of the programmable logic"),
-                    "overlay": or_null(part("placed"), "of the overlay alone; null where the tool cannot tell"),
+                    "total": part("placed", "the whole programmable logic"),
+                    "overlay": or_null(part("placed"), "the overlay alone; null if the tool cannot tell"),
                     "timing": fields(
                         {
-                            "period_ns": number("of the bundle's clock"),
-                            "slack_ns": number("judged at that"),
+                            "period_ns": number("period of the bundle's clock"),
+                            "slack_ns": number("slack relative to that period"),
                             "hold_slack_ns": or_null(number()),
                             "pulse_slack_ns": or_null(number()),
                             "failing": or_null(whole(), "endpoints that miss their time"),
-                            "constraint_ns": or_null(number(), "the period that the tool was told"),
+                            "constraint_ns": or_null(number(), "the period that the tool was given"),
                         }
                     ),
                     "power": or_null(
-                        fields({"total_w": number(), "static_w": number()}),
-                        "an estimate by the tool for the whole chip",
+                        fields({"total_w": number(), "static_w": number()}), "the tool's estimate for the whole chip"
                     ),
                     "path": or_null(
                         fields(
@@ -291,14 +296,14 @@ PARTS: dict[str, Schema] = {
                                 "net_ns": number(),
                             }
                         ),
-                        "the longest one, from block to block",
+                        "the longest path, from block to block",
                     ),
                     "fmax_mhz": number(),
                     "timing_met": flag(),
                 }
             ),
         },
-        "A bitstream, and what its tools say of it",
+        "A bitstream, and what its tools say about it",
     ),
     "placed": fields(
         {"lut": number(), "ff": number(), "bram36": number(), "dsp": or_null(number()), "m_lut": or_null(number())},
@@ -311,20 +316,20 @@ PARTS: dict[str, Schema] = {
             "source": text(among=("simulated", "measured", "estimated")),
             "how": text("in words"),
         },
-        "A figure, and what it rests on",
+        "A figure, and what it is based on",
     ),
     "counts": fields(
         {
             "cells": by_name(whole(), "by type"),
             "carry_luts": whole(),
             "lut_pairs": whole(),
-            "lut": whole("cells, as Yosys counts"),
-            "lut_sites": number("LUT6 sites, as estimates count"),
+            "lut": whole("cells, as Yosys counts them"),
+            "lut_sites": number("LUT6 sites, counted as in estimates"),
             "m_lut": number(),
             "ff": whole(),
             "lone_ffs": whole("flip-flops without a LUT in front"),
             "dual_sites": whole("LUT sites without a bypass for such a flip-flop"),
-            "positions": number("of slices"),
+            "positions": number("positions of slices"),
             "control_sets": whole(),
             "bram36": number(),
             "dsp": whole(),

@@ -9,7 +9,7 @@ _STUDY_ROW = {
     "what": text(),
     "quantizer": or_null(text()),
     "bits": or_null(whole()),
-    "fsr_by": or_null(text(), "what the full scale range was chosen by"),
+    "fsr_by": or_null(text(), "how the full scale range was chosen"),
     "top1": or_null(share()),
     "top5": or_null(share()),
     "points_lost": number(),
@@ -29,14 +29,14 @@ STUDIES: dict[str, Schema] = {
                     "method": text(among=("ste", "paper")),
                     "learning_rate": number(),
                     "seed": whole(),
-                    "frames": whole("trained on"),
+                    "frames": whole("frames trained on"),
                     "judged": whole("frames judged on"),
                     "accuracy": items(
                         fields(
                             {
                                 "model": text(among=("float", "deployed as it is", "retrained")),
                                 "top1": or_null(share(), "null without labels"),
-                                "points_lost": number("against the float model, of top-1 or of agreement"),
+                                "points_lost": number("points of top-1 or of agreement lost against the float model"),
                                 "standard_error": or_null(number()),
                             }
                         )
@@ -45,7 +45,7 @@ STUDIES: dict[str, Schema] = {
                         fields(
                             {
                                 "layer": whole(),
-                                "act_bits": whole("of its activations"),
+                                "act_bits": whole("bits of its activations"),
                                 "zeros_before": share(),
                                 "zeros": share(),
                                 "codes_changed": share(),
@@ -74,7 +74,7 @@ STUDIES: dict[str, Schema] = {
                 {
                     "model": text(),
                     "sha256": text(),
-                    "frames": or_null(whole(), "judged on"),
+                    "frames": or_null(whole(), "frames judged on"),
                     "errors": items(
                         fields(
                             {
@@ -123,8 +123,10 @@ STUDIES: dict[str, Schema] = {
                                             "terms": whole(),
                                             "mode": text(),
                                             "one_sided": number("mean relative error of sums of one sign"),
-                                            "difference": number("root mean square, relative to the exact one's"),
-                                            "remaining": number("without each channel's mean"),
+                                            "difference": number(
+                                                "root mean square error, relative to the exact result's"
+                                            ),
+                                            "remaining": number("the same after removing each channel's mean"),
                                         }
                                     )
                                 ),
@@ -144,7 +146,7 @@ STUDIES: dict[str, Schema] = {
                 {
                     "rows": whole(),
                     "cols": whole(),
-                    "clk_mhz": number("that the power is estimated for"),
+                    "clk_mhz": number("clock for which the power is estimated"),
                     "tool": text("Yosys' version"),
                     "power_model": fields(
                         {name: number() for name in ("output_pf", "load_pf", "clock_pf", "port_pf", "volts")}
@@ -156,7 +158,7 @@ STUDIES: dict[str, Schema] = {
                                 "bits": whole(),
                                 "pes_per_lane": whole(),
                                 "lanes": whole(),
-                                "cycles": whole("of a product"),
+                                "cycles": whole("cycles of a product"),
                                 "sum_bits": whole(),
                                 "lut": number(),
                                 "lut_sites": number(),
@@ -170,10 +172,10 @@ STUDIES: dict[str, Schema] = {
                                 "lane_array_mw_estimate": number(),
                                 "lane_array_mw_estimate_no_glitches": number(),
                                 "lane_memory_mw_estimate": number(),
-                                **{f"relative_{name}": number("to 1 bit") for name in _MEASURES},
+                                **{f"relative_{name}": number("relative to 1 bit") for name in _MEASURES},
                             }
                         ),
-                        "a circuit each",
+                        "one entry for each circuit",
                     ),
                     "claims": items(
                         fields(
@@ -190,8 +192,8 @@ STUDIES: dict[str, Schema] = {
                             {
                                 "bits": whole(),
                                 "weights": text("how they were drawn"),
-                                "one_sided": number("mean relative error of the sum of one sign"),
-                                "difference": number("root mean square error, relative to that of the exact one"),
+                                "one_sided": number("mean relative error of sums of one sign"),
+                                "difference": number("root mean square error, relative to the exact result's"),
                             }
                         )
                     ),
@@ -222,7 +224,7 @@ STUDIES: dict[str, Schema] = {
                                         {
                                             "name": text(),
                                             "found": or_null(text(), "a version"),
-                                            "present": or_null(text(), "a version that does not do"),
+                                            "present": or_null(text(), "a version that is not suitable"),
                                             "getting": text("how to get it"),
                                         }
                                     )
