@@ -81,7 +81,7 @@ def test_a_layer_that_needs_a_beat_more_may_stand_still(tmp_path: Path) -> None:
         (fifo_proof(8, 3, 4), "(level_excess < 0)", "(level_excess < 1)", "room_as_told"),
         (source_proof(5), "skid_used ? skid : 0", "0", "in_order_unchanged"),
         (read_proof(), "(16 - place)", "(17 - place)", "dma_read.v"),
-        (slice_proof(4), "if (empty)", "if (1)", "register_slice.v"),
+        (slice_proof(4), "if (beats_empty)", "if (1)", "register_slice.v"),
         (join_proof(2, 1), "ready_second <= turn_soon", "ready_second <= 1'b1", "in_turn"),
         (pack_proof(), "(convert_place == 14)", "(convert_place == 13)", "dma_pack.v"),
         (collector_proof(1, quick=True), ".d(store_read_at[0])", ".d(store_read_soon[0])", "in_its_place"),
