@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lognet_fpga.engines.bram.foldings import BRAM, bram_folding, splits
+from lognet_fpga.engines.bram.foldings import BRAM, bram_folding, splits, table_folding
 from lognet_fpga.engines.clb.foldings import CLB, ClbFolding, accumulator_bits
 from lognet_fpga.engines.folding import Engine, Folding, Given
 from lognet_fpga.engines.stores import solve_layers, stores_of
@@ -214,14 +214,15 @@ def random_foldings(rng: np.random.Generator, quant: QuantGraph) -> list[tuple[i
             return foldings
 
 
-def given_foldings(foldings: Sequence[tuple[int, int] | int], engines: Sequence[Engine]) -> list[Folding]:
-    """(pe, simd) of a layer with its weights in memories; cycles of a leg of another one, whose digits have one to
+def given_foldings(foldings: Sequence[tuple[int, ...] | int], engines: Sequence[Engine]) -> list[Folding]:
+    """(pe, simd) of a layer with its weights in memories, with a third number if it looks products up: the words held,
+    and perhaps a fourth, whether the weights are in block RAM; cycles of a leg of another one, whose digits have one to
     three bits."""
     given = []
     for engine, folding in zip(engines, foldings):
         layer = engine.layer
         if isinstance(folding, tuple):
-            given.append(bram_folding(layer, *folding))
+            given.append(bram_folding(layer, *folding) if len(folding) == 2 else table_folding(layer, *folding))
         else:
             bits = accumulator_bits(layer)
             digit_bits, raster = 1 + folding % 3, slot_raster(layer)
@@ -229,7 +230,7 @@ def given_foldings(foldings: Sequence[tuple[int, int] | int], engines: Sequence[
     return given
 
 
-def folded_plan(foldings: Sequence[tuple[int, int] | int], engines: Sequence[Engine]) -> HardwarePlan:
+def folded_plan(foldings: Sequence[tuple[int, ...] | int], engines: Sequence[Engine]) -> HardwarePlan:
     """The plan with given foldings."""
     chosen = [(Given(folding),) for folding in given_foldings(foldings, engines)]
     return Planner(chosen, target(endless_board())).plan(0)

@@ -107,6 +107,21 @@ NETS = {  # input, layers, and for each (pe, simd), or the digit bits of one wit
         (Spec(4, zeros=0.0, pool=None, holes=(0.85, 4, 2)), Spec(4, (1, 1), (2, 2), (0,) * 4, pool=None)),
         [(4, 2), (4, 4)],
     ),
+    "looked up": ((5, 7, 8), (Spec(17, odd_pad=True), Spec(20, pool=None)), [(2, 3, 2), (2, 4, 3)]),
+    "looked up, one round": (
+        (3, 7, 8),
+        (Spec(40, (2, 2), pads=(0, 1, 1, 0)), Spec(9, (1, 1), pads=(0,) * 4)),
+        [(1, 3, 4, False), (1, 8, 2)],
+    ),
+    "looked up, strides and holes": (
+        (6, 9, 8),
+        (
+            Spec(24, pool=None, stride=(2, 1), odd_pad=True, holes=(0.6, 24, 2)),
+            Spec(16, (1, 1), (2, 2), (0,) * 4, pool=None),
+            Spec(11, (3, 4), pads=(0,) * 4, pool=None),
+        ),
+        [(3, 2, 1), (2, 3, 1), (1, 8, 4, False)],
+    ),
     "whole frames": (
         (3, 8, 9),
         (Spec(8), Spec(12, (4, 4), pads=(0,) * 4, pool=None), Spec(20, (1, 1), pads=(0,) * 4, pool=None)),
@@ -114,6 +129,7 @@ NETS = {  # input, layers, and for each (pe, simd), or the digit bits of one wit
     ),
 }
 QUICK = ("idle lanes", "behind the fabric", "depthwise and pointwise", "holes", "whole frames")
+QUICK += ("looked up, strides and holes",)
 QUICK += ("averages of what is inside, and of all",)
 
 

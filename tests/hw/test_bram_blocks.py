@@ -8,9 +8,11 @@ import pytest
 from lognet_fpga.engines.bram.blocks.pe import PeShape, shift_accumulate
 from lognet_fpga.engines.bram.blocks.requantize import OutputShape, activations
 from lognet_fpga.engines.bram.blocks.staging import StagingShape, staging
+from lognet_fpga.engines.bram.blocks.tables import TablePeShape, look_up_accumulate, products
 from lognet_fpga.engines.bram.blocks.window import WordWindowShape, word_window
 from lognet_fpga.engines.bram.layout import OutputConstants, bram_shape
 from lognet_fpga.engines.bram.modules import constant_words
+from lognet_fpga.engines.bram.tables import COLUMN_BITS, fill_cycles
 from lognet_fpga.fabric.latencies import OUTPUT_LATENCY, WORD_LATENCY, sum_latency
 from lognet_fpga.fabric.slots import slot_raster
 from lognet_fpga.hw.wiring import counter, flag, vector
@@ -77,6 +79,85 @@ def test_sums_of_every_code(simd, in_bits):
 
     run(dut, clk, drive, observe, cap=500)
     assert found == captures
+
+
+@pytest.mark.parametrize(
+    "held,simd,passes,rounds,in_bits",
+    [(1, 1, 8, 2, 8), (1, 5, 9, 1, 4), (2, 3, 9, 3, 8), (3, 4, 13, 2, 5), (5, 1, 12, 2, 4), (3, 40, 11, 1, 2)],
+)
+def test_sums_of_products_that_are_looked_up(held, simd, passes, rounds, in_bits):
+    """Slots that follow one another at once and after pauses, with every code, against NumPy."""
+    rng = np.random.default_rng(held)
+    lanes, slots = held * simd, 7
+    codes, x = rng.choice(CODES, (slots, rounds, passes, lanes)), rng.integers(0, 2**in_bits, (slots, rounds, lanes))
+    codes[3], x[3] = -64, 2**in_bits - 1
+    differs = relative(codes < 0)
+    off = np.array([[[tree_of_zeros(turn) for turn in some] for some in slot] for slot in differs])
+    exact = np.cumsum((codes * x[:, :, None]).sum(axis=3) + off, axis=1)
+    width = int(np.abs(exact).max()).bit_length() + 1
+    shape = TablePeShape(held, simd, in_bits, width, rounds, passes)
+    levels, fill = (lanes - 1).bit_length(), fill_cycles(held)
+    words, opening, wanted, looked, firsts = {}, set(), {}, {}, set()
+    at = 8
+    for slot in range(slots):
+        for number in range(rounds):
+            opening.add(at - 2)
+            words.update({at + word: x[slot, number, word * simd : (word + 1) * simd] for word in range(held)})
+            for turn in range(passes):
+                cycle = at + fill + turn
+                fields = [field(abs(int(code))) + 8 * int(sign) for code, sign in zip(
+                    codes[slot, number, turn], differs[slot, number, turn]
+                )]  # fmt: skip
+                looked[cycle] = merge(fields, 4), (slot * rounds + number) % 2
+                if number == 0:
+                    firsts.add(cycle + sum_latency(levels))
+                if number == rounds - 1:
+                    wanted[cycle + sum_latency(levels) + 2] = int(exact[slot, number, turn])
+            at += passes
+        at += int(rng.integers(0, 4)) if slot % 2 else 0
+
+    clk, rst, opens, bank, first = (flag() for _ in range(5))
+    word, code = vector(simd * in_bits), vector(lanes * 4)
+    values, columns = vector(lanes * shape.product_bits), vector(held * COLUMN_BITS)
+    result, found = vector(width), {}
+    fill_tables = shallow(products, clk, rst, word, opens, values, columns, shape=shape)
+    dut = shallow(look_up_accumulate, clk, values, columns, bank, code, first, result, shape=shape)
+
+    def drive(cycle):
+        rst.next = cycle < 3
+        noise = [int(v) for v in rng.integers(0, 2**in_bits, simd)]
+        word.next = merge([int(v) for v in words[cycle]] if cycle in words else noise, in_bits)
+        opens.next = cycle in opening
+        code.next = looked.get(cycle, (int(rng.integers(0, 2**30)) % 2 ** (4 * lanes), 0))[0]
+        bank.next = looked.get(cycle + 1, (0, 0))[1]
+        first.next = cycle + 1 in firsts
+
+    def observe(cycle):
+        if cycle in wanted:
+            found[cycle] = signed(int(result), width)
+        return cycle > max(wanted)
+
+    run([fill_tables, dut], clk, drive, observe, cap=2000)
+    assert found == wanted
+
+
+def relative(negative: np.ndarray) -> np.ndarray:
+    """Whether each of (..., lanes) is negated where it is added to the lanes before it: the sign of its first lane."""
+    out = negative.copy()
+    for lane in range(1, negative.shape[-1]):
+        step = lane & -lane
+        out[..., lane] = negative[..., lane] != negative[..., lane - step]
+    return out
+
+
+def tree_of_zeros(differs: np.ndarray) -> int:
+    """What lanes of zeros sum up to, negated in one's complement two by two."""
+    sums, step = [0] * len(differs), 1
+    while len(sums) > 1:
+        pairs = [(sums[i : i + 2], differs[i * step : (i + 2) * step]) for i in range(0, len(sums), 2)]
+        sums = [one[0] + (~one[1] if sign[step] else one[1]) if len(one) == 2 else one[0] for one, sign in pairs]
+        step *= 2
+    return ~sums[0] if differs[0] else sums[0]
 
 
 @every_pause

@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from lognet_fpga.engines.bram.layout import LARGEST_SHIFT, BramShape, OutputConstants, staged_positions, weight_codes
+from lognet_fpga.engines.bram.tables import COLUMN_BITS, TableShape
 from lognet_fpga.engines.folding import Streams
 from lognet_fpga.fabric.board import Resources
 from lognet_fpga.fabric.costs import LEAF_LOADS, SRL_CYCLES, memory_resources, slice_resources
@@ -23,6 +24,7 @@ FEW_RUNS = 32  # of a walk, whose table has a LUT a bit at most
 ELEMENT_CONTROL = Resources(0, 2, 0)
 ACTIVATIONS_CONTROL = Resources(14, 15, 0, 1)
 FIELD_BITS = WEIGHT_BITS - 1
+TABLE_PORT_BITS = 6  # of the four LUTs of a RAM32M, one port written and one read (UG474)
 UNKNOWN_FIELD = tuple(range(2, 2 + FIELD_BITS))  # of a lane whose weights are in block RAM, see field_wires
 # Sites of a bit of a memory in LUTs, by its greatest depth: two functions of five address bits share one, and seven
 # address bits take two and the slice's multiplexer; those of two are partly set and reset pins.
@@ -30,10 +32,12 @@ ROM_SITES = ((4, 0.25), (32, 0.5), (64, 1.0), (96, 1.7), (BLOCK_ROM_DEPTH, 2.1))
 
 
 def bram_blocks(
-    layer: QuantLayer, shape: BramShape, streams: Streams, constants: OutputConstants
+    layer: QuantLayer, shape: BramShape | TableShape, streams: Streams, constants: OutputConstants
 ) -> dict[str, Resources]:
     """By the name of the block: window, weights, the processing elements together, constants, activations."""
     lanes = streams.channels_per_beat
+    if isinstance(shape, TableShape):
+        return table_blocks(layer, shape, streams, constants)
     element = element_resources(shape.simd, layer.in_bits, constants.sum_bits)
     kept, spared = None, 0.0
     if shape.weight_words < BLOCK_ROM_DEPTH:  # synthesis looks into memories in LUTs
@@ -52,7 +56,59 @@ def bram_blocks(
     }
 
 
-def window_resources(layer: QuantLayer, shape: BramShape, streams: Streams) -> Resources:
+def table_blocks(
+    layer: QuantLayer, shape: TableShape, streams: Streams, constants: OutputConstants
+) -> dict[str, Resources]:
+    """As bram_blocks, of elements that look products up, and of what fills their tables."""
+    lanes, words = streams.channels_per_beat, shape.passes
+    return {
+        "window": window_resources(layer, shape, streams) + round_resources(shape),
+        "weights": rom_resources(
+            shape.pe * shape.element_lanes * WEIGHT_BITS, shape.weight_words, in_block_ram=shape.block_rom
+        ),
+        "products": product_resources(shape, layer.in_bits),
+        "pe": table_element(shape, layer.in_bits, constants.sum_bits) * shape.pe,
+        "constants": constants_resources(constants, lanes, words),
+        "activations": ACTIVATIONS_CONTROL + output_resources(layer, constants, lanes, words),
+    }
+
+
+def round_resources(shape: TableShape) -> Resources:
+    """What a walk in rounds has beside a plain one: counters of the passes and the rounds, twice, and the way from the
+    one to the other."""
+    bits = 2 * ((shape.passes - 1).bit_length() + (shape.rounds - 1).bit_length())
+    return Resources(bits + 8, 1.5 * bits + shape.fill_cycles + 8, 0, lone=shape.fill_cycles)
+
+
+def product_resources(shape: TableShape, in_bits: int) -> Resources:
+    """Shift registers that are loaded and cleared, two bits in a site, under leaves."""
+    width = in_bits + LARGEST_SHIFT
+    leaves = 2 * -(-shape.simd * width // LEAF_LOADS) + COLUMN_BITS
+    lone = shape.held * COLUMN_BITS
+    return Resources(shape.element_lanes * width / 2 + 2 * shape.held + 5, shape.element_lanes * width, 0) + Resources(
+        0, shape.held * leaves, 0, lone=lone
+    )
+
+
+def table_element(shape: TableShape, in_bits: int, sum_bits: int) -> Resources:
+    """An element: tables, what they show, the tree, and the accumulators of a round's passes in a shift register."""
+    lanes, width = shape.element_lanes, in_bits + LARGEST_SHIFT
+    tables = 4 * -(-width // TABLE_PORT_BITS)
+    leaves = shape.held * -(-shape.simd // (LEAF_LOADS // 3)) * (COLUMN_BITS + 1)
+    # A register behind a memory is in its position; one behind another needs its own.
+    lut, ff, lone = lanes * tables, lanes * width + leaves, lanes + leaves
+    count, width, m_lut = lanes, min(sum_bits, width + 1), lanes * tables
+    while count > 1:
+        width = min(sum_bits, width + 1)
+        pairs, waits = divmod(count, 2)
+        lut, ff = lut + pairs * carry_sites(width), ff + (pairs + waits) * width
+        count = pairs + waits
+        ff, lone = ff + count, lone + count + waits * width
+    lines = sum_bits * -(-(shape.passes - 1) // SRL_CYCLES) if shape.rounds > 1 else 0
+    return Resources(lut + carry_sites(sum_bits) + lines, ff + 2 * sum_bits, 0, m_lut + lines, lone + sum_bits)
+
+
+def window_resources(layer: QuantLayer, shape: BramShape | TableShape, streams: Streams) -> Resources:
     """Staging in LUT memory, choice of a beat's part, padding, the ring with its register, addresses."""
     word = shape.lanes * layer.in_bits
     banks = max(1, shape.lanes // streams.in_channels_per_beat)
@@ -76,7 +132,7 @@ def ring_resources(word: int, places: int) -> Resources:
     return memory_resources(word, places) + Resources(0, 3 * place + leaves, 0)
 
 
-def walk_resources(shape: BramShape) -> Resources:
+def walk_resources(shape: BramShape | TableShape) -> Resources:
     """What counts slots, words and runs, and adds up addresses: by the bits of these, a fit.  Tables of a few runs are
     within it."""
     runs = len(shape.walk.runs)
@@ -193,9 +249,10 @@ def lane_resources(layer: QuantLayer, constants: OutputConstants) -> Resources:
     return Resources(lut, ff, 0)
 
 
-def rom_resources(width: int, depth: int, kept: int | None = None) -> Resources:
-    """A memory that is only read, with its output register; kept: kept_bits of its content, all of them if unknown."""
-    if depth >= BLOCK_ROM_DEPTH:
+def rom_resources(width: int, depth: int, kept: int | None = None, in_block_ram: bool | None = None) -> Resources:
+    """A memory that is only read, with its output register; kept: kept_bits of its content, all of them if unknown;
+    in_block_ram: None where its depth decides."""
+    if depth >= BLOCK_ROM_DEPTH if in_block_ram is None else in_block_ram:
         blocks, rows = block_rams(width, depth)
         return Resources(width * row_choice_luts(rows), width, blocks)
     if depth == 1:

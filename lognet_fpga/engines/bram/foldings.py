@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from lognet_fpga.engines.bram.cost import bram_blocks
 from lognet_fpga.engines.bram.layout import BramShape, OutputConstants, bram_shape, output_constants, staged_positions
+from lognet_fpga.engines.bram.tables import TableShape, table_constants, table_shape
 from lognet_fpga.engines.folding import BRAM_PRICES, Sends, Streams, Widths, channels_in_turn, price
 from lognet_fpga.fabric.board import Resources
 from lognet_fpga.fabric.latencies import OUTPUT_LATENCY, capture_latency
@@ -32,7 +32,7 @@ class BramFolding:
     """shape: which weights are worked on in which cycle; constants: what turns sums into activations."""
 
     layer: QuantLayer
-    shape: BramShape
+    shape: BramShape | TableShape
     constants: OutputConstants = field(compare=False)
     raster: SlotRaster = field(compare=False)
 
@@ -50,7 +50,8 @@ class BramFolding:
 
     @property
     def text(self) -> str:
-        return f"{self.shape.pe} x {self.shape.simd} weights a cycle"
+        how = ", looked up" if isinstance(self.shape, TableShape) else ""
+        return f"{self.shape.pe} x {self.shape.element_lanes} weights a cycle{how}"
 
     @property
     def ii_cycles(self) -> int:
@@ -73,9 +74,7 @@ class BramFolding:
         return lanes % channels_per_beat == 0 or channels_per_beat % lanes == 0
 
     def sends(self, channels_per_beat: int) -> bool:
-        """Beats of a pass leave while the next one is summed."""
-        pe = self.shape.pe
-        return pe % channels_per_beat == 0 and pe // channels_per_beat <= min(self.shape.pass_cycles)
+        return self.shape.sends(channels_per_beat)
 
     def early_beats(self, streams: Streams) -> int:
         positions = staged_positions(streams.in_channels_per_beat, streams.in_beats, self.shape.lanes)
@@ -87,11 +86,7 @@ class BramFolding:
     def beat_cycles(self, channels_per_beat: int) -> tuple[int, ...]:
         shape = self.shape
         first = capture_latency(shape.walk_latency, shape.tree_levels) + OUTPUT_LATENCY
-        every = (
-            first + cycles + beat
-            for cycles in accumulate(shape.pass_cycles)
-            for beat in range(shape.pe // channels_per_beat)
-        )
+        every = (first + cycles + beat for cycles in shape.sum_cycles for beat in range(shape.pe // channels_per_beat))
         return tuple(every)[: -(-shape.out_channels // channels_per_beat)]
 
     def blocks(self, streams: Streams) -> dict[str, Resources]:
@@ -104,25 +99,31 @@ class BramFolding:
 
     def to_json(self) -> dict[str, int]:
         shape = self.shape
-        return {"pe": shape.pe, "simd": shape.simd, "in_words": shape.words, "weight_words": shape.weight_words}
+        held = {"table_words": shape.held} if isinstance(shape, TableShape) else {}
+        return {
+            "pe": shape.pe, "simd": shape.simd, "in_words": shape.words, "weight_words": shape.weight_words, **held
+        }  # fmt: skip
 
     def nets(self) -> dict[str, list[list]]:
         """Inputs, weights and sums of the processing elements."""
         shape, in_bits = self.shape, self.layer.in_bits
         in_channels, out_channels = shape.in_channels, shape.out_channels
+        looked_up = isinstance(shape, TableShape)
         lanes = [f"input {channels_in_turn(lane, shape.lanes, in_channels)}" for lane in range(shape.lanes)]
         elements = [f"output {channels_in_turn(element, shape.pe, out_channels)}" for element in range(shape.pe)]
+        sign = "what its sign differs from" if looked_up else "sign"
         pairs = [
-            (out, lanes[shape.first_lane(element) + lane])
+            (out, lanes[(shape.first_lane(element) + lane) % shape.lanes])
             for element, out in enumerate(elements)
-            for lane in range(shape.simd)
+            for lane in range(shape.element_lanes)
         ]
         codes = [
-            [place * WEIGHT_BITS, WEIGHT_BITS, f"weight code, sign above the field, of {out} and {x}"]
+            [place * WEIGHT_BITS, WEIGHT_BITS, f"weight code, {sign} above the field, of {out} and {x}"]
             for place, (out, x) in enumerate(pairs)
         ]
+        then = "in turn" if looked_up else "then of those behind it"
         sums = {
-            f"sum{element}": [[0, 0, f"sum, two's complement, of {out}, then of those behind it"]]
+            f"sum{element}": [[0, 0, f"sum, two's complement, of {out}, {then}"]]
             for element, out in enumerate(elements)
         }
         return {"x": [[lane * in_bits, in_bits, x] for lane, x in enumerate(lanes)], "codes": codes, **sums}
@@ -133,6 +134,11 @@ class BramFolding:
 
 def bram_folding(layer: QuantLayer, pe: int, simd: int) -> BramFolding:
     return BramFolding(layer, bram_shape(layer, pe, simd), output_constants(layer), slot_raster(layer))
+
+
+def table_folding(layer: QuantLayer, pe: int, simd: int, held: int, block_rom: bool = True) -> BramFolding:
+    shape = table_shape(layer, pe, simd, held, block_rom)
+    return BramFolding(layer, shape, table_constants(layer), slot_raster(layer))
 
 
 class BramFoldings:

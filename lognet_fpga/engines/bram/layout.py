@@ -13,8 +13,9 @@ one, so, simd is 1 and lane i of a word meets output i.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import accumulate
 
 import numpy as np
 
@@ -84,7 +85,7 @@ class Split:
 
 
 @dataclass(frozen=True)
-class BramShape(Split):
+class WindowShape(Split):
     """in_bits, kernel: of the layer; row_slots: slots of a row; walk: over the words of a window."""
 
     in_bits: int
@@ -102,8 +103,33 @@ class BramShape(Split):
         return has_ring(self.kernel)
 
     @property
+    def shift_cycles(self) -> int:
+        """Cycles of a slot that only shifts: those in which its words are written into the ring."""
+        return self.words if self.ring else 1
+
+    @property
+    def walk_latency(self) -> int:
+        """From letting a computing slot go to the address of its first word."""
+        return RING_WALK_LATENCY if self.ring else POSITION_WALK_LATENCY
+
+    @property
+    def memory_words(self) -> int:
+        """Depth of the ring, a power of two."""
+        return 1 << (self.words - self.walk.oldest + self.walk.spare - 1).bit_length()
+
+
+@dataclass(frozen=True)
+class BramShape(WindowShape):
+    """A word of the window meets its weights in the cycle in which it is read."""
+
+    @property
     def pass_cycles(self) -> tuple[int, ...]:
         return self.walk.pass_cycles
+
+    @property
+    def element_lanes(self) -> int:
+        """Weights that an element takes in a cycle."""
+        return self.simd
 
     @property
     def weight_words(self) -> int:
@@ -116,24 +142,19 @@ class BramShape(Split):
         return max(self.walk.cycles, self.shift_cycles)
 
     @property
-    def shift_cycles(self) -> int:
-        """Cycles of a slot that only shifts: those in which its words are written into the ring."""
-        return self.words if self.ring else 1
-
-    @property
-    def walk_latency(self) -> int:
-        """From letting a computing slot go to the address of its first word."""
-        return RING_WALK_LATENCY if self.ring else POSITION_WALK_LATENCY
-
-    @property
     def tree_levels(self) -> int:
         """Adders between a product and the accumulator."""
         return (self.simd - 1).bit_length()
 
     @property
-    def memory_words(self) -> int:
-        """Depth of the ring, a power of two."""
-        return 1 << (self.words - self.walk.oldest + self.walk.spare - 1).bit_length()
+    def sum_cycles(self) -> tuple[int, ...]:
+        """Of each pass, from the address of the slot's first word to the one behind the last that its sums need."""
+        return tuple(accumulate(self.pass_cycles))
+
+    def sends(self, channels_per_beat: int) -> bool:
+        """Beats of a pass leave while the next one is summed."""
+        per_beat = self.pe // channels_per_beat
+        return self.pe % channels_per_beat == 0 and per_beat <= min(self.pass_cycles)
 
 
 def has_ring(kernel: tuple[int, int]) -> bool:
@@ -149,20 +170,22 @@ def staged_positions(beat_channels: int, beats: int, lanes: int) -> int:
 def bram_shape(layer: QuantLayer, pe: int, simd: int) -> BramShape:
     """Raises ValueError as Split."""
     split = Split(layer.in_shape[0], len(layer.codes), layer.groups, pe, simd)
-    row_slots = _row_slots(layer)
-    _, walk = _reads(layer, split, row_slots)
-    return BramShape(**vars(split), in_bits=layer.in_bits, kernel=layer.kernel, row_slots=row_slots, walk=walk)
+    _, walk = word_reads(layer, split)
+    return BramShape(
+        **vars(split), in_bits=layer.in_bits, kernel=layer.kernel, row_slots=layer_row_slots(layer), walk=walk
+    )
 
 
 @lru_cache(maxsize=64)
-def _row_slots(layer: QuantLayer) -> int:
+def layer_row_slots(layer: QuantLayer) -> int:
     return len(slot_raster(layer).col_flags)
 
 
-@lru_cache(maxsize=1)  # a shape is made, and then priced
-def _reads(layer: QuantLayer, split: Split, row_slots: int) -> tuple[np.ndarray, Walk]:
+@lru_cache(maxsize=2)  # a shape is made, and then priced
+def word_reads(layer: QuantLayer, split: Split) -> tuple[np.ndarray, Walk]:
     """As shortest_walk."""
     kernel_h, kernel_w = layer.kernel
+    row_slots = layer_row_slots(layer)
     back = tuple(
         ((kernel_h - 1 - ky) * row_slots + kernel_w - 1 - kx) * split.words
         for ky in range(kernel_h)
@@ -195,8 +218,8 @@ def weight_codes(layer: QuantLayer, shape: BramShape) -> np.ndarray:
 
     Words in the order of reading: pass, tap, word; PE p's lane s is code p * simd + s.
     """
-    reads, _ = _reads(layer, shape.split, shape.row_slots)
-    codes = _nibbles(layer)
+    reads, _ = word_reads(layer, shape.split)
+    codes = weight_nibbles(layer)
     lanes = np.zeros((*codes.shape[:2], shape.pass_words * shape.simd), np.uint8)
     lanes[..., : codes.shape[2]] = codes
     split = lanes.reshape(*codes.shape[:2], shape.pass_words, shape.simd)
@@ -206,7 +229,7 @@ def weight_codes(layer: QuantLayer, shape: BramShape) -> np.ndarray:
 
 
 @lru_cache(maxsize=256)
-def _nibbles(layer: QuantLayer) -> np.ndarray:
+def weight_nibbles(layer: QuantLayer) -> np.ndarray:
     """The layer's codes as they lie in memory, (out, taps, in / groups) uint8: the same for every folding."""
     codes = layer.codes.reshape(*layer.codes.shape[:2], -1).transpose(0, 2, 1).astype(np.int64)
     field = np.where(codes == 0, 0, np.log2(np.maximum(np.abs(codes), 1)).astype(np.int64) + 1)
@@ -215,9 +238,13 @@ def _nibbles(layer: QuantLayer) -> np.ndarray:
 
 def weight_words(layer: QuantLayer, shape: BramShape) -> tuple[int, ...]:
     """The words of the weight memory, the first code lowest."""
-    codes = weight_codes(layer, shape)
+    return packed_words(weight_codes(layer, shape))
+
+
+def packed_words(codes: np.ndarray) -> tuple[int, ...]:
+    """codes: (words, lanes) uint8 of WEIGHT_BITS each."""
     bits = np.unpackbits(codes[..., None], axis=-1, bitorder="little")[..., :WEIGHT_BITS]
-    packed = np.packbits(bits.reshape(shape.weight_words, -1), axis=-1, bitorder="little")
+    packed = np.packbits(bits.reshape(len(codes), -1), axis=-1, bitorder="little")
     return tuple(int.from_bytes(word.tobytes(), "little") for word in packed)
 
 
@@ -236,25 +263,39 @@ class OutputConstants:
     sum_bits: int
     total_bits: int
 
+    def beside(self, excess: np.ndarray) -> OutputConstants:
+        """With offsets that take off what the elements' sums are too great by, (out,)."""
+        return replace(self, offset=self.offset - (excess << self.lift))
+
 
 def output_constants(layer: QuantLayer) -> OutputConstants:
+    """Of elements that form products in one's complement: a sum is less by its negative weights, all or some."""
+    negative = (layer.codes < 0).sum(axis=(1, 2, 3))
+    constants = shifted_constants(layer, -negative, np.zeros_like(negative))
+    return constants.beside(-negative)
+
+
+def shifted_constants(layer: QuantLayer, least: np.ndarray, most: np.ndarray) -> OutputConstants:
     """A channel's power of two is taken off bias and shift, which changes no bit of the result.
 
     floor((sum * 2**s + bias) / 2**shift) is floor((sum * 2**l + floor(bias * 2**(l - s))) / 2**(shift - s + l)) for
     whole sums, as long as nothing is divided by less than 1.
+
+    least, most: (out,) <= 0 and >= 0, by how much the elements' partial sums may be off; `OutputConstants.beside`
+    takes off what whole ones are.
     """
     codes, top = layer.codes.astype(np.int64).reshape(len(layer.codes), -1), 2**layer.in_bits - 1
-    negative = (codes < 0).sum(axis=1)
-    low = np.minimum(codes, 0).sum(axis=1) * top - negative
-    high = np.maximum(codes, 0).sum(axis=1) * top
+    low = np.minimum(codes, 0).sum(axis=1) * top + least
+    high = np.maximum(codes, 0).sum(axis=1) * top + most
     lift = max(0, int((layer.channel_shift - layer.shift).max()))
-    offset = (layer.bias << lift >> layer.channel_shift) + (negative << lift)
+    offset = layer.bias << lift >> layer.channel_shift
+    lowest, highest = offset - (most << lift), offset - (least << lift)
     return OutputConstants(
         lift,
         offset,
         layer.shift - layer.channel_shift + lift,
         _signed_bits(int(low.min()), int(high.max())),
-        _signed_bits(int((low.min() << lift) + offset.min()), int((high.max() << lift) + offset.max())),
+        _signed_bits(int((low.min() << lift) + lowest.min()), int((high.max() << lift) + highest.max())),
     )
 
 

@@ -9,8 +9,10 @@ import numpy as np
 
 from lognet_fpga.engines.bram.blocks.pe import PeShape, shift_accumulate
 from lognet_fpga.engines.bram.blocks.requantize import OutputShape, activations
+from lognet_fpga.engines.bram.blocks.tables import COLUMN_BITS, TablePeShape, look_up_accumulate, products
 from lognet_fpga.engines.bram.blocks.window import WordWindowShape, word_window
-from lognet_fpga.engines.bram.layout import BramShape, OutputConstants, weight_words
+from lognet_fpga.engines.bram.layout import BramShape, OutputConstants, packed_words, weight_words
+from lognet_fpga.engines.bram.tables import TableShape, excess, table_codes
 from lognet_fpga.engines.folding import Streams
 from lognet_fpga.fabric.memory import BLOCK_ROM_DEPTH
 from lognet_fpga.hw.ports import Port, inputs, outputs
@@ -25,6 +27,12 @@ def bram_engine(folding: BramFolding, streams: Streams, name: str) -> tuple[tupl
     """Instances between the layer's input and the nets conv_valid, conv_data, and the nets between them."""
     layer, shape, constants = folding.layer, folding.shape, folding.constants
     lanes = streams.channels_per_beat
+    if isinstance(shape, TableShape):
+        constants, weights = constants.beside(excess(layer, shape)), packed_words(table_codes(layer, shape))
+        in_block_ram, looked_up = shape.block_rom, outputs(opens=None, bank=None)
+    else:
+        weights, looked_up = weight_words(layer, shape), ()
+        in_block_ram = len(weights) >= BLOCK_ROM_DEPTH
     output_shape = OutputShape(
         shape.passes,
         -(-shape.out_channels // lanes),
@@ -36,9 +44,8 @@ def bram_engine(folding: BramFolding, streams: Streams, name: str) -> tuple[tupl
         layer.code_bits,
         tuple(int(drop) for drop in np.unique(constants.drop)),
     )
-    weights = weight_words(layer, shape)
     table = constant_words(constants, output_shape)
-    weight_rom = Rom(f"{name}_weights", shape.pe * shape.simd * WEIGHT_BITS, weights, len(weights) >= BLOCK_ROM_DEPTH)
+    weight_rom = Rom(f"{name}_weights", shape.pe * shape.element_lanes * WEIGHT_BITS, weights, in_block_ram)
     constant_rom = Rom(f"{name}_constants", lanes * output_shape.constant_bits, table, len(table) >= BLOCK_ROM_DEPTH)
     window = Leaf(
         f"{name}_window",
@@ -47,7 +54,8 @@ def bram_engine(folding: BramFolding, streams: Streams, name: str) -> tuple[tupl
         + inputs(room=None)
         + outputs(
             x=shape.lanes * layer.in_bits, address=weight_rom.address_bits, first=None, ending=None, ending_blank=None
-        ),
+        )
+        + looked_up,
         partial(
             word_window,
             shape=WordWindowShape(
@@ -67,7 +75,10 @@ def bram_engine(folding: BramFolding, streams: Streams, name: str) -> tuple[tupl
         + outputs(out_valid=None, out_data=lanes * layer.code_bits),
         partial(activations, shape=output_shape),
     )
-    elements = _elements(shape, layer.in_bits, lanes, constants, name)
+    if isinstance(shape, TableShape):
+        elements, between = _table_elements(shape, layer.in_bits, constants, name)
+    else:
+        elements, between = _elements(shape, layer.in_bits, lanes, constants, name), ()
     instances = (
         Instance("window", window, same(*(port.name for port in window.ports))),
         Instance("weight_table", weight_rom, {"clk": "clk", "address": "address", "word": "codes"}),
@@ -96,7 +107,7 @@ def bram_engine(folding: BramFolding, streams: Streams, name: str) -> tuple[tupl
         constants=constant_rom.word_bits,
         **{f"sum{element}": constants.sum_bits for element in range(shape.pe)},
     )
-    return instances, nets
+    return instances, nets + between
 
 
 def _elements(
@@ -126,6 +137,36 @@ def _elements(
         )
         for index in range(shape.pe)
     )
+
+
+def _table_elements(
+    shape: TableShape, in_bits: int, constants: OutputConstants, name: str
+) -> tuple[tuple[Instance, ...], tuple[Port, ...]]:
+    """What fills the tables, the elements that they are in, and the nets between."""
+    pe = TablePeShape(shape.held, shape.simd, in_bits, constants.sum_bits, shape.rounds, shape.passes)
+    values, columns, word = pe.lanes * pe.product_bits, pe.held * COLUMN_BITS, pe.lanes * WEIGHT_BITS
+    filling = Leaf(
+        f"{name}_products",
+        inputs(clk=None, rst=None, x=shape.simd * in_bits, opens=None) + outputs(values=values, columns=columns),
+        partial(products, shape=pe),
+    )
+    element = Leaf(
+        f"{name}_pe",
+        inputs(clk=None, values=values, columns=columns, bank=None, codes=word, first=None)
+        + outputs(result=constants.sum_bits),
+        partial(look_up_accumulate, shape=pe),
+    )
+    elements = tuple(
+        Instance(
+            f"pe{index}",
+            element,
+            same("clk", "values", "columns", "bank", "first")
+            | {"codes": Slice("codes", index * word, word), "result": f"sum{index}"},
+        )
+        for index in range(shape.pe)
+    )
+    filled = Instance("products", filling, same(*(port.name for port in filling.ports)))
+    return (filled, *elements), inputs(values=values, columns=columns, opens=None, bank=None)
 
 
 def constant_words(constants: OutputConstants, shape: OutputShape) -> tuple[int, ...]:

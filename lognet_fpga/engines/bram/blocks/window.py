@@ -8,8 +8,8 @@ from myhdl import always, always_comb, block, concat
 
 from lognet_fpga.engines.bram.blocks.padding import pad_words
 from lognet_fpga.engines.bram.blocks.staging import StagingShape, staging
-from lognet_fpga.engines.bram.blocks.walker import walker
-from lognet_fpga.engines.bram.layout import BramShape
+from lognet_fpga.engines.bram.blocks.walker import round_walker, walker
+from lognet_fpga.engines.bram.layout import WindowShape
 from lognet_fpga.fabric.latencies import WORD_LATENCY, sum_latency
 from lognet_fpga.fabric.slots import SlotRaster
 from lognet_fpga.hw.counting import wrapping_counter
@@ -23,7 +23,7 @@ from lognet_fpga.hw.wiring import bits, constant, counter, flag, vector
 class WordWindowShape:
     """beat_channels, beats: of the input stream; one of beat_channels and folding.lanes divides the other."""
 
-    folding: BramShape
+    folding: WindowShape
     beat_channels: int
     beats: int
     raster: SlotRaster
@@ -50,12 +50,29 @@ class WordWindowShape:
 
 
 @block
-def word_window(clk, rst, in_data, in_valid, in_ready, room, x, address, first, ending, ending_blank, *, shape):
+def word_window(
+    clk,
+    rst,
+    in_data,
+    in_valid,
+    in_ready,
+    room,
+    x,
+    address,
+    first,
+    ending,
+    ending_blank,
+    opens=None,
+    bank=None,
+    *,
+    shape,
+):
     """Collects positions, and reads slot by slot the words of the window that ends there, pass by pass.
 
     Ports: in_data, in_valid, in_ready: a stream of beats; room: there is space for the results of one more computing
     slot; address: of the weights, whose word meets x two cycles later; x: a word of activations; first, ending: for
-    the processing elements, a pass' first sum and its last; ending_blank: the slot's results are zero.
+    the processing elements, a pass' first sum and its last; ending_blank: the slot's results are zero; opens, bank: of
+    elements that look products up, as of `products` and `look_up_accumulate`.
     Throughput: one slot at a time, as long as its walk.
     Back-pressure: a slot starts only with its input at hand and, if it computes, with room; then it runs through.
     """
@@ -83,10 +100,13 @@ def word_window(clk, rst, in_data, in_valid, in_ready, room, x, address, first, 
     sequence.name = "sequence"
     pass_begin, pass_end, read_blank = flag(), flag(), flag()
     stream, slot, read = (beat, beat_valid, beat_ready, full_soon), (take, load, pad, compute, blank), (address, x)
+    passes = [pass_begin, pass_end, read_blank]
+    walk = walker if opens is None else round_walker
+    passes += [] if opens is None else [opens, bank]
     if folding.ring:
-        window = ring(clk, rst, *stream, *slot, shifting, *read, pass_begin, pass_end, read_blank, shape=s)
+        window = ring(clk, rst, *stream, *slot, shifting, *read, passes, walk, shape=s)
     else:
-        window = position(clk, rst, *stream, *slot, *read, pass_begin, pass_end, read_blank, shape=s)
+        window = position(clk, rst, *stream, *slot, *read, passes, walk, shape=s)
     window.name = "window"
 
     # These travel beside the words until their sums are accumulated.
@@ -115,11 +135,11 @@ def word_window(clk, rst, in_data, in_valid, in_ready, room, x, address, first, 
 @block
 def ring(
     clk, rst, beat, beat_valid, beat_ready, full_soon, take, load, pad_soon, compute, blank, shifting, address, x,
-    pass_begin, pass_end, read_blank, *, shape,
+    passes, walk_words, *, shape,
 ):  # fmt: skip
     """Every slot writes its position's words into a ring of words; a computing one reads those of its window there.
 
-    Ports: as of staging, sequencer and walker.
+    Ports: as of staging, sequencer and walk_words, one of the walkers, of which passes are the last ones.
     """
     s, folding = shape, shape.folding
     places = folding.memory_words
@@ -158,9 +178,7 @@ def ring(
     origin, read_address = counter(places), counter(places)
     memory = memory_of_words(clk, write_soon, place, bits(written), read_address, x, depth=places)
     memory.name = "memory"
-    walk = walker(
-        clk, rst, go, walk_blank, origin, read_address, address, pass_begin, pass_end, read_blank, shape=folding
-    )
+    walk = walk_words(clk, rst, go, walk_blank, origin, read_address, address, *passes, shape=folding)
     walk.name = "walk"
     first = folding.walk.first % places
 
@@ -177,12 +195,12 @@ def ring(
 
 @block
 def position(
-    clk, rst, beat, beat_valid, beat_ready, full_soon, take, load, pad_soon, compute, blank, address, x, pass_begin,
-    pass_end, read_blank, *, shape,
+    clk, rst, beat, beat_valid, beat_ready, full_soon, take, load, pad_soon, compute, blank, address, x, passes,
+    walk_words, *, shape,
 ):  # fmt: skip
     """A window of one position, whose words are read where they arrived.
 
-    Ports: as of staging, sequencer and walker.
+    Ports: as of `ring`.
     """
     s, folding = shape, shape.folding
     staged, word = vector(s.word_bits), counter(folding.words)
@@ -190,7 +208,7 @@ def position(
     turn, pad, pad_late = flag(), flag(), flag()
     stage = staging(clk, rst, beat, beat_valid, beat_ready, take, turn, word, staged, full_soon, shape=s.staging)
     stage.name = "stage"
-    walk = walker(clk, rst, compute, blank, origin, word, address, pass_begin, pass_end, read_blank, shape=folding)
+    walk = walk_words(clk, rst, compute, blank, origin, word, address, *passes, shape=folding)
     walk.name = "walk"
     padding = pad_words(clk, pad_late, word, staged, x, shape=s)
     padding.name = "padding"
