@@ -18,7 +18,8 @@ import numpy as np
 from lognet_fpga.cli import options, runner
 from lognet_fpga.cli.reporter import Reporter
 from lognet_fpga.codegen import generate
-from lognet_fpga.engines.bram.foldings import BRAM, bram_folding, splits
+from lognet_fpga.engines.bram.foldings import BRAM, bram_folding, splits, table_folding, table_shapes
+from lognet_fpga.engines.bram.tables import TableShape
 from lognet_fpga.engines.clb.foldings import CLB, accumulator_bits
 from lognet_fpga.engines.folding import BRAM_PRICES, Entry, Folding, Given
 from lognet_fpga.engines.stores import solve_layers
@@ -42,6 +43,7 @@ TOLERANCE = 0.10  # of the estimates of LUT6 sites, flip-flops and positions of 
 LAYERS = 24
 SERIES, FITTED_SERIES = 6, 2  # first number of a layer's seed; series 1, 3, 4 and 5 have been looked at
 GROUPED_SERIES = 7  # all in memories, grouped or with words without a weight
+TABLE_SERIES, FITTED_TABLE_SERIES = 8, 9  # all in memories, with products that are looked up
 BRAM_EVERY = 3  # one layer of so many has its weights in memories
 MOST_WORK = 12_000  # weights other than zero times digit bits: larger engines take Yosys many minutes
 MOST_LANES_AT_ONCE = 160  # of processing elements, likewise
@@ -85,17 +87,22 @@ class Sample:
 
 def sample(series: int, index: int) -> Sample:
     """Layer number index of a series; the same one on every machine."""
-    grouped = series == GROUPED_SERIES
-    weights = BRAM if grouped or index % BRAM_EVERY == BRAM_EVERY - 1 else CLB
+    grouped, looked_up = series == GROUPED_SERIES, series in (TABLE_SERIES, FITTED_TABLE_SERIES)
+    weights = BRAM if grouped or looked_up or index % BRAM_EVERY == BRAM_EVERY - 1 else CLB
     rng = np.random.default_rng((series, index))
     while True:
         layer, zeros = random_layer(rng, grouped)
+        if looked_up and not _shapes(layer):
+            continue
         digit_bits = int(rng.choice([1, 1, 2, 2, 3, 4, 6, 8]))
         if weights == BRAM or np.count_nonzero(layer.codes) * digit_bits <= MOST_WORK:
             break
     board = replace(load_board("zcu104"), lut=10**7, ff=10**7, bram36=10**5, m_lut=10**7)
     target = Target(board, board.clk_mhz, (weights,))
-    if weights == BRAM:
+    if looked_up:
+        shape = _shapes(layer)[int(rng.integers(len(_shapes(layer))))]
+        chosen, cycles = table_folding(layer, shape.pe, shape.simd, shape.held, shape.block_rom), 0.0
+    elif weights == BRAM:
         sizes = sorted(splits(layer))
         pe, simd = sizes[int(rng.choice([i for i, (pe, simd) in enumerate(sizes) if pe * simd <= MOST_LANES_AT_ONCE]))]
         chosen, cycles = bram_folding(layer, pe, simd), 0.0
@@ -105,6 +112,11 @@ def sample(series: int, index: int) -> Sample:
         foldings = solve_layers([layer], [weights])[0].foldings(target)
         chosen = foldings.fold(cycles, Entry(min(layer.in_shape[0], 64 // layer.in_bits)), BRAM_PRICES[0])
     return Sample((series, index), layer, zeros, chosen, Planner([(Given(chosen),)], target).plan(cycles))
+
+
+def _shapes(layer: QuantLayer) -> list[TableShape]:
+    """Of elements that look products up, as few lanes as Yosys takes a moment for."""
+    return [shape for shape in table_shapes(layer) if shape.pe * shape.element_lanes <= MOST_LANES_AT_ONCE]
 
 
 def random_layer(rng: np.random.Generator, grouped: bool) -> tuple[QuantLayer, float]:
@@ -245,13 +257,19 @@ def parser() -> runner.Parser:
     which = this.add_mutually_exclusive_group()
     which.add_argument("--fitted", action="store_true", help="those that constants may have been fitted to")
     which.add_argument("--grouped", action="store_true", help="grouped ones and ones with words without a weight")
+    which.add_argument("--tables", action="store_true", help="in memories, with products that are looked up")
+    which.add_argument("--fitted-tables", action="store_true", help="those of them that constants were fitted to")
     this.add_argument("--blocks", action="store_true", help="each block of each layer by itself, too")
     return this
 
 
 def command(arguments: argparse.Namespace, reporter: Reporter) -> int:
     rows, blocks = [], []
-    series = FITTED_SERIES if arguments.fitted else GROUPED_SERIES if arguments.grouped else SERIES
+    asked = {
+        FITTED_SERIES: arguments.fitted, GROUPED_SERIES: arguments.grouped, TABLE_SERIES: arguments.tables,
+        FITTED_TABLE_SERIES: arguments.fitted_tables,
+    }  # fmt: skip
+    series = next((number for number, wanted in asked.items() if wanted), SERIES)
     for index in range(arguments.layers):
         drawn = sample(series, index)
         with reporter.stage(f"layer {index}: {drawn.text}"):

@@ -53,16 +53,18 @@ class Entry:
 
 @dataclass(frozen=True)
 class Widths:
-    """Streams that belong together, of whose widths it is known which they may have.  allowed: channels a beat."""
+    """Streams that belong together, of whose widths it is known which they may have.  allowed: channels a beat; taken:
+    whether one of them is also the input of whoever sends another, so that both have the same width."""
 
     allowed: frozenset[int]
+    taken: bool = False
 
     def sends(self, channels_per_beat: int) -> bool:
         return channels_per_beat in self.allowed
 
-    def of(self, sender: Sends) -> bool:
-        """Whether sender has one of these widths."""
-        return any(map(sender.sends, self.allowed))
+    def of(self, folding: Folding) -> bool:
+        """Whether folding has one of these widths."""
+        return any(folding.sends(lanes) and (not self.taken or folding.takes(lanes)) for lanes in self.allowed)
 
 
 class Folding(Sends, Protocol):

@@ -248,9 +248,7 @@ class Planner:
                 (_fold(foldings, budget, before, bram_price, behind), behind) for behind in self._behind(number, chosen)
             )
             fitting = (
-                folding
-                for folding, behind in tried
-                if folding and (behind is None or behind.allowed & sent_widths(folding, max(behind.allowed, default=0)))
+                folding for folding, behind in tried if folding and (behind is None or _fits_behind(folding, behind))
             )
             if (folding := next(fitting, None)) is None:
                 return None
@@ -277,9 +275,9 @@ class Planner:
         web = self.web_from[number]
         if web.single:
             return (None,)
-        allowed = self._allowed(web, chosen)
+        allowed, taken = self._allowed(web, chosen), self.web_into[number] is web
         wide = frozenset(lanes for lanes in allowed if lanes * self.layers[number].out_bits >= JOINED_BEAT_BITS)
-        return (Widths(wide), Widths(allowed)) if wide else (Widths(allowed),)
+        return (Widths(wide, taken), Widths(allowed, taken)) if wide else (Widths(allowed, taken),)
 
     def _sender(self, number: int, chosen: Sequence[Folding]) -> Sends:
         return self.entry if number == FRAMES else chosen[number]
@@ -344,6 +342,13 @@ def sent_widths(folding: Folding, most: int) -> frozenset[int]:
 def taken_widths(folding: Folding, most: int) -> frozenset[int]:
     """Channels a beat, up to `most`, that a layer can take."""
     return frozenset(lanes for lanes in range(1, most + 1) if folding.takes(lanes))
+
+
+def _fits_behind(folding: Folding, behind: Widths) -> bool:
+    """Whether its beats, too, leave within a slot in one of the widths of `behind`."""
+    widths, most = behind.allowed, max(behind.allowed, default=0)
+    sent = widths & sent_widths(folding, most)
+    return bool(sent & taken_widths(folding, most) if behind.taken else sent)
 
 
 def _there(plan: HardwarePlan | None, budget: int) -> HardwarePlan:

@@ -46,9 +46,10 @@ _CLB = {
 }
 _BRAM = {
     "pe": whole("`bram` only: output channels that are processed in parallel"),
-    "simd": whole("`bram` only: input channels that each of these takes in one cycle"),
+    "simd": whole("`bram` only: input channels that each of these takes in one cycle, or of a word that it looks up"),
     "in_words": whole("`bram` only: words of a position"),
     "weight_words": whole("`bram` only: depth of the weights' memory"),
+    "table_words": whole("`bram` only: words of a window whose products are looked up in one cycle"),
 }
 _PLANNED_LAYER = fields(
     {

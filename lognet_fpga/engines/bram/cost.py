@@ -60,7 +60,7 @@ def table_blocks(
     layer: QuantLayer, shape: TableShape, streams: Streams, constants: OutputConstants
 ) -> dict[str, Resources]:
     """As bram_blocks, of elements that look products up, and of what fills their tables."""
-    lanes, words = streams.channels_per_beat, shape.passes
+    lanes, words = shape.pe, shape.passes  # whatever streams a folding is compared with
     return {
         "window": window_resources(layer, shape, streams) + round_resources(shape),
         "weights": rom_resources(

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from lognet_fpga.engines.bram.cost import bram_blocks
 from lognet_fpga.engines.bram.layout import BramShape, OutputConstants, bram_shape, output_constants, staged_positions
-from lognet_fpga.engines.bram.tables import TableShape, table_constants, table_shape
+from lognet_fpga.engines.bram.tables import TableShape, fill_cycles, table_constants, table_shape
 from lognet_fpga.engines.folding import BRAM_PRICES, Sends, Streams, Widths, channels_in_turn, price
 from lognet_fpga.fabric.board import Resources
 from lognet_fpga.fabric.latencies import OUTPUT_LATENCY, capture_latency
+from lognet_fpga.fabric.memory import BLOCK_ROM_DEPTH
 from lognet_fpga.fabric.slots import SlotRaster, slot_raster
 from lognet_fpga.ir.quant import QuantLayer
 from lognet_fpga.machine.provenance import made_by
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
 
 BRAM = "bram"
 WASTE = 0.1  # share of idle lanes that a folding may have
-MOST_LANES = 64  # input channels side by side of an element: more only deepen the tree
+MOST_LANES = 64  # input channels of a word: more only deepen the tree
+FEWEST_TABLES = 8  # of an element
+FEW_WORDS = 32  # of weights, which are in LUTs in any case: a block RAM has 512
 
 
 @dataclass(frozen=True)
@@ -150,6 +154,8 @@ class BramFoldings:
         for split in splits(layer):
             every.append(BramFolding(layer, bram_shape(layer, *split), constants, raster))
             price(every[-1], BRAM_PRICES[0])  # at once, while it is known which words are read
+        constants = table_constants(layer)
+        every += _not_outdone([BramFolding(layer, shape, constants, raster) for shape in table_shapes(layer)])
         self._cheapest_first = {
             bram_price: sorted(every, key=lambda folding: (price(folding, bram_price), folding.cycles_per_frame))
             for bram_price in BRAM_PRICES
@@ -199,6 +205,44 @@ def splits(layer: QuantLayer) -> list[tuple[int, int]]:
     within = [(pe, simd) for simd in _divisors(inputs, MOST_LANES) for pe in _divisors(outputs, outputs)]
     several = [(number * outputs, inputs) for number in lanes_for(groups, groups)[1:] if inputs <= MOST_LANES]
     return within + several
+
+
+def table_shapes(layer: QuantLayer) -> Iterator[TableShape]:
+    """Those that take a number of lanes which no smaller one has the same number of rounds for; weights in both kinds
+    of memory where there are neither few nor many."""
+    if layer.groups > 1:
+        return
+    outputs = len(layer.codes)
+    for simd in lanes_for(layer.codes.shape[1], MOST_LANES):
+        for pe in lanes_for(outputs, outputs):
+            most, held = -(-outputs // pe) - fill_cycles(0), 0
+            if most < 1:
+                continue
+            words = table_shape(layer, pe, simd, 1).walk.cycles
+            for rounds in range(words, 0, -1):
+                before, held = held, -(-words // rounds)
+                if held > most:
+                    break
+                if held == before or held * simd < FEWEST_TABLES:
+                    continue
+                shape = table_shape(layer, pe, simd, held)
+                if shape.weight_words >= FEW_WORDS:
+                    yield shape
+                if shape.weight_words < BLOCK_ROM_DEPTH:
+                    yield replace(shape, block_rom=False)
+
+
+def _not_outdone(foldings: Sequence[BramFolding]) -> list[BramFolding]:
+    """Without those that cost no less than a faster one, whatever a block RAM costs, that fits the same streams."""
+    out: list[BramFolding] = []
+    costs: dict[tuple[int, int], list[tuple[float, ...]]] = {}
+    for folding in sorted(foldings, key=lambda folding: folding.cycles_per_frame):
+        mine = tuple(price(folding, bram_price) for bram_price in BRAM_PRICES)
+        faster = costs.setdefault((folding.shape.pe, folding.shape.simd), [])
+        if not any(all(one <= other for one, other in zip(some, mine)) for some in faster):
+            faster.append(mine)
+            out.append(folding)
+    return out
 
 
 def lanes_for(channels: int, most: int) -> list[int]:

@@ -130,7 +130,7 @@ def table_codes(layer: QuantLayer, shape: TableShape) -> np.ndarray:
 def excess(layer: QuantLayer, shape: TableShape) -> np.ndarray:
     """By how much the elements' sums are too great, (out,) int64: what they are for activations of zero."""
     _, differs = _by_turn(layer, shape)
-    sums = np.zeros(differs.shape, np.int64)
+    sums: np.ndarray = np.zeros(differs.shape, np.int64)
     step = 1
     while step < shape.element_lanes:
         pairs = sums[..., : sums.shape[-1] // 2 * 2].reshape(*sums.shape[:-1], -1, 2)

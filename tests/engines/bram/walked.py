@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from lognet_fpga.engines.bram.layout import BramShape
+from lognet_fpga.engines.bram.layout import WindowShape
 
 
 class Read(NamedTuple):
@@ -16,8 +16,8 @@ class Read(NamedTuple):
     word: int
 
 
-def walked(shape: BramShape) -> list[Read]:
-    """All words of a slot."""
+def walked(shape: WindowShape) -> list[Read]:
+    """All words of a slot, in the order of reading."""
     runs, reads = shape.walk.runs, []
     kernel_h, kernel_w = shape.kernel
     under = {
@@ -26,7 +26,7 @@ def walked(shape: BramShape) -> list[Read]:
         for kx in range(kernel_w)
     }
     place, run, left, number = shape.walk.first, 0, runs[0].words, 0
-    while len(reads) < shape.weight_words:
+    while len(reads) < shape.walk.cycles:
         positions, word = divmod(place, shape.words)
         reads.append(Read(number, *under[-positions], word))
         left -= 1
