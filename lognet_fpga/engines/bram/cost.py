@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from lognet_fpga.engines.bram.layout import LARGEST_SHIFT, BramShape, OutputConstants, staged_positions, weight_codes
-from lognet_fpga.engines.bram.tables import COLUMN_BITS, TableShape
+from lognet_fpga.engines.bram.tables import COLUMN_BITS, TABLE_LOADS, TableShape
 from lognet_fpga.engines.folding import Streams
 from lognet_fpga.fabric.board import Resources
 from lognet_fpga.fabric.costs import LEAF_LOADS, SRL_CYCLES, memory_resources, slice_resources
@@ -24,6 +24,7 @@ FEW_RUNS = 32  # of a walk, whose table has a LUT a bit at most
 ELEMENT_CONTROL = Resources(0, 2, 0)
 ACTIVATIONS_CONTROL = Resources(14, 15, 0, 1)
 FIELD_BITS = WEIGHT_BITS - 1
+SRL_PLACES = 32  # of a LUT as a shift register
 TABLE_PORT_BITS = 6  # of the four LUTs of a RAM32M, one port written and one read (UG474)
 UNKNOWN_FIELD = tuple(range(2, 2 + FIELD_BITS))  # of a lane whose weights are in block RAM, see field_wires
 # Sites of a bit of a memory in LUTs, by its greatest depth: two functions of five address bits share one, and seven
@@ -75,37 +76,39 @@ def table_blocks(
 
 def round_resources(shape: TableShape) -> Resources:
     """What a walk in rounds has beside a plain one: counters of the passes and the rounds, twice, and the way from the
-    one to the other."""
+    one to the other.  A fit."""
     bits = 2 * ((shape.passes - 1).bit_length() + (shape.rounds - 1).bit_length())
-    return Resources(bits + 8, 1.5 * bits + shape.fill_cycles + 8, 0, lone=shape.fill_cycles)
+    return Resources(2 * bits + 8, 1.5 * bits + shape.fill_cycles + 8, 0, lone=shape.fill_cycles)
 
 
 def product_resources(shape: TableShape, in_bits: int) -> Resources:
-    """Shift registers that are loaded and cleared, two bits in a site, under leaves."""
-    width = in_bits + LARGEST_SHIFT
+    """Shift registers under leaves: those of an activation's bits but the lowest are loaded, two in a site; the others
+    need no LUT."""
+    width, lanes, held = in_bits + LARGEST_SHIFT, shape.element_lanes, shape.held
+    loaded = lanes * (in_bits - 1) / 2
     leaves = 2 * -(-shape.simd * width // LEAF_LOADS) + COLUMN_BITS
-    lone = shape.held * COLUMN_BITS
-    return Resources(shape.element_lanes * width / 2 + 2 * shape.held + 5, shape.element_lanes * width, 0) + Resources(
-        0, shape.held * leaves, 0, lone=lone
-    )
+    lone = lanes * (LARGEST_SHIFT + 1) + 4 * held
+    return Resources(loaded + 2 * held + 8, lanes * width + held * leaves, 0, 0, lone, loaded)
 
 
 def table_element(shape: TableShape, in_bits: int, sum_bits: int) -> Resources:
     """An element: tables, what they show, the tree, and the accumulators of a round's passes in a shift register."""
     lanes, width = shape.element_lanes, in_bits + LARGEST_SHIFT
-    tables = 4 * -(-width // TABLE_PORT_BITS)
-    leaves = shape.held * -(-shape.simd // (LEAF_LOADS // 3)) * (COLUMN_BITS + 1)
-    # A register behind a memory is in its position; one behind another needs its own.
-    lut, ff, lone = lanes * tables, lanes * width + leaves, lanes + leaves
-    count, width, m_lut = lanes, min(sum_bits, width + 1), lanes * tables
+    leaves = shape.held * -(-shape.simd // (LEAF_LOADS // TABLE_LOADS)) * (COLUMN_BITS + 1)
+    # Of the lanes' signs a quarter waits for three levels of the tree and more, in shift registers.
+    srl = lanes * 4 * -(-width // TABLE_PORT_BITS) + lanes / 4
+    srl += sum_bits * -(-(shape.passes - 1) // SRL_PLACES) if shape.rounds > 1 else 0
+    lut, ff, lone = srl, lanes * (width + 1) + leaves, lanes + leaves + sum_bits
+    count, width, waited = lanes, min(sum_bits, width + 1), 0
     while count > 1:
-        width = min(sum_bits, width + 1)
         pairs, waits = divmod(count, 2)
-        lut, ff = lut + pairs * carry_sites(width), ff + (pairs + waits) * width
+        waited = waited + 1 if waits else 0
+        if 0 < waited < SRL_CYCLES:  # longer in a shift register
+            ff, lone = ff + width, lone + width
+        width = min(sum_bits, width + 1)
+        lut, ff = lut + pairs * carry_sites(width), ff + pairs * width
         count = pairs + waits
-        ff, lone = ff + count, lone + count + waits * width
-    lines = sum_bits * -(-(shape.passes - 1) // SRL_CYCLES) if shape.rounds > 1 else 0
-    return Resources(lut + carry_sites(sum_bits) + lines, ff + 2 * sum_bits, 0, m_lut + lines, lone + sum_bits)
+    return Resources(lut + carry_sites(sum_bits), ff + 2 * sum_bits, 0, srl, lone)
 
 
 def window_resources(layer: QuantLayer, shape: BramShape | TableShape, streams: Streams) -> Resources:

@@ -35,6 +35,7 @@ from lognet_fpga.numerics.log2 import WEIGHT_BITS
 
 FIELDS = 1 << WEIGHT_BITS - 1  # of a weight: the products in a table
 COLUMN_BITS = WEIGHT_BITS + 1  # what steers the tables of a word: write, field, half
+TABLE_LOADS = 3  # memories of a table at most, which the leaves of its addresses steer
 TABLE_CYCLES = FIELDS  # in which the products of a word are written, one of every lane a cycle
 _SIGN = np.uint8(FIELDS)
 

@@ -8,13 +8,12 @@ from myhdl import ConcatSignal, always, always_comb, block, concat
 
 from lognet_fpga.engines.bram.blocks.pe import signed
 from lognet_fpga.engines.bram.layout import LARGEST_SHIFT
-from lognet_fpga.engines.bram.tables import COLUMN_BITS, FIELDS
+from lognet_fpga.engines.bram.tables import COLUMN_BITS, FIELDS, TABLE_LOADS
 from lognet_fpga.hw.control import control_leaf, in_stretches, leaf_groups
 from lognet_fpga.hw.wiring import bits, flag, join, vector
 from lognet_fpga.numerics.log2 import WEIGHT_BITS
 
 FIELD_BITS = WEIGHT_BITS - 1
-_TABLE_LOADS = 3  # memories of a table, which the leaves of its addresses steer
 
 
 @dataclass(frozen=True)
@@ -161,7 +160,7 @@ def look_up_accumulate(clk, values, columns, bank, codes, first, result, *, shap
     parts, level, differs = [], [], []
     for number in range(s.held):
         column = columns(COLUMN_BITS * (number + 1), COLUMN_BITS * number)
-        for stretch, run in enumerate(leaf_groups(s.simd, _TABLE_LOADS)):
+        for stretch, run in enumerate(leaf_groups(s.simd, TABLE_LOADS)):
             leaves = vector(COLUMN_BITS), flag()
             part = table_leaves(clk, column, bank, *leaves)
             part.name = f"word{number}_leaves{stretch}"
