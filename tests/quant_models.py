@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lognet_fpga.engines.bram.foldings import BRAM, bram_folding, splits, table_folding
+from lognet_fpga.engines.bram.foldings import BRAM, BramFolding, bram_folding, splits, table_folding, table_shapes
 from lognet_fpga.engines.clb.foldings import CLB, ClbFolding, accumulator_bits
 from lognet_fpga.engines.folding import Engine, Folding, Given
 from lognet_fpga.engines.stores import solve_layers, stores_of
@@ -192,8 +192,8 @@ def random_net(rng: np.random.Generator, seed: int, grouped: bool = False) -> tu
             return quant, specs
 
 
-def random_foldings(rng: np.random.Generator, quant: QuantGraph) -> list[tuple[int, int] | int]:
-    """For each layer in memories (pe, simd), for one in the fabric cycles of a leg; such that their streams fit."""
+def random_foldings(rng: np.random.Generator, quant: QuantGraph) -> list[tuple[int, ...] | int]:
+    """As given_foldings takes them, such that their streams fit."""
     while True:
         foldings = []
         for layer in quant.layers:
@@ -201,9 +201,13 @@ def random_foldings(rng: np.random.Generator, quant: QuantGraph) -> list[tuple[i
             memory = tuple(int(rng.integers(1, some + 1)) for some in most)
             if layer.groups > 1:
                 memory = splits(layer)[int(rng.integers(len(splits(layer))))]
+            shapes = list(table_shapes(layer)) if rng.random() < 0.5 else []
+            if shapes:
+                shape = shapes[int(rng.integers(len(shapes)))]
+                memory = (shape.pe, shape.simd, shape.held, shape.block_rom)
             foldings.append(memory if rng.random() < 0.75 else int(rng.integers(2, 9)))
         memories = [
-            isinstance(folding, tuple) and bram_folding(layer, *folding)
+            isinstance(folding, tuple) and memory_folding(layer, *folding)
             for folding, layer in zip(foldings, quant.layers)
         ]
         fit = [
@@ -214,6 +218,10 @@ def random_foldings(rng: np.random.Generator, quant: QuantGraph) -> list[tuple[i
             return foldings
 
 
+def memory_folding(layer: QuantLayer, *folding: int) -> BramFolding:
+    return bram_folding(layer, *folding) if len(folding) == 2 else table_folding(layer, *folding)
+
+
 def given_foldings(foldings: Sequence[tuple[int, ...] | int], engines: Sequence[Engine]) -> list[Folding]:
     """(pe, simd) of a layer with its weights in memories, with a third number if it looks products up: the words held,
     and perhaps a fourth, whether the weights are in block RAM; cycles of a leg of another one, whose digits have one to
@@ -222,7 +230,7 @@ def given_foldings(foldings: Sequence[tuple[int, ...] | int], engines: Sequence[
     for engine, folding in zip(engines, foldings):
         layer = engine.layer
         if isinstance(folding, tuple):
-            given.append(bram_folding(layer, *folding) if len(folding) == 2 else table_folding(layer, *folding))
+            given.append(memory_folding(layer, *folding))
         else:
             bits = accumulator_bits(layer)
             digit_bits, raster = 1 + folding % 3, slot_raster(layer)

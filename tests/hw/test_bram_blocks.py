@@ -12,7 +12,7 @@ from lognet_fpga.engines.bram.blocks.tables import TablePeShape, look_up_accumul
 from lognet_fpga.engines.bram.blocks.window import WordWindowShape, word_window
 from lognet_fpga.engines.bram.layout import OutputConstants, bram_shape
 from lognet_fpga.engines.bram.modules import constant_words
-from lognet_fpga.engines.bram.tables import COLUMN_BITS, fill_cycles
+from lognet_fpga.engines.bram.tables import COLUMN_BITS, fill_cycles, table_shape
 from lognet_fpga.fabric.latencies import OUTPUT_LATENCY, WORD_LATENCY, sum_latency
 from lognet_fpga.fabric.slots import slot_raster
 from lognet_fpga.hw.wiring import counter, flag, vector
@@ -130,7 +130,7 @@ def test_sums_of_products_that_are_looked_up(held, simd, passes, rounds, in_bits
         opens.next = cycle in opening
         code.next = looked.get(cycle, (int(rng.integers(0, 2**30)) % 2 ** (4 * lanes), 0))[0]
         bank.next = looked.get(cycle + 1, (0, 0))[1]
-        first.next = cycle + 1 in firsts
+        first.next = cycle + 2 in firsts
 
     def observe(cycle):
         if cycle in wanted:
@@ -272,6 +272,76 @@ def test_words_of_every_window(name, idle, stall):
             real = windows[number // folding.passes][word * wide : (word + 1) * wide, ky, kx]
             found = shown[begin + offset + WORD_LATENCY][1] & (1 << in_bits * len(real)) - 1
             assert found == merge([int(v) for v in real], in_bits)
+
+
+ROUNDS = {  # (channels, height, width), lanes a beat, pe, simd, held, layer
+    "kernels": ((5, 4, 3), 2, 1, 2, 3, Spec(11, (2, 2), odd_pad=True)),
+    "one round": ((3, 5, 4), 3, 1, 3, 4, Spec(12, (2, 2), (2, 1), pads=(0, 1, 1, 0))),
+    "no word waits": ((4, 3, 4), 1, 2, 1, 1, Spec(16, (1, 2), pads=(0,) * 4)),
+    "1x1": ((6, 3, 4), 2, 1, 2, 2, Spec(9, (1, 1), (1, 2), pads=(0,) * 4)),
+    "1x1, one round": ((6, 3, 3), 2, 1, 2, 3, Spec(10, (1, 1), pads=(0, 0, 1, 0), odd_pad=True)),
+    "holes": ((6, 5, 4), 2, 1, 2, 2, Spec(9, zeros=0.0, holes=(0.6, 9, 2))),
+}
+
+
+@pytest.mark.parametrize("idle,stall", [(0, 0), (40, 40), pytest.param(85, 20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ROUNDS)
+def test_words_of_every_round(name, idle, stall):
+    """Words come one after the other behind `opens`, their weights' addresses `fill_cycles` behind, and in between
+    nothing of another round; halves of the tables take turns."""
+    in_shape, lanes, pe, simd, held, spec = ROUNDS[name]
+    rng = np.random.default_rng(2)
+    layer = random_layer(rng, name, in_shape, 8, spec)
+    folding, raster = table_shape(layer, pe, simd, held), slot_raster(layer)
+    form = StreamFormat(in_shape, 8, lanes, 64)
+    shape = WordWindowShape(folding, lanes, form.beats_per_position, raster, tuple(int(v) for v in layer.pad_value))
+    frames = rng.integers(0, 256, (2, *in_shape)).astype(np.uint8)
+    clk, rst, in_valid, in_ready, room, first, ending, blank, opens, bank = (flag() for _ in range(10))
+    in_data, x, address = vector(lanes * 8), vector(shape.word_bits), counter(folding.weight_words)
+    dut = shallow(
+        word_window, clk, rst, in_data, in_valid, in_ready, room, x, address, first, ending, blank, opens, bank,
+        shape=shape,
+    )  # fmt: skip
+    source, stalls = Source(to_beats(form, frames), in_data, in_valid, in_ready, idle=idle), Pause(stall, 4)
+    shown, opened, firsts, captures = [], [], set(), []
+
+    def drive(cycle):
+        room.next = not stalls()
+        if reset_then(rst, cycle):
+            source.drive()
+
+    def observe(cycle):
+        if cycle >= 3:
+            source.observe(cycle)
+        shown.append((int(address), int(x), bool(bank)))
+        if opens:
+            opened.append(cycle)
+        if first:
+            firsts.add(cycle + 2)
+        if ending:
+            captures.append(cycle + 1)
+        return len(captures) == raster.computing * len(frames) * folding.passes
+
+    run(dut, clk, drive, observe, cap=20_000)
+    padded = reference.pad(frames.astype(np.int64), layer.pads, layer.pad_value)
+    windows = reference.windows(padded, layer.kernel, layer.stride).transpose(0, 2, 3, 1, 4, 5)
+    windows = windows.reshape(-1, in_shape[0], *layer.kernel)
+    reads, settle = walked(folding), WORD_LATENCY + sum_latency(folding.tree_levels)
+    assert len(opened) >= len(windows) * folding.rounds  # one more slot may have begun
+    for number, window in enumerate(windows):
+        for turn in range(folding.rounds):
+            begin = opened[number * folding.rounds + turn]
+            for place, read in enumerate(reads[turn * held : (turn + 1) * held]):
+                real = window[read.word * simd : (read.word + 1) * simd, read.ky, read.kx]
+                found = shown[begin + place + WORD_LATENCY][1] & (1 << 8 * len(real)) - 1
+                assert found == merge([int(v) for v in real], 8)
+            looked = begin + fill_cycles(held)
+            for one in range(folding.passes):
+                assert shown[looked + one][0] == turn * folding.passes + one
+                assert shown[looked + one + 1][2] == (number * folding.rounds + turn) % 2
+                assert (looked + one + settle in firsts) == (turn == 0)
+                if turn == folding.rounds - 1:
+                    assert captures[number * folding.passes + one] == looked + one + settle + 1
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from lognet_fpga.engines.bram.cost import field_wires, kept_bits, lowest_bit, rom_resources
 from lognet_fpga.engines.bram.foldings import bram_folding, lanes_for
 from lognet_fpga.engines.bram.layout import bram_shape, output_constants, weight_words
+from lognet_fpga.engines.bram.tables import TableShape
 from lognet_fpga.engines.stores import sketch_layers, stores_of
 from lognet_fpga.errors import DoesNotFitError
 from lognet_fpga.fabric.boards import load_board
@@ -19,7 +20,7 @@ from lognet_fpga.plan.budget import fits
 from lognet_fpga.plan.planner import plan_engines
 from lognet_fpga.plan.search import draft_hardware, settle_stores
 from tests.engines.bram.walked import walked
-from tests.quant_models import Spec, random_graph, random_layer, solved, target
+from tests.quant_models import Spec, memory_folding, random_graph, random_layer, solved, target
 
 VALUES = [0, 1, 2, 4, 8, 16, 32, 64, 0, -1, -2, -4, -8, -16, -32, -64]
 
@@ -170,7 +171,9 @@ def test_streams_fit_together(model):
         plan = plan_engines(solved(model, [True, True]), target(board(), fps=fps))
         for layer, real in zip(plan.layers, model.layers):
             folding, streams, fifo = layer.folding, layer.streams, layer.fifo
-            assert folding == bram_folding(real, folding.shape.pe, folding.shape.simd)
+            shape = folding.shape
+            looked_up = (shape.held, shape.block_rom) if isinstance(shape, TableShape) else ()
+            assert folding == memory_folding(real, shape.pe, shape.simd, *looked_up)
             assert folding.takes(streams.in_channels_per_beat) and folding.sends(streams.channels_per_beat)
             assert streams.in_beats == -(-real.in_shape[0] // streams.in_channels_per_beat)
             assert folding.to_json()["weight_words"] == folding.ii_cycles

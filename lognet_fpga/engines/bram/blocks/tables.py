@@ -150,8 +150,8 @@ def look_up_accumulate(clk, values, columns, bank, codes, first, result, *, shap
     """The sum of activations times log2 weights, of a pass in every cycle, round by round.
 
     Ports: values, columns: as of products; bank: a cycle before the codes, the half of the tables to look in; codes: a
-    word of weights, lane 0 in the lowest bits, their signs as in `tables`; first: a cycle before the sum of a pass is
-    added, which is the first of its slot; result: the sum of each pass so far.
+    word of weights, lane 0 in the lowest bits, their signs as in `tables`; first: two cycles before the sum of a pass
+    is added, which is the first of its slot; result: the sum of each pass so far.
     Latency: from codes to the cycle behind first: that of the tree of adders; from there to result: 2.  Throughput: one
     pass a cycle.
     Back-pressure: none.
@@ -201,7 +201,7 @@ def look_up_accumulate(clk, values, columns, bank, codes, first, result, *, shap
             node.name = f"differs{depth}_{index // 2}"
             parts.append(node)
         level, differs, depth = sums, late, depth + 1
-    sum_bits, restart_now = s.sum_bits, flag()
+    sum_bits, restart_soon = s.sum_bits, flag()
     total, accumulator, kept, moved = vector(width), vector(sum_bits), vector(sum_bits), vector(sum_bits + 1)
     flip = negate_if(level[0], differs[0], total, unsigned=not depth)
     flip.name = "sign"
@@ -219,18 +219,11 @@ def look_up_accumulate(clk, values, columns, bank, codes, first, result, *, shap
 
         return parts, accumulate
 
-    leaf = control_leaf(clk, first, restart_now)
+    leaf = control_leaf(clk, first, restart_soon)
     leaf.name = "first"
     earlier = vector(sum_bits)
-    line = free_delay(clk, accumulator, earlier, cycles=s.passes - 1)
+    line = free_delay(clk, accumulator, earlier, cycles=s.passes - 2)
     line.name = "line"
-
-    @always_comb
-    def restart():
-        if restart_now:
-            kept.next = 0
-        else:
-            kept.next = earlier
 
     @always_comb
     def sum_up():
@@ -238,10 +231,14 @@ def look_up_accumulate(clk, values, columns, bank, codes, first, result, *, shap
 
     @always(clk.posedge)
     def accumulate():
+        if restart_soon:
+            kept.next = 0
+        else:
+            kept.next = earlier
         accumulator.next = moved[sum_bits:]
         result.next = accumulator
 
-    return parts, leaf, line, restart, sum_up, accumulate
+    return parts, leaf, line, sum_up, accumulate
 
 
 @block

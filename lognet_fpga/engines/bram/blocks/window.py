@@ -71,8 +71,8 @@ def word_window(
 
     Ports: in_data, in_valid, in_ready: a stream of beats; room: there is space for the results of one more computing
     slot; address: of the weights, whose word meets x two cycles later; x: a word of activations; first, ending: for
-    the processing elements, a pass' first sum and its last; ending_blank: the slot's results are zero; opens, bank: of
-    elements that look products up, as of `products` and `look_up_accumulate`.
+    the processing elements, a pass' first sum and its last, as these ask for them; ending_blank: the slot's results are
+    zero; opens, bank: for elements that look products up, as of `products` and `look_up_accumulate`.
     Throughput: one slot at a time, as long as its walk.
     Back-pressure: a slot starts only with its input at hand and, if it computes, with room; then it runs through.
     """
@@ -113,6 +113,7 @@ def word_window(
     latency = WORD_LATENCY + sum_latency(folding.tree_levels)
     begins, ends, blanks = vector(latency - 1), vector(latency), vector(latency)
     last, before_last = latency - 1, latency - 2
+    soon = before_last if opens is None else before_last - 1
 
     @always(clk.posedge)
     def travel():
@@ -125,7 +126,7 @@ def word_window(
 
     @always_comb
     def strobes():
-        first.next = begins[before_last]
+        first.next = begins[soon]
         ending.next = ends[last]
         ending_blank.next = blanks[last]
 
