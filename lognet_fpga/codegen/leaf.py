@@ -1,7 +1,8 @@
 """A MyHDL block as Verilog text, converted by itself and kept in the cache under all that it depends on.
 
 MyHDL writes no date here, no header, and ports in the style of 1995: these become those of the module.  Sensitivity
-lists come in the order of a hash and are sorted, so that the same block gives the same bytes.
+lists come in the order of a hash, and signals in that of a frame's locals, which is another one in each version of
+Python: both are sorted, so that the same block gives the same bytes everywhere.
 """
 
 from __future__ import annotations
@@ -112,6 +113,7 @@ def _for_all_widths(module: Leaf) -> str:
 def _converted(name: str, ports: Sequence[Port], build: Callable) -> str:
     block = build(**arguments(build, {port.name: port.signal() for port in ports}))
     block.__doc__ = None  # it stands above the module, with numbers
+    _sort_signals(block)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore", myhdl.ToVerilogWarning)
         block.convert(
@@ -127,6 +129,22 @@ def _converted(name: str, ports: Sequence[Port], build: Callable) -> str:
         )
         text = (Path(folder) / f"{name}.v").read_text(encoding="utf-8")
     return _canonical(_with_ports(name, ports, text[text.index(f"module {name}") :]))
+
+
+def _sort_signals(block: myhdl._block._Block) -> None:
+    """The signals of a block and of those in it by name, a block's arguments first: of a signal with two names the
+    first one counts, and a port keeps its own."""
+    arguments = list(inspect.signature(block.func).parameters)
+
+    def place(item: tuple[str, object]) -> tuple[int, str]:
+        name, _ = item
+        return (arguments.index(name) if name in arguments else len(arguments), name)
+
+    block.sigdict = dict(sorted(block.sigdict.items(), key=place))
+    block.memdict = dict(sorted(block.memdict.items(), key=place))
+    for inside in block.subs:
+        if isinstance(inside, myhdl._block._Block):
+            _sort_signals(inside)
 
 
 def _with_ports(name: str, ports: Sequence[Port], text: str) -> str:

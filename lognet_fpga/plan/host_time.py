@@ -30,7 +30,7 @@ class Runtime:
 
     def count(self, work: HostWork) -> float:
         """Instructions for that."""
-        return sum(count * self.instructions[unit] for unit, count in vars(work).items())
+        return math.fsum(count * self.instructions[unit] for unit, count in vars(work).items())
 
 
 # The packages of NumPy and OpenBLAS for 32-bit ARM use no vector instructions: products of matrices take what the inner

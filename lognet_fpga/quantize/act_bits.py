@@ -171,9 +171,9 @@ def descend(
         steps = []
         for layers in _steps(bits, shares, work):
             fewer = tuple(its - (number in layers) for number, its in enumerate(bits))
-            error = sum(each[fewer[number]] for number, each in shares.items())
+            error = math.fsum(each[fewer[number]] for number, each in shares.items())
             if error <= budget and (saved := work.bits(bits) - work.bits(fewer)) > 0:
-                more = error - sum(each[bits[number]] for number, each in shares.items())
+                more = error - math.fsum(each[bits[number]] for number, each in shares.items())
                 steps.append((more / saved, fewer))
         if not steps:
             return bits

@@ -111,13 +111,15 @@ class SketchedAdders:
         if leg_cycles == 1:
             return 1.0
         widths = self._sum_widths()
-        return (sum(share for bits, share in widths if bits <= leg_cycles) / sum(share for _, share in widths)) ** 2
+        return (
+            math.fsum(share for bits, share in widths if bits <= leg_cycles) / math.fsum(share for _, share in widths)
+        ) ** 2
 
     def _legs(self, leg_bits: int) -> int:
         """Of the adders of the graph."""
         widths = self._sum_widths()
-        legs = sum(share * -(-bits // leg_bits) for bits, share in widths)
-        return round(self.adders * legs / sum(share for _, share in widths)) if self.adders else 0
+        legs = math.fsum(share * -(-bits // leg_bits) for bits, share in widths)
+        return round(self.adders * legs / math.fsum(share for _, share in widths)) if self.adders else 0
 
     def _sum_widths(self) -> list[tuple[int, float]]:
         """(bits, weight): sums are of in_bits + 1 bits and up, the widest ones rare; weights of many sizes, as unpruned

@@ -18,8 +18,8 @@ from lognet_fpga.fabric.costs import SRL_CYCLES
 
 # A register that another one drives, a shift register, a masked or spliced digit.  A design that fills seven tenths of
 # its sites has a lone register at three fifths of the bypasses that these leave (`synth.positions`): one of each is
-# about as dear as the other.
-_LONE, _SHIFT_REGISTER, _GATE = 1.0, 0.9, 0.5
+# about as dear as the other.  In tenths: sums of whole numbers tie where they should, in any order and any Python.
+_LONE, _SHIFT_REGISTER, _GATE = 10, 9, 5
 _OUTPUTS = -1  # who reads, where it is no adder
 
 
@@ -72,12 +72,12 @@ class _Settling:
         plan = self.plan
         return head_start(plan.digit_bits, plan.leg_cycles, self.numbers[node], reader.shift, reader.legs)
 
-    def _price(self, nodes: set[int], index: int, at: int) -> float:
+    def _price(self, nodes: set[int], index: int, at: int) -> int:
         """Of the registers behind the nodes if adder `index` starts then."""
         self.start[index] = at
         return sum(self._price_of(node) for node in nodes)
 
-    def _price_of(self, node: int) -> float:
+    def _price_of(self, node: int) -> int:
         plan, inputs = self.plan, self.graph.inputs
         ready = 0 if node < inputs else self.start[node - inputs] + 1
         reads = {_Read(reader.shift, reader.legs, self._start(reader) - ready) for reader in self.readers[node]}
@@ -85,9 +85,9 @@ class _Settling:
 
 
 @lru_cache(maxsize=1 << 15)
-def _registers_price(digit_bits: int, leg_cycles: int, number: Number, reads: tuple[_Read, ...]) -> float:
+def _registers_price(digit_bits: int, leg_cycles: int, number: Number, reads: tuple[_Read, ...]) -> int:
     """Of all registers behind a number that is read so, counted as in `counts`."""
-    price, needed, beside = 0.0, defaultdict(set), set()
+    price, needed, beside = 0, defaultdict(set), set()
     for shift, legs, late in reads:
         for wire in registers_of(digit_bits, leg_cycles, number, shift, legs):
             if isinstance(wire, Tap):

@@ -18,6 +18,7 @@ from lognet_fpga.flow.reports.candidates import ESTIMATED, candidate_data, candi
 from lognet_fpga.flow.reports.chip import chip_data
 from lognet_fpga.flow.reports.host import host_data
 from lognet_fpga.flow.reports.input import input_data, input_section
+from lognet_fpga.flow.reports.rounded import MEASURED, rounded
 from lognet_fpga.ir.design import VerilogDesign
 from lognet_fpga.ir.graph import Graph
 from lognet_fpga.ir.output import ModelOutput
@@ -70,7 +71,7 @@ def data(
 ) -> dict[str, object]:
     """The figures of all sections, for programs.  activations: of every layer, for the vectors."""
     source, judged = config.calibration_source, config.judged_source
-    return {
+    figures = {
         "model": config.model.name,
         "board": plan.target.board.name,
         "calibration": {
@@ -81,7 +82,7 @@ def data(
         "input": input_data(config, choice.parts),
         "partition": [asdict(placement) for placement in choice.parts.placements],
         "layer_choice": _choice_data(choice),
-        "act_bits": act_bits.data(bits),
+        "act_bits": rounded(act_bits.data(bits), MEASURED),
         "layers": [_layer_data(layer, its) for layer, its in zip(quant.layers, activations)],
         "chip": chip_data(plan.target.board),
         "plan": plan.to_json(),
@@ -94,6 +95,8 @@ def data(
         "bitstream": None,  # filled in where one is made of the bundle
         "verilog_sha256": design.digest,
     }
+    as_given = ("input", "output")  # numbers of the model and its user, not figures
+    return {name: value if name in as_given else rounded(value) for name, value in figures.items()}
 
 
 def manifest(
@@ -134,7 +137,7 @@ def manifest(
         "model_output": output.to_dict(),
         "source": _format(design.source),
         "sink": _format(design.sink),
-        "plan": plan.to_json(),
+        "plan": rounded(plan.to_json()),
         "verification": {"done": False}
         if verdict is None
         else {
@@ -148,7 +151,7 @@ def manifest(
         "bitstream": None,
     }
     if accuracy is not None:
-        out["accuracy"] = accuracy.to_json()
+        out["accuracy"] = rounded(accuracy.to_json())
     return out
 
 
