@@ -203,7 +203,7 @@ def test_block_ram_that_is_short_goes_to_the_layer_that_needs_it():
     large = random_graph(
         6, (32, 12, 12), Spec(32, pool=None, zeros=0.97), Spec(256, (5, 5), pads=(2, 2, 2, 2), pool=None)
     )
-    plan = draft_hardware(sketch_layers(large.layers, stores_of("auto")), target(board(bram36=30), weights="auto"))
+    plan = draft_hardware(sketch_layers(large.layers, stores_of("auto")), target(board(bram36=28), weights="auto"))
     assert fits(plan) and [layer.folding.store for layer in plan.layers] == ["clb", "bram"]
 
 
