@@ -54,8 +54,7 @@ class BramFolding:
 
     @property
     def text(self) -> str:
-        how = ", looked up" if isinstance(self.shape, TableShape) else ""
-        return f"{self.shape.pe} x {self.shape.element_lanes} weights a cycle{how}"
+        return self.shape.text
 
     @property
     def ii_cycles(self) -> int:
@@ -102,11 +101,7 @@ class BramFolding:
         return bram_engine(self, streams, name)
 
     def to_json(self) -> dict[str, int]:
-        shape = self.shape
-        held = {"table_words": shape.held} if isinstance(shape, TableShape) else {}
-        return {
-            "pe": shape.pe, "simd": shape.simd, "in_words": shape.words, "weight_words": shape.weight_words, **held
-        }  # fmt: skip
+        return self.shape.to_json()
 
     def nets(self) -> dict[str, list[list]]:
         """Inputs, weights and sums of the processing elements."""

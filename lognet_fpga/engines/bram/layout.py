@@ -123,6 +123,13 @@ class BramShape(WindowShape):
     """A word of the window meets its weights in the cycle in which it is read."""
 
     @property
+    def text(self) -> str:
+        return f"{self.pe} x {self.simd} weights a cycle"
+
+    def to_json(self) -> dict[str, int]:
+        return {"pe": self.pe, "simd": self.simd, "in_words": self.words, "weight_words": self.weight_words}
+
+    @property
     def pass_cycles(self) -> tuple[int, ...]:
         return self.walk.pass_cycles
 

@@ -49,6 +49,14 @@ class TableShape(WindowShape):
     block_rom: bool
 
     @property
+    def text(self) -> str:
+        return f"{self.pe} x {self.element_lanes} weights a cycle, looked up"
+
+    def to_json(self) -> dict[str, int]:
+        words = {"in_words": self.words, "weight_words": self.weight_words, "table_words": self.held}
+        return {"pe": self.pe, "simd": self.simd, **words}
+
+    @property
     def element_lanes(self) -> int:
         """Weights that an element takes in a cycle."""
         return self.held * self.simd

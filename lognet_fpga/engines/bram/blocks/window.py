@@ -71,8 +71,8 @@ def word_window(
 
     Ports: in_data, in_valid, in_ready: a stream of beats; room: there is space for the results of one more computing
     slot; address: of the weights, whose word meets x two cycles later; x: a word of activations; first, ending: for
-    the processing elements, a pass' first sum and its last, as these ask for them; ending_blank: the slot's results are
-    zero; opens, bank: for elements that look products up, as of `products` and `look_up_accumulate`.
+    the processing elements, before a pass' first sum is added and behind its last; ending_blank: the slot's results are
+    zero; opens, bank: for elements that look products up, whose `first` comes a cycle earlier (`blocks.tables`).
     Throughput: one slot at a time, as long as its walk.
     Back-pressure: a slot starts only with its input at hand and, if it computes, with room; then it runs through.
     """
