@@ -87,8 +87,8 @@ def product_resources(shape: TableShape, in_bits: int) -> Resources:
     width, lanes, held = in_bits + LARGEST_SHIFT, shape.element_lanes, shape.held
     loaded = lanes * (in_bits - 1) / 2
     leaves = 2 * -(-shape.simd * width // LEAF_LOADS) + COLUMN_BITS
-    lone = lanes * (LARGEST_SHIFT + 1) + 4 * held
-    return Resources(loaded + 2 * held + 8, lanes * width + held * leaves, 0, 0, lone, loaded)
+    lone = lanes * (LARGEST_SHIFT + 1) + 7 * held
+    return Resources(loaded + 8, lanes * width + held * (leaves + 2), 0, 0, lone, loaded)
 
 
 def table_element(shape: TableShape, in_bits: int, sum_bits: int) -> Resources:

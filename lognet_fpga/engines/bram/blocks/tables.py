@@ -48,11 +48,13 @@ def products(clk, rst, x, opens, values, columns, *, shape):
     Throughput: a round in held + TABLE_CYCLES - 1 cycles.  Back-pressure: none.
     """
     s = shape
-    write, bank, field = flag(), flag(), vector(FIELD_BITS)
+    write, bank, begins, ends, field = flag(), flag(), flag(), flag(), vector(FIELD_BITS)
     last_field = FIELDS - 1
 
     @always(clk.posedge)
     def count():
+        begins.next = opens
+        ends.next = rst or (write and field == last_field - 1)
         if rst:
             write.next = False
             bank.next = True
@@ -66,24 +68,24 @@ def products(clk, rst, x, opens, values, columns, *, shape):
         else:
             field.next = (field + 1) % FIELDS
 
-    # The word behind follows a cycle later in everything.
-    first, later, column, parts, wires, each = vector(COLUMN_BITS), [], None, [], [], []
+    # The word behind follows a cycle later in everything: in what its column is, and its first and last field.
+    first, later, column, parts, wires, each = vector(COLUMN_BITS + 2), [], None, [], [], []
 
     @always_comb
     def begin():
-        first.next = concat(bank, field, write)
+        first.next = concat(ends, begins, bank, field, write)
 
     for number in range(s.held):
-        column, before = vector(COLUMN_BITS) if number else first, column
+        column, before = vector(COLUMN_BITS + 2) if number else first, column
         if number:
             part = follow(clk, before, column)
             part.name = f"column{number}"
             later.append(part)
         shifted = vector(s.simd * s.product_bits)
-        part = shifts(clk, rst, x, column, shifted, shape=s)
+        part = shifts(clk, x, column(COLUMN_BITS), column(COLUMN_BITS + 1), shifted, shape=s)
         part.name = f"word{number}"
         parts.append(part)
-        each += bits(column)
+        each += bits(column)[:COLUMN_BITS]
         wires += bits(shifted)
     every = join(each)
 
@@ -110,17 +112,9 @@ def follow(clk, now, late):
 
 
 @block
-def shifts(clk, rst, x, column, values, *, shape):
-    """Of one word, which is at x while zeros are written; column: as of products."""
+def shifts(clk, x, load, clear, values, *, shape):
+    """Of one word, which is at x a cycle behind load; clear: a cycle before the last of them."""
     s = shape
-    load, clear, write = flag(), flag(), column(0)
-    field, last_field = column(FIELD_BITS + 1, 1), FIELDS - 1
-
-    @always_comb
-    def soon():
-        load.next = write and field == 0
-        clear.next = rst or (write and field == last_field)
-
     loaded, moved = [], []
     for lane in range(s.simd):
         mine = bits(values)[lane * s.product_bits : (lane + 1) * s.product_bits]
@@ -128,7 +122,7 @@ def shifts(clk, rst, x, column, values, *, shape):
         moved += [False, *mine[:-1]]
     register = in_stretches(clk, [load, clear], [loaded, moved], values, register=shift_register)
     register.name = "register"
-    return soon, register
+    return register
 
 
 @block
@@ -227,7 +221,7 @@ def look_up_accumulate(clk, values, columns, bank, codes, first, result, *, shap
 
     @always_comb
     def sum_up():
-        moved.next = added + kept
+        moved.next = kept + added  # in this order the sign is in the LUTs of the carry chain
 
     @always(clk.posedge)
     def accumulate():
