@@ -60,7 +60,7 @@ def work_of(bundle: Bundle, batch: int) -> dict[str, object]:
     words, out = bundle.sink.pack(activations.astype(bundle.sink.dtype)), bundle.source.pack(frames)
     output = bundle.model_output
     tail = NumpyFunction(bundle.file("tail.onnx"), "tail") if "tail.onnx" in bundle.files else None
-    shown = activations.astype(np.float32)
+    shown = bundle.sink.unpack_positions(words)
     return {
         "pack": lambda: bundle.source.pack(frames, out=out),
         "unpack": lambda: bundle.sink.unpack_positions(words),
