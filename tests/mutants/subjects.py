@@ -36,3 +36,11 @@ def two_engines() -> Subject:
     plan = folded_plan([3, (2, 2)], solved(quant, [False, True]))
     design = generate(plan, "ab" * 32)
     return Subject(design, quant, plan, telling_frames(quant, 8, 1), (0xABABABAB,) * 8)
+
+
+def looked_up() -> Subject:
+    """Elements that look products up, for two rounds a slot."""
+    quant = random_graph(2, (3, 5, 6), Spec(9, (2, 2), pads=(0, 1, 1, 0), zeros=0.1, pool=None, out_bits=4))
+    plan = folded_plan([(1, 3, 2)], solved(quant, [True]))
+    design = generate(plan, "cd" * 32)
+    return Subject(design, quant, plan, telling_frames(quant, 8, 1), (0xCDCDCDCD,) * 8)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,8 @@ from tests.formal.blocks import collector_proof, fifo_proof, registers_proof, si
 from tests.formal.sby import PACKAGES, Proof
 from tests.mutants.netlist import flat_netlist, sample, with_mutants
 from tests.mutants.proofs import CAUGHT, ESCAPED, UNPROVED, judged, netlist_of
-from tests.mutants.simulation import Court
-from tests.mutants.subjects import two_engines
+from tests.mutants.simulation import Court, Subject
+from tests.mutants.subjects import looked_up, two_engines
 from tests.shallow import shallow
 
 DRAWN, SEED = 6000, 1
@@ -28,6 +29,8 @@ SIMULATED = (
     *(f"layer2_{part}" for part in ("window", "weights", "pe", "constants", "activations", "pool")),
     "lognet_leaf",
 )
+LOOKED_UP = tuple(f"layer1_{part}" for part in ("window", "weights", "products", "pe", "constants", "activations"))
+SUBJECTS = {two_engines: SIMULATED, looked_up: LOOKED_UP}
 PROVED = (source_proof(5), sink_proof(4), fifo_proof(8, 3, 2), collector_proof(3), registers_proof(4))
 # Of the mutants of a netlist with all simplifications done: the others change what does not matter, such as bits of a
 # counter above its last value or in cycles in which nobody looks.
@@ -41,11 +44,12 @@ def tools(require_tool):
 
 
 @pytest.mark.parametrize("each", [3, pytest.param(30, marks=pytest.mark.slow)])
-def test_simulation_sees_mutants(each: int, tmp_path: Path) -> None:
-    subject = shallow(two_engines)
+@pytest.mark.parametrize("made", SUBJECTS)
+def test_simulation_sees_mutants(made: Callable[[], Subject], each: int, tmp_path: Path) -> None:
+    subject, blocks = shallow(made), SUBJECTS[made]
     netlist = flat_netlist(subject.design.files, subject.design.top, DRAWN, SEED, tmp_path)
-    mutants = sample(netlist.mutants, {block: each for block in SIMULATED}, SEED)
-    assert {mutant.block for mutant in mutants} == set(SIMULATED) and len(mutants) >= 20
+    mutants = sample(netlist.mutants, {block: each for block in blocks}, SEED)
+    assert {mutant.block for mutant in mutants} == set(blocks) and len(mutants) >= each * len(LOOKED_UP)
     court = Court(subject, with_mutants(netlist, mutants, tmp_path), tmp_path)
     # What Yosys makes of the Verilog does what Verilator says that the Verilog does.
     assert court.complaint(0) is None
