@@ -31,8 +31,8 @@ def test_sums_of_products_that_are_looked_up(held, simd, passes, rounds, in_bits
     lanes, slots = held * simd, 7
     codes, x = rng.choice(CODES, (slots, rounds, passes, lanes)), rng.integers(0, 2**in_bits, (slots, rounds, lanes))
     codes[3], x[3] = -64, 2**in_bits - 1
-    differs = relative(codes < 0)
-    off = np.array([[[tree_of_zeros(turn) for turn in some] for some in slot] for slot in differs])
+    agrees = relative(codes < 0)
+    off = np.array([[[tree_of_zeros(turn) for turn in some] for some in slot] for slot in agrees])
     exact = np.cumsum((codes * x[:, :, None]).sum(axis=3) + off, axis=1)
     width = int(np.abs(exact).max()).bit_length() + 1
     shape = TablePeShape(held, simd, in_bits, width, rounds, passes)
@@ -46,7 +46,7 @@ def test_sums_of_products_that_are_looked_up(held, simd, passes, rounds, in_bits
             for turn in range(passes):
                 cycle = at + fill + turn
                 fields = [field(abs(int(code))) + 8 * int(sign) for code, sign in zip(
-                    codes[slot, number, turn], differs[slot, number, turn]
+                    codes[slot, number, turn], agrees[slot, number, turn]
                 )]  # fmt: skip
                 looked[cycle] = merge(fields, 4), (slot * rounds + number) % 2
                 if number == 0:
@@ -82,22 +82,21 @@ def test_sums_of_products_that_are_looked_up(held, simd, passes, rounds, in_bits
 
 
 def relative(negative: np.ndarray) -> np.ndarray:
-    """Whether each of (..., lanes) is negated where it is added to the lanes before it: the sign of its first lane."""
-    out = negative.copy()
+    """Whether each of (..., lanes) has the sign of the first of the lanes that it is added to."""
+    out = ~negative
     for lane in range(1, negative.shape[-1]):
-        step = lane & -lane
-        out[..., lane] = negative[..., lane] != negative[..., lane - step]
+        out[..., lane] = negative[..., lane] == negative[..., lane - (lane & -lane)]
     return out
 
 
-def tree_of_zeros(differs: np.ndarray) -> int:
-    """What lanes of zeros sum up to, negated in one's complement two by two."""
-    sums, step = [0] * len(differs), 1
+def tree_of_zeros(agrees: np.ndarray) -> int:
+    """What lanes of zeros sum up to, two by two: what is subtracted is a sum, or its one's complement."""
+    sums, step = [0] * len(agrees), 1
     while len(sums) > 1:
-        pairs = [(sums[i : i + 2], differs[i * step : (i + 2) * step]) for i in range(0, len(sums), 2)]
-        sums = [one[0] + (~one[1] if sign[step] else one[1]) if len(one) == 2 else one[0] for one, sign in pairs]
+        pairs = [(sums[i : i + 2], agrees[i * step : (i + 2) * step]) for i in range(0, len(sums), 2)]
+        sums = [one[0] - (~one[1] if same[step] else one[1]) if len(one) == 2 else one[0] for one, same in pairs]
         step *= 2
-    return ~sums[0] if differs[0] else sums[0]
+    return -(~sums[0] if agrees[0] else sums[0])
 
 
 ROUNDS = {  # (channels, height, width), lanes a beat, pe, simd, held, layer

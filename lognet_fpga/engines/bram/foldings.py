@@ -110,7 +110,7 @@ class BramFolding:
         looked_up = isinstance(shape, TableShape)
         lanes = [f"input {channels_in_turn(lane, shape.lanes, in_channels)}" for lane in range(shape.lanes)]
         elements = [f"output {channels_in_turn(element, shape.pe, out_channels)}" for element in range(shape.pe)]
-        sign = "what its sign differs from" if looked_up else "sign"
+        sign = "whether its sign agrees" if looked_up else "sign"
         pairs = [
             (out, lanes[(shape.first_lane(element) + lane) % shape.lanes])
             for element, out in enumerate(elements)

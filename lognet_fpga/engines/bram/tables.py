@@ -9,9 +9,12 @@ words begin a cycle apart, so a slot needs `fill_cycles` passes at least.
 
 A shift and a zero take two LUTs a bit where they are logic (`blocks.pe`); a table takes two for three bits.
 
-Signs are applied where products are added: the second of two summands is negated, in one's complement, if the sign of
-its first weight differs from that of the other's, and the whole sum if its first weight is negative.  So memories hold,
-in place of the sign of each weight, whether it is the same as that of the weight that its own is added to.
+Signs are applied where products are added: the second of two summands is added if its first weight has the sign of the
+other's, and else subtracted; a whole sum is added to the accumulator if its first weight is positive, and else
+subtracted.  So memories hold, in place of the sign of each weight, whether it agrees with that of the weight which its
+own is added to.  What is subtracted is the summand, or to add it, its one's complement, which leaves one too much: the
+operand that passes a LUT on its way to the adder is so always the second one of a subtraction, and synthesis cannot
+exchange it with the one that goes to the carry chain directly.
 """
 
 from __future__ import annotations
@@ -127,33 +130,33 @@ def table_constants(layer: QuantLayer) -> OutputConstants:
 
 def table_codes(layer: QuantLayer, shape: TableShape) -> np.ndarray:
     """Content of the weight memory, (weight_words, pe * element_lanes) uint8: codes of WEIGHT_BITS, above the field
-    whether the sign differs, as above.
+    whether the sign agrees, as above.
 
     Words in the order of reading: round, pass; PE p's lane s is code p * element_lanes + s, lane s being channel
     s % simd of word s // simd of the round.
     """
-    fields, differs = _by_turn(layer, shape)
-    return (fields | differs * _SIGN).reshape(shape.weight_words, -1)
+    fields, agrees = _by_turn(layer, shape)
+    return (fields | agrees * _SIGN).reshape(shape.weight_words, -1)
 
 
 def excess(layer: QuantLayer, shape: TableShape) -> np.ndarray:
     """By how much the elements' sums are too great, (out,) int64: what they are for activations of zero."""
-    _, differs = _by_turn(layer, shape)
-    sums: np.ndarray = np.zeros(differs.shape, np.int64)
+    _, agrees = _by_turn(layer, shape)
+    sums: np.ndarray = np.zeros(agrees.shape, np.int64)
     step = 1
     while step < shape.element_lanes:
         pairs = sums[..., : sums.shape[-1] // 2 * 2].reshape(*sums.shape[:-1], -1, 2)
-        negated = differs[..., step :: 2 * step][..., : pairs.shape[-2]].astype(bool)
-        added = pairs[..., 0] + np.where(negated, -1 - pairs[..., 1], pairs[..., 1])
+        added = agrees[..., step :: 2 * step][..., : pairs.shape[-2]].astype(bool)
+        added = pairs[..., 0] + np.where(added, pairs[..., 1] + 1, -pairs[..., 1])
         sums, step = np.concatenate([added, sums[..., pairs.shape[-2] * 2 :]], axis=-1), 2 * step
-    whole = np.where(differs[..., 0].astype(bool), -1 - sums[..., 0], sums[..., 0])
+    whole = np.where(agrees[..., 0].astype(bool), sums[..., 0] + 1, -sums[..., 0])
     by_output: np.ndarray = whole.sum(axis=0).reshape(-1)[: shape.out_channels]
     return by_output
 
 
 @lru_cache(maxsize=2)
 def _by_turn(layer: QuantLayer, shape: TableShape) -> tuple[np.ndarray, np.ndarray]:
-    """(rounds, passes, pe, element_lanes) uint8 each: the field of every weight, and 1 where its sign differs."""
+    """(rounds, passes, pe, element_lanes) uint8 each: the field of every weight, and 1 where its sign agrees."""
     reads, _ = word_reads(layer, Split(shape.in_channels, shape.out_channels, 1, shape.out_channels, shape.simd))
     codes = weight_nibbles(layer)  # (out, taps, in)
     out, taps, inputs = codes.shape
@@ -169,4 +172,4 @@ def _by_turn(layer: QuantLayer, shape: TableShape) -> tuple[np.ndarray, np.ndarr
     )  # the weight that lane's is added to, lanes & -lanes being the step of their level
     differs = negative ^ negative[..., before]
     differs[..., 0] = negative[..., 0]
-    return turns % _SIGN, differs
+    return turns % _SIGN, 1 - differs

@@ -33,13 +33,13 @@ def sums_of(layer: QuantLayer, shape: TableShape, window: np.ndarray) -> np.ndar
     lanes = words.reshape(shape.rounds, 1, 1, -1)
     codes = table_codes(layer, shape).reshape(shape.rounds, shape.passes, shape.pe, -1).astype(np.int64)
     products = np.where(codes & 7, lanes << np.maximum((codes & 7) - 1, 0), 0)
-    negated, step = codes >> 3 == 1, 1
-    while products.shape[-1] > 1:  # one's complement, the second of two
+    agrees, step = codes >> 3 == 1, 1
+    while products.shape[-1] > 1:  # the second of two is subtracted, or its one's complement
         first, second = products[..., ::2], products[..., 1::2]
-        second = np.where(negated[..., step :: 2 * step], ~second, second)
-        products = first + np.pad(second, [(0, 0)] * 3 + [(0, first.shape[-1] - second.shape[-1])])
+        second = np.where(agrees[..., step :: 2 * step], ~second, second)
+        products = first - np.pad(second, [(0, 0)] * 3 + [(0, first.shape[-1] - second.shape[-1])])
         step *= 2
-    sums = np.where(negated[..., 0], ~products[..., 0], products[..., 0])
+    sums = -np.where(agrees[..., 0], ~products[..., 0], products[..., 0])
     return np.cumsum(sums, axis=0).reshape(shape.rounds, -1)[:, : len(layer.codes)]
 
 

@@ -151,7 +151,7 @@ def look_up_accumulate(clk, values, columns, bank, codes, first, result, *, shap
     Back-pressure: none.
     """
     s = shape
-    parts, level, differs = [], [], []
+    parts, level, agrees = [], [], []
     for number in range(s.held):
         column = columns(COLUMN_BITS * (number + 1), COLUMN_BITS * number)
         for stretch, run in enumerate(leaf_groups(s.simd, TABLE_LOADS)):
@@ -161,28 +161,28 @@ def look_up_accumulate(clk, values, columns, bank, codes, first, result, *, shap
             parts.append(part)
             for lane in run:
                 index = number * s.simd + lane
-                product, differ = vector(s.product_bits), flag()
+                product, agree = vector(s.product_bits), flag()
                 part = product_table(
                     clk,
                     *leaves,
                     values((index + 1) * s.product_bits, index * s.product_bits),
                     codes((index + 1) * WEIGHT_BITS, index * WEIGHT_BITS),
                     product,
-                    differ,
+                    agree,
                 )
                 part.name = f"lane{index}"
                 parts.append(part)
                 level.append(product)
-                differs.append(differ)
+                agrees.append(agree)
 
-    # Whether the second of two differs in sign waits for its level.
+    # Whether the second of two agrees in sign waits for its level.
     depth, width = 0, s.product_bits + 1
     while len(level) > 1:
         sums, width = [], width + 1
         for index in range(0, len(level), 2):
             total, pair = signed(width), level[index : index + 2]
             if len(pair) == 2:
-                node = add_or_subtract(clk, *pair, differs[index + 1], total, unsigned=not depth)
+                node = add_or_subtract(clk, *pair, agrees[index + 1], total, unsigned=not depth)
             else:
                 node = widen(clk, pair[0], total, unsigned=not depth)
             node.name = f"level{depth}_{index // 2}"
@@ -191,27 +191,31 @@ def look_up_accumulate(clk, values, columns, bank, codes, first, result, *, shap
         late = []
         for index in range(0, len(level), 2):
             late.append(flag())
-            node = follow(clk, differs[index], late[-1])
-            node.name = f"differs{depth}_{index // 2}"
+            node = follow(clk, agrees[index], late[-1])
+            node.name = f"agrees{depth}_{index // 2}"
             parts.append(node)
-        level, differs, depth = sums, late, depth + 1
+        level, agrees, depth = sums, late, depth + 1
     sum_bits, restart_soon = s.sum_bits, flag()
-    total, accumulator, kept, moved = vector(width), vector(sum_bits), vector(sum_bits), vector(sum_bits + 1)
-    flip = negate_if(level[0], differs[0], total, unsigned=not depth)
+    total, accumulator, kept, moved = vector(width), vector(sum_bits), vector(sum_bits), signed(sum_bits + 1)
+    flip = complement_if(level[0], agrees[0], total, unsigned=not depth)
     flip.name = "sign"
     parts.append(flip)
     # Partial sums are exact; what is summed between slots overflows, and is not kept.
     wires = bits(total)
-    added = join([*wires, *[wires[-1]] * sum_bits][:sum_bits])
+    taken = join([*wires, *[wires[-1]] * sum_bits][:sum_bits])
 
     if s.rounds == 1:
 
+        @always_comb
+        def sum_up():
+            moved.next = 0 - taken.signed()
+
         @always(clk.posedge)
         def accumulate():
-            accumulator.next = added
+            accumulator.next = moved[sum_bits:]
             result.next = accumulator
 
-        return parts, accumulate
+        return parts, sum_up, accumulate
 
     leaf = control_leaf(clk, first, restart_soon)
     leaf.name = "first"
@@ -221,7 +225,7 @@ def look_up_accumulate(clk, values, columns, bank, codes, first, result, *, shap
 
     @always_comb
     def sum_up():
-        moved.next = kept + added  # in this order the sign is in the LUTs of the carry chain
+        moved.next = kept.signed() - taken.signed()
 
     @always(clk.posedge)
     def accumulate():
@@ -256,8 +260,8 @@ def table_leaves(clk, column, bank, column_now, bank_now):
 
 
 @block
-def product_table(clk, column, bank, value, code, product, differ):
-    """The products of one activation, and of the one before it in the other half; product, differ: a cycle behind the
+def product_table(clk, column, bank, value, code, product, agree):
+    """The products of one activation, and of the one before it in the other half; product, agree: a cycle behind the
     code."""
     memory = [vector(len(product)) for _ in range(2 * FIELDS)]
     write, place = column(0), column(COLUMN_BITS, 1)
@@ -268,37 +272,37 @@ def product_table(clk, column, bank, value, code, product, differ):
         if write:
             memory[place].next = value
         product.next = memory[concat(bank, field)]
-        differ.next = sign
+        agree.next = sign
 
     return access
 
 
 @block
-def negate_if(one, negative, wide, *, unsigned):
-    """wide, a vector, is one with a sign, its own or a positive one, negated in one's complement where told so."""
+def complement_if(one, told, wide, *, unsigned):
+    """wide, a vector, is one with a sign, its own or a positive one, or where told so its one's complement."""
     top = len(one) - 1
     low, sign = one if unsigned else one(top, 0), False if unsigned else one(top)
     wires = ConcatSignal(*[sign] * (len(wide) - len(low)), low)  # also of as many bits, for xor knows no signs
-    signs = join([negative] * len(wide))
+    flips = join([told] * len(wide))
 
     @always_comb
     def choose():
-        wide.next = wires ^ signs
+        wide.next = wires ^ flips
 
     return choose
 
 
 @block
-def add_or_subtract(clk, one, other, negative, total, *, unsigned):
-    """total is one and other, negated in one's complement where told so."""
+def add_or_subtract(clk, one, other, agree, total, *, unsigned):
+    """total is one and other and 1, or where the two do not agree one less other."""
     second = vector(len(one) + unsigned)
-    flip = negate_if(other, negative, second, unsigned=unsigned)
+    flip = complement_if(other, agree, second, unsigned=unsigned)
     flip.name = "flip"
     first = ConcatSignal(False, one) if unsigned else one
 
     @always(clk.posedge)
     def add():
-        total.next = first.signed() + second.signed()
+        total.next = first.signed() - second.signed()
 
     return flip, add
 
