@@ -9,8 +9,15 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from lognet_fpga.engines.bram.cost import bram_blocks
-from lognet_fpga.engines.bram.layout import BramShape, OutputConstants, bram_shape, output_constants, staged_positions
-from lognet_fpga.engines.bram.tables import TableShape, fill_cycles, table_constants, table_shape
+from lognet_fpga.engines.bram.layout import (
+    LARGEST_SHIFT,
+    BramShape,
+    OutputConstants,
+    bram_shape,
+    output_constants,
+    staged_positions,
+)
+from lognet_fpga.engines.bram.tables import COLUMN_BITS, TableShape, fill_cycles, table_constants, table_shape
 from lognet_fpga.engines.folding import BRAM_PRICES, Sends, Streams, Widths, channels_in_turn, price
 from lognet_fpga.fabric.board import Resources
 from lognet_fpga.fabric.latencies import OUTPUT_LATENCY, capture_latency
@@ -104,28 +111,38 @@ class BramFolding:
         return self.shape.to_json()
 
     def nets(self) -> dict[str, list[list]]:
-        """Inputs, weights and sums of the processing elements."""
+        """Inputs, weights and sums of the processing elements, and products that are looked up."""
         shape, in_bits = self.shape, self.layer.in_bits
         in_channels, out_channels = shape.in_channels, shape.out_channels
-        looked_up = isinstance(shape, TableShape)
         lanes = [f"input {channels_in_turn(lane, shape.lanes, in_channels)}" for lane in range(shape.lanes)]
         elements = [f"output {channels_in_turn(element, shape.pe, out_channels)}" for element in range(shape.pe)]
-        sign = "whether its sign agrees" if looked_up else "sign"
-        pairs = [
-            (out, lanes[(shape.first_lane(element) + lane) % shape.lanes])
-            for element, out in enumerate(elements)
-            for lane in range(shape.element_lanes)
-        ]
+        x = [[lane * in_bits, in_bits, text] for lane, text in enumerate(lanes)]
+        if isinstance(shape, TableShape):
+            words = [f"word {word} of a round" for word in range(shape.held)]
+            held = [f"{text} in {word}" for word in words for text in lanes]
+            pairs = [(out, text) for out in elements for text in held]
+            width, code, then = in_bits + LARGEST_SHIFT, "weight code, above the field whether its sign agrees", ""
+            values = [[lane * width, width, f"product of {text}, field by field"] for lane, text in enumerate(held)]
+            steered = [
+                [word * COLUMN_BITS, COLUMN_BITS, f"for {text}: write, field, half of the tables"]
+                for word, text in enumerate(words)
+            ]
+            more = {"values": values, "columns": steered}
+        else:
+            pairs = [
+                (out, lanes[shape.first_lane(element) + lane])
+                for element, out in enumerate(elements)
+                for lane in range(shape.simd)
+            ]
+            code, then, more = "weight code, sign above the field", ", then of those behind it", {}
         codes = [
-            [place * WEIGHT_BITS, WEIGHT_BITS, f"weight code, {sign} above the field, of {out} and {x}"]
-            for place, (out, x) in enumerate(pairs)
+            [place * WEIGHT_BITS, WEIGHT_BITS, f"{code}, of {out} and {text}"]
+            for place, (out, text) in enumerate(pairs)
         ]
-        then = "in turn" if looked_up else "then of those behind it"
         sums = {
-            f"sum{element}": [[0, 0, f"sum, two's complement, of {out}, {then}"]]
-            for element, out in enumerate(elements)
+            f"sum{element}": [[0, 0, f"sum, two's complement, of {out}{then}"]] for element, out in enumerate(elements)
         }
-        return {"x": [[lane * in_bits, in_bits, x] for lane, x in enumerate(lanes)], "codes": codes, **sums}
+        return {"x": x, "codes": codes, **more, **sums}
 
     def content(self) -> str:
         return made_by(__name__, "myhdl")

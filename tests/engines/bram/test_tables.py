@@ -8,7 +8,7 @@ import pytest
 from lognet_fpga.engines.bram.foldings import bram_folding, bram_foldings, splits, table_folding, table_shapes
 from lognet_fpga.engines.bram.layout import bram_shape, weight_words
 from lognet_fpga.engines.bram.tables import TableShape, excess, fill_cycles, table_codes, table_constants, table_shape
-from lognet_fpga.engines.folding import BRAM_PRICES, Widths, price
+from lognet_fpga.engines.folding import BRAM_PRICES, Streams, Widths, price
 from lognet_fpga.ir.quant import QuantLayer
 from tests.engines.bram.walked import walked
 from tests.quant_models import Spec, random_layer
@@ -94,3 +94,15 @@ def test_weights_of_the_streamed_form_are_signs_themselves():
     streamed = weight_words(layer, bram_shape(layer, 1, 4))
     fields = [sum((int(code) & 7) << 4 * lane for lane, code in enumerate(word)) for word in looked_up]
     assert fields == [word & 0x7777 for word in streamed]
+
+
+def test_every_bit_of_what_elements_meet_is_told():
+    """The nets of lognet-explain are as wide as the Verilog's."""
+    layer = random_layer(np.random.default_rng(4), "conv1", (5, 6, 6), 8, Spec(24, (2, 2)))
+    folding = table_folding(layer, 2, 3, 2)
+    widths = {port.name: port.width for port in folding.modules(Streams(1, 5, 2), "layer1")[1]}
+    told = folding.nets()
+    assert {"x", "codes", "values", "columns"} <= set(told)
+    for net, spans in told.items():
+        if spans[0][1]:  # a width of 0: of the whole net
+            assert [low for low, _, _ in spans] == list(range(0, widths[net], spans[0][1]))
