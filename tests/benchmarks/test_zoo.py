@@ -73,3 +73,24 @@ def test_the_table_has_every_row_and_what_was_not_run(zoo, tmp_path):
     assert "old" not in page and page.startswith("above\n") and page.endswith("\nbelow\n")
     assert "| small | pynq-z2 | 2 (" in page and page.count("| refused |") == 1
     assert "* **absent** (noise): here; licence: none" in page and page.count("**not run**") == 1
+
+
+def test_rows_are_held_against_those_recorded(zoo, tmp_path):
+    """The same toolkit and files have to give the same bundle; another toolkit may give other figures, but figures."""
+    row, refused = rows(zoo, tmp_path, board=["pynq-z2"])
+    compared = zoo["compared"]
+    assert compared(row, [row, refused]) == (False, [])
+    assert compared(row, []) == (False, ["no row was recorded"])
+    slower = {**row, "processor_s": 1e6, "commit": "another"}
+    assert compared(slower, [row]) == (False, [])
+    wrong, (line,) = compared({**row, "bundle_sha256": "0" * 64}, [row])
+    assert wrong and row["bundle_sha256"][:8] in line
+    wrong, lines = compared({**row, "key": "another", "bundle_sha256": "0" * 64, "fps": row["fps"] + 1000}, [row])
+    assert not wrong and len(lines) == 2 and all("was recorded" in line for line in lines)
+    failed = {**refused, "model": row["model"]}
+    assert compared(failed, [row])[0] and not compared(row, [failed])[0] and not compared(refused, [refused])[1]
+
+
+def test_a_deployment_that_says_nothing_is_a_row(zoo, tmp_path, monkeypatch):
+    monkeypatch.setattr(zoo["build"].__globals__["sys"], "executable", "true")
+    assert "said nothing" in rows(zoo, tmp_path, board=["pynq-z2"], only="small")[0]["error"]
