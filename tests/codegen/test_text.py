@@ -12,6 +12,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+import myhdl
 import pytest
 
 import lognet_fpga
@@ -20,9 +21,11 @@ from lognet_fpga.codegen.leaf import leaf_text
 from lognet_fpga.codegen.verilog import verilog_files
 from lognet_fpga.engines.clb.blocks import digit_blocks
 from lognet_fpga.fabric.memory import BLOCK_RAM_DEPTH
+from lognet_fpga.hw.control import CONTROL_MODULES
 from lognet_fpga.hw.dma.dma import axi_dma
-from lognet_fpga.hw.structure import Lanes
+from lognet_fpga.hw.structure import Lanes, Leaf, modules
 from lognet_fpga.machine.tools import find_verilator
+from lognet_fpga.overlay.overlay import overlay
 from tests.quant_models import Spec, folded_plan, frame_cycles, make_plan, random_graph, solved
 from tests.shallow import shallow
 
@@ -58,6 +61,26 @@ def test_same_bytes_whatever_the_hash_seed(text, tmp_path):
             )
         )
     assert [run.communicate()[0].strip() for run in runs] == [text.digest] * 2
+
+
+def test_same_bytes_in_whatever_order_python_has_a_block_s_signals(monkeypatch):
+    """MyHDL finds them among a frame's locals, which each version of Python lists in another order."""
+    quant = random_graph(1, (3, 6, 7), Spec(4, odd_pad=True), Spec(5, pool=None, out_bits=4))
+    plan = make_plan(solved(quant, [False, True]), frame_cycles(quant, "middle"))
+    every = [module for module in modules(overlay(plan, SHA256)) if isinstance(module, Leaf)]
+    leaves = [module for module in every if module.name not in CONTROL_MODULES]
+    texts = [leaf._text(module) for module in leaves]
+    found, turned = myhdl._block._Block._updateNamespaces, []
+
+    def backwards(block):
+        found(block)
+        for name in ("sigdict", "memdict"):
+            signals = dict(reversed(getattr(block, name).items()))
+            turned.append(len(signals) > 1)
+            setattr(block, name, signals)
+
+    monkeypatch.setattr(myhdl._block._Block, "_updateNamespaces", backwards)
+    assert [leaf._text(module) for module in leaves] == texts and any(turned) and len(leaves) > 10
 
 
 def test_another_model_has_another_digest(text):
