@@ -132,7 +132,7 @@ def manifest(
             "shape": list(quant.out_shape),
             "bits": quant.layers[-1].out_bits,
             "zero": quant.layers[-1].out_zero,
-            "scale": quant.layers[-1].out_scale.tolist(),
+            "scale": rounded(quant.layers[-1].out_scale),
         },
         "model_output": output.to_dict(),
         "source": _format(design.source),
