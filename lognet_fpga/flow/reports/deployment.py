@@ -71,7 +71,7 @@ def data(
 ) -> dict[str, object]:
     """The figures of all sections, for programs.  activations: of every layer, for the vectors."""
     source, judged = config.calibration_source, config.judged_source
-    figures = {
+    return {
         "model": config.model.name,
         "board": plan.target.board.name,
         "calibration": {
@@ -83,7 +83,7 @@ def data(
         "partition": [asdict(placement) for placement in choice.parts.placements],
         "layer_choice": _choice_data(choice),
         "act_bits": rounded(act_bits.data(bits), MEASURED),
-        "layers": [_layer_data(layer, its) for layer, its in zip(quant.layers, activations)],
+        "layers": rounded([_layer_data(layer, its) for layer, its in zip(quant.layers, activations)]),
         "chip": chip_data(plan.target.board),
         "plan": plan.to_json(),
         "host": host_data(tail, plan.target.board),
@@ -95,8 +95,6 @@ def data(
         "bitstream": None,  # filled in where one is made of the bundle
         "verilog_sha256": design.digest,
     }
-    as_given = ("input", "output")  # numbers of the model and its user, not figures
-    return {name: value if name in as_given else rounded(value) for name, value in figures.items()}
 
 
 def manifest(
@@ -137,7 +135,7 @@ def manifest(
         "model_output": output.to_dict(),
         "source": _format(design.source),
         "sink": _format(design.sink),
-        "plan": rounded(plan.to_json()),
+        "plan": plan.to_json(),
         "verification": {"done": False}
         if verdict is None
         else {
@@ -151,7 +149,7 @@ def manifest(
         "bitstream": None,
     }
     if accuracy is not None:
-        out["accuracy"] = rounded(accuracy.to_json())
+        out["accuracy"] = accuracy.to_json()
     return out
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 EXACT = 10
-"""Digits of what is counted in float64."""
+"""Digits of what is computed in float64 by sums over arrays."""
 
 MEASURED = 6
 """Digits of what is measured on activations in float32."""
