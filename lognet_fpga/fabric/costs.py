@@ -9,6 +9,7 @@ takes follows from its widths; what steers it (counters, strobes, their leaves) 
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from functools import lru_cache
 
 import numpy as np
@@ -132,6 +133,13 @@ def fifo_resources(width: int, depth: int) -> Resources:
     steering = Resources(4 * carry_sites(place + 1) + 2.3 * place, (6 + 2 * lanes) * place, 0, 0, 2 * lanes * place)
     behind = Resources(0, width, 0, 0, width)
     return FIFO_CONTROL + steering + memory_resources(width, depth) + behind
+
+
+def least_fifo_resources(width: int, depth: int) -> Resources:
+    """Of each resource what a FIFO takes at least that is so deep or deeper: in block RAM it has fewer LUTs."""
+    deeper = [depth << more for more in range(max(0, BLOCK_RAM_DEPTH // depth).bit_length() + 1)]
+    counts = [astuple(fifo_resources(width, its)) for its in deeper]
+    return Resources(*map(min, zip(*counts)))
 
 
 def pool_resources(layer: QuantLayer, lanes: int) -> Resources:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from lognet_fpga.fabric.board import Board, Resources
+from lognet_fpga.fabric.target import Target
 from lognet_fpga.plan.hardware_plan import HardwarePlan
 
 # Shares of a board that a plan may take.  The rest is for three things: what lies beside the overlay and is in no
@@ -23,9 +24,14 @@ def budget(board: Board) -> Resources:
 
 
 def load(plan: HardwarePlan) -> float:
-    """The largest share that plan takes of its target's budget, over all resources, LUT sites by the positions that
-    they and lone flip-flops take; more than 1 does not fit."""
-    total, most = plan.total, budget(plan.target.board) * plan.target.share
+    """The largest share that plan takes of its target's budget, as `share` says."""
+    return share(plan.total, plan.target)
+
+
+def share(total: Resources, target: Target) -> float:
+    """The largest share that total takes of target's budget, over all resources, LUT sites by the positions that they
+    and lone flip-flops take; more than 1 does not fit."""
+    most = budget(target.board) * target.share
     pairs = (
         (total.positions, most.positions),
         (total.ff, most.ff),

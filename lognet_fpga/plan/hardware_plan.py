@@ -14,6 +14,7 @@ from lognet_fpga.fabric.costs import (
     admit_resources,
     fifo_resources,
     join_resources,
+    least_fifo_resources,
     pick_resources,
     pool_blocks,
     rank_blocks,
@@ -200,6 +201,15 @@ class HardwarePlan:
         return sum((planned.estimate for planned in self.layers), self.around)
 
     @property
+    def total_of_deeper_fifos(self) -> Resources:
+        """What the same takes at least of each resource if its FIFOs are so deep or deeper."""
+        total = self.total
+        for width, fifos in (*((planned.beat_bits, planned.fifos) for planned in self.layers), self._entry_fifos):
+            for fifo in fifos:
+                total += least_fifo_resources(width, fifo.depth) + fifo_resources(width, fifo.depth) * -1
+        return total
+
+    @property
     def around(self) -> Resources:
         """All that is not a layer."""
         return self.shell + self.entry
@@ -209,9 +219,14 @@ class HardwarePlan:
         """What lies between the entry and several layers that take the frames."""
         if not self.entry_fifos:
             return Resources(0, 0, 0)
+        bits, fifos = self._entry_fifos
+        return Resources.total(fifo_blocks(bits, fifos)) + admit_resources(bits)
+
+    @property
+    def _entry_fifos(self) -> tuple[int, tuple[Fifo, ...]]:
+        """(bits of a beat, FIFOs) behind the entry."""
         first = self.layers[0]
-        bits = first.streams.in_channels_per_beat * first.layer.in_bits
-        return Resources.total(fifo_blocks(bits, self.entry_fifos)) + admit_resources(bits)
+        return first.streams.in_channels_per_beat * first.layer.in_bits, self.entry_fifos
 
     def to_json(self) -> dict[str, object]:
         """See docs/commands.md."""

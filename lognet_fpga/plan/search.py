@@ -10,14 +10,15 @@ from itertools import islice
 
 from lognet_fpga.engines.folding import BRAM_PRICES, AnyOf, Engine, Entry, Folding, Foldings, Sends, Streams, Widths
 from lognet_fpga.engines.stores import sketch_layers
+from lognet_fpga.fabric.board import Resources
 from lognet_fpga.fabric.costs import SHELL
 from lognet_fpga.fabric.target import Target
 from lognet_fpga.ir.quant import QuantGraph, QuantLayer
 from lognet_fpga.ir.sources import FRAMES, Sources, chain, takers
-from lognet_fpga.plan.budget import fits
+from lognet_fpga.plan.budget import fits, share
 from lognet_fpga.plan.hardware_plan import Fifo, HardwarePlan, Part, PlannedLayer
 from lognet_fpga.plan.time.fifos import size_fifos
-from lognet_fpga.plan.time.graph_fifos import size_graph_fifos
+from lognet_fpga.plan.time.graph_fifos import least_graph_fifos, size_graph_fifos
 from lognet_fpga.plan.webs import Web, bits_of, channels_of, webs
 
 SHALLOWEST_FIFO = 2  # beats
@@ -185,8 +186,21 @@ class Planner:
         """as_fast: as of `fastest`."""
         # The search looks at drafts: sizing FIFOs runs the cycle model, which takes longer for large frames.
         budgets = self.budgets()
-        plans = (self.plan(cycles) for cycles in budgets[fastest(self, budgets, as_fast) :])
+        plans = (self.plan(cycles) for cycles in budgets[fastest(self, budgets, as_fast) :] if self._may_fit(cycles))
         return next((plan for plan in plans if plan is not None and fits(plan)), None)
+
+    def least_total(self, budget: float) -> Resources | None:
+        """What the plan takes at least of each resource: with the shallowest FIFOs that it can have, which takes no
+        cycle model.  None where that is not known."""
+        draft = self.draft(budget)
+        if draft is None or draft.is_chain:
+            return None
+        layers, entry = least_graph_fifos(draft.layers, draft.entry_fifos)
+        return replace(draft, layers=tuple(layers), entry_fifos=entry).total_of_deeper_fifos
+
+    def _may_fit(self, budget: float) -> bool:
+        least = self.least_total(budget)
+        return least is None or share(least, self.target) <= 1 + 1e-9  # sums are rounded
 
     def within(self, budget: float) -> HardwarePlan | None:
         """As plan, but never slower than the budget: beats that come slower than slots may cost a few cycles."""

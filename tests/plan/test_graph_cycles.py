@@ -6,7 +6,7 @@ That it equals the Verilog is tested in tests/codegen.
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -61,6 +61,20 @@ def timed(plan):
 
 def peaks(plan):
     return tuple(fifo.peak for its in (plan.entry_fifos, *(layer.fifos for layer in plan.layers)) for fifo in its)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_is_known_without_the_model_is_a_bound(seed):
+    quant, rng = random_directed(seed), np.random.default_rng(seed)
+    engines = [sketch_layers([layer], (str(rng.choice(("clb", "bram"))),))[0] for layer in quant.layers]
+    planner = Planner(engines, target(endless_board(), weights="auto"), quant.sources)
+    for budget in {*planner.budgets()[:1], *map(int, rng.choice(planner.budgets(), 2))}:
+        least, plan = planner.least_total(budget), planner.plan(budget)
+        if least is None or plan is None:
+            continue
+        for name, its in asdict(plan.total).items():
+            assert getattr(least, name) <= its + 1e-6, f"seed {seed}, budget {budget}: {name}"
+        assert least.lut > 0.8 * plan.total.lut  # worth knowing
 
 
 SEEDS = [*range(12), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(12, 212))]

@@ -13,6 +13,7 @@ from lognet_fpga.plan.hardware_plan import Fifo, PlannedLayer
 from lognet_fpga.plan.time.cycles import CycleCounts
 from lognet_fpga.plan.time.fifos import MODEL_FRAMES, fifo_reserve, layer_timing, power_of_two
 from lognet_fpga.plan.time.graph import Deadlock, Queue, count_graph_cycles
+from lognet_fpga.plan.time.layer_timing import LayerTiming
 
 _PAUSED_FRAMES = 3  # run through the model to see that nothing stands still: one behind the other, and one in between
 
@@ -30,16 +31,12 @@ def size_graph_fifos(
     behind = [entry, *(planned.fifos for planned in layers)]
     queues, least, ample = [], [], []
     for number, its in enumerate(behind, FRAMES):
-        for fifo, holds_up in zip(its, _hold_up(number, sources)):
-            late = rooms_latency(len(its)) + (PICK_LATENCY if fifo.stride != (1, 1) else 0)
-            if number == FRAMES:
-                reserve, beats, row = ROOM_LATENCY + 1 + late, 1, timings[0].in_beats * timings[0].raster.cols
-            else:
-                reserve = fifo_reserve(layers[number].layer, timings[number], late)
-                beats, row = len(timings[number].beat_cycles), timings[number].row_beats
-            queues.append(Queue(fifo.stride, None, reserve))
-            least.append(power_of_two(reserve + beats))
-            ample.append(max(least[-1], power_of_two(2 * row)) if holds_up else 0)
+        timing = timings[max(0, number)]
+        row = timing.in_beats * timing.raster.cols if number == FRAMES else timing.row_beats
+        for fifo, holds_up in zip(_least_fifos(number, its, layers, timings), _hold_up(number, sources)):
+            queues.append(Queue(fifo.stride, None, fifo.reserve))
+            least.append(fifo.depth)
+            ample.append(max(fifo.depth, power_of_two(2 * row)) if holds_up else 0)
 
     def run(depths: Sequence[int], frames: int = MODEL_FRAMES, hesitant: bool = False) -> CycleCounts | None:
         """None: it stands still.  A depth of 0 is one without a limit."""
@@ -92,6 +89,33 @@ def size_graph_fifos(
         replace(planned, fifo=next(sized), branches=tuple(islice(sized, len(planned.branches)))) for planned in layers
     ]
     return made, entry, counts
+
+
+def least_graph_fifos(
+    layers: Sequence[PlannedLayer], entry: Sequence[Fifo]
+) -> tuple[list[PlannedLayer], tuple[Fifo, ...]]:
+    """As of size_graph_fifos, but as shallow as they may ever be, which takes no cycle model."""
+    timings = [layer_timing(planned) for planned in layers]
+    its = [_least_fifos(number, planned.fifos, layers, timings) for number, planned in enumerate(layers)]
+    made = [replace(planned, fifo=first, branches=tuple(rest)) for planned, (first, *rest) in zip(layers, its)]
+    return made, tuple(_least_fifos(FRAMES, entry, layers, timings))
+
+
+def _least_fifos(
+    number: int, fifos: Sequence[Fifo], layers: Sequence[PlannedLayer], timings: Sequence[LayerTiming]
+) -> list[Fifo]:
+    """Those behind a layer, or for FRAMES behind the entry, with the reserves that they have and room for no more than
+    these and one result."""
+    sized = []
+    for fifo in fifos:
+        late = rooms_latency(len(fifos)) + (PICK_LATENCY if fifo.stride != (1, 1) else 0)
+        if number == FRAMES:
+            reserve, beats = ROOM_LATENCY + 1 + late, 1
+        else:
+            reserve = fifo_reserve(layers[number].layer, timings[number], late)
+            beats = len(timings[number].beat_cycles)
+        sized.append(replace(fifo, depth=power_of_two(reserve + beats), reserve=reserve))
+    return sized
 
 
 def _hold_up(number: int, sources: Sources) -> list[bool]:
