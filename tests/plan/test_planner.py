@@ -118,7 +118,7 @@ def test_the_smaller_plan_does_not_cost_a_rate_that_was_asked_for(monkeypatch):
                 return None
             cycles = max(cycles for cycles in sizes if cycles <= budget)
             total = Resources(lut=sizes[cycles], ff=0, bram36=0)
-            return SimpleNamespace(cycles_per_frame=cycles, fps=1e8 / cycles, total=total)
+            return SimpleNamespace(cycles_per_frame=cycles, fps=1e8 / cycles, total=total, is_chain=True)
 
         draft = plan
 
