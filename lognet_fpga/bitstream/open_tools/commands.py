@@ -28,10 +28,11 @@ DEFAULT_SEEDS, MOST_SEEDS = 4, 64
 LOG, FASM = f"{RESULTS}/nextpnr.log", f"{RESULTS}/system.fasm.gz"
 _FASM = f"{WORK}/system.fasm"
 _OUT_OF_REACH_MHZ = 250.0
-# Rows that nextpnr's router looks beyond the ends of a wire; a setting of its netlist.  The processor's outputs leave
-# along a hundred rows, and nextpnr takes them all to be in the middle of these: with its own margin of three it
-# looks for most of them in vain.
-_SETTINGS = '"settings": { "router2/bbMargin/y": "52" },'
+# Rows and columns that nextpnr's router looks beyond the ends of a wire; settings of its netlist.  The processor's
+# outputs leave along a hundred rows and twenty columns to the right of where nextpnr takes all of them to be, which is
+# in the middle of these rows.  With its own margins of three it looks in vain for most of them; with those of the rows
+# alone, for those whose registers it placed below the processor, and takes seconds for each.
+_SETTINGS = '"settings": { "router2/bbMargin/x": "24", "router2/bbMargin/y": "52" },'
 NETLIST, _SYNTHESIZED = f"{WORK}/system.json", f"{WORK}/yosys.json"
 
 
