@@ -23,6 +23,7 @@ from lognet_fpga.synth.synthesis import PartCounts, SynthesisReport
 _WORD = re.compile(r"\b[A-Za-z_][A-Za-z0-9_$]*\b")
 _CONTENT = re.compile(r'\$readmemh\("([^"]*)"')
 _MODULE = re.compile(r"^\s*module\s+([A-Za-z_][A-Za-z0-9_$]*)", re.MULTILINE)
+_KEPT = "A:keep_hierarchy"
 
 
 def synthesize(design: VerilogDesign, progress: Progress = NoProgress(), jobs: int = 2) -> SynthesisReport:
@@ -82,18 +83,33 @@ def netlist_key(files: Sequence[tuple[str, str]], top: str, options: str = "") -
     return digest(_script(files, top, options), find_yosys().version, *contents)
 
 
-def synthesis_commands(options: str) -> list[str]:
-    """Synthesis for 7-series.  options: more of synth_xilinx.
+def synthesis_commands(top: str, options: str = "") -> list[str]:
+    """Synthesis of module top for 7-series.  options: more of synth_xilinx.
 
     It makes shift registers of three flip-flops and more; here those with an enable are as soon as they are two, for
     the second asks for a position of its own (`synth.positions`).
+
+    What is left beside top are the modules that keep their hierarchy (`hw.control`).  They are mapped to LUTs in a
+    design of their own: for each module that it maps, Yosys rewrites the nets of all of the design twice, and top has
+    most of these.  While top is mapped they are black boxes, which is what they are to its mapper in any case.
     """
-    synth = f"synth_xilinx -family xc7 -flatten {options} -run"
+    whole = f"synth_xilinx -family xc7 -flatten {options and f'{options} '}-top {top} -run"
+    kept = f"synth_xilinx -family xc7 -flatten {options and f'{options} '}-run"
     return [
-        f"{synth} begin:map_ffs",
+        f"{whole} begin:map_ffs",
         "xilinx_srl -fixed -minlen 2 t:$_DFFE_PP_",
         "techmap -map +/xilinx/cells_map.v t:$__XILINX_SHREG_",
-        f"{synth} map_ffs:",
+        f"{whole} map_ffs:map_luts",
+        "design -save whole",
+        f"delete {top}",
+        f"{kept} map_luts:finalize",
+        "design -stash kept",
+        "design -load whole",
+        f"blackbox {_KEPT} {top} %d",
+        f"{whole} map_luts:finalize",
+        f"delete ={_KEPT} {top} %d",
+        f"design -copy-from kept {_KEPT}",
+        f"{whole} finalize:",
     ]
 
 
@@ -102,7 +118,7 @@ def _script(files: Sequence[tuple[str, str]], top: str, options: str) -> str:
         "\n".join(
             [
                 *(f"read_verilog {name}" for name, _ in files if is_verilog(name)),
-                *synthesis_commands(f"-noiopad -noclkbuf{options and ' '}{options} -top {top}"),
+                *synthesis_commands(top, f"-noiopad -noclkbuf{options and ' '}{options}"),
                 "setattr -unset src",
                 "write_json netlist.json",
             ]

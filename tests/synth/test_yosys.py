@@ -2,15 +2,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import random
+from collections import Counter
 
 import pytest
 
 from lognet_fpga.errors import ToolError
+from lognet_fpga.hw.control import CONTROL_MODULES
 from lognet_fpga.ir.design import VerilogDesign
 from lognet_fpga.ir.stream_format import StreamFormat
+from lognet_fpga.machine.tools import find_yosys, run_tool
 from lognet_fpga.synth import yosys
 from lognet_fpga.synth.synthesis import PartCounts
-from lognet_fpga.synth.yosys import files_of, synthesize
+from lognet_fpga.synth.yosys import files_of, netlist_of, synthesize
 
 REGISTER = """module register(input clk, input [7:0] d, output reg [7:0] q);
   always @(posedge clk) q <= d;
@@ -110,3 +114,65 @@ def test_bad_verilog_is_an_error_with_yosys_message(tmp_path, monkeypatch, requi
     with pytest.raises(ToolError, match="synthesis of register(.|\n)*syntax error"):
         synthesize(design)
     assert list((tmp_path / "yosys").iterdir()) == []
+
+
+OUTER = """(* keep_hierarchy = "yes" *)
+module outer(input clk, input [5:0] d, output reg [1:0] q);
+  wire open, late;
+  lognet_gate gate(.valid(d[0]), .ready(d[1]), .open(open));
+  lognet_leaf leaf(.clk(clk), .d(open ^ d[2] ^ d[3]), .q(late));
+  always @(posedge clk) if (open) q <= {late, ^d} + q;
+endmodule
+"""
+
+
+def _modules_of(cells: int, rng: random.Random) -> str:
+    """A module "mixed" with that many cells of each kind that keeps its hierarchy, its own logic between them."""
+    lines = ["module mixed(input clk, input [7:0] a, output reg [15:0] q);", "  reg [15:0] line;"]
+    drivers = [f"a[{bit}]" for bit in range(8)]
+    for cell in range(cells):
+        a, b, c, d, e, f = (rng.choice(drivers) for _ in range(6))
+        lines += [
+            f"  wire open{cell}, leaf{cell}; wire [1:0] pair{cell};",
+            f"  lognet_gate gate{cell}(.valid({a}), .ready({b}), .open(open{cell}));",
+            f"  lognet_leaf leaf_{cell}(.clk(clk), .d(open{cell} & {c}), .q(leaf{cell}));",
+            f"  outer outer{cell}(.clk(clk), .d({{{a}, {b}, {c}, {d}, {e}, {f}}}), .q(pair{cell}));",
+        ]
+        drivers += [f"leaf{cell}", f"pair{cell}[0]", f"pair{cell}[1]"]
+    total = " + ".join(rng.sample(drivers, min(6, len(drivers))))
+    lines.append(
+        f"  always @(posedge clk) begin line <= {{line, {rng.choice(drivers)}}}; q <= q + line[15] + {total}; end"
+    )
+    return "\n".join([*lines, "endmodule", ""])
+
+
+@pytest.mark.parametrize(("top", "cells"), [("mixed", 0), ("mixed", 5), ("outer", 0)])
+def test_modules_mapped_apart_are_what_yosys_makes_of_all_in_one_design(top, cells, tmp_path, require_tool):
+    """Against Yosys' own synthesis in one go; a top that itself keeps its hierarchy, or has no module that does."""
+    require_tool("pyosys")
+    seed = random.randrange(2**32)
+    print("seed", seed)
+    texts = {**CONTROL_MODULES, "outer": OUTER, "mixed": _modules_of(cells, random.Random(seed))}
+    files = [(f"{name}.v", texts[name]) for name in ("lognet_gate", "lognet_leaf", "outer", "mixed")]
+    apart, whole = tmp_path / "apart", tmp_path / "whole"
+    apart.mkdir()
+    whole.mkdir()
+    modules = netlist_of(files, top, apart)
+    for name, text in files:
+        (whole / name).write_text(text)
+    synth = f"synth_xilinx -family xc7 -flatten -noiopad -noclkbuf -top {top} -run"
+    srl = ["xilinx_srl -fixed -minlen 2 t:$_DFFE_PP_", "techmap -map +/xilinx/cells_map.v t:$__XILINX_SHREG_"]
+    reads = [f"read_verilog {name}" for name, _ in files]
+    lines = [*reads, f"{synth} begin:map_ffs", *srl, f"{synth} map_ffs:", "write_json netlist.json"]
+    (whole / "script.ys").write_text("\n".join(lines) + "\n")
+    run_tool(find_yosys(), ["script.ys"], whole, "synthesis in one go")
+    assert _contents(modules) == _contents(json.loads((whole / "netlist.json").read_text())["modules"])
+
+
+def _contents(modules):
+    """Of each module of the design: its cells of each type with these parameters."""
+    return {
+        name: Counter((cell["type"], tuple(sorted(cell["parameters"].items()))) for cell in module["cells"].values())
+        for name, module in modules.items()
+        if "blackbox" not in module["attributes"]
+    }

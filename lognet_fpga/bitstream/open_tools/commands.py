@@ -53,7 +53,7 @@ def yosys_script(verilog: tuple[str, ...], top: str) -> str:
     """
     lines = [f"read_verilog {name}" for name in verilog]
     lines += [
-        *synthesis_commands(f"-top {top}"),
+        *synthesis_commands(top),
         *techmap_commands(),
         "setattr -mod -unset keep_hierarchy *",
         "flatten",
