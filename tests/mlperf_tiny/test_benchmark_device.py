@@ -201,6 +201,10 @@ def test_over_a_pseudo_terminal(place):
                 results, lap = client.infer(2, 1)
                 assert lap > 0
                 found.append(results)
+            for frame, expected in zip(frames, found):  # the windows of performance mode
+                client.load(frame[0].tobytes())
+                results, lap = client.infer(70, 10)
+                assert results == expected and lap > 0
         with RunnerClient(str(link)) as client:  # another one, after the first has left
             assert client.ask("results")[0].startswith("m-results-[")
         process.send_signal(signal.SIGINT)
@@ -208,7 +212,7 @@ def test_over_a_pseudo_terminal(place):
     finally:
         process.kill()
     assert process.returncode == 0, err
-    assert json.loads(out)["inferences"] == 15 and not link.exists()
+    assert json.loads(out)["inferences"] == 15 + 5 * 80 and not link.exists()
     np.savez(place.folder / "five.npz", frames=frames)
     done = place("stream", "kws01.lognet", "--frames", "five.npz", "--save-outputs", "out.npz")
     assert done.returncode == 0, done.stderr
