@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from myhdl import ConcatSignal, always, always_comb, block, concat
 
-from lognet_fpga.engines.bram.blocks.pe import signed
+from lognet_fpga.engines.bram.blocks.pe import hold, signed
 from lognet_fpga.engines.bram.layout import LARGEST_SHIFT
 from lognet_fpga.engines.bram.tables import COLUMN_BITS, FIELDS, TABLE_LOADS
 from lognet_fpga.hw.control import control_leaf, in_stretches, leaf_groups
@@ -78,7 +78,7 @@ def products(clk, rst, x, opens, values, columns, *, shape):
     for number in range(s.held):
         column, before = vector(COLUMN_BITS + 2) if number else first, column
         if number:
-            part = follow(clk, before, column)
+            part = hold(clk, before, column)
             part.name = f"column{number}"
             later.append(part)
         shifted = vector(s.simd * s.product_bits)
@@ -100,15 +100,6 @@ def products(clk, rst, x, opens, values, columns, *, shape):
         values.next = joined
 
     return count, begin, later, show, parts, gather
-
-
-@block
-def follow(clk, now, late):
-    @always(clk.posedge)
-    def register():
-        late.next = now
-
-    return register
 
 
 @block
@@ -191,7 +182,7 @@ def look_up_accumulate(clk, values, columns, bank, codes, first, result, *, shap
         late = []
         for index in range(0, len(level), 2):
             late.append(flag())
-            node = follow(clk, agrees[index], late[-1])
+            node = hold(clk, agrees[index], late[-1])
             node.name = f"agrees{depth}_{index // 2}"
             parts.append(node)
         level, agrees, depth = sums, late, depth + 1
