@@ -82,10 +82,11 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
         output = settle_threshold(output, graph, config.preprocessing.apply(frames.frames[:PROBES]))
         judged = read_judged(config, graph, frames, output)
 
-    warn_of_scaling(choice.parts, config.preprocessing, calibration(frames))
+    calibrating = calibration(frames, config.judged_apart)
+    warn_of_scaling(choice.parts, config.preprocessing, calibrating)
     settled(*deployment.choice_sections(config, choice, output))
     first = choice
-    choice, quant, bits = quantize_choice(config, choice, target, act_bits, calibration(frames), progress)
+    choice, quant, bits = quantize_choice(config, choice, target, act_bits, calibrating, progress)
     if choice is not first:  # the frames have shown that fewer layers can go
         sections.clear()
         settled(*deployment.choice_sections(config, choice, output))
@@ -106,7 +107,7 @@ def deploy(config: DeployConfig, progress: Progress = NoProgress()) -> DeployRes
             config.preprocessing,
             features=judged.features,
             output=output,
-            calibrated=calibrated_among(judged, frames),
+            calibrated=calibrated_among(judged, calibrating),
             progress=progress,
         )
     settled(*accuracy_sections(accuracy, config.judged_source))

@@ -18,6 +18,7 @@ from lognet_fpga.runtime.frames import Frames, load_frames, settle
 from lognet_fpga.synth.yosys import find_yosys
 
 CALIBRATION_FRAMES = 256  # at most; fewer of large frames, which is as many positions and bounds the memory
+APART_FRAMES = 1000  # the same of frames that only calibrate: nobody waits for four times as long without having asked
 CALIBRATION_POSITIONS = 2**20
 VERIFIED_FRAMES = 8  # at most; two of large frames, for they take long to simulate
 VERIFIED_POSITIONS = 2**16
@@ -45,7 +46,7 @@ def settle_preprocessing(config: DeployConfig, graph: Graph) -> DeployConfig:
         config.preprocessing,
         config.calibration_source,
         graph.input_shape,
-        calibration_limit(graph.input_shape),
+        calibration_limit(graph.input_shape, config.judged_apart),
         lambda: input_padding(graph),
     )
     return replace(config, preprocessing=settled)
@@ -61,7 +62,7 @@ def read_frames(config: DeployConfig, graph: Graph, output: ModelOutput) -> Fram
     if source is None:
         return Frames(np.random.default_rng(_NOISE_SEED).integers(0, 256, (_NOISE_FRAMES, *shape), dtype=np.uint8))
     judged = 0 if config.judged_apart else config.eval_limit
-    limit = None if judged is None else calibration_limit(shape) + judged
+    limit = None if judged is None else calibration_limit(shape, config.judged_apart) + judged
     return load_frames(source, shape, config.preprocessing, limit=limit, classes=output.classes)
 
 
@@ -109,14 +110,16 @@ def names_of_all(classes: int | None, *frames: Frames | None) -> tuple[str, ...]
     return next((each for each in names if each and len(each) == classes), None)
 
 
-def calibration(frames: Frames) -> np.ndarray:
+def calibration(frames: Frames, apart: bool = False) -> np.ndarray:
     """The frames that the quantizer is calibrated with, (n, channels, height, width) uint8."""
-    return frames.frames[: calibration_limit(frames.frames.shape[1:])]
+    return frames.frames[: calibration_limit(frames.frames.shape[1:], apart)]
 
 
-def calibration_limit(shape: tuple[int, ...]) -> int:
-    """The most frames, (channels, height, width) each, that the quantizer is calibrated with."""
-    return max(8, min(CALIBRATION_FRAMES, CALIBRATION_POSITIONS // (shape[1] * shape[2])))
+def calibration_limit(shape: tuple[int, ...], apart: bool = False) -> int:
+    """The most frames, (channels, height, width) each, that the quantizer is calibrated with.  apart: they are given
+    for this only."""
+    most = APART_FRAMES if apart else CALIBRATION_FRAMES
+    return max(8, min(most, CALIBRATION_POSITIONS // (shape[1] * shape[2])))
 
 
 def verified(frames: Frames) -> np.ndarray:
@@ -132,7 +135,7 @@ def unseen(frames: Frames) -> Frames:
     return frames[used if len(frames) >= 2 * used else 0 :]
 
 
-def calibrated_among(judged: Frames, frames: Frames) -> int:
+def calibrated_among(judged: Frames, used: np.ndarray) -> int:
     """How many of the judged frames are, pixel by pixel, frames that the calibration used."""
-    used = {frame.tobytes() for frame in calibration(frames)}
-    return sum(frame.tobytes() in used for frame in judged.frames)
+    seen = {frame.tobytes() for frame in used}
+    return sum(frame.tobytes() in seen for frame in judged.frames)

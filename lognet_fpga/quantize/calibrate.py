@@ -63,7 +63,7 @@ def quantize(
             f"calibration frames must be uint8 of shape (n, {', '.join(map(str, first.in_shape))}), "
             f"not {frames.dtype} of shape {frames.shape}"
         )
-    rng = np.random.default_rng(_SEED)
+    rng, methods = np.random.default_rng(_SEED), methods.for_frames(len(frames))
     factor, offset = preprocessing.affine(first.in_shape[0])
     frames_float = preprocessing.apply(frames)
     # Every weight is rounded with regard to all inputs of its layer; those between groups are zero and stay it.

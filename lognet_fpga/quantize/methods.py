@@ -6,13 +6,14 @@ The defaults are what lognet-deploy does.  The others are there to be compared w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from lognet_fpga.numerics.log2 import Boundaries
 
 Alpha = Literal["max", "nmse", "inputs", "output"]
 RoundingMethod = Literal["nearest", "greedy", "descent"]
+MANY_FRAMES = 1000  # from which on the earlier layers' errors in them are those of other frames, too
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Methods:
     boundaries: between the codes.  rounding: "nearest"; "greedy", by `weights.round_by_output`; "descent", from there
     on by `weights.descend`.  correct_bias: every channel's mean is what it is in the float model.  centred: what the
     bias corrects does not count as an error of the sums.  follow: 0..1, the share of the earlier layers' errors that
-    descent and fit make up for; with all of them the calibration frames are fitted too well.
+    descent and fit make up for; None: half of them where few frames calibrate, which would else be fitted too well,
+    and all of them from MANY_FRAMES on.
     """
 
     alpha: Alpha = "inputs"
@@ -37,4 +39,8 @@ class Methods:
     rounding: RoundingMethod = "descent"
     correct_bias: bool = True
     centred: bool = True
-    follow: float = 0.5
+    follow: float | None = None
+
+    def for_frames(self, count: int) -> Methods:
+        """With follow settled, for so many frames that calibrate."""
+        return self if self.follow is not None else replace(self, follow=1.0 if count >= MANY_FRAMES else 0.5)

@@ -33,11 +33,17 @@ def test_counts(size, given, calibrated, judged, checked):
     assert (len(calibration(frames)), len(unseen(frames)), len(verified(frames))) == (calibrated, judged, checked)
 
 
+@pytest.mark.parametrize("size, given, calibrated", [(32, 1256, 1000), (32, 300, 300), (64, 900, 256), (500, 40, 8)])
+def test_frames_that_only_calibrate_may_be_more(size, given, calibrated):
+    frames = Frames(np.broadcast_to(np.zeros((1, 1, 1, 1), np.uint8), (given, 1, size, size)))
+    assert len(calibration(frames, apart=True)) == calibrated
+
+
 def test_frames_are_found_again_by_their_pixels():
     pixels = np.random.default_rng(2).integers(0, 256, (600, 1, 4, 4), dtype=np.uint8)
     given = Frames(pixels)  # the first 256 calibrate
-    assert calibrated_among(unseen(given), given) == 0
-    assert calibrated_among(Frames(pixels[250:][::-1]), given) == 6
+    assert calibrated_among(unseen(given), calibration(given)) == 0
+    assert calibrated_among(Frames(pixels[250:][::-1]), calibration(given)) == 6
 
 
 def graph_of() -> SimpleNamespace:

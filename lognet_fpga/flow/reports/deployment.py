@@ -75,7 +75,7 @@ def data(
         "model": config.model.name,
         "board": plan.target.board.name,
         "calibration": {
-            "frames": len(calibration(frames)),
+            "frames": len(calibration(frames, config.judged_apart)),
             "source": "random noise" if source is None else source.name,
         },
         "judged": None if accuracy is None or judged is None else {"frames": accuracy.frames, "source": judged.name},
@@ -233,7 +233,7 @@ def quantization_section(quant: QuantGraph, bits: ChosenBits | None, config: Dep
     if place is None:
         source = "calibrated on random noise, because no --frames were given: the accuracy will suffer"
     else:
-        count = len(calibration(frames))
+        count = len(calibration(frames, config.judged_apart))
         source = f"calibrated on {'the first ' if count < len(frames) else ''}{count} frames of {place.name}"
     rows = tuple(
         (
