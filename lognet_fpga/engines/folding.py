@@ -151,6 +151,11 @@ class Foldings(Protocol):
 
     def __hash__(self) -> int: ...
 
+    @property
+    def flexible(self) -> Foldings:
+        """Those of them whose results may leave in beats of several widths."""
+        ...
+
     def paces(self) -> set[int]:
         """Every number of cycles a frame at which a cheaper folding becomes fast enough."""
         ...
@@ -184,6 +189,10 @@ class AnyOf:
     """The foldings of a layer that may have its weights in several stores."""
 
     each: tuple[Foldings, ...]
+
+    @property
+    def flexible(self) -> AnyOf:
+        return AnyOf(tuple(some.flexible for some in self.each))
 
     def paces(self) -> set[int]:
         return set().union(*(some.paces() for some in self.each))
@@ -221,6 +230,10 @@ class Given:
         return self.folding.store
 
     def foldings(self, target: Target) -> Foldings:
+        return self
+
+    @property
+    def flexible(self) -> Given:
         return self
 
     def pruned(self, share: float) -> Given:

@@ -161,6 +161,7 @@ class Planner:
         self.web_from = {sender: web for web in self.webs for sender in web.senders}
         self.widths = {web: _web_widths(web.divided, min(map(self._most, web.senders))) for web in self.webs}
         self.foldings: list[Foldings] = [some[0] if len(some) == 1 else AnyOf(tuple(some)) for some in each]
+        self.flexible = [some.flexible for some in self.foldings]
         self.plan = lru_cache(maxsize=None)(self._plan)
         self.draft = lru_cache(maxsize=None)(self._draft)
 
@@ -217,10 +218,18 @@ class Planner:
 
     def _draft(self, budget: float) -> HardwarePlan | None:
         """plan(budget) with the shallowest FIFOs and without the cycle model: at the first price of block RAM with
-        which it fits, else at the usual one."""
+        which it fits, else at the usual one.  A layer whose results leave in beats of one width may cost those that
+        its streams are tied to more than it saves: where nothing fits, all are flexible."""
+        draft = self._draft_of(self.foldings, budget)
+        if self.flexible == self.foldings or (draft is not None and fits(draft)):
+            return draft
+        flexible = self._draft_of(self.flexible, budget)
+        return flexible if draft is None or (flexible is not None and fits(flexible)) else draft
+
+    def _draft_of(self, foldings: Sequence[Foldings], budget: float) -> HardwarePlan | None:
         first: HardwarePlan | None = None
         for bram_price in BRAM_PRICES:
-            matched = self._matched(budget, bram_price)
+            matched = self._matched(foldings, budget, bram_price)
             if matched is None:
                 return None
             draft = self._hardware(matched, max(planned.folding.cycles_per_frame for planned in matched), 0)
@@ -253,10 +262,10 @@ class Planner:
         strides = [self.sources[taker][place].stride for taker, place in self.takers[number]] or [(1, 1)]
         return tuple(Fifo(SHALLOWEST_FIFO, stride=stride) for stride in strides)
 
-    def _matched(self, budget: float, bram_price: float) -> list[PlannedLayer] | None:
+    def _matched(self, every: Sequence[Foldings], budget: float, bram_price: float) -> list[PlannedLayer] | None:
         """Every layer with its folding, streams and the shallowest FIFOs; None when the fastest foldings do not do."""
         chosen: list[Folding] = []
-        for number, foldings in enumerate(self.foldings):
+        for number, foldings in enumerate(every):
             before = self._before(number, chosen)
             tried = (
                 (_fold(foldings, budget, before, bram_price, behind), behind) for behind in self._behind(number, chosen)

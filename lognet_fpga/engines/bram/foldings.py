@@ -158,22 +158,21 @@ def table_folding(layer: QuantLayer, pe: int, simd: int, held: int, block_rom: b
 
 
 class BramFoldings:
-    """Foldings of a layer with its weights in memories."""
+    """Foldings of a layer with its weights in memories, all of `every`."""
 
-    def __init__(self, layer: QuantLayer) -> None:
-        constants, raster = output_constants(layer), slot_raster(layer)
-        every = []
-        for split in splits(layer):
-            every.append(BramFolding(layer, bram_shape(layer, *split), constants, raster))
-            price(every[-1], BRAM_PRICES[0])  # at once, while it is known which words are read
-        constants = table_constants(layer)
-        every += _not_outdone([BramFolding(layer, shape, constants, raster) for shape in table_shapes(layer)])
+    def __init__(self, every: Sequence[BramFolding]) -> None:
+        self._every = every
         self._cheapest_first = {
             bram_price: sorted(every, key=lambda folding: (price(folding, bram_price), folding.cycles_per_frame))
             for bram_price in BRAM_PRICES
         }
 
         self._paces = self._worth_it()
+
+    @cached_property
+    def flexible(self) -> BramFoldings:
+        streamed = [folding for folding in self._every if not isinstance(folding.shape, TableShape)]
+        return self if len(streamed) == len(self._every) else BramFoldings(streamed)
 
     def paces(self) -> set[int]:
         return set(self._paces)
@@ -206,7 +205,14 @@ def _joined(before: Sends, folding: BramFolding) -> bool:
 @lru_cache(maxsize=1 << 12)
 def bram_foldings(layer: QuantLayer) -> BramFoldings:
     """Its foldings, the same object for the same layer: pricing them takes a while."""
-    return BramFoldings(layer)
+    constants, raster = output_constants(layer), slot_raster(layer)
+    every = []
+    for split in splits(layer):
+        every.append(BramFolding(layer, bram_shape(layer, *split), constants, raster))
+        price(every[-1], BRAM_PRICES[0])  # at once, while it is known which words are read
+    constants = table_constants(layer)
+    every += _not_outdone([BramFolding(layer, shape, constants, raster) for shape in table_shapes(layer)])
+    return BramFoldings(every)
 
 
 def splits(layer: QuantLayer) -> list[tuple[int, int]]:

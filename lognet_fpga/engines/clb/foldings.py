@@ -146,6 +146,10 @@ class ClbFoldings:
     def paces(self) -> set[int]:
         return set(self._paces)
 
+    @property
+    def flexible(self) -> ClbFoldings:
+        return self
+
     def fold(self, budget: float, before: Sends, bram_price: float, behind: Widths | None = None) -> ClbFolding | None:
         """For each width of a digit the longest legs that the budget allows, and of these the least engine."""
         place = bisect_right(self._paces, budget)

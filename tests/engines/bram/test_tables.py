@@ -87,6 +87,20 @@ def test_a_layer_with_many_weights_a_cycle_takes_fewer_luts():
     assert bram_foldings(layer).fold(cycles, Widths(frozenset({8})), BRAM_PRICES[2]) in looked_up
 
 
+def test_streams_that_need_it_find_layers_flexible():
+    """Results that are looked up leave in beats of pe channels, and no others."""
+    layer = random_layer(np.random.default_rng(2), "conv1", (32, 10, 10), 6, Spec(64, zeros=0.0, pool=None))
+    every, cycles = bram_foldings(layer), max(bram_foldings(layer).paces())
+    fastest, flexible = min(every.paces()), min(every.flexible.paces())
+    chosen = every.fold(fastest, Widths(frozenset({1, 2, 4, 8})), BRAM_PRICES[0])
+    assert isinstance(chosen.shape, TableShape) or fastest == flexible
+    for budget in (flexible, (flexible + cycles) // 2, cycles):
+        folding = every.flexible.fold(budget, Widths(frozenset({1, 2, 4, 8})), BRAM_PRICES[0])
+        assert not isinstance(folding.shape, TableShape) and folding.cycles_per_frame <= budget
+        assert folding.sends(folding.shape.pe)
+    assert every.flexible.flexible is every.flexible
+
+
 def test_weights_of_the_streamed_form_are_signs_themselves():
     """The two forms differ in their signs only."""
     layer = random_layer(np.random.default_rng(3), "conv1", (4, 5, 5), 8, Spec(8, (1, 1), pads=(0,) * 4, zeros=0.0))
