@@ -13,7 +13,7 @@ from tests.crossings import blocks, broken_rules, netlists
 from tests.graph_models import GRAPHS, graph, plan_graph
 from tests.hw.test_overlay import FOLDINGS, NETS, SHA256
 from tests.model_matrix import quantized, specs
-from tests.quant_models import folded_plan, frame_cycles, make_plan, random_graph, solved
+from tests.quant_models import Spec, folded_plan, frame_cycles, make_plan, random_graph, solved
 from tests.shallow import shallow
 
 
@@ -39,6 +39,14 @@ SLOW = [pytest.param(net, marks=pytest.mark.slow) for net in ("slowest", "middle
 @pytest.mark.parametrize("net", ["both", "fastest", *SLOW])
 def test_overlays(net, tmp_path):
     assert rules_broken(overlay(plan_of(net), SHA256), tmp_path) == []
+
+
+def test_products_that_are_looked_up(tmp_path):
+    """For one round, and for several with a word of weights in LUTs."""
+    specs = Spec(9, (2, 2), pads=(0, 1, 1, 0), zeros=0.1), Spec(11, (1, 1), pads=(0,) * 4, pool=None)
+    quant = random_graph(3, (3, 5, 6), *specs)
+    plan = folded_plan([(1, 3, 2, False), (1, 9, 1)], solved(quant, [True, True]))
+    assert rules_broken(overlay(plan, SHA256), tmp_path) == []
 
 
 @pytest.mark.parametrize("name", ["dense", *(pytest.param(n, marks=pytest.mark.slow) for n in GRAPHS if n != "dense")])
