@@ -18,7 +18,7 @@ from lognet_fpga.errors import InputError
 from lognet_fpga.ir import reference
 from lognet_fpga.ir.functions import Function
 from lognet_fpga.ir.graph import AveragePool
-from lognet_fpga.ir.groups import dense_kernel, grouped_kernel
+from lognet_fpga.ir.groups import dense_kernel, of_own_inputs
 from lognet_fpga.ir.preprocessing import Preprocessing
 from lognet_fpga.ir.quant import Average, QuantGraph, QuantLayer
 from lognet_fpga.ir.sources import FRAMES, Sources, gather
@@ -26,7 +26,7 @@ from lognet_fpga.numerics.log2 import log2_codes
 from lognet_fpga.partition import FloatLayer, Partition
 from lognet_fpga.progress import NoProgress, Progress
 from lognet_fpga.quantize import averages, functions, scales, trained, weights
-from lognet_fpga.quantize.correlation import correlations
+from lognet_fpga.quantize.correlation import correlations, pick_windows, windows_at
 from lognet_fpga.quantize.grid import GivenCodes, bias_shift, given_codes
 from lognet_fpga.quantize.methods import Methods
 from lognet_fpga.quantize.padding import WORTH, falls_short, pad_codes
@@ -34,9 +34,11 @@ from lognet_fpga.quantize.signed import goes_out_whole, with_ranking, with_sign,
 from lognet_fpga.quantize.trained import TrainedLayer
 
 IN_BITS = 8
-_SAMPLES = 20_000  # results of a channel that its scale is chosen on
 _STEADY = 0.25  # of an activation's LSB; rounding has a deviation of 0.29
 _SEED = 1
+_CHUNK_BYTES = 128 << 20  # of unfolded windows held at once
+_TRIES = 8  # scales that a channel is rounded with, at most
+_MOST_WORK = 10**9  # multiplications that all of a layer's roundings may take about
 
 
 def quantize(
@@ -63,16 +65,15 @@ def quantize(
             f"calibration frames must be uint8 of shape (n, {', '.join(map(str, first.in_shape))}), "
             f"not {frames.dtype} of shape {frames.shape}"
         )
-    rng, methods = np.random.default_rng(_SEED), methods.for_frames(len(frames))
+    rng = np.random.default_rng(_SEED)
     factor, offset = preprocessing.affine(first.in_shape[0])
     frames_float = preprocessing.apply(frames)
-    # Every weight is rounded with regard to all inputs of its layer; those between groups are zero and stay it.
-    dense = [layer.dense for layer in partition.layers]
-    bits = [act_bits] * len(dense) if isinstance(act_bits, int) else list(act_bits)
+    bits = [act_bits] * len(partition.layers) if isinstance(act_bits, int) else list(act_bits)
     layers, stated = list[QuantLayer](), _stated(partition, bits, prune)
+    last_taken = {source.layer: number for number, its in enumerate(partition.sources) for source in its}
     outputs, outputs_float = list[np.ndarray](), list[np.ndarray]()
     with progress.stage("quantize") as stage:
-        for index, layer in enumerate(dense):
+        for index, layer in enumerate(partition.layers):
             its = partition.sources[index]
             entering = _Input(
                 gather(its, frames, outputs),
@@ -85,10 +86,9 @@ def quantize(
                 max(IN_BITS if source.layer == FRAMES else layers[source.layer].out_bits for source in its),
                 gather(its, frames_float, outputs_float),
             )
-            following = _following(dense, partition.sources, index)
-            groups = partition.layers[index].groups
+            following = _following(partition.layers, partition.sources, index)
             quantized, given = _quantize_layer(
-                layer, groups, entering, bits[index], prune, methods, rng, stated[index], index, following
+                layer, entering, bits[index], prune, methods, rng, stated[index], index, following
             )
             codes = quantized.activations(entering.x)
             outputs_float.append(layer.run(entering.x_float))
@@ -96,6 +96,9 @@ def quantize(
                 quantized = averages.fitted(quantized, codes, outputs_float[-1], following)
             layers.append(quantized)
             outputs.append(quantized.pooled(codes))
+            for number in range(index + 1):  # the others are only in the way
+                if last_taken.get(number, 0) <= index:
+                    outputs[number] = outputs_float[number] = outputs[number][:0]
             stage.update(index + 1, len(partition.layers))
     return QuantGraph(partition.graph.name, first.in_shape, tuple(layers), partition.sources)
 
@@ -148,7 +151,6 @@ class _Input:
 
 def _quantize_layer(
     layer: FloatLayer,
-    groups: int,
     entering: _Input,
     act_bits: int,
     prune: float,
@@ -158,13 +160,13 @@ def _quantize_layer(
     number: int,
     following: np.ndarray | None,
 ) -> tuple[QuantLayer, bool]:
-    """(the layer, whether its weights were codes already).  layer: made dense, of so many groups; number: of layers
-    before it; following: as of `_following`."""
+    """(the layer, whether its weights were codes already).  number: of layers before it; following: as of
+    `_following`."""
     x, x_float, in_bits = entering.x, entering.x_float, entering.bits
     in_scale, in_offset = entering.scale, entering.offset
-    padded = reference.pad(x_float, layer.pads, layer.pad_value)
-    target = reference.conv(padded, layer.weight.astype(np.float32), layer.stride) + layer.bias.reshape(1, -1, 1, 1)
-    scaled = _pruned(layer, groups, prune) * in_scale.reshape(1, -1, 1, 1)
+    target = _float_sums(layer, x_float)
+    scale, offset = (of_own_inputs(part, layer.groups, len(layer.weight)) for part in (in_scale, in_offset))
+    scaled = weights.magnitude_prune(layer.weight, prune) * scale
     result_lsb = layer.bound / (2**act_bits - 1)
     if layer.linear and stated is not None and stated.lsb is not None and len(stated.lsb) == len(scaled):
         result_lsb = np.array(stated.lsb)
@@ -173,20 +175,19 @@ def _quantize_layer(
         scaled[_steady(target, act_bits)] = 0
     rows = scaled.reshape(len(scaled), -1)
     pad_value = pad_codes(layer, number, in_scale, in_offset, in_bits)
-    correlation, wanted = correlations(layer, x, pad_value, x_float, in_scale, in_offset, methods, rng)
-    positions = target.size // len(rows)
+    pick = pick_windows(layer, len(x), rng)
+    windows = windows_at(reference.pad(x, layer.pads, pad_value), layer, pick)
+    correlation, wanted = correlations(layer, windows, pick, x_float, in_scale, in_offset, methods)
     data = _Data(
         layer=layer,
-        x=x,
-        pad_value=pad_value,
+        windows=windows,
         rows=rows,
-        bias=layer.bias + (layer.weight * in_offset.reshape(1, -1, 1, 1)).sum(axis=(1, 2, 3)),
-        correlation=correlation,
-        wanted=wanted,
-        target=target,
+        bias=layer.bias + (layer.weight * offset).sum(axis=(1, 2, 3)),
+        correlation=weights.damped(correlation, len(pick)),
+        best=weights.making_up(rows, correlation, wanted) if methods.follow else rows,
+        target=target.transpose(1, 0, 2, 3).reshape(len(rows), -1)[:, pick],
         methods=methods,
         padding=np.zeros(len(rows)) if following is None else following,
-        sample=rng.choice(positions, _SAMPLES, replace=False) if positions > _SAMPLES else np.arange(positions),
     )
     stated = _checked(data, given, result_lsb, stated)
     if layer.linear and stated is None:
@@ -211,14 +212,14 @@ def _quantize_layer(
         share = 2.0**average.shift / layer.pool.count
     made = None
     if layer.function is not None:
-        made = functions.activations(layer.function, data.sampled(data.target), lsb, span, act_bits)
+        made = functions.activations(layer.function, data.target, lsb, span, act_bits)
         bias, lsb = bias + (made.table.zero << shift), made.lsb
     quantized = QuantLayer(
         name=layer.name,
         in_shape=layer.in_shape,
         in_bits=in_bits,
         out_bits=out_bits,
-        codes=grouped_kernel(rounded.codes.reshape(layer.weight.shape), groups),
+        codes=rounded.codes.reshape(layer.weight.shape),
         channel_shift=shift - drop,
         bias=bias.astype(np.int64) + half,
         shift=shift,
@@ -242,29 +243,22 @@ def _quantize_layer(
     return quantized, given is not None
 
 
-def _pruned(layer: FloatLayer, groups: int, share: float) -> np.ndarray:
-    """The weights of a layer made dense, that share of those within groups zero."""
-    return dense_kernel(weights.magnitude_prune(grouped_kernel(layer.weight, groups), share), groups)
-
-
 @dataclass(frozen=True, eq=False)
 class _Data:
     """What one layer is quantized on.
 
-    rows: (out, inputs), the weights in units of x; bias: (out,); correlation and wanted: as of `correlations`; target:
-    (batch, out, h, w), the float model's sums; sample: positions that scales are chosen on; padding: (out,), what the
-    next layer pads with, 0 for none.
+    windows: (groups, windows, inputs), a sample of integer inputs x; rows: (out, inputs), the weights in units of x;
+    bias: (out,); correlation: as of `correlations`, damped; best: rows that make up for the errors of earlier
+    layers; target: (out, windows), the float model's sums; padding: (out,), what the next layer pads with, 0 for none.
     """
 
     layer: FloatLayer
-    x: np.ndarray
-    pad_value: np.ndarray
+    windows: np.ndarray
     rows: np.ndarray
     bias: np.ndarray
     correlation: np.ndarray
-    wanted: np.ndarray
+    best: np.ndarray
     target: np.ndarray
-    sample: np.ndarray
     methods: Methods
     padding: np.ndarray
 
@@ -280,18 +274,19 @@ class _Data:
 
     def search_alpha(self, unit: np.ndarray | None = None) -> np.ndarray:
         """(out,) as weights.search_alpha finds it."""
-        power = np.diag(self.correlation)
+        power = np.diagonal(self.correlation, axis1=1, axis2=2)
         measure = {"nmse": np.ones_like(power), "output": self.correlation}.get(self.methods.alpha, power)
         return weights.search_alpha(self.rows, measure, unit, self.methods)
 
-    def sampled(self, sums: np.ndarray) -> np.ndarray:
-        """(out, samples) of sums, (batch, out, h, w)."""
-        return sums.transpose(1, 0, 2, 3).reshape(len(self.rows), -1)[:, self.sample]
+    def sums(self, codes: np.ndarray) -> np.ndarray:
+        """(out, windows) float32 sums of codes, (out, inputs), times inputs: exact below 2**24."""
+        kernel = codes.reshape(len(self.windows), -1, codes.shape[1]).astype(np.float32)
+        return (kernel @ self.windows.transpose(0, 2, 1)).reshape(len(codes), -1)
 
 
 @dataclass(frozen=True, eq=False)
 class _Rounded:
-    """codes: (out, inputs) int8 in units of alpha, (out,); bias: (out,), corrected; sums: (out, samples) with bias."""
+    """codes: (out, inputs) int8 in units of alpha, (out,); bias: (out,), corrected; sums: (out, windows) with bias."""
 
     alpha: np.ndarray
     codes: np.ndarray
@@ -319,7 +314,7 @@ def _round_whole(data: _Data) -> tuple[_Rounded, np.ndarray, int]:
 def _round_layer(data: _Data, span: scales.Span) -> tuple[_Rounded, np.ndarray, int]:
     """(codes, drop, shift) of a layer with these activations."""
     bound, top = data.layer.bound, span.top
-    target = data.sampled(data.target)
+    target = data.target
     if not data.layer.linear:
         target = np.clip(target, 0, bound[:, None])
     rounded = _round(data, data.search_alpha(), fit=data.methods.fit)
@@ -332,12 +327,12 @@ def _round_layer(data: _Data, span: scales.Span) -> tuple[_Rounded, np.ndarray, 
         # Where activations reach the bound, the top code had better be the bound itself; or what the next layer pads
         # with, where that lies above: if it costs too much, that layer refuses its padding.
         ends = np.where(bounded, bound, np.where(short, data.padding, rounded.alpha * top))
-        alpha, tied_drop = scales.tied_alpha(data.search_alpha(ends / top), ends, top)
-        tied = _round(data, alpha, fit=False)
+        tied, tied_drop = _round_to(data, ends / top)
+        exactly = tied.alpha * 2.0**tied_drop == ends / top
         tied_error = scales.squared_error(tied.sums, target, ends / top, span)
         must = (limit < -scales.MAX_CHANNEL_SHIFT) | short
-        better = bounded & ((tied_error < error) | must) & (tied.alpha == alpha)
-        better |= short & ~bounded & (tied_error - error <= WORTH * target.var(axis=1)) & (tied.alpha == alpha)
+        better = bounded & ((tied_error < error) | must) & exactly
+        better |= short & ~bounded & (tied_error - error <= WORTH * target.var(axis=1)) & exactly
         rounded, drop = rounded.replaced(better, tied), np.where(better, tied_drop, drop)
         limit = scales.greatest_drop(rounded.alpha, bound, top)
     return _settled(data, rounded, drop, limit)
@@ -346,9 +341,9 @@ def _round_layer(data: _Data, span: scales.Span) -> tuple[_Rounded, np.ndarray, 
 def _round_for(data: _Data, function: Function) -> tuple[_Rounded, np.ndarray, int, scales.Span]:
     """(codes, drop, shift, range of the sums' codes) of a layer with an activation function other than ReLU."""
     if not function.scales:
-        lsb, span = functions.common_scale(function, data.sampled(data.target))
+        lsb, span = functions.common_scale(function, data.target)
         return *_round_tied(data, np.full(len(data.rows), lsb)), span
-    rounded, target = _round(data, data.search_alpha(), fit=data.methods.fit), data.sampled(data.target)
+    rounded, target = _round(data, data.search_alpha(), fit=data.methods.fit), data.target
     wanted, free = function(target, axis=0), np.full(len(data.rows), np.inf)
     tried = [
         (scales.search_drop(rounded.sums, wanted, rounded.alpha, free, span, function), span)
@@ -361,10 +356,16 @@ def _round_for(data: _Data, function: Function) -> tuple[_Rounded, np.ndarray, i
 
 def _round_tied(data: _Data, lsb: np.ndarray) -> tuple[_Rounded, np.ndarray, int]:
     """(codes, drop, shift) of a layer whose activations are to be worth lsb, (out,), each."""
-    alpha, _ = scales.tied_alpha(data.search_alpha(lsb), lsb, 1)
-    rounded = _round(data, alpha, fit=False)
-    drop = np.rint(np.log2(lsb / rounded.alpha)).astype(np.int64)  # exact, but where an exact weight decides
+    rounded, drop = _round_to(data, lsb)
     return _settled(data, rounded, drop, drop.astype(np.float64))
+
+
+def _round_to(data: _Data, lsb: np.ndarray) -> tuple[_Rounded, np.ndarray]:
+    """(codes, drop) with alpha a power of two times lsb, (out,), but where an exact weight decides."""
+    alpha, drop = scales.tied_alpha(data.search_alpha(lsb), lsb, 1)
+    steps = np.where(drop[:, None] > -scales.MAX_CHANNEL_SHIFT, (0, 1, -1), 0) if data.methods.several else 0
+    alpha, codes = _best_of(data, np.ldexp(alpha[:, None], steps), fit=False)
+    return _corrected(data, alpha, codes), np.rint(np.log2(lsb / alpha)).astype(np.int64)
 
 
 def _settled(data: _Data, rounded: _Rounded, drop: np.ndarray, limit: np.ndarray) -> tuple[_Rounded, np.ndarray, int]:
@@ -378,31 +379,50 @@ def _settled(data: _Data, rounded: _Rounded, drop: np.ndarray, limit: np.ndarray
 
 
 def _round(data: _Data, alpha: np.ndarray, *, fit: bool) -> _Rounded:
-    """Codes for alpha, which is then fitted to them or kept, and the bias that keeps each channel's mean."""
-    layer = data.layer
-    alpha = weights.keep_exact(alpha, data.rows, data.exact)
-    codes = _codes(data, alpha)
-    if fit:
-        fitted = weights.fit_alpha(
-            data.rows, codes, data.correlation, data.wanted, alpha, per_channel=data.methods.per_channel
-        )
-        alpha = np.where(data.exact < 0, fitted, alpha)
-    sums = _sums(data.x, codes.reshape(layer.weight.shape), layer, data.pad_value) * alpha.reshape(1, -1, 1, 1)
-    # Bias correction: the mean of each channel's sum is what it is in the float model.
-    bias = data.bias.reshape(1, -1, 1, 1)
-    correction = (data.target - sums - bias).mean(axis=(0, 2, 3), dtype=np.float64)
+    """Codes with the LSB near alpha, (out,), that is best beside its codes; without fit: with alpha itself."""
+    if not fit:
+        return _corrected(data, *_best_of(data, alpha[:, None], fit=False))
+    # Plain rounding, which alpha was found by, tells little of how well codes make up for each other's errors.
+    work = data.rows.size * data.rows.shape[1]
+    tries = max(1, min(_TRIES, _MOST_WORK // work)) if data.methods.several else 1
+    steps = (np.arange(tries) - tries // 2) / tries  # of an octave: beyond it all codes are one power further
+    return _corrected(data, *_best_of(data, alpha[:, None] * 2.0**steps, fit=True))
+
+
+def _corrected(data: _Data, alpha: np.ndarray, codes: np.ndarray) -> _Rounded:
+    """With the bias that keeps each channel's mean what it is in the float model."""
+    sums = data.sums(codes) * alpha[:, None]
+    correction = (data.target - sums).mean(axis=1, dtype=np.float64) - data.bias
     bias = data.bias + np.where(data.passing | (not data.methods.correct_bias), 0, correction)
-    return _Rounded(alpha, codes, bias, data.sampled(sums) + bias[:, None])
+    return _Rounded(alpha, codes, bias, sums + bias[:, None])
 
 
-def _codes(data: _Data, alpha: np.ndarray) -> np.ndarray:
+def _best_of(data: _Data, alpha: np.ndarray, *, fit: bool) -> tuple[np.ndarray, np.ndarray]:
+    """(alpha, codes), (out,) and (out, inputs): of the scales (out, tries) those with the least error of the sums, each
+    rounded with its own codes, and fitted to them where asked for."""
+    outputs, tries = alpha.shape
+    every = np.repeat(np.arange(outputs), tries)
+    best, exact = data.best[every], data.exact[every]
+    found = weights.keep_exact(alpha.ravel(), data.rows[every], exact)
+    codes = _codes(data, found, every)
+    if fit:
+        fitted = weights.fit_alpha(best, codes, data.correlation, found, per_channel=data.methods.per_channel)
+        found = np.where(exact < 0, fitted, found)
+    gain = weights.gain(best, codes, data.correlation, found).reshape(outputs, tries)
+    chosen = np.arange(outputs) * tries + np.argmax(gain, axis=1)
+    return found[chosen], codes[chosen]
+
+
+def _codes(data: _Data, alpha: np.ndarray, channels: np.ndarray) -> np.ndarray:
+    """(len(channels), inputs) of the channels, in order, with an LSB each."""
     methods = data.methods
+    rows, exact, best = data.rows[channels], data.exact[channels], data.best[channels]
     if methods.rounding == "nearest":
-        return log2_codes(data.rows / alpha[:, None], boundaries=methods.boundaries)
-    codes = weights.round_by_output(data.rows, alpha, data.correlation, data.exact, methods.boundaries)
+        return log2_codes(rows / alpha[:, None], boundaries=methods.boundaries)
+    codes = weights.round_by_output(rows, alpha, data.correlation, exact, methods.boundaries, best)
     if methods.rounding == "greedy":
         return codes
-    return weights.descend(data.rows, codes, alpha, data.correlation, data.wanted, data.exact)
+    return weights.descend(rows, codes, alpha, data.correlation, exact, best)
 
 
 def _checked(
@@ -414,7 +434,8 @@ def _checked(
     layer = data.layer
     why: str | None = "its weights are not those that were trained"
     if given is not None:
-        digest = trained.codes_digest(given.codes, given.drop, given.empty)
+        dense = dense_kernel(given.codes.reshape(layer.weight.shape), layer.groups)  # as lognet-retrain takes it
+        digest = trained.codes_digest(dense, given.drop, given.empty)
         drop = np.where(given.empty, 0, given.drop)
         weights_in_steps = np.abs(given.codes.astype(np.int64)).sum(axis=1) * 2.0 ** (stated.shift - drop)
         bias = data.bias / lsb * 2.0**stated.shift
@@ -433,8 +454,7 @@ def _as_given(
     shift = bias_shift(data.bias / lsb, least) if stated is None else stated.shift
     drop = np.where(given.empty, shift, given.drop)
     alpha = lsb / 2.0**drop
-    sums = _sums(data.x, given.codes.reshape(data.layer.weight.shape), data.layer, data.pad_value)
-    sums = data.sampled(sums * alpha.reshape(1, -1, 1, 1)) + data.bias[:, None]
+    sums = data.sums(given.codes) * alpha[:, None] + data.bias[:, None]
     return _Rounded(alpha, given.codes, data.bias, sums), drop, shift
 
 
@@ -448,8 +468,13 @@ def _steady(target: np.ndarray, act_bits: int) -> np.ndarray:
     return target.std(axis=(0, 2, 3), dtype=np.float64) < _STEADY * lsb
 
 
-def _sums(x: np.ndarray, codes: np.ndarray, layer: FloatLayer, pad_value: np.ndarray) -> np.ndarray:
-    """Sums of codes times activations, float32, exact below 2**24."""
-    return reference.conv(
-        reference.pad(x.astype(np.float32), layer.pads, pad_value), codes.astype(np.float32), layer.stride
-    )
+def _float_sums(layer: FloatLayer, x: np.ndarray) -> np.ndarray:
+    """The float model's sums, (batch, out, h, w) float32, of its inputs x, (batch, in, h, w)."""
+    size, kernel = layer.conv_shape, layer.weight.astype(np.float32)
+    sums = np.empty((len(x), *size), np.float32)
+    step = max(1, _CHUNK_BYTES // (4 * kernel[0].size * size[1] * size[2]))
+    for start in range(0, len(x), step):
+        padded = reference.pad(x[start : start + step], layer.pads, layer.pad_value)
+        sums[start : start + step] = reference.conv(padded, kernel, layer.stride)
+    sums += layer.bias.astype(np.float32).reshape(1, -1, 1, 1)
+    return sums
