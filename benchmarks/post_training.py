@@ -46,10 +46,12 @@ STEPS: tuple[tuple[str, dict[str, object]], ...] = (
     ("+ greedy rounding by output error", {"rounding": "greedy"}),
     ("+ errors that the bias corrects left out", {"centred": True}),
     ("+ descent from there", {"rounding": "descent"}),
-    ("+ half of the earlier layers' errors: the default", {"follow": 0.5}),
+    ("+ the earlier layers' errors", {"follow": 1.0}),
+    ("+ alpha among several, by the rounding itself: the default", {"alpha": "rounded"}),
 )
 EXCHANGES: tuple[tuple[str, dict[str, object]], ...] = (
     ("default", {}),
+    ("alpha by plain rounding", {"alpha": "inputs"}),
     ("alpha by maximum", {"alpha": "max"}),
     ("alpha by NMSE", {"alpha": "nmse"}),
     ("alpha by output error", {"alpha": "output"}),
@@ -61,7 +63,7 @@ EXCHANGES: tuple[tuple[str, dict[str, object]], ...] = (
     ("greedy rounding", {"rounding": "greedy"}),
     ("all errors count", {"centred": False}),
     ("no errors of earlier layers", {"follow": 0.0}),
-    ("all errors of earlier layers", {"follow": 1.0}),
+    ("half of the errors of earlier layers", {"follow": 0.5}),
 )
 
 
