@@ -21,6 +21,7 @@ MOVE_MODULE = "lognet_move"
 LATE_MODULE = "lognet_late"
 LOOKUP_MODULE = "lognet_lookup"
 MASK_MODULE = "lognet_mask"
+CLEAR_MODULE = "lognet_clear"
 HOLD_MODULE = "lognet_hold"
 
 # Name of a module -> its text.  Synthesis merges registers and gates of equal content, but not modules that must keep
@@ -89,6 +90,21 @@ endmodule
 // a reset of these.  A register that another one drives needs a bypass of its position, one behind a LUT does not.
 (* keep_hierarchy = "yes" *)
 module {MASK_MODULE} #(
+    parameter WIDTH = 1
+) (
+    input wire first,
+    input wire [WIDTH-1:0] wires,
+    output wire [WIDTH-1:0] passed
+);
+
+assign passed = wires & ~{{WIDTH{{first}}}};
+
+endmodule
+""",
+    CLEAR_MODULE: f"""\
+// Bits that are zero while `first` is on, for LUTs in front of registers to take in.  A condition instead of the gates
+// would become a reset of these, and they could not lie in one slice with registers that have none.
+module {CLEAR_MODULE} #(
     parameter WIDTH = 1
 ) (
     input wire first,
@@ -246,7 +262,7 @@ def lookup(index, values, *, contents):
 
 @block
 def mask(first, wires, passed):
-    """In Verilog MASK_MODULE."""
+    """In Verilog MASK_MODULE or CLEAR_MODULE."""
 
     @always_comb
     def gate():

@@ -24,11 +24,12 @@ def open_tools(
     seeds: int = 1,
     best: int = 1,
     unroutable: int = 0,
+    python: bool = True,
 ) -> dict[str, str]:
     """The programs in folder, with their databases, and the environment in which they are found.
 
     seeds: that are asked for.  best: the one that reaches mhz; the others reach 10 less each.  unroutable: one that
-    ends with an error.
+    ends with an error.  python: nextpnr was built with it.
     """
     record = shlex.quote(str(folder / "record.txt"))
     note = f'printf "%s %s\\n" "$(basename $0)" "$*" >> {record}'
@@ -39,7 +40,9 @@ def open_tools(
     found = '[ -n "$found" ] && { echo "$word"; return; }; [ "$word" = "$wanted" ] && found=1'
     after = f"after() {{ found=; for word; do {found}; done; }}"
     program(folder, "yosys", f"{version}\n{note}\ntest -f system.ys\ncat > ../work/yosys.json <<'END'\n{NETLIST}\nEND")
-    lines = [version, note, after, 'wanted=--json; test -f "$(after "$@")"', "test -f constraints.xdc"]
+    helped = 'echo "  --pre-place arg" >&2; ' if python else ""
+    options = f'case "$1" in --help) {helped}exit 0 ;; esac'
+    lines = [version, options, note, after, 'wanted=--json; test -f "$(after "$@")"', "test -f constraints.xdc"]
     lines += ['wanted=--seed; seed=$(after "$@")', reached, f'wanted=--log; {log} > "$(after "$@")"']
     lines += [f'[ "$seed" -ne {unroutable} ] || {{ echo "ERROR: no legal placement" >&2; exit 1; }}']
     lines += [f'cp {shlex.quote(str(FAKES / "system.fasm"))} "work/seed$seed.fasm"']

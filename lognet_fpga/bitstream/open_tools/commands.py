@@ -28,11 +28,17 @@ DEFAULT_SEEDS, MOST_SEEDS = 4, 64
 LOG, FASM = f"{RESULTS}/nextpnr.log", f"{RESULTS}/system.fasm.gz"
 _FASM = f"{WORK}/system.fasm"
 _OUT_OF_REACH_MHZ = 250.0
-# Rows and columns that nextpnr's router looks beyond the ends of a wire; settings of its netlist.  The processor's
-# outputs leave along a hundred rows and twenty columns to the right of where nextpnr takes all of them to be, which is
-# in the middle of these rows.  With its own margins of three it looks in vain for most of them; with those of the rows
-# alone, for those whose registers it placed below the processor, and takes seconds for each.
-_SETTINGS = '"settings": { "router2/bbMargin/x": "24", "router2/bbMargin/y": "52" },'
+# What nextpnr reads from its netlist.  Its refinement by several threads leaves less wire than annealing by one, in a
+# third of the time.  Its router looks for a way within a box around the ends of a wire and so many rows and columns:
+# the processor's outputs come out along a hundred rows and twenty columns to the right of where nextpnr takes all of
+# them to be.  Where the registers behind them are fixed (PINS), a few rows are enough; else, with its own margins of
+# three, it looks in vain for most of them, and takes seconds for each.
+_SETTINGS = (
+    '"settings": {{ "placerHeap/parallelRefine": "1", "router2/bbMargin/x": "{x}", "router2/bbMargin/y": "{y}" }},'
+)
+_FIXED_MARGINS, _MARGINS = {"x": 3, "y": 6}, {"x": 24, "y": 52}
+PINS = "processor_pins.py"
+_RUN_PINS = ("--pre-place", PINS)
 NETLIST, _SYNTHESIZED = f"{WORK}/system.json", f"{WORK}/yosys.json"
 
 
@@ -68,18 +74,42 @@ def synthesis() -> Step:
     return Step("LOGNET_YOSYS", ("system.ys",), "verilog")
 
 
-def with_settings(project: Path, top: str) -> None:
+def pins_text() -> str:
+    """What PINS says to nextpnr."""
+    return Path(__file__).with_name(PINS).read_text(encoding="utf-8")
+
+
+def runs_scripts(flavour: str, help_text: str) -> bool:
+    """Whether a nextpnr runs PINS: one that was built with Python, by its help; XILINX names things otherwise."""
+    return flavour == HIMBAECHEL and _RUN_PINS[0] in help_text
+
+
+def with_settings(project: Path, top: str, scripted: bool) -> None:
     """From Yosys' netlist to nextpnr's: with settings, which Yosys cannot write (and one in WebAssembly runs no shell
-    that could)."""
+    that could).  scripted: nextpnr runs PINS."""
     begin = f'    "{top}": {{\n'
     text = (project / _SYNTHESIZED).read_text(encoding="utf-8")
     if begin not in text:
         raise ToolError(f"Yosys wrote a netlist with no module {top}")
-    (project / NETLIST).write_text(text.replace(begin, f"{begin[:-1]} {_SETTINGS}\n", 1), encoding="utf-8")
+    (project / NETLIST).write_text(text.replace(begin, f"{begin[:-1]} {_settings(scripted)}\n", 1), encoding="utf-8")
 
 
-def _settings_by_shell(top: str) -> str:
-    return f"sed 's#^    \"{top}\": {{$#& {_SETTINGS}#' {_SYNTHESIZED} > {NETLIST}"
+def _settings(scripted: bool) -> str:
+    return _SETTINGS.format(**(_FIXED_MARGINS if scripted else _MARGINS))
+
+
+def _settings_by_shell(top: str) -> list[str]:
+    """Leaves in $pins the options of a nextpnr that runs PINS."""
+    return [
+        f"pins= settings='{_settings(False)}'",
+        'case "$(basename "$LOGNET_NEXTPNR")" in',
+        f"    {XILINX}*) ;;",
+        f'    *) if "$LOGNET_NEXTPNR" --help 2>&1 | grep -q -e {_RUN_PINS[0]}; then',
+        f"        pins='{' '.join(_RUN_PINS)}' settings='{_settings(True)}'",
+        "    fi ;;",
+        "esac",
+        f'sed "s#^    \\"{top}\\": {{\\$#& $settings#" {_SYNTHESIZED} > {NETLIST}',
+    ]
 
 
 def seed_log(seed: object) -> str:
@@ -92,8 +122,9 @@ def seed_fasm(seed: object) -> str:
     return f"{WORK}/seed{seed}.fasm"
 
 
-def place_and_route(part: str, clk_mhz: float, flavour: str, seed: object) -> Step:
+def place_and_route(part: str, clk_mhz: float, flavour: str, seed: object, scripted: bool) -> Step:
     """flavour: HIMBAECHEL, or XILINX, which take different options; what XILINX is not told is its only way.
+    scripted: it runs PINS.
 
     nextpnr is asked for a clock that hardly any design reaches: one that it finds met makes all its nets equally
     critical (its own measure is their slack against the worst one's), and it places by their lengths alone.
@@ -107,7 +138,8 @@ def place_and_route(part: str, clk_mhz: float, flavour: str, seed: object) -> St
         arguments += ("--placer", "heap", "--placer-heap-cell-placement-timeout", "0", "--router", "router2")
     else:
         arguments += ("--xdc", "constraints.xdc", "--fasm", seed_fasm(seed))
-    return Step("LOGNET_NEXTPNR", (*arguments, "--seed", str(seed), "--log", seed_log(seed)))
+    arguments += ("--seed", str(seed), "--log", seed_log(seed))
+    return Step("LOGNET_NEXTPNR", arguments + (_RUN_PINS if scripted else ()))
 
 
 def assembly(name: str, part: str) -> tuple[Step, ...]:
@@ -148,15 +180,15 @@ def shell_script(name: str, top: str, part: str, clk_mhz: float) -> str:
         f"rm -rf {WORK} {RESULTS}",
         f"mkdir -p {WORK} {RESULTS}",
         f'(cd {first.folder} && "$LOGNET_YOSYS" -q -s {first.arguments[0]})',
-        _settings_by_shell(top),
+        *_settings_by_shell(top),
         "seed=0",
         f'while [ "$seed" -lt "${SEEDS}" ]; do',
         "    seed=$((seed + 1))",
         '    case "$(basename "$LOGNET_NEXTPNR")" in',
     ]
     for pattern, flavour in ((f"{XILINX}*", XILINX), ("*", HIMBAECHEL)):
-        command = _shell(place_and_route(part, clk_mhz, flavour, "$seed"))
-        lines.append(f'    {pattern}) {command} > "{WORK}/seed$seed.txt" 2>&1 & ;;')
+        command = _shell(place_and_route(part, clk_mhz, flavour, "$seed", scripted=False))
+        lines.append(f'    {pattern}) {command} $pins > "{WORK}/seed$seed.txt" 2>&1 & ;;')
     lines += [
         "    esac",
         "done",

@@ -19,8 +19,9 @@ from lognet_fpga.bitstream.open_tools.commands import (
     SEEDS,
     XILINX,
     Step,
+    runs_scripts,
 )
-from lognet_fpga.errors import MissingToolError, ToolError, UsageError
+from lognet_fpga.errors import LogNetError, MissingToolError, ToolError, UsageError
 from lognet_fpga.machine.tools import NOT_SAID, Tool, find_yosys, first_line, run_tool
 
 GETTING = (
@@ -33,13 +34,14 @@ GETTING = (
 @dataclass(frozen=True)
 class OpenTools:
     """programs: by their variables in commands.PROGRAMS.  flavour: of nextpnr.  chipdb: a file.  database: a folder.
-    seeds: placements that are tried, of which the fastest counts."""
+    seeds: placements that are tried, of which the fastest counts.  scripted: nextpnr runs commands.PINS."""
 
     programs: Mapping[str, Tool]
     flavour: str
     chipdb: str
     database: str
     seeds: int
+    scripted: bool
 
     def run(self, step: Step, project: Path) -> str:
         """Raises ToolError or OutputError."""
@@ -75,10 +77,19 @@ def find_open_tools(part: str, environment: Mapping[str, str] = os.environ) -> t
         missing.append(f"prjxray-db: {DATABASE} names its folder zynq7, with {part}/part.yaml in it")
     if missing:
         return None, tuple(missing)
-    nextpnr = programs["LOGNET_NEXTPNR"].name
+    flavour = programs["LOGNET_NEXTPNR"].name
     seeds = _seeds(environment.get(SEEDS) or str(DEFAULT_SEEDS))
-    chosen = OpenTools(programs, nextpnr, str(Path(chipdb).absolute()), str(Path(database).absolute()), seeds)
-    return chosen, ()
+    scripted = runs_scripts(flavour, _help(programs["LOGNET_NEXTPNR"]))
+    databases = str(Path(chipdb).absolute()), str(Path(database).absolute())
+    return OpenTools(programs, flavour, *databases, seeds, scripted), ()
+
+
+def _help(tool: Tool) -> str:
+    """Empty where it ends otherwise."""
+    try:
+        return run_tool(tool, ["--help"], Path(), tool.name)
+    except LogNetError:
+        return ""
 
 
 def _seeds(text: str) -> int:

@@ -17,8 +17,10 @@ from lognet_fpga.bitstream.open_tools.commands import (
     DATABASE,
     FASM,
     LOG,
+    PINS,
     assembly,
     keep_best,
+    pins_text,
     place_and_route,
     seed_fasm,
     seed_log,
@@ -65,6 +67,7 @@ def _files(overlay: OverlaySystem) -> dict[str, bytes]:
     texts = {
         "build.sh": shell_script(overlay.name, SYSTEM, PART, clk_mhz),
         "constraints.xdc": _CONSTRAINTS,
+        PINS: pins_text(),
         "README.txt": _README.format(
             name=overlay.name, title=overlay.title, results=RESULTS, chipdb=CHIPDB, database=DATABASE
         ),
@@ -92,7 +95,7 @@ def _find(remote: str | None) -> Tools:
                 stage.update(number, len(todo), tools.programs[step.program].name)
                 tools.run(step, folder)
                 if step == synthesis():
-                    with_settings(folder, SYSTEM)
+                    with_settings(folder, SYSTEM, tools.scripted)
                     if estimate := estimate_text(folder, SYSTEM):
                         stage.note(estimate)
         yosys, nextpnr = (tools.programs[key].version for key in ("LOGNET_YOSYS", "LOGNET_NEXTPNR"))
@@ -111,7 +114,7 @@ def _place_and_route(tools: OpenTools, overlay: OverlaySystem, folder: Path, sta
     name, seeds = tools.programs["LOGNET_NEXTPNR"].name, range(1, tools.seeds + 1)
 
     def run(seed: int) -> None:
-        tools.run(place_and_route(PART, overlay.system.clock.mhz, tools.flavour, seed), folder)
+        tools.run(place_and_route(PART, overlay.system.clock.mhz, tools.flavour, seed, tools.scripted), folder)
 
     def log(seed: int) -> str:
         try:

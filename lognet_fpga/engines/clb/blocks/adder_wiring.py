@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from lognet_fpga.engines.clb.blocks.digit_blocks import (
     CARRY_REGISTER,
+    CLEAR,
     CUT_STAGE,
     DELAY_STAGE,
     FULL_ADDERS,
@@ -174,8 +175,12 @@ class Wiring:
             carries_out = self._add_digit([row[leg] for row in rows], carries_in, totals[leg], subtract, part)
             preset = self.strobe_leaf(begin - 1, f"{part}_preset") if legs == 1 and not whole else None
             for number, (carry, kept) in enumerate(zip(carries_out, own)):
-                if preset is not None:
+                if preset is not None and (carries > 1 or len(totals[leg]) > 1):
                     register, wires = CARRY_REGISTER, {"preset": preset, "carry": carry, "held": kept}
+                elif preset is not None:
+                    cleared = self.add_lanes(CLEAR, f"{part}_cleared", width, first=preset, wires=carry)
+                    self.beside[cleared] = totals[leg][-1]
+                    register, wires = DELAY_STAGE, {"wires": cleared, "late": kept}
                 else:
                     register, wires = DELAY_STAGE, {"wires": carry, "late": kept}
                 self.add(register.leaf(width), f"{part}_carry{number}_register", clk="clk", **wires)

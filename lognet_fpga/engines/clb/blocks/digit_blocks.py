@@ -6,7 +6,7 @@ from functools import partial
 
 from myhdl import always, always_comb, block, concat
 
-from lognet_fpga.hw.control import HOLD_MODULE, MASK_MODULE, control_leaf, hold, mask
+from lognet_fpga.hw.control import CLEAR_MODULE, HOLD_MODULE, MASK_MODULE, control_leaf, hold, mask
 from lognet_fpga.hw.ports import inputs, outputs
 from lognet_fpga.hw.structure import Lanes, Leaf
 from lognet_fpga.hw.wiring import counter, flag, join, vector
@@ -96,7 +96,11 @@ def ternary_subtractors(clk, a, b, c, first_in, second_in, total, first_out, sec
 
 @block
 def carry_register(clk, preset, carry, held):
-    """The carry from one digit to the next; cleared in the cycle before digit 0."""
+    """The carry from one digit to the next; cleared in the cycle before digit 0.
+
+    By a reset, for carries of three operands, or of digits of several bits, are of five inputs, and a LUT that shares
+    its place with another has no more; that of two operands and one bit takes CLEAR in.
+    """
     register = vector(len(held))
 
     @always(clk.posedge)
@@ -272,6 +276,7 @@ DELAY_STAGE = _lanes(delay_stage, inputs(clk=None, wires=1), _LATE)
 CUT_STAGE = _lanes(cut_stage, _FIRST, _LATE)
 SPLICE_STAGE = _lanes(splice_stage, _FIRST, inputs(others=1), _LATE)
 MASK = Lanes(MASK_MODULE, mask, inputs(first=None, wires=1) + outputs(passed=1))
+CLEAR = Lanes(CLEAR_MODULE, mask, inputs(first=None, wires=1) + outputs(passed=1))
 HOLD = Lanes(HOLD_MODULE, hold, inputs(first=None, wires=1, held=1) + outputs(passed=1))
 RECENTLY = _lanes(recently, inputs(clk=None, strobes=1), outputs(recent=None))
 
