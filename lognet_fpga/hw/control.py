@@ -24,6 +24,23 @@ MASK_MODULE = "lognet_mask"
 CLEAR_MODULE = "lognet_clear"
 HOLD_MODULE = "lognet_hold"
 
+
+def _zeroing(name: str, beginning: str) -> str:
+    return f"""\
+{beginning}module {name} #(
+    parameter WIDTH = 1
+) (
+    input wire first,
+    input wire [WIDTH-1:0] wires,
+    output wire [WIDTH-1:0] passed
+);
+
+assign passed = wires & ~{{WIDTH{{first}}}};
+
+endmodule
+"""
+
+
 # Name of a module -> its text.  Synthesis merges registers and gates of equal content, but not modules that must keep
 # their hierarchy.
 CONTROL_MODULES = {
@@ -85,37 +102,21 @@ assign value = TABLE[index];
 
 endmodule
 """,
-    MASK_MODULE: f"""\
+    MASK_MODULE: _zeroing(
+        MASK_MODULE,
+        """\
 // Bits that are zero while `first` is on: LUTs in front of registers, modules of their own, or synthesis would make it
 // a reset of these.  A register that another one drives needs a bypass of its position, one behind a LUT does not.
 (* keep_hierarchy = "yes" *)
-module {MASK_MODULE} #(
-    parameter WIDTH = 1
-) (
-    input wire first,
-    input wire [WIDTH-1:0] wires,
-    output wire [WIDTH-1:0] passed
-);
-
-assign passed = wires & ~{{WIDTH{{first}}}};
-
-endmodule
 """,
-    CLEAR_MODULE: f"""\
+    ),
+    CLEAR_MODULE: _zeroing(
+        CLEAR_MODULE,
+        """\
 // Bits that are zero while `first` is on, for LUTs in front of registers to take in.  A condition instead of the gates
 // would become a reset of these, and they could not lie in one slice with registers that have none.
-module {CLEAR_MODULE} #(
-    parameter WIDTH = 1
-) (
-    input wire first,
-    input wire [WIDTH-1:0] wires,
-    output wire [WIDTH-1:0] passed
-);
-
-assign passed = wires & ~{{WIDTH{{first}}}};
-
-endmodule
 """,
+    ),
     HOLD_MODULE: f"""\
 // Bits that are new while `first` is on, and else what their registers hold: LUTs in front of these, modules of their
 // own, or synthesis would make it an enable of registers that other registers drive.
