@@ -28,11 +28,11 @@ DEFAULT_SEEDS, MOST_SEEDS = 4, 64
 LOG, FASM = f"{RESULTS}/nextpnr.log", f"{RESULTS}/system.fasm.gz"
 _FASM = f"{WORK}/system.fasm"
 _OUT_OF_REACH_MHZ = 250.0
-# What nextpnr reads from its netlist.  Its refinement by several threads leaves less wire than annealing by one, in a
-# third of the time.  Its router looks for a way within a box around the ends of a wire and so many rows and columns:
-# the processor's outputs come out along a hundred rows and twenty columns to the right of where nextpnr takes all of
-# them to be.  Where the registers behind them are fixed (PINS), a few rows are enough; else, with its own margins of
-# three, it looks in vain for most of them, and takes seconds for each.
+# What nextpnr reads from its netlist.  Its refinement by several threads leaves less wire than annealing by one.  Its
+# router looks for a way within a box around the ends of a wire and so many rows and columns: the processor's outputs
+# come out along a hundred rows and twenty columns to the right of where nextpnr takes all of them to be.  Where the
+# registers behind them are fixed (PINS), a few rows are enough; else, with its own margins of three, it looks in vain
+# for most of them, and takes seconds for each.
 _SETTINGS = (
     '"settings": {{ "placerHeap/parallelRefine": "1", "router2/bbMargin/x": "{x}", "router2/bbMargin/y": "{y}" }},'
 )

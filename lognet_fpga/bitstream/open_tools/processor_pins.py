@@ -5,8 +5,9 @@ nextpnr takes all pins of a PS7 to be at one place, but its wires enter the fabr
 away (nineteen on an xc7z020).  Its placer therefore pulls what outputs lead to to a side where no wire arrives, and its
 router looks for a way within a box around both ends, in which there is none; it then searches the whole chip, for
 seconds a wire and in each round again.  A register beside the place where its wire enters needs no such search.  Behind
-it another one follows, so that it may be far from the rest; what else is at the pins may not: fixed as well, it made
-the routed clock slower, not faster.  Inputs need nothing, for nextpnr finds out where their wires leave the fabric.
+it another one follows, so that it may be far from the rest.  What else is at the pins is left: fixed as well, it made
+one design's routed clock faster, and another's much slower.  Inputs need nothing, for nextpnr finds out where their
+wires leave the fabric.
 
 Nothing of lognet_fpga can be imported in nextpnr.  ctx is its context, as its arch_pybindings name things.
 """
